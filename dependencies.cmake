@@ -1,0 +1,49 @@
+# Everything that has to be on the build machine, each with the Debian package that brings it.
+# A missing one stops the configuration with a line that names the package.
+
+function(require_program variable program package)
+  find_program(${variable} NAMES ${program} PATHS /usr/sbin)
+  if(NOT ${variable})
+    message(FATAL_ERROR "${program} was not found: install the Debian package '${package}' (scripts/packages.sh build)")
+  endif()
+endfunction()
+
+function(require_header variable header package)
+  find_path(${variable} ${header})
+  if(NOT ${variable})
+    message(FATAL_ERROR "<${header}> was not found: install the Debian package '${package}' (scripts/packages.sh build)")
+  endif()
+endfunction()
+
+function(require_library variable library package)
+  find_library(${variable} NAMES ${library})
+  if(NOT ${variable})
+    message(FATAL_ERROR "${library} was not found: install the Debian package '${package}' (scripts/packages.sh build)")
+  endif()
+endfunction()
+
+require_program(CLANG clang clang)
+require_program(LLVM_STRIP llvm-strip llvm)
+require_program(BPFTOOL bpftool bpftool)
+require_header(LIBBPF_INCLUDE bpf/libbpf.h libbpf-dev)
+require_header(SPDLOG_INCLUDE spdlog/spdlog.h libspdlog-dev)
+require_header(FMT_INCLUDE fmt/format.h libfmt-dev)
+require_header(PROTOZERO_INCLUDE protozero/pbf_reader.hpp libprotozero-dev)
+require_header(EXPECTED_INCLUDE tl/expected.hpp libexpected-dev)
+require_header(CLI11_INCLUDE CLI/CLI.hpp libcli11-dev)
+require_header(JSON_INCLUDE nlohmann/json.hpp nlohmann-json3-dev)
+require_header(PROMETHEUS_INCLUDE prometheus/exposer.h prometheus-cpp-dev)
+
+# guest-probe carries its libraries inside, so the archives are asked for, not the shared objects.
+require_library(LIBBPF_ARCHIVE libbpf.a libbpf-dev)
+require_library(LIBELF_ARCHIVE libelf.a libelf-dev)
+require_library(LIBZ_ARCHIVE libz.a zlib1g-dev)
+require_library(PROMETHEUS_CORE prometheus-cpp-core prometheus-cpp-dev)
+require_library(PROMETHEUS_PULL prometheus-cpp-pull prometheus-cpp-dev)
+
+add_library(katameter_libbpf INTERFACE)
+target_link_libraries(katameter_libbpf INTERFACE ${LIBBPF_ARCHIVE} ${LIBELF_ARCHIVE} ${LIBZ_ARCHIVE})
+
+# Header-only on purpose: Debian ships no static libspdlog or libfmt, and guest-probe is fully static.
+add_library(katameter_fmt INTERFACE)
+target_compile_definitions(katameter_fmt INTERFACE FMT_HEADER_ONLY)

@@ -1,0 +1,60 @@
+#include "userspace/fd.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <utility>
+
+namespace katameter {
+
+Fd& Fd::operator=(Fd&& other) noexcept {
+  if (this != &other) {
+    reset();
+    number_ = other.release();
+  }
+  return *this;
+}
+
+int Fd::release() {
+  return std::exchange(number_, -1);
+}
+
+void Fd::reset() {
+  if (number_ >= 0) close(release());
+}
+
+Result<Fd> Fd::duplicate(int number) {
+  Fd copy(fcntl(number, F_DUPFD_CLOEXEC, 3));
+  if (!copy) return system_failure("cannot duplicate descriptor " + std::to_string(number));
+  return copy;
+}
+
+Mapping::Mapping(Mapping&& other) noexcept
+    : address_(std::exchange(other.address_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+
+Mapping& Mapping::operator=(Mapping&& other) noexcept {
+  std::swap(address_, other.address_);
+  std::swap(size_, other.size_);
+  return *this;
+}
+
+Mapping::~Mapping() {
+  if (address_ != nullptr) munmap(address_, size_);
+}
+
+Result<Mapping> Mapping::map(const Fd& fd, std::size_t size, int protection) {
+  void* address = mmap(nullptr, size, protection, MAP_SHARED, fd.get(), 0);
+  if (address == MAP_FAILED) return system_failure("cannot map " + std::to_string(size) + " bytes of a BPF map");
+  return Mapping(address, size);
+}
+
+Result<Mapping> Mapping::read_only(const Fd& fd, std::size_t size) {
+  return map(fd, size, PROT_READ);
+}
+
+Result<Mapping> Mapping::writable(const Fd& fd, std::size_t size) {
+  return map(fd, size, PROT_READ | PROT_WRITE);
+}
+
+}  // namespace katameter

@@ -1,0 +1,68 @@
+#pragma once
+
+#include <cstddef>
+#include <span>
+
+#include "userspace/result.h"
+
+namespace katameter {
+
+/// Sole owner of a file descriptor (socket, BPF map, program, link, epoll set ...); closes it at the end of its life.
+class Fd {
+ public:
+  Fd() = default;
+  explicit Fd(int number) : number_(number) {}
+  Fd(Fd&& other) noexcept : number_(other.release()) {}
+  Fd& operator=(Fd&& other) noexcept;
+  Fd(const Fd&) = delete;
+  Fd& operator=(const Fd&) = delete;
+  ~Fd() { reset(); }
+
+  int get() const { return number_; }
+  explicit operator bool() const { return number_ >= 0; }
+
+  /// Gives the descriptor away; the caller closes it.
+  int release();
+  void reset();
+
+  /// A second descriptor for the same open file, close-on-exec; for what a library keeps and will close itself.
+  static Result<Fd> duplicate(int number);
+
+ private:
+  int number_ = -1;
+};
+
+/// A memory mapping that is undone at the end of its life.
+class Mapping {
+ public:
+  Mapping() = default;
+  Mapping(Mapping&& other) noexcept;
+  Mapping& operator=(Mapping&& other) noexcept;
+  Mapping(const Mapping&) = delete;
+  Mapping& operator=(const Mapping&) = delete;
+  ~Mapping();
+
+  /// Maps the first `size` bytes of `fd`, shared and read-only (a BPF array made with BPF_F_MMAPABLE).
+  static Result<Mapping> read_only(const Fd& fd, std::size_t size);
+  /// The same, also writable.
+  static Result<Mapping> writable(const Fd& fd, std::size_t size);
+
+  const std::byte* data() const { return static_cast<const std::byte*>(address_); }
+  std::byte* data() { return static_cast<std::byte*>(address_); }
+  std::size_t size() const { return size_; }
+
+  /// The mapped bytes as an array of `T`; the caller knows what the map holds.
+  template <typename T>
+  std::span<const T> as() const {
+    return {static_cast<const T*>(address_), size_ / sizeof(T)};
+  }
+
+ private:
+  Mapping(void* address, std::size_t size) : address_(address), size_(size) {}
+  static Result<Mapping> map(const Fd& fd, std::size_t size, int protection);
+
+  void* address_ = nullptr;
+  std::size_t size_ = 0;
+};
+
+}  // namespace katameter
