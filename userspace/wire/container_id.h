@@ -1,0 +1,35 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace katameter {
+
+/// A container or sandbox id: 32 bytes, written as 64 lower-case hex digits (the form CRI runtimes make).
+struct ContainerId {
+  std::array<std::uint8_t, 32> bytes{};
+
+  /// Nothing unless `text` is exactly 64 lower-case hex digits.
+  static std::optional<ContainerId> from_hex(std::string_view text);
+  /// Nothing unless `raw` is exactly 32 bytes (the form on the wire).
+  static std::optional<ContainerId> from_bytes(std::string_view raw);
+
+  std::string hex() const;
+  std::string_view raw() const { return {reinterpret_cast<const char*>(bytes.data()), bytes.size()}; }
+
+  auto operator<=>(const ContainerId&) const = default;
+};
+
+}  // namespace katameter
+
+template <>
+struct std::hash<katameter::ContainerId> {
+  std::size_t operator()(const katameter::ContainerId& id) const noexcept {
+    return std::hash<std::string_view>{}(id.raw());
+  }
+};

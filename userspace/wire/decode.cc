@@ -1,0 +1,222 @@
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <protozero/exception.hpp>
+#include <protozero/pbf_reader.hpp>
+
+#include "userspace/wire/codec.h"
+
+namespace katameter::wire {
+namespace {
+
+using Reader = protozero::pbf_reader;
+
+// protozero reports malformed bytes by exceptions; ours travel the same way to decode_variant(), where all end.
+struct Rejected {
+  std::string why;
+};
+
+std::uint64_t number(Reader& in, std::string_view name) {
+  if (in.wire_type() != protozero::pbf_wire_type::varint) throw Rejected{fmt::format("{} is no number", name)};
+  return in.get_uint64();
+}
+
+std::uint32_t small_number(Reader& in, std::string_view name) {
+  const std::uint64_t value = number(in, name);
+  if (value > UINT32_MAX) throw Rejected{fmt::format("{} is beyond 32 bits", name)};
+  return static_cast<std::uint32_t>(value);
+}
+
+Reader submessage(Reader& in, std::string_view name) {
+  if (in.wire_type() != protozero::pbf_wire_type::length_delimited) {
+    throw Rejected{fmt::format("{} is no message", name)};
+  }
+  return in.get_message();
+}
+
+std::string_view bytes(Reader& in, std::string_view name) {
+  if (in.wire_type() != protozero::pbf_wire_type::length_delimited) {
+    throw Rejected{fmt::format("{} is no text", name)};
+  }
+  const protozero::data_view view = in.get_view();
+  return {view.data(), view.size()};
+}
+
+// Text from the other side ends up in logs: nothing but printable ASCII gets in.
+std::string text(Reader& in, std::string_view name, const Limits& limits) {
+  const std::string_view raw = bytes(in, name);
+  if (raw.size() > limits.text_bytes) throw Rejected{fmt::format("{} has {} bytes", name, raw.size())};
+  if (!std::all_of(raw.begin(), raw.end(), [](char c) { return c >= ' ' && c <= '~'; })) {
+    throw Rejected{fmt::format("{} has a byte that is not printable ASCII", name)};
+  }
+  return std::string(raw);
+}
+
+ContainerId container_id(Reader& in, std::string_view name) {
+  const std::optional<ContainerId> id = ContainerId::from_bytes(bytes(in, name));
+  if (!id) throw Rejected{fmt::format("{} has not 32 bytes", name)};
+  return *id;
+}
+
+void read(Reader in, Hello& hello, const Limits& limits) {
+  hello.protocol = 0;  // so that a Hello without one is not taken for ours
+  while (in.next()) {
+    switch (in.tag()) {
+      case 1: hello.protocol = small_number(in, "Hello.protocol"); break;
+      case 2: hello.version = text(in, "Hello.version", limits); break;
+      case 3: hello.boot_id = text(in, "Hello.boot_id", limits); break;
+      case 4: hello.kernel = text(in, "Hello.kernel", limits); break;
+      case 5:
+        if (hello.lacks.size() == limits.lacks) throw Rejected{"Hello.lacks has too many entries"};
+        hello.lacks.push_back(text(in, "Hello.lacks", limits));
+        break;
+      case 6: hello.instance = text(in, "Hello.instance", limits); break;
+      default: in.skip();
+    }
+  }
+}
+
+void read(Reader in, Collect& collect, const Limits&) {
+  while (in.next()) {
+    switch (in.tag()) {
+      case 1: collect.request = number(in, "Collect.request"); break;
+      default: in.skip();
+    }
+  }
+}
+
+void read(Reader in, Acknowledge& acknowledge, const Limits&) {
+  while (in.next()) {
+    switch (in.tag()) {
+      case 1: acknowledge.event_sequence = number(in, "Acknowledge.event_sequence"); break;
+      case 2: acknowledge.snapshot_sequence = number(in, "Acknowledge.snapshot_sequence"); break;
+      default: in.skip();
+    }
+  }
+}
+
+const ContainerFigure* figure_of(std::uint32_t field) {
+  const auto found = std::find_if(container_figures.begin(), container_figures.end(),
+                                  [&](const ContainerFigure& figure) { return figure.field == field; });
+  return found == container_figures.end() ? nullptr : found;
+}
+
+Container read_container(Reader in, const Limits& limits) {
+  Container container;
+  bool has_id = false;
+  while (in.next()) {
+    switch (in.tag()) {
+      case 1:
+        container.id = container_id(in, "Container.id");
+        has_id = true;
+        break;
+      case 2: container.cgroup = text(in, "Container.cgroup", limits); break;
+      case 3: container.removed = number(in, "Container.removed") != 0; break;
+      default:
+        if (const ContainerFigure* figure = figure_of(in.tag())) {
+          container.*figure->value = number(in, figure->name);
+        } else {
+          in.skip();
+        }
+    }
+  }
+  if (!has_id) throw Rejected{"a Container has no id"};
+  return container;
+}
+
+Guest read_guest(Reader in) {
+  Guest guest;
+  while (in.next()) {
+    switch (in.tag()) {
+      case 1: guest.cpu_usage_ns = number(in, "Guest.cpu_usage_ns"); break;
+      case 2: guest.workload_cpu_usage_ns = number(in, "Guest.workload_cpu_usage_ns"); break;
+      case 3: guest.containers_unreported = number(in, "Guest.containers_unreported"); break;
+      case 4: guest.oom_events_lost = number(in, "Guest.oom_events_lost"); break;
+      default: in.skip();
+    }
+  }
+  return guest;
+}
+
+void read(Reader in, Snapshot& snapshot, const Limits& limits) {
+  while (in.next()) {
+    switch (in.tag()) {
+      case 1: snapshot.request = number(in, "Snapshot.request"); break;
+      case 2: snapshot.sequence = number(in, "Snapshot.sequence"); break;
+      case 3: snapshot.boottime_ns = number(in, "Snapshot.boottime_ns"); break;
+      case 4:
+        if (snapshot.containers.size() == limits.containers) throw Rejected{"Snapshot has too many containers"};
+        snapshot.containers.push_back(read_container(submessage(in, "Snapshot.containers"), limits));
+        break;
+      case 5: snapshot.guest = read_guest(submessage(in, "Snapshot.guest")); break;
+      default: in.skip();
+    }
+  }
+}
+
+void read(Reader in, OomEvent& event, const Limits& limits) {
+  while (in.next()) {
+    switch (in.tag()) {
+      case 1: event.sequence = number(in, "OomEvent.sequence"); break;
+      case 2: event.boottime_ns = number(in, "OomEvent.boottime_ns"); break;
+      case 3: event.container = container_id(in, "OomEvent.container_id"); break;
+      case 4: event.cgroup = text(in, "OomEvent.cgroup", limits); break;
+      case 5: event.victim_pid = small_number(in, "OomEvent.victim_pid"); break;
+      case 6: event.victim_comm = text(in, "OomEvent.victim_comm", limits); break;
+      case 7: event.victim_anon_bytes = number(in, "OomEvent.victim_anon_bytes"); break;
+      case 8: event.victim_file_bytes = number(in, "OomEvent.victim_file_bytes"); break;
+      case 9: event.victim_shmem_bytes = number(in, "OomEvent.victim_shmem_bytes"); break;
+      case 10: event.memory_usage_bytes = number(in, "OomEvent.memory_usage_bytes"); break;
+      case 11: event.memory_limit_bytes = number(in, "OomEvent.memory_limit_bytes"); break;
+      default: in.skip();
+    }
+  }
+}
+
+// The position of a message in its variant is its number in the schema's oneof, less one. Of several, the last
+// counts, as protobuf has it.
+template <typename Message, std::size_t index = 0>
+Message read_alternative(std::uint32_t field, Reader in, const Limits& limits) {
+  if constexpr (index == std::variant_size_v<Message>) {
+    throw Rejected{fmt::format("message {} is not known", field)};
+  } else {
+    if (field != index + 1) return read_alternative<Message, index + 1>(field, in, limits);
+    std::variant_alternative_t<index, Message> body;
+    read(in, body, limits);
+    return body;
+  }
+}
+
+template <typename Message>
+Result<Message> decode_variant(std::string_view payload, const Limits& limits) {
+  try {
+    Reader in(payload.data(), payload.size());
+    std::optional<Message> message;
+    while (in.next()) {
+      if (in.tag() > std::variant_size_v<Message>) {
+        in.skip();
+      } else {
+        const std::uint32_t field = in.tag();
+        message = read_alternative<Message>(field, submessage(in, "the frame's content"), limits);
+      }
+    }
+    if (!message) return failure("the frame holds no message that this version knows");
+    return *std::move(message);
+  } catch (const Rejected& rejected) {
+    return failure(rejected.why);
+  } catch (const protozero::exception& malformed) {
+    return failure(fmt::format("the frame is no protobuf message: {}", malformed.what()));
+  }
+}
+
+}  // namespace
+
+Result<HostMessage> decode_host_message(std::string_view payload, const Limits& limits) {
+  return decode_variant<HostMessage>(payload, limits);
+}
+
+Result<GuestMessage> decode_guest_message(std::string_view payload, const Limits& limits) {
+  return decode_variant<GuestMessage>(payload, limits);
+}
+
+}  // namespace katameter::wire

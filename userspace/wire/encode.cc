@@ -1,0 +1,94 @@
+#include <protozero/pbf_writer.hpp>
+
+#include "userspace/wire/codec.h"
+
+namespace katameter::wire {
+namespace {
+
+using Writer = protozero::pbf_writer;
+
+// proto3 leaves out plain scalars that are 0 and plain strings that are empty; `optional` ones are always written.
+void put(Writer& out, std::uint32_t field, std::uint64_t value) {
+  if (value != 0) out.add_uint64(field, value);
+}
+void put(Writer& out, std::uint32_t field, std::string_view text) {
+  if (!text.empty()) out.add_bytes(field, text.data(), text.size());
+}
+void put(Writer& out, std::uint32_t field, const Figure& figure) {
+  if (figure) out.add_uint64(field, *figure);
+}
+
+void write(Writer out, const Hello& hello) {
+  put(out, 1, std::uint64_t{hello.protocol});
+  put(out, 2, hello.version);
+  put(out, 3, hello.boot_id);
+  put(out, 4, hello.kernel);
+  for (const std::string& group : hello.lacks) out.add_string(5, group);
+  put(out, 6, hello.instance);
+}
+
+void write(Writer out, const Collect& collect) {
+  put(out, 1, collect.request);
+}
+
+void write(Writer out, const Acknowledge& acknowledge) {
+  put(out, 1, acknowledge.event_sequence);
+  put(out, 2, acknowledge.snapshot_sequence);
+}
+
+void write(Writer out, const Container& container) {
+  put(out, 1, container.id.raw());
+  put(out, 2, container.cgroup);
+  if (container.removed) out.add_bool(3, true);
+  for (const ContainerFigure& figure : container_figures) put(out, figure.field, container.*figure.value);
+}
+
+void write(Writer out, const Guest& guest) {
+  put(out, 1, guest.cpu_usage_ns);
+  put(out, 2, guest.workload_cpu_usage_ns);
+  put(out, 3, guest.containers_unreported);
+  put(out, 4, guest.oom_events_lost);
+}
+
+void write(Writer out, const Snapshot& snapshot) {
+  put(out, 1, snapshot.request);
+  put(out, 2, snapshot.sequence);
+  put(out, 3, snapshot.boottime_ns);
+  for (const Container& container : snapshot.containers) write(Writer(out, 4), container);
+  write(Writer(out, 5), snapshot.guest);
+}
+
+void write(Writer out, const OomEvent& event) {
+  put(out, 1, event.sequence);
+  put(out, 2, event.boottime_ns);
+  if (event.container) put(out, 3, event.container->raw());
+  put(out, 4, event.cgroup);
+  put(out, 5, std::uint64_t{event.victim_pid});
+  put(out, 6, event.victim_comm);
+  put(out, 7, event.victim_anon_bytes);
+  put(out, 8, event.victim_file_bytes);
+  put(out, 9, event.victim_shmem_bytes);
+  put(out, 10, event.memory_usage_bytes);
+  put(out, 11, event.memory_limit_bytes);
+}
+
+// The position of a message in its variant is its number in the schema's oneof, less one.
+template <typename Message>
+std::string encode_variant(const Message& message) {
+  std::string payload;
+  Writer out(payload);
+  const auto field = static_cast<std::uint32_t>(message.index() + 1);
+  std::visit([&](const auto& body) { write(Writer(out, field), body); }, message);
+  return payload;
+}
+
+}  // namespace
+
+std::string encode(const HostMessage& message) {
+  return encode_variant(message);
+}
+std::string encode(const GuestMessage& message) {
+  return encode_variant(message);
+}
+
+}  // namespace katameter::wire

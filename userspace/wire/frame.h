@@ -1,0 +1,36 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "userspace/result.h"
+
+namespace katameter::wire {
+
+/// Largest payload that either side sends or takes, bytes.
+constexpr std::size_t max_frame_bytes = std::size_t{1} << 20;
+
+/// The payload with its length in front (four bytes, big-endian).
+std::string frame(std::string_view payload);
+
+/// Cuts a stream of bytes into payloads. Holds at most one frame and what came behind it in the same read.
+class FrameReader {
+ public:
+  /// Bytes as they were read; any amount.
+  void append(std::string_view bytes) { buffer_.append(bytes); }
+
+  /// The next whole payload, nothing while it is incomplete, or an error after which the stream cannot be read any
+  /// further (a length of 0 or beyond max_frame_bytes): close it.
+  Result<std::optional<std::string>> next();
+
+  /// Bytes held that are not yet a whole frame; not 0 when the peer closed in mid-frame.
+  std::size_t pending() const { return buffer_.size(); }
+
+ private:
+  std::string buffer_;
+};
+
+}  // namespace katameter::wire

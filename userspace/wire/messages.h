@@ -1,0 +1,106 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "userspace/wire/container_id.h"
+
+// The messages of katameter.proto as C++ values. The schema documents each field, its unit and its source.
+namespace katameter::wire {
+
+constexpr std::uint32_t protocol_version = 1;
+constexpr std::uint32_t default_port = 1717;
+
+struct Hello {
+  std::uint32_t protocol = protocol_version;
+  std::string version;
+  std::string boot_id;
+  std::string kernel;
+  std::string instance;
+  std::vector<std::string> lacks;
+};
+
+struct Collect {
+  std::uint64_t request = 0;
+};
+
+struct Acknowledge {
+  std::uint64_t event_sequence = 0;
+  std::uint64_t snapshot_sequence = 0;
+};
+
+using Figure = std::optional<std::uint64_t>;
+
+struct Container {
+  ContainerId id;
+  std::string cgroup;
+  bool removed = false;
+  Figure cpu_usage_ns;
+  Figure memory_usage_bytes;
+  Figure memory_peak_bytes;
+  Figure memory_limit_bytes;
+  Figure memory_rss_bytes;
+  Figure memory_cache_bytes;
+  Figure memory_working_set_bytes;
+  Figure oom_kills;
+  Figure memory_failcnt;
+};
+
+/// One figure of a container: its name (also its key in `guest-probe dump --format json`) and its field number.
+struct ContainerFigure {
+  std::string_view name;
+  std::uint32_t field;
+  Figure Container::*value;
+};
+
+/// Every figure once: the encoder, the decoder and the JSON writer go through this table.
+inline constexpr std::array<ContainerFigure, 9> container_figures{{
+    {"cpu_usage_ns", 16, &Container::cpu_usage_ns},
+    {"memory_usage_bytes", 17, &Container::memory_usage_bytes},
+    {"memory_peak_bytes", 18, &Container::memory_peak_bytes},
+    {"memory_limit_bytes", 19, &Container::memory_limit_bytes},
+    {"memory_rss_bytes", 20, &Container::memory_rss_bytes},
+    {"memory_cache_bytes", 21, &Container::memory_cache_bytes},
+    {"memory_working_set_bytes", 22, &Container::memory_working_set_bytes},
+    {"oom_kills", 23, &Container::oom_kills},
+    {"memory_failcnt", 24, &Container::memory_failcnt},
+}};
+
+struct Guest {
+  Figure cpu_usage_ns;
+  Figure workload_cpu_usage_ns;
+  std::uint64_t containers_unreported = 0;
+  std::uint64_t oom_events_lost = 0;
+};
+
+struct Snapshot {
+  std::uint64_t request = 0;
+  std::uint64_t sequence = 0;
+  std::uint64_t boottime_ns = 0;
+  std::vector<Container> containers;
+  Guest guest;
+};
+
+struct OomEvent {
+  std::uint64_t sequence = 0;
+  std::uint64_t boottime_ns = 0;
+  std::optional<ContainerId> container;
+  std::string cgroup;
+  std::uint32_t victim_pid = 0;
+  std::string victim_comm;
+  std::uint64_t victim_anon_bytes = 0;
+  std::uint64_t victim_file_bytes = 0;
+  std::uint64_t victim_shmem_bytes = 0;
+  std::uint64_t memory_usage_bytes = 0;
+  std::uint64_t memory_limit_bytes = 0;
+};
+
+using HostMessage = std::variant<Hello, Collect, Acknowledge>;
+using GuestMessage = std::variant<Hello, Snapshot, OomEvent>;
+
+}  // namespace katameter::wire
