@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#ifndef KATAMETER_CGROUP_BPF_H
+#define KATAMETER_CGROUP_BPF_H
+
+#include "bpf/kernel.h"
+#include "bpf/records.h"
+
+/* Index of a controller in subsys[]; -1 if the kernel was built without it. It shifts with the configuration. */
+static __always_inline int cpuacct_index(void) {
+  if (!bpf_core_enum_value_exists(enum cgroup_subsys_id, cpuacct_cgrp_id))
+    return -1;
+  return bpf_core_enum_value(enum cgroup_subsys_id, cpuacct_cgrp_id);
+}
+
+static __always_inline int memory_index(void) {
+  if (!bpf_core_enum_value_exists(enum cgroup_subsys_id, memory_cgrp_id))
+    return -1;
+  return bpf_core_enum_value(enum cgroup_subsys_id, memory_cgrp_id);
+}
+
+/* The state that a controller keeps for a task's cgroup. */
+static __always_inline __u64 task_css(__u64 task, int index) {
+  __u64 css_set = read_u64(task + bpf_core_field_offset(struct task_struct, cgroups));
+  return read_u64(css_set + bpf_core_field_offset(struct css_set, subsys) + index * sizeof(void *));
+}
+
+/* The state that a controller keeps for a cgroup of its hierarchy; 0 in a hierarchy of other controllers. */
+static __always_inline __u64 cgroup_css(__u64 cgroup, int index) {
+  return read_u64(cgroup + bpf_core_field_offset(struct cgroup, subsys) + index * sizeof(void *));
+}
+
+static __always_inline __u64 css_parent(__u64 css) {
+  return read_u64(css + bpf_core_field_offset(struct cgroup_subsys_state, parent));
+}
+
+static __always_inline __u64 css_kernfs_node(__u64 css) {
+  __u64 cgroup = read_u64(css + bpf_core_field_offset(struct cgroup_subsys_state, cgroup));
+  return read_u64(cgroup + bpf_core_field_offset(struct cgroup, kn));
+}
+
+static __always_inline __u64 kernfs_id(__u64 node) {
+  return read_u64(node + bpf_core_field_offset(struct kernfs_node, id));
+}
+
+static __always_inline long kernfs_name(__u64 node, char *name) {
+  __u64 text = read_u64(node + bpf_core_field_offset(struct kernfs_node, name));
+  return bpf_probe_read_kernel_str(name, NAME_BYTES, (void *)text);
+}
+
+static __always_inline void describe_css(__u64 css, __u32 depth, struct cgroup_node *node) {
+  __u32 flags = 0;
+  bpf_probe_read_kernel(&flags, sizeof(flags), (void *)(css + bpf_core_field_offset(struct cgroup_subsys_state, flags)));
+  node->id = kernfs_id(css_kernfs_node(css));
+  node->depth = depth;
+  node->flags = flags & CSS_ONLINE ? NODE_ONLINE : 0;
+}
+
+#endif

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#ifndef KATAMETER_CGROUP_WALK_BPF_H
+#define KATAMETER_CGROUP_WALK_BPF_H
+
+#include "bpf/cgroup.bpf.h"
+
+/*
+ * Visits every cgroup of a hierarchy, parents first, in one BPF_PROG_TEST_RUN. The kernel holds rcu_read_lock()
+ * throughout, so that nothing on the way is freed.
+ *
+ * 5.10's verifier has neither unbounded loops nor bpf_loop() (5.17), and one long loop over everything is beyond its
+ * limits. It checks a global function on its own, whoever calls it; so the walk is cut into steps: the program calls
+ * chunks, a chunk calls steps, and the place in the tree is kept in a global variable in between.
+ */
+
+enum {
+  WALK_CHUNKS = 64,
+  WALK_STEPS = 256, /* in a chunk; a cgroup takes two: going down to it and coming up again */
+  WALK_UNFINISHED = 1u << 31,
+};
+
+struct walk {
+  __u64 root; /* css, as everywhere: an address */
+  __u64 css;
+  __u32 depth;
+  __u32 ascending;
+  __u32 visited;
+  __u32 done;
+};
+
+/* Begins at the root of the hierarchy that the running task is in with the given controller. */
+static __always_inline void walk_start(struct walk *walk, int index) {
+  __u64 css = index < 0 ? 0 : task_css(bpf_get_current_task(), index);
+  for (int level = 0; level < 64; level++) {
+    __u64 parent = css ? css_parent(css) : 0;
+    if (!parent)
+      break;
+    css = parent;
+  }
+  walk->root = css;
+  walk->css = css;
+  walk->depth = 0;
+  walk->ascending = 0;
+  walk->visited = 0;
+  walk->done = css == 0;
+}
+
+/* One step on; call after the visit where `ascending` is 0. */
+static __always_inline void walk_advance(struct walk *walk) {
+  const __u64 children = bpf_core_field_offset(struct cgroup_subsys_state, children);
+  const __u64 sibling = bpf_core_field_offset(struct cgroup_subsys_state, sibling);
+
+  if (!walk->ascending) {
+    __u64 child = read_u64(walk->css + children);
+    if (!child || child == walk->css + children) {
+      walk->ascending = 1;
+    } else {
+      walk->css = child - sibling;
+      walk->depth++;
+    }
+    return;
+  }
+  if (walk->css == walk->root) {
+    walk->done = 1;
+    return;
+  }
+  __u64 parent = css_parent(walk->css);
+  __u64 next = read_u64(walk->css + sibling);
+  if (!parent || !next) {
+    walk->done = 1;
+  } else if (next == parent + children) {
+    walk->css = parent;
+    walk->depth--;
+  } else {
+    walk->css = next - sibling;
+    walk->ascending = 0;
+  }
+}
+
+/*
+ * Defines NAME_walk(index), to be called by the program NAME: it calls `visit(css, depth, position)` for each cgroup
+ * and returns how many there were, with WALK_UNFINISHED where the tree was larger than a walk may be.
+ *
+ * "used" keeps clang from taking the variable apart, the BTF of which the kernel would refuse.
+ */
+#define DEFINE_WALK(NAME, visit)                              \
+  static struct walk NAME##_place __attribute__((used));      \
+  __noinline int NAME##_step(void) {                          \
+    struct walk *walk = &NAME##_place;                        \
+    if (!walk->ascending) {                                   \
+      visit(walk->css, walk->depth, walk->visited);           \
+      walk->visited++;                                        \
+    }                                                         \
+    walk_advance(walk);                                       \
+    return walk->done;                                        \
+  }                                                           \
+  __noinline int NAME##_chunk(void) {                         \
+    for (int i = 0; i < WALK_STEPS; i++)                      \
+      if (NAME##_step())                                      \
+        return 1;                                             \
+    return 0;                                                 \
+  }                                                           \
+  static __always_inline __u32 NAME##_walk(int index) {       \
+    walk_start(&NAME##_place, index);                         \
+    for (int i = 0; i < WALK_CHUNKS; i++)                     \
+      if (NAME##_place.done || NAME##_chunk())                \
+        return NAME##_place.visited;                          \
+    return NAME##_place.visited | WALK_UNFINISHED;            \
+  }
+
+#endif

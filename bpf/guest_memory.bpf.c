@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * collect_memory: the memory counters of every cgroup that the memory controller knows.
+ *
+ * Hook:    none. Run by BPF_PROG_TEST_RUN (raw_tp) when the host asks.
+ * Rate:    twice per snapshot, until two runs agree (guest-probe/memory_account.h).
+ * Kernels: 5.10 and later; rss, cache and working set up to 5.12 only.
+ * Without: no container has a memory figure.
+ */
+#include "bpf/cgroup_walk.bpf.h"
+#include "bpf/memory_read.bpf.h"
+
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(map_flags, BPF_F_MMAPABLE);
+  __uint(max_entries, 1); /* set before loading */
+  __type(key, __u32);
+  __type(value, struct memory_record);
+} memory_records SEC(".maps");
+
+static __always_inline void visit_memory(__u64 css, __u32 depth, __u32 position) {
+  struct memory_record *record = bpf_map_lookup_elem(&memory_records, &position);
+  if (!record)
+    return;
+  describe_css(css, depth, &record->node);
+  /* struct cgroup_subsys_state is the first member of struct mem_cgroup (mem_cgroup_from_css). */
+  read_memory(css - bpf_core_field_offset(struct mem_cgroup, css), record);
+}
+
+DEFINE_WALK(memory, visit_memory)
+
+SEC("raw_tp")
+int collect_memory(void *ctx) {
+  return memory_walk(memory_index());
+}
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";

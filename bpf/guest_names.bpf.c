@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * collect_names: the name of every cgroup of one hierarchy, in the order in which the other walks find them.
+ *
+ * Hook:    none. Run by BPF_PROG_TEST_RUN (raw_tp) when a walk has met a cgroup that has no name in user space yet.
+ *          args[0] chooses the hierarchy: 0 cpuacct, 1 memory.
+ * Rate:    at start, and once after a cgroup was made.
+ * Kernels: 5.10 and later.
+ * Without: no cgroup is known to be a container.
+ */
+#include "bpf/cgroup_walk.bpf.h"
+
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(map_flags, BPF_F_MMAPABLE);
+  __uint(max_entries, 1); /* set before loading */
+  __type(key, __u32);
+  __type(value, struct name_record);
+} name_records SEC(".maps");
+
+static __always_inline void visit_name(__u64 css, __u32 depth, __u32 position) {
+  struct name_record *record = bpf_map_lookup_elem(&name_records, &position);
+  if (!record)
+    return;
+  __u64 node = css_kernfs_node(css);
+  record->id = kernfs_id(node);
+  record->depth = depth;
+  kernfs_name(node, record->name);
+}
+
+DEFINE_WALK(names, visit_name)
+
+SEC("raw_tp")
+int collect_names(struct bpf_raw_tracepoint_args *ctx) {
+  return names_walk(ctx->args[0] ? memory_index() : cpuacct_index());
+}
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";

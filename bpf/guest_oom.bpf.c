@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * note_victim: who was chosen by the OOM killer, and how full its cgroup was.
+ *
+ * Hook:    tp_btf/mark_victim (mm/oom_kill.c, mark_oom_victim; oom_lock and the victim's task lock are held).
+ * Rate:    once per kill.
+ * Kernels: those whose tracepoint hands over the task: 5.10.235 and later of 5.10.y, 6.9 and later (72ba14deb40a).
+ *          User space looks at the argument's type in BTF and loads it where it is a pointer.
+ * Without: kills are still counted (memory_events[MEMCG_OOM_KILL]), but there are no events.
+ */
+#include "bpf/cgroup.bpf.h"
+#include "bpf/guest_status.bpf.h"
+#include "bpf/memory_read.bpf.h"
+
+struct {
+  __uint(type, BPF_MAP_TYPE_RINGBUF);
+  __uint(max_entries, 64 * 1024); /* 70 records; user space is woken by each */
+} oom_events SEC(".maps");
+
+static __always_inline __u64 rss_pages(__u64 mm, int member) {
+  __s64 pages;
+  if (bpf_core_field_exists(struct mm_struct___percpu, rss_stat)) {
+    pages = read_u64(mm + bpf_core_field_offset(struct mm_struct___percpu, rss_stat) +
+                     member * bpf_core_type_size(struct percpu_counter) +
+                     bpf_core_field_offset(struct percpu_counter, count));
+  } else {
+    pages = read_u64(mm + bpf_core_field_offset(struct mm_struct, rss_stat) +
+                     bpf_core_field_offset(struct mm_rss_stat, count) + member * sizeof(atomic_long_t));
+  }
+  return pages < 0 ? 0 : pages; /* a CPU may have taken away more than it has handed in */
+}
+
+static __always_inline void name_levels(__u64 css, struct oom_record *record) {
+  record->names = 0;
+  for (int level = 0; level < OOM_NAMES; level++) {
+    __u64 parent = css_parent(css);
+    if (!parent) /* the root has no name */
+      return;
+    kernfs_name(css_kernfs_node(css), record->name[level]);
+    record->names = level + 1;
+    css = parent;
+  }
+}
+
+SEC("tp_btf/mark_victim")
+int BPF_PROG(note_victim, struct task_struct *victim) {
+  struct guest_status *status = guest_status();
+  __u64 task = (__u64)victim;
+  __u64 memcg = memory_index() < 0 ? 0 : task_css(task, memory_index());
+  __u64 mm = read_u64(task + bpf_core_field_offset(struct task_struct, mm));
+  struct oom_record *record;
+
+  if (!status)
+    return 0;
+  status->oom_events++; /* oom_lock: never two at once */
+  record = bpf_ringbuf_reserve(&oom_events, sizeof(*record), 0);
+  if (!record) {
+    status->oom_events_lost++;
+    return 0;
+  }
+  record->sequence = status->oom_events;
+  record->boottime_ns = bpf_ktime_get_boot_ns();
+  record->cgroup_id = kernfs_id(css_kernfs_node(memcg));
+  record->anon_pages = rss_pages(mm, MM_ANONPAGES);
+  record->file_pages = rss_pages(mm, MM_FILEPAGES);
+  record->shmem_pages = rss_pages(mm, MM_SHMEMPAGES);
+  record->usage_pages = page_counter_usage(memcg);
+  record->limit_pages = page_counter_limit(memcg);
+  record->victim_tgid = 0;
+  bpf_probe_read_kernel(&record->victim_tgid, sizeof(__u32),
+                        (void *)(task + bpf_core_field_offset(struct task_struct, tgid)));
+  bpf_probe_read_kernel(record->comm, COMM_BYTES, (void *)(task + bpf_core_field_offset(struct task_struct, comm)));
+  name_levels(memcg, record);
+  bpf_ringbuf_submit(record, BPF_RB_FORCE_WAKEUP);
+  return 0;
+}
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#ifndef KATAMETER_GUEST_STATUS_BPF_H
+#define KATAMETER_GUEST_STATUS_BPF_H
+
+#include "bpf/kernel.h"
+#include "bpf/records.h"
+
+/* Each file that uses the map declares it like this; the static linker makes one of them. */
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(map_flags, BPF_F_MMAPABLE);
+  __uint(max_entries, 1);
+  __type(key, __u32);
+  __type(value, struct guest_status);
+} status_map SEC(".maps") __weak;
+
+static __always_inline struct guest_status *guest_status(void) {
+  __u32 zero = 0;
+  return bpf_map_lookup_elem(&status_map, &zero);
+}
+
+#endif

@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#ifndef KATAMETER_KERNEL_H
+#define KATAMETER_KERNEL_H
+
+/*
+ * Every kernel type and field that our programs read, and nothing else: this header is the list of what we depend on.
+ * CO-RE finds the fields in the running kernel's BTF, so order and size here do not matter, only names and kinds.
+ * What moved between kernels stands as a flavour (name___what), with the commit that moved it.
+ */
+
+#include <linux/bpf.h>
+#include <linux/types.h>
+
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_tracing.h>
+
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+
+typedef struct {
+  long counter;
+} atomic_long_t;
+
+struct list_head {
+  struct list_head *next;
+};
+
+/* kernel/bpf: where a per-CPU array keeps its values. */
+struct bpf_array {
+  void *pptrs[0];
+};
+
+/* include/linux/kernfs.h. `id` is the directory's inode number (64-bit kernels) and is never given twice. */
+struct kernfs_node {
+  __u64 id;
+  const char *name;
+  struct kernfs_node *parent;
+};
+
+/* `parent` became the RCU-protected `__parent` in 6.15 (633488947ef6). */
+struct kernfs_node___rcu {
+  struct kernfs_node *__parent;
+};
+
+/* include/linux/cgroup-defs.h */
+enum cgroup_subsys_id {
+  cpuacct_cgrp_id,
+  memory_cgrp_id,
+  CGROUP_SUBSYS_COUNT,
+};
+
+enum css_flags {
+  CSS_ONLINE = 1 << 1,
+};
+
+struct cgroup_subsys_state {
+  struct cgroup *cgroup;
+  struct cgroup_subsys_state *parent;
+  struct list_head sibling;
+  struct list_head children;
+  __u64 serial_nr;
+  unsigned int flags;
+};
+
+struct cgroup {
+  struct kernfs_node *kn;
+  struct cgroup_subsys_state *subsys[CGROUP_SUBSYS_COUNT];
+};
+
+struct css_set {
+  struct cgroup_subsys_state *subsys[CGROUP_SUBSYS_COUNT];
+};
+
+/* kernel/sched/cpuacct.c: cpuusage was one struct cpuacct_usage per CPU, and is one u64 since 5.10.y and 5.18 (dd02d4234c9a). */
+struct cpuacct {
+  struct cgroup_subsys_state css;
+  __u64 *cpuusage;
+};
+
+struct cpuacct_usage {
+  __u64 usages[2];
+};
+
+/* include/linux/page_counter.h: pages. */
+struct page_counter {
+  atomic_long_t usage;
+  unsigned long max;
+  unsigned long watermark;
+  unsigned long failcnt;
+  struct page_counter *parent;
+};
+
+/* include/linux/memcontrol.h */
+enum memcg_memory_event {
+  MEMCG_OOM_KILL,
+};
+
+enum node_stat_item {
+  NR_ANON_MAPPED,
+  NR_FILE_PAGES,
+  NR_INACTIVE_FILE,
+};
+
+struct mem_cgroup {
+  struct cgroup_subsys_state css;
+  struct page_counter memory;
+  atomic_long_t memory_events[1];
+};
+
+/* 5.8 to 5.12: the counters of the subtree are atomics in the struct, and each CPU keeps what it has not handed in. */
+struct memcg_vmstats_percpu___in_struct {
+  long stat[1];
+};
+
+struct mem_cgroup___in_struct {
+  atomic_long_t vmstats[1];
+  struct memcg_vmstats_percpu___in_struct *vmstats_percpu;
+};
+
+/* include/linux/mm_types_task.h: has no name in the kernel, so CO-RE cannot look it up; these since 4.5 (eca56ff906bd). */
+enum {
+  MM_FILEPAGES,
+  MM_ANONPAGES,
+  MM_SWAPENTS,
+  MM_SHMEMPAGES,
+};
+
+/* include/linux/mm_types.h: an array of atomics until rss_stat became percpu_counters in 6.2 (f1a7941243c1). */
+struct mm_rss_stat {
+  atomic_long_t count[4];
+};
+
+struct mm_struct {
+  struct mm_rss_stat rss_stat;
+  atomic_long_t pgtables_bytes;
+  unsigned long arg_start;
+  unsigned long arg_end;
+};
+
+struct percpu_counter {
+  __s64 count;
+  __s32 *counters;
+};
+
+struct mm_struct___percpu {
+  struct percpu_counter rss_stat[4];
+};
+
+/* include/linux/fs.h, fdtable.h: from a task to the inodes it has open. */
+struct super_block {
+  unsigned long s_magic;
+};
+
+struct inode {
+  struct super_block *i_sb;
+  unsigned int i_nlink;
+  __u64 i_blocks;
+};
+
+struct file {
+  struct inode *f_inode;
+};
+
+struct fdtable {
+  unsigned int max_fds;
+  struct file **fd;
+};
+
+struct files_struct {
+  struct fdtable *fdt;
+};
+
+/* include/linux/sched.h; sched_info is there with CONFIG_SCHED_INFO. */
+struct sched_entity {
+  __u64 sum_exec_runtime;
+};
+
+struct sched_info {
+  unsigned long long run_delay;
+};
+
+/* include/linux/seqlock.h: a seqlock_t begins with its 32-bit sequence in all its forms. */
+struct seqlock {
+  unsigned int sequence;
+};
+typedef struct seqlock seqlock_t;
+
+/* include/linux/sched/signal.h: one for a process; it lives as long as any of its tasks. */
+struct signal_struct {
+  struct list_head thread_head;
+  seqlock_t stats_lock;
+  unsigned long long sum_sched_runtime;
+};
+
+struct task_struct {
+  int pid;
+  int tgid;
+  char comm[16];
+  struct css_set *cgroups;
+  struct mm_struct *mm;
+  struct task_struct *group_leader;
+  struct signal_struct *signal;
+  struct list_head thread_node;
+  struct files_struct *files;
+  struct sched_entity se;
+  struct sched_info sched_info;
+  __u64 start_boottime; /* real_start_time before 5.5 (cf25e24db61c) */
+};
+
+/* kernel/bpf/task_iter.c */
+struct bpf_iter__task {
+  struct task_struct *task;
+};
+
+#pragma clang attribute pop
+
+/* The value of a pointer-sized or 64-bit field at `address`; 0 if it cannot be read. */
+static __always_inline __u64 read_u64(__u64 address) {
+  __u64 value = 0;
+  bpf_probe_read_kernel(&value, sizeof(value), (void *)address);
+  return value;
+}
+
+#endif

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause OR Apache-2.0 */
+#ifndef KATAMETER_RECORDS_H
+#define KATAMETER_RECORDS_H
+
+/* What the guest's BPF programs write and C++ reads: plain fixed-width fields, no padding left to the compiler. */
+
+#include <linux/types.h>
+
+enum {
+  MAX_CPUS = 256,       /* possible CPUs of a guest */
+  NAME_BYTES = 128,     /* one component of a cgroup path; "cri-containerd-<64 hex>.scope" has 86 */
+  PATH_BYTES = 384,     /* a whole cgroup path; systemd's form of a Kubernetes container has about 170 */
+  COMM_BYTES = 16,      /* TASK_COMM_LEN */
+  OOM_NAMES = 6,        /* levels of a victim's cgroup that an OOM record names */
+};
+
+/*
+ * One cgroup in a walk of a hierarchy. A walk goes parents first, so the records are a tree: the parent of a record is
+ * the nearest one before it with a smaller depth.
+ */
+struct cgroup_node {
+  __u64 id;        /* kernfs id = inode number of the directory */
+  __u32 depth;     /* 0 = root of the hierarchy */
+  __u32 flags;     /* NODE_* */
+};
+
+enum {
+  NODE_ONLINE = 1 << 0,         /* its directory exists; without it: removed, but still charged for something */
+  NODE_CHARGES_PARENT = 1 << 1, /* memory: what it is charged, its parent in the tree is charged too */
+};
+
+struct cpu_record {
+  struct cgroup_node node;
+  __u64 usage_ns; /* struct cpuacct.cpuusage, all CPUs; children included */
+};
+
+enum {
+  STAT_ANON,          /* NR_ANON_MAPPED */
+  STAT_FILE,          /* NR_FILE_PAGES */
+  STAT_INACTIVE_FILE, /* NR_INACTIVE_FILE */
+  STATS,
+};
+
+struct memory_record {
+  struct cgroup_node node;
+  __u64 usage_pages;   /* page_counter.usage */
+  __u64 peak_pages;    /* page_counter.watermark */
+  __u64 limit_pages;   /* page_counter.max */
+  __u64 failcnt;       /* page_counter.failcnt */
+  __u64 oom_kills;     /* memory_events[MEMCG_OOM_KILL]; v1: of this cgroup alone */
+  __s64 stat[STATS];    /* pages of the subtree, as handed in by the CPUs; v1: if NODE_CHARGES_PARENT below */
+  __s64 pending[STATS]; /* pages of this cgroup alone that the CPUs have not handed in yet */
+};
+
+struct name_record {
+  __u64 id;
+  __u32 depth; /* as in struct cgroup_node */
+  __u32 reserved;
+  char name[NAME_BYTES]; /* last component of the path; "" or "/" for the root */
+};
+
+enum {
+  REMOVED_CPU = 1 << 0,    /* `cpu` holds its last values */
+  REMOVED_MEMORY = 1 << 1, /* `memory` holds its last values */
+};
+
+/* The last values of a cgroup, taken as its directory was removed. */
+struct removed_record {
+  __u32 kinds; /* REMOVED_* */
+  __u32 reserved;
+  struct cpu_record cpu;
+  struct memory_record memory;
+  char path[PATH_BYTES];
+};
+
+struct oom_record {
+  __u64 sequence;    /* from 1 */
+  __u64 boottime_ns; /* CLOCK_BOOTTIME, or CLOCK_MONOTONIC where the kernel's BPF has no boot clock */
+  __u64 cgroup_id;   /* of the victim's memory cgroup */
+  __u64 anon_pages;
+  __u64 file_pages;
+  __u64 shmem_pages;
+  __u64 usage_pages;
+  __u64 limit_pages;
+  __u32 victim_tgid;
+  __u32 names; /* how many of `name` are filled */
+  char comm[COMM_BYTES];
+  char name[OOM_NAMES][NAME_BYTES]; /* components of the cgroup's path, the last one first */
+};
+
+/* One for the whole guest; BPF writes, C++ reads it through mmap. */
+struct guest_status {
+  __u64 removals;          /* records ever put into `removed` */
+  __u64 removals_lost;     /* cgroups removed while `removed` was full */
+  __u64 oom_events;        /* records ever made; the last one's sequence */
+  __u64 oom_events_lost;   /* of these, not delivered: the buffer was full */
+};
+
+#endif

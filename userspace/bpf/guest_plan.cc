@@ -1,0 +1,67 @@
+#include "userspace/bpf/guest_plan.h"
+
+#include <algorithm>
+#include <cerrno>
+
+#include "bpf/records.h"
+
+namespace katameter {
+namespace {
+
+std::string loading_remedy(int load_errno) {
+  if (load_errno == EPERM || load_errno == EACCES) {
+    return "start it as root or with CAP_BPF, CAP_PERFMON and CAP_SYS_RESOURCE; with kernel lockdown BPF cannot be had";
+  }
+  return "build the guest kernel with CONFIG_BPF_SYSCALL, CONFIG_FTRACE, CONFIG_UPROBE_EVENTS and CONFIG_BPF_EVENTS";
+}
+
+}  // namespace
+
+bool GuestPlan::complete() const {
+  return std::all_of(needs.begin(), needs.end(), [](const Need& need) { return need.found; });
+}
+
+std::vector<std::string> GuestPlan::lacks() const {
+  std::vector<std::string> names;
+  for (const Need& need : needs) {
+    if (!need.found) names.push_back(need.name);
+  }
+  return names;
+}
+
+GuestPlan plan_guest(const KernelFacts& facts) {
+  const bool base = facts.may_load && facts.btf;
+  const bool cpus_fit = facts.possible_cpus <= MAX_CPUS;
+  GuestPlan plan;
+  plan.possible_cpus = facts.possible_cpus;
+  plan.cpu = base && cpus_fit && facts.cpuacct && facts.cpuacct_v1;
+  plan.memory = base && facts.memory && !facts.memory_mount.empty();
+  plan.memory_stat = plan.memory && cpus_fit && facts.memory_stat && facts.memory_v1;
+  plan.removals = base && facts.cgroup_rmdir;
+  plan.oom_events = plan.memory && facts.mark_victim_task && facts.ring_buffer;
+
+  plan.needs = {
+      {"BPF programs", facts.may_load, "everything", loading_remedy(facts.load_errno)},
+      {"kernel BTF", facts.btf, "everything", "build the guest kernel with CONFIG_DEBUG_INFO_BTF"},
+      {"cpuacct controller", facts.cpuacct && facts.cpuacct_v1, "cpu_usage_ns",
+       facts.cpuacct ? "mount the cpuacct hierarchy of cgroup v1 before guest-probe starts (v2 is not read yet)"
+                     : "build the guest kernel with CONFIG_CGROUP_CPUACCT"},
+      {"memory controller", facts.memory && !facts.memory_mount.empty(), "all memory figures and OOM events",
+       facts.memory ? "mount the memory controller's hierarchy before guest-probe starts"
+                    : "build the guest kernel with CONFIG_MEMCG"},
+      {"memory statistics layout", facts.memory_stat && facts.memory_v1,
+       "memory_rss_bytes, memory_cache_bytes, memory_working_set_bytes",
+       "use a kernel from 5.8 to 5.12 with cgroup v1; later layouts are not read yet"},
+      {"cgroup_rmdir tracepoint", facts.cgroup_rmdir, "the last values of removed containers",
+       "build the guest kernel with CONFIG_FTRACE and CONFIG_DEBUG_INFO_BTF"},
+      {"mark_victim tracepoint", facts.mark_victim_task, "OOM events; oom_kills is still counted",
+       facts.mark_victim ? "this kernel's mark_victim gives a pid only: use 5.10.235 or later of 5.10.y"
+                         : "build the guest kernel with CONFIG_FTRACE and CONFIG_DEBUG_INFO_BTF"},
+      {"BPF ring buffer", facts.ring_buffer, "OOM events; oom_kills is still counted", "use a kernel from 5.8 on"},
+      {"at most 256 possible CPUs", cpus_fit, "cpu_usage_ns, memory_rss_bytes, memory_cache_bytes",
+       "start the guest with fewer maximum vCPUs"},
+  };
+  return plan;
+}
+
+}  // namespace katameter

@@ -1,0 +1,37 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "userspace/bpf/kernel_facts.h"
+
+namespace katameter {
+
+/// One thing that guest-probe needs of the kernel, as `guest-probe check` shows it.
+struct Need {
+  std::string name;  ///< "BPF programs", "cgroup_rmdir tracepoint" ...
+  bool found = false;
+  std::string loses;   ///< what is lost without it
+  std::string remedy;  ///< what to do about it
+};
+
+/// What will be loaded and which figures there will be. Decided once, at start.
+struct GuestPlan {
+  bool cpu = false;          ///< cpu_usage_ns, from the cpuacct hierarchy
+  bool memory = false;       ///< usage, peak, limit, failcnt, oom_kills
+  bool memory_stat = false;  ///< rss, cache, working set
+  bool removals = false;     ///< last values of removed containers
+  bool oom_events = false;   ///< one event per OOM kill
+  int possible_cpus = 1;
+  std::vector<Need> needs;
+
+  bool works() const { return cpu || memory; }
+  bool complete() const;
+  /// The names of the needs that were not found.
+  std::vector<std::string> lacks() const;
+};
+
+/// Draws the conclusions from the facts; no look at the machine.
+GuestPlan plan_guest(const KernelFacts& facts);
+
+}  // namespace katameter

@@ -1,0 +1,116 @@
+#include "userspace/bpf/kernel_facts.h"
+
+#include <bpf/bpf.h>
+#include <bpf/btf.h>
+#include <bpf/libbpf.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstring>
+#include <memory>
+
+#include "userspace/cgroup_mounts.h"
+#include "userspace/fd.h"
+
+namespace katameter {
+namespace {
+
+struct FreeBtf {
+  void operator()(btf* types) const { btf__free(types); }
+};
+
+const btf_type* find(const btf& types, const char* name, unsigned kind) {
+  const int id = btf__find_by_name_kind(&types, name, kind);
+  return id < 0 ? nullptr : btf__type_by_id(&types, static_cast<unsigned>(id));
+}
+
+bool has_enum_value(const btf& types, const char* type, const char* value) {
+  const btf_type* found = find(types, type, BTF_KIND_ENUM);
+  if (found == nullptr) return false;
+  const struct btf_enum* values = btf_enum(found);
+  for (int i = 0; i < btf_vlen(found); ++i) {
+    if (std::strcmp(btf__name_by_offset(&types, values[i].name_off), value) == 0) return true;
+  }
+  return false;
+}
+
+const btf_type* member_type(const btf& types, const char* structure, const char* member) {
+  const btf_type* found = find(types, structure, BTF_KIND_STRUCT);
+  if (found == nullptr) return nullptr;
+  const struct btf_member* members = btf_members(found);
+  for (int i = 0; i < btf_vlen(found); ++i) {
+    if (std::strcmp(btf__name_by_offset(&types, members[i].name_off), member) == 0) {
+      return btf__type_by_id(&types, members[i].type);
+    }
+  }
+  return nullptr;
+}
+
+// A tracepoint's arguments are those of the function type behind `typedef btf_trace_NAME`, less the first.
+const btf_type* first_tracepoint_argument(const btf& types, const char* tracepoint) {
+  const btf_type* type = find(types, tracepoint, BTF_KIND_TYPEDEF);
+  if (type == nullptr) return nullptr;
+  type = btf__type_by_id(&types, type->type);
+  if (type == nullptr || !btf_is_ptr(type)) return nullptr;
+  type = btf__type_by_id(&types, type->type);
+  if (type == nullptr || !btf_is_func_proto(type) || btf_vlen(type) < 2) return nullptr;
+  return btf__type_by_id(&types, btf_params(type)[1].type);
+}
+
+void read_types(KernelFacts& facts) {
+  const std::unique_ptr<btf, FreeBtf> types(btf__load_vmlinux_btf());
+  if (types == nullptr) return;
+  facts.btf = true;
+  facts.cpuacct = find(*types, "cpuacct", BTF_KIND_STRUCT) != nullptr &&
+                  has_enum_value(*types, "cgroup_subsys_id", "cpuacct_cgrp_id");
+  facts.memory = find(*types, "mem_cgroup", BTF_KIND_STRUCT) != nullptr &&
+                 has_enum_value(*types, "cgroup_subsys_id", "memory_cgrp_id");
+  const btf_type* vmstats = member_type(*types, "mem_cgroup", "vmstats");
+  facts.memory_stat = vmstats != nullptr && btf_is_array(vmstats);
+  facts.cgroup_rmdir = first_tracepoint_argument(*types, "btf_trace_cgroup_rmdir") != nullptr;
+  const btf_type* victim = first_tracepoint_argument(*types, "btf_trace_mark_victim");
+  facts.mark_victim = victim != nullptr;
+  facts.mark_victim_task = victim != nullptr && btf_is_ptr(victim);
+}
+
+void try_loading(KernelFacts& facts) {
+  // r0 = 0; exit
+  const std::array<bpf_insn, 2> nothing{
+      {{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 0, .src_reg = 0, .off = 0, .imm = 0},
+       {.code = BPF_JMP | BPF_EXIT, .dst_reg = 0, .src_reg = 0, .off = 0, .imm = 0}}};
+  const Fd program(
+      bpf_prog_load(BPF_PROG_TYPE_RAW_TRACEPOINT, "katameter_try", "GPL", nothing.data(), nothing.size(), nullptr));
+  facts.may_load = static_cast<bool>(program);
+  if (!program) facts.load_errno = errno;
+  const Fd ring(
+      bpf_map_create(BPF_MAP_TYPE_RINGBUF, "katameter_try", 0, 0, static_cast<unsigned>(getpagesize()), nullptr));
+  facts.ring_buffer = static_cast<bool>(ring);
+}
+
+void read_hierarchies(KernelFacts& facts) {
+  const Result<CgroupMounts> mounts = read_cgroup_mounts();
+  if (!mounts) return;
+  const auto note = [&](const char* controller, bool& v1, std::string& path) {
+    const auto found = mounts->v1.find(controller);
+    v1 = found != mounts->v1.end();
+    path = v1 ? found->second : mounts->v2;
+  };
+  note("cpuacct", facts.cpuacct_v1, facts.cpuacct_mount);
+  note("memory", facts.memory_v1, facts.memory_mount);
+}
+
+}  // namespace
+
+KernelFacts read_kernel_facts() {
+  // libbpf would print its own words about each missing thing; ours are in the plan.
+  libbpf_set_print(nullptr);
+  KernelFacts facts;
+  try_loading(facts);
+  read_types(facts);
+  read_hierarchies(facts);
+  const int cpus = libbpf_num_possible_cpus();
+  if (cpus > 0) facts.possible_cpus = cpus;
+  return facts;
+}
+
+}  // namespace katameter

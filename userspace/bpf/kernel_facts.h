@@ -1,0 +1,34 @@
+#pragma once
+
+#include <string>
+
+#include "userspace/result.h"
+
+namespace katameter {
+
+/// What the running kernel has of what guest-probe needs. Facts only: plan_guest() draws the conclusions.
+/// Kernel versions are not among them, for distributions backport.
+struct KernelFacts {
+  bool btf = false;          ///< /sys/kernel/btf/vmlinux can be read (CONFIG_DEBUG_INFO_BTF)
+  bool may_load = false;     ///< a raw_tp program of two instructions loads
+  int load_errno = 0;        ///< why not: EPERM = no privilege, EINVAL = no CONFIG_BPF_EVENTS
+  bool ring_buffer = false;  ///< a ring buffer map can be made (5.8)
+
+  bool cpuacct = false;           ///< struct cpuacct and cpuacct_cgrp_id (CONFIG_CGROUP_CPUACCT)
+  bool memory = false;            ///< struct mem_cgroup and memory_cgrp_id (CONFIG_MEMCG)
+  bool memory_stat = false;       ///< rss, cache ... are atomics in struct mem_cgroup (5.8 to 5.12)
+  bool cgroup_rmdir = false;      ///< tracepoint cgroup:cgroup_rmdir is in BTF
+  bool mark_victim = false;       ///< tracepoint oom:mark_victim is in BTF
+  bool mark_victim_task = false;  ///< its argument is the task, not a pid
+
+  bool cpuacct_v1 = false;    ///< a cgroup v1 hierarchy with cpuacct is mounted or was
+  bool memory_v1 = false;     ///< the same for memory
+  std::string cpuacct_mount;  ///< where, as in /proc/self/mountinfo; empty = nowhere
+  std::string memory_mount;
+  int possible_cpus = 1;  ///< CPUs that the kernel has per-CPU variables for
+};
+
+/// Looks at the running kernel. Loads nothing that stays; some 10 ms, for the kernel's BTF is parsed once.
+KernelFacts read_kernel_facts();
+
+}  // namespace katameter
