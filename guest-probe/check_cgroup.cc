@@ -1,0 +1,157 @@
+#include "guest-probe/check_cgroup.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <array>
+#include <fstream>
+#include <string_view>
+#include <utility>
+
+namespace katameter {
+namespace {
+
+constexpr std::size_t kept_bytes = 512 * 1024;
+constexpr std::size_t freed_bytes = 256 * 1024;  // makes the peak another number than the usage
+// Above what the process uses, and a number that no other field has by chance.
+constexpr std::string_view limit_bytes = "50192384";
+
+Result<std::uint64_t> make_directory(const std::string& path) {
+  if (mkdir(path.c_str(), 0755) != 0 && errno != EEXIST) return system_failure("cannot make " + path);
+  struct stat made {};
+  if (stat(path.c_str(), &made) != 0) return system_failure("cannot look at " + path);
+  return made.st_ino;
+}
+
+bool write_file(const std::string& path, std::string_view text) {
+  const Fd file(open(path.c_str(), O_WRONLY | O_CLOEXEC));
+  return file && write(file.get(), text.data(), text.size()) == static_cast<ssize_t>(text.size());
+}
+
+void touch(void* memory, std::size_t bytes) {
+  for (std::size_t i = 0; i < bytes; i += 4096) static_cast<volatile char*>(memory)[i] = 1;
+}
+
+void burn_cpu_ms(long ms) {
+  timespec used{};
+  do {
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+  } while (used.tv_sec == 0 && used.tv_nsec < ms * 1'000'000);
+}
+
+// The process in the cgroup; only system calls, for it is a fork that never execs.
+[[noreturn]] void use_something(const std::string& cpuacct, const std::string& memory, int ready, int alive) {
+  const bool joined = (cpuacct.empty() || write_file(cpuacct + "/cgroup.procs", "0")) &&
+                      (memory.empty() || write_file(memory + "/cgroup.procs", "0"));
+  const auto map = [](std::size_t bytes) {
+    return mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  };
+  void* kept = map(kept_bytes);
+  void* freed = map(freed_bytes);
+  if (joined && kept != MAP_FAILED && freed != MAP_FAILED) {
+    touch(kept, kept_bytes);
+    touch(freed, freed_bytes);
+    munmap(freed, freed_bytes);
+    burn_cpu_ms(2);
+    char byte = 'r';
+    if (write(ready, &byte, 1) == 1 && read(alive, &byte, 1) == 0) _exit(0);
+  }
+  _exit(1);
+}
+
+Result<std::uint64_t> read_number(const std::string& path) {
+  std::ifstream file(path);
+  std::uint64_t value = 0;
+  if (!(file >> value)) return failure("cannot read a number from " + path);
+  return value;
+}
+
+}  // namespace
+
+Result<CheckCgroup> CheckCgroup::make(const std::string& cpuacct_mount, const std::string& memory_mount) {
+  CheckCgroup cgroup;
+  const std::string name = "/katameter-check-" + std::to_string(getpid());
+  if (!cpuacct_mount.empty()) {
+    const Result<std::uint64_t> id = make_directory(cpuacct_mount + name);
+    if (!id) return failure_from(id.error());
+    cgroup.cpuacct_ = cpuacct_mount + name;
+    cgroup.cpuacct_id_ = *id;
+  }
+  if (!memory_mount.empty()) {
+    const Result<std::uint64_t> id = make_directory(memory_mount + name);
+    if (!id) return failure_from(id.error());
+    cgroup.memory_ = memory_mount + name;
+    cgroup.memory_id_ = *id;
+    if (!write_file(cgroup.memory_ + "/memory.limit_in_bytes", limit_bytes)) {
+      return system_failure("cannot set a limit in " + cgroup.memory_);
+    }
+  }
+  if (Status status = cgroup.start_process(); !status) return failure_from(status.error());
+  return cgroup;
+}
+
+CheckCgroup::CheckCgroup(CheckCgroup&& other) noexcept
+    : cpuacct_(std::exchange(other.cpuacct_, {})),
+      memory_(std::exchange(other.memory_, {})),
+      cpuacct_id_(other.cpuacct_id_),
+      memory_id_(other.memory_id_),
+      process_(std::exchange(other.process_, -1)),
+      alive_(std::move(other.alive_)) {}
+
+CheckCgroup::~CheckCgroup() {
+  alive_.reset();
+  if (process_ > 0) waitpid(process_, nullptr, 0);
+  // A process that has been waited for may still hold the cgroup for a moment.
+  for (const std::string& directory : {cpuacct_, memory_}) {
+    for (int attempt = 0; attempt < 100 && !directory.empty() && rmdir(directory.c_str()) != 0; ++attempt) {
+      if (errno != EBUSY) break;
+      usleep(1000);
+    }
+  }
+}
+
+Status CheckCgroup::start_process() {
+  std::array<int, 2> ready{};
+  std::array<int, 2> alive{};
+  if (pipe2(ready.data(), O_CLOEXEC) != 0) return system_failure("cannot make a pipe");
+  const Fd ready_read(ready[0]);
+  Fd ready_write(ready[1]);
+  if (pipe2(alive.data(), O_CLOEXEC) != 0) return system_failure("cannot make a pipe");
+  Fd alive_read(alive[0]);
+  alive_ = Fd(alive[1]);
+
+  process_ = fork();
+  if (process_ < 0) return system_failure("cannot start a process for the self-check");
+  if (process_ == 0) {
+    alive_.reset();
+    use_something(cpuacct_, memory_, ready_write.get(), alive_read.get());
+  }
+  ready_write.reset();
+  char byte = 0;
+  if (read(ready_read.get(), &byte, 1) != 1) return failure("the self-check's process could not enter its cgroup");
+  return {};
+}
+
+Result<std::uint64_t> CheckCgroup::read_cpuacct(const std::string& file) const {
+  return read_number(cpuacct_ + "/" + file);
+}
+
+Result<std::uint64_t> CheckCgroup::read_memory(const std::string& file) const {
+  return read_number(memory_ + "/" + file);
+}
+
+Result<std::map<std::string, std::uint64_t>> CheckCgroup::read_memory_table(const std::string& file) const {
+  std::ifstream in(memory_ + "/" + file);
+  std::map<std::string, std::uint64_t> table;
+  std::string key;
+  std::uint64_t value = 0;
+  while (in >> key >> value) table[key] = value;
+  if (table.empty()) return failure("cannot read " + memory_ + "/" + file);
+  return table;
+}
+
+}  // namespace katameter

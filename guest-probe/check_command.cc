@@ -1,0 +1,47 @@
+#include <fmt/core.h>
+
+#include <iostream>
+
+#include "guest-probe/commands.h"
+#include "guest-probe/startup.h"
+#include "userspace/bpf/kernel_facts.h"
+
+namespace katameter {
+namespace {
+
+constexpr int all_there = 0;
+constexpr int nothing_works = 1;
+constexpr int something_lost = 3;
+
+void print(const std::string& name, bool found, const std::string& loses, const std::string& remedy) {
+  std::cout << fmt::format("{:<28}{}\n", name, found ? "found" : "NOT FOUND");
+  if (!found) std::cout << fmt::format("    lost: {}\n    do:   {}\n", loses, remedy);
+}
+
+}  // namespace
+
+int check_command(std::size_t capacity) {
+  const GuestPlan plan = plan_guest(read_kernel_facts());
+  for (const Need& need : plan.needs) print(need.name, need.found, need.loses, need.remedy);
+  if (!plan.works()) {
+    std::cout << "nothing works\n";
+    return nothing_works;
+  }
+  const Result<GuestProbe> probe = start_guest_probe(capacity);
+  if (!probe) {
+    print("programs load and attach", false, "everything", probe.error().text);
+    std::cout << "nothing works\n";
+    return nothing_works;
+  }
+  print("programs load and attach", true, "", "");
+  print("comparison with the files", probe->check_failure.empty(), "the certainty that the figures are the kernel's",
+        probe->check_failure);
+  for (const Refusal& refusal : probe->refusals) {
+    print(refusal.figure, false, "this figure: " + refusal.text, "report this kernel and its configuration to us");
+  }
+  const bool complete = plan.complete() && probe->refusals.empty() && probe->check_failure.empty();
+  std::cout << (complete ? "everything is there\n" : "works in part\n");
+  return complete ? all_there : something_lost;
+}
+
+}  // namespace katameter

@@ -1,0 +1,62 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <vector>
+
+#include "guest-probe/cgroup_paths.h"
+#include "guest-probe/memory_account.h"
+#include "guest-probe/online_cpus.h"
+#include "guest-probe/removed_containers.h"
+#include "userspace/bpf/guest_plan.h"
+#include "userspace/bpf/guest_programs.h"
+#include "userspace/result.h"
+#include "userspace/wire/messages.h"
+
+namespace katameter {
+
+/// Which figures are served: what the plan has, less what the self-check refused.
+struct ServedFigures {
+  bool cpu = false;
+  bool memory = false;
+  MemoryFields memory_fields;
+};
+
+/// Makes snapshots: runs the BPF programs and turns their records into containers.
+class Collector {
+ public:
+  Collector(GuestPrograms& programs, const ServedFigures& served, int possible_cpus);
+
+  /// All counters now. `request` goes back to whoever asked.
+  Result<wire::Snapshot> collect(std::uint64_t request);
+
+  /// The host has the snapshots up to `sequence`.
+  void acknowledge(std::uint64_t sequence) { removed_.acknowledge(sequence); }
+
+ private:
+  using Rows = std::map<ContainerId, wire::Container>;
+
+  Status read_kernel();
+  Status read_cpu();
+  Status read_memory();
+  Status learn_names();
+  Status take_removed();
+  void add_cpu(Rows& rows, wire::Guest& guest) const;
+  void add_memory(Rows& rows) const;
+
+  GuestPrograms& programs_;
+  ServedFigures served_;
+  OnlineCpus cpus_;
+  CgroupPaths cpu_paths_;
+  CgroupPaths memory_paths_;
+  RemovedContainers removed_;
+  // Of the collect that is under way.
+  std::vector<cpu_record> cpu_walk_;
+  std::vector<memory_record> memory_walk_;
+  std::vector<std::uint64_t> just_removed_;
+  std::uint64_t cgroups_beyond_ = 0;
+
+  std::uint64_t sequence_ = 0;
+};
+
+}  // namespace katameter

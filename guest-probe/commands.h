@@ -1,0 +1,33 @@
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+namespace katameter {
+
+// The subcommands. Each prints what it has to say and returns the exit status.
+
+inline const std::string default_socket = "/run/katameter/guest-probe.sock";
+
+struct RunOptions {
+  std::vector<std::string> listen;  ///< empty = vsock:1717 and, if it can be made, default_socket
+  std::size_t capacity = 1280;      ///< cgroups in a snapshot: 1,000 containers and what the guest system has
+};
+
+/// Serves until SIGTERM or SIGINT: 0. 1 if it could not start.
+int run_command(const RunOptions& options);
+
+struct DumpOptions {
+  std::string format = "text";  ///< or "json"
+  std::string socket = default_socket;
+  std::size_t capacity = 1280;
+};
+
+/// Prints one snapshot, of the running daemon if there is one, else loading the programs for the moment. 0 or 1.
+int dump_command(const DumpOptions& options);
+
+/// Prints each thing that guest-probe needs. 0: all is there, 3: something is lost, 1: nothing works.
+int check_command(std::size_t capacity);
+
+}  // namespace katameter

@@ -1,0 +1,27 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "userspace/wire/container_id.h"
+
+namespace katameter {
+
+/// The container that one component of a cgroup path stands for: 64 hex digits, alone or in the forms
+/// "cri-containerd-ID.scope", "crio-ID.scope", "docker-ID.scope", "libpod-ID.scope" (kata-agent and runtimes).
+std::optional<ContainerId> container_of_component(std::string_view component);
+
+/// A cgroup's place with regard to containers.
+struct ContainerPlace {
+  ContainerId id;
+  bool nested = false;  ///< a cgroup inside the container's own (systemd or Docker in a container)
+};
+
+/// The container that a cgroup belongs to; the outermost one on the path. Nothing: it belongs to the guest system.
+std::optional<ContainerPlace> container_of_path(std::string_view path);
+
+/// `text` with every byte that is not printable ASCII replaced by '?': names in the guest may hold anything.
+std::string printable(std::string_view text);
+
+}  // namespace katameter

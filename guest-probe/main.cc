@@ -1,0 +1,70 @@
+#include <CLI/CLI.hpp>
+#include <iostream>
+#include <string>
+
+#include "guest-probe/commands.h"
+#include "userspace/log.h"
+
+namespace {
+
+constexpr int usage_error = 2;
+
+// One line: what is wrong and where to read on.
+int report(const CLI::App& app, const CLI::ParseError& error) {
+  if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
+  std::string text = error.what();
+  for (char& c : text) {
+    if (c == '\n') c = ' ';
+  }
+  std::cerr << "guest-probe: " << text << " (guest-probe --help lists what there is)\n";
+  return usage_error;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  using namespace katameter;
+  RunOptions run_options;
+  DumpOptions dump_options;
+  std::size_t capacity = run_options.capacity;
+  std::string level = "info";
+
+  CLI::App app("Accounts the containers of a Kata guest with eBPF and serves the figures to the host.");
+  app.set_version_flag("--version", "guest-probe " KATAMETER_VERSION);
+  app.set_config("--config", "", "Read options from this file (key = value, the options' names without dashes)");
+  app.fallthrough();
+  app.add_option("--log.level", level, "debug, info, warning or error")->capture_default_str();
+  app.add_option("--max-cgroups", capacity, "Cgroups that a snapshot can hold")
+      ->capture_default_str()
+      ->check(CLI::Range(16, 65536));
+
+  CLI::App& run = *app.add_subcommand("run", "Serve until SIGTERM (what happens without a subcommand)");
+  for (CLI::App* target : {&app, &run}) {
+    target->add_option("--listen", run_options.listen,
+                       "vsock:PORT or unix:PATH, repeatable (default vsock:1717 and unix:" + default_socket + ")");
+  }
+  CLI::App& dump = *app.add_subcommand("dump", "Print one snapshot, of the running guest-probe or by itself");
+  dump.add_option("--format", dump_options.format, "text or json")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"text", "json"}));
+  dump.add_option("--socket", dump_options.socket, "Where guest-probe runs")->capture_default_str();
+  CLI::App& check = *app.add_subcommand("check", "Say what guest-probe needs here, what is found and what to do");
+  app.require_subcommand(0, 1);
+
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return report(app, error);
+  }
+  const Result<LogLevel> log_level = parse_log_level(level);
+  if (!log_level) {
+    std::cerr << "guest-probe: " << log_level.error().text << "\n";
+    return usage_error;
+  }
+  start_log(*log_level);
+  run_options.capacity = capacity;
+  dump_options.capacity = capacity;
+  if (dump.parsed()) return dump_command(dump_options);
+  if (check.parsed()) return check_command(capacity);
+  return run_command(run_options);
+}

@@ -1,0 +1,115 @@
+#include "guest-probe/memory_account.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "guest-probe/containers.h"
+
+namespace katameter {
+namespace {
+
+std::uint64_t page_bytes() {
+  static const auto bytes = static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
+  return bytes;
+}
+
+// PAGE_COUNTER_MAX (include/linux/page_counter.h) is what "no limit" is in pages.
+bool is_limit(std::uint64_t pages) {
+  return pages < static_cast<std::uint64_t>(INT64_MAX) / page_bytes();
+}
+
+wire::Figure pages_if(bool known, std::int64_t pages) {
+  if (!known) return std::nullopt;
+  // A counter read while another CPU hands in may be short by what is on its way; there is no negative memory.
+  return static_cast<std::uint64_t>(std::max<std::int64_t>(pages, 0)) * page_bytes();
+}
+
+wire::Figure count_if(bool known, std::uint64_t count) {
+  return known ? wire::Figure(count) : std::nullopt;
+}
+
+}  // namespace
+
+std::vector<std::int64_t> subtree_pending(std::span<const memory_record> walk, std::size_t stat) {
+  std::vector<std::int64_t> sums(walk.size());
+  std::vector<std::size_t> path;  // positions of the ancestors that are charged with the current record
+  for (std::size_t i = 0; i < walk.size(); ++i) {
+    const cgroup_node& node = walk[i].node;
+    path.resize(std::min<std::size_t>(path.size(), node.depth));
+    sums[i] += walk[i].pending[stat];
+    std::size_t level = path.size();
+    bool charged = (node.flags & NODE_CHARGES_PARENT) != 0;
+    while (charged && level > 0) {
+      const std::size_t ancestor = path[--level];
+      sums[ancestor] += walk[i].pending[stat];
+      charged = (walk[ancestor].node.flags & NODE_CHARGES_PARENT) != 0;
+    }
+    path.push_back(i);
+  }
+  return sums;
+}
+
+ContainerMemory memory_figures(const memory_record& record, const StatPages& pending, const MemoryFields& fields) {
+  ContainerMemory memory;
+  memory.cgroup_id = record.node.id;
+  const auto usage = static_cast<std::int64_t>(record.usage_pages);
+  memory.usage_bytes = pages_if(fields.usage, usage);
+  memory.peak_bytes = pages_if(fields.peak, static_cast<std::int64_t>(record.peak_pages));
+  memory.limit_bytes =
+      pages_if(fields.limit && is_limit(record.limit_pages), static_cast<std::int64_t>(record.limit_pages));
+  memory.failcnt = count_if(fields.failcnt, record.failcnt);
+  memory.oom_kills = count_if(fields.oom_kills, record.oom_kills);
+  memory.rss_bytes = pages_if(fields.rss, record.stat[STAT_ANON] + pending[STAT_ANON]);
+  memory.cache_bytes = pages_if(fields.cache, record.stat[STAT_FILE] + pending[STAT_FILE]);
+  memory.working_set_bytes = pages_if(fields.usage && fields.inactive_file,
+                                      usage - record.stat[STAT_INACTIVE_FILE] - pending[STAT_INACTIVE_FILE]);
+  return memory;
+}
+
+std::unordered_map<ContainerId, ContainerMemory> account_memory(std::span<const memory_record> walk,
+                                                                const CgroupPaths& paths, const MemoryFields& fields) {
+  std::array<std::vector<std::int64_t>, STATS> pending;
+  for (std::size_t stat = 0; stat < pending.size(); ++stat) pending[stat] = subtree_pending(walk, stat);
+
+  std::unordered_map<ContainerId, ContainerMemory> containers;
+  std::unordered_map<ContainerId, std::uint64_t> nested_kills;
+  for (std::size_t i = 0; i < walk.size(); ++i) {
+    if ((walk[i].node.flags & NODE_ONLINE) == 0) continue;
+    const std::string* path = paths.find(walk[i].node.id);
+    const auto place = path == nullptr ? std::nullopt : container_of_path(*path);
+    if (!place) continue;
+    if (place->nested) {
+      nested_kills[place->id] += walk[i].oom_kills;  // v1 counts a kill in the victim's own cgroup only
+      continue;
+    }
+    StatPages own{};
+    for (std::size_t stat = 0; stat < own.size(); ++stat) own[stat] = pending[stat][i];
+    containers.insert_or_assign(place->id, memory_figures(walk[i], own, fields));
+  }
+  for (const auto& [id, kills] : nested_kills) {
+    const auto found = containers.find(id);
+    if (found != containers.end() && found->second.oom_kills) *found->second.oom_kills += kills;
+  }
+  return containers;
+}
+
+void set_memory(wire::Container& row, const ContainerMemory& memory) {
+  row.memory_usage_bytes = memory.usage_bytes;
+  row.memory_peak_bytes = memory.peak_bytes;
+  row.memory_limit_bytes = memory.limit_bytes;
+  row.memory_rss_bytes = memory.rss_bytes;
+  row.memory_cache_bytes = memory.cache_bytes;
+  row.memory_working_set_bytes = memory.working_set_bytes;
+  row.memory_failcnt = memory.failcnt;
+  row.oom_kills = memory.oom_kills;
+}
+
+bool walks_agree(std::span<const memory_record> first, std::span<const memory_record> second) {
+  return std::equal(first.begin(), first.end(), second.begin(), second.end(),
+                    [](const memory_record& a, const memory_record& b) {
+                      return a.node.id == b.node.id && std::equal(a.stat, a.stat + STATS, b.stat);
+                    });
+}
+
+}  // namespace katameter

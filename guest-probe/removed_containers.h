@@ -1,0 +1,54 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <span>
+#include <unordered_map>
+#include <vector>
+
+#include "guest-probe/memory_account.h"
+#include "userspace/bpf/guest_programs.h"
+#include "userspace/wire/messages.h"
+
+namespace katameter {
+
+/// Containers whose cgroups are gone, with their last values, until the host says that it has them.
+/// In cgroup v1 a container goes in several steps, one per hierarchy: what has gone already is added to the living row.
+class RemovedContainers {
+ public:
+  /// `capacity`: containers kept; beyond it the oldest is forgotten and counted.
+  explicit RemovedContainers(std::size_t capacity) : capacity_(capacity) {}
+
+  void add(const removed_record& record, const MemoryFields& fields);
+
+  /// Completes the living rows and appends the containers that have no living part, marked as removed; those count as
+  /// reported by snapshot `sequence`.
+  void report(std::map<ContainerId, wire::Container>& rows, std::uint64_t sequence);
+
+  /// The host has the snapshots up to `sequence`: forgets the containers that they reported.
+  void acknowledge(std::uint64_t sequence);
+
+  /// CPU time of all containers ever removed, ns: a counter.
+  std::uint64_t cpu_usage_ns() const { return cpu_usage_ns_; }
+  /// Containers forgotten before they were acknowledged.
+  std::uint64_t forgotten() const { return forgotten_; }
+
+ private:
+  struct Entry {
+    wire::Container row;
+    std::uint64_t added = 0;
+    std::uint64_t reported = 0;  ///< the first snapshot that had it as removed; 0 = none yet
+  };
+
+  void make_room();
+
+  std::size_t capacity_;
+  std::map<ContainerId, Entry> entries_;
+  std::unordered_map<ContainerId, std::uint64_t> nested_kills_;
+  std::uint64_t added_ = 0;
+  std::uint64_t cpu_usage_ns_ = 0;
+  std::uint64_t forgotten_ = 0;
+};
+
+}  // namespace katameter

@@ -1,0 +1,70 @@
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+
+#include "guest-probe/commands.h"
+#include "guest-probe/greeting.h"
+#include "guest-probe/listen_address.h"
+#include "guest-probe/server.h"
+#include "guest-probe/startup.h"
+#include "userspace/event_loop.h"
+#include "userspace/log.h"
+
+namespace katameter {
+namespace {
+
+Status stop_on_signals(EventLoop& loop, Fd& signals) {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGTERM);
+  sigaddset(&set, SIGINT);
+  sigprocmask(SIG_BLOCK, &set, nullptr);
+  signals = Fd(signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
+  if (!signals) return system_failure("cannot take signals");
+  return loop.watch(signals, EPOLLIN, [&loop](std::uint32_t) { loop.stop(); });
+}
+
+Status listen_everywhere(Server& server, const RunOptions& options) {
+  const auto listen = [&](const std::string& text) -> Status {
+    const Result<ListenAddress> address = ListenAddress::parse(text);
+    if (!address) return failure_from(address.error());
+    Result<Fd> listening = listen_on(*address);
+    if (!listening) return failure_from(listening.error());
+    log_info("listening on {}", address->text);
+    return server.serve(*std::move(listening));
+  };
+  for (const std::string& text : options.listen) {
+    if (Status status = listen(text); !status) return status;
+  }
+  if (!options.listen.empty()) return {};
+  if (Status status = listen("vsock:" + std::to_string(wire::default_port)); !status) return status;
+  // Only `guest-probe dump` misses it where /run cannot be written.
+  if (Status status = listen("unix:" + default_socket); !status) log_warning("{}", status.error().text);
+  return {};
+}
+
+Status serve(const RunOptions& options) {
+  Result<EventLoop> loop = EventLoop::create();
+  if (!loop) return failure_from(loop.error());
+  Fd signals;
+  if (Status status = stop_on_signals(*loop, signals); !status) return status;
+  const Result<GuestProbe> probe = start_guest_probe(options.capacity);
+  if (!probe) return failure_from(probe.error());
+  for (const std::string& line : describe_lacks(*probe)) log_warning("{}", line);
+
+  Server server(*loop, *probe->collector, *probe->programs, make_hello(*probe));
+  if (Status status = listen_everywhere(server, options); !status) return status;
+  if (Status status = server.watch_oom_events(); !status) return status;
+  log_info("guest-probe {} is ready", KATAMETER_VERSION);
+  return loop->run();
+}
+
+}  // namespace
+
+int run_command(const RunOptions& options) {
+  const Status status = serve(options);
+  if (!status) log_error("{}", status.error().text);
+  return status ? 0 : 1;
+}
+
+}  // namespace katameter

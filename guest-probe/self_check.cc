@@ -1,0 +1,115 @@
+#include "guest-probe/self_check.h"
+
+#include <fmt/core.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "guest-probe/check_cgroup.h"
+
+namespace katameter {
+namespace {
+
+Status read_files(const CheckCgroup& cgroup, const ServedFigures& served, FileFigures& figures) {
+  const auto take = [](const Result<std::uint64_t>& value, std::uint64_t& target) -> Status {
+    if (!value) return failure_from(value.error());
+    target = *value;
+    return {};
+  };
+  if (served.cpu) {
+    if (Status status = take(cgroup.read_cpuacct("cpuacct.usage"), figures.cpu_usage_ns); !status) return status;
+  }
+  if (!served.memory) return {};
+  if (Status status = take(cgroup.read_memory("memory.usage_in_bytes"), figures.usage_bytes); !status) return status;
+  if (Status status = take(cgroup.read_memory("memory.max_usage_in_bytes"), figures.peak_bytes); !status) return status;
+  if (Status status = take(cgroup.read_memory("memory.limit_in_bytes"), figures.limit_bytes); !status) return status;
+  if (Status status = take(cgroup.read_memory("memory.failcnt"), figures.failcnt); !status) return status;
+  const auto control = cgroup.read_memory_table("memory.oom_control");
+  if (!control) return failure_from(control.error());
+  const auto stat = cgroup.read_memory_table("memory.stat");
+  if (!stat) return failure_from(stat.error());
+  const auto value = [](const std::map<std::string, std::uint64_t>& table, const char* key) {
+    const auto found = table.find(key);
+    return found == table.end() ? 0 : found->second;
+  };
+  figures.oom_kills = value(*control, "oom_kill");
+  figures.rss_bytes = value(*stat, "total_rss");
+  figures.cache_bytes = value(*stat, "total_cache");
+  figures.inactive_file_bytes = value(*stat, "total_inactive_file");
+  return {};
+}
+
+template <typename Record>
+std::optional<Record> find_record(const Walk<Record>& walk, std::uint64_t id) {
+  const auto found = std::find_if(walk.records.begin(), walk.records.end(),
+                                  [&](const Record& record) { return record.node.id == id; });
+  if (found == walk.records.end()) return std::nullopt;
+  return *found;
+}
+
+}  // namespace
+
+std::vector<Refusal> compare(const std::optional<cpu_record>& cpu, const std::optional<memory_record>& memory,
+                             const FileFigures& before, const FileFigures& after, ServedFigures& served) {
+  std::vector<Refusal> refusals;
+  const auto judge = [&](const char* name, std::optional<std::uint64_t> ours, std::uint64_t first, std::uint64_t second,
+                         bool& serve) {
+    if (!serve || (ours && *ours >= std::min(first, second) && *ours <= std::max(first, second))) return;
+    serve = false;
+    refusals.push_back({name, fmt::format("the kernel's file says {} to {}, BPF read {}", first, second,
+                                          ours ? std::to_string(*ours) : "nothing")});
+  };
+  const auto page = static_cast<std::uint64_t>(getpagesize());
+  const auto figure = [&](auto member, std::uint64_t unit) -> std::optional<std::uint64_t> {
+    if (!memory) return std::nullopt;
+    return (*memory).*member * unit;
+  };
+  const auto stat = [&](int index) -> std::optional<std::uint64_t> {
+    if (!memory || memory->stat[index] < 0) return std::nullopt;
+    return static_cast<std::uint64_t>(memory->stat[index]) * page;
+  };
+
+  judge("cpu_usage_ns", cpu ? std::optional(cpu->usage_ns) : std::nullopt, before.cpu_usage_ns, after.cpu_usage_ns,
+        served.cpu);
+  if (!served.memory) return refusals;
+  MemoryFields& fields = served.memory_fields;
+  judge("memory_usage_bytes", figure(&memory_record::usage_pages, page), before.usage_bytes, after.usage_bytes,
+        fields.usage);
+  judge("memory_peak_bytes", figure(&memory_record::peak_pages, page), before.peak_bytes, after.peak_bytes,
+        fields.peak);
+  judge("memory_limit_bytes", figure(&memory_record::limit_pages, page), before.limit_bytes, after.limit_bytes,
+        fields.limit);
+  judge("memory_failcnt", figure(&memory_record::failcnt, 1), before.failcnt, after.failcnt, fields.failcnt);
+  judge("oom_kills", figure(&memory_record::oom_kills, 1), before.oom_kills, after.oom_kills, fields.oom_kills);
+  judge("memory_rss_bytes", stat(STAT_ANON), before.rss_bytes, after.rss_bytes, fields.rss);
+  judge("memory_cache_bytes", stat(STAT_FILE), before.cache_bytes, after.cache_bytes, fields.cache);
+  judge("memory_working_set_bytes", stat(STAT_INACTIVE_FILE), before.inactive_file_bytes, after.inactive_file_bytes,
+        fields.inactive_file);
+  return refusals;
+}
+
+Result<std::vector<Refusal>> self_check(GuestPrograms& programs, const KernelFacts& facts, ServedFigures& served) {
+  const Result<CheckCgroup> cgroup = CheckCgroup::make(served.cpu ? facts.cpuacct_mount : std::string(),
+                                                       served.memory ? facts.memory_mount : std::string());
+  if (!cgroup) return failure_from(cgroup.error());
+
+  FileFigures before;
+  FileFigures after;
+  std::optional<cpu_record> cpu;
+  std::optional<memory_record> memory;
+  if (Status status = read_files(*cgroup, served, before); !status) return failure_from(status.error());
+  if (served.cpu) {
+    const Result<Walk<cpu_record>> walk = programs.walk_cpu();
+    if (!walk) return failure_from(walk.error());
+    cpu = find_record(*walk, cgroup->cpuacct_id());
+  }
+  if (served.memory) {
+    const Result<Walk<memory_record>> walk = programs.walk_memory();
+    if (!walk) return failure_from(walk.error());
+    memory = find_record(*walk, cgroup->memory_id());
+  }
+  if (Status status = read_files(*cgroup, served, after); !status) return failure_from(status.error());
+  return compare(cpu, memory, before, after, served);
+}
+
+}  // namespace katameter

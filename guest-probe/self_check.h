@@ -1,0 +1,43 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "bpf/records.h"
+#include "guest-probe/collector.h"
+#include "userspace/bpf/guest_programs.h"
+#include "userspace/result.h"
+
+namespace katameter {
+
+/// What the files of one cgroup say at one moment, in the units of the files.
+struct FileFigures {
+  std::uint64_t cpu_usage_ns = 0;         ///< cpuacct.usage
+  std::uint64_t usage_bytes = 0;          ///< memory.usage_in_bytes
+  std::uint64_t peak_bytes = 0;           ///< memory.max_usage_in_bytes
+  std::uint64_t limit_bytes = 0;          ///< memory.limit_in_bytes
+  std::uint64_t failcnt = 0;              ///< memory.failcnt
+  std::uint64_t oom_kills = 0;            ///< memory.oom_control: oom_kill
+  std::uint64_t rss_bytes = 0;            ///< memory.stat: total_rss
+  std::uint64_t cache_bytes = 0;          ///< memory.stat: total_cache
+  std::uint64_t inactive_file_bytes = 0;  ///< memory.stat: total_inactive_file
+};
+
+/// A figure that BPF reads otherwise than the file shows it, and so is not served.
+struct Refusal {
+  std::string figure;
+  std::string text;  ///< both values
+};
+
+/// Compares a cgroup's records with its files, read before and after: each figure must lie between. Takes what differs
+/// out of `served` and says so. memory.stat shows what the CPUs have handed in, so it is compared with `stat` alone.
+std::vector<Refusal> compare(const std::optional<cpu_record>& cpu, const std::optional<memory_record>& memory,
+                             const FileFigures& before, const FileFigures& after, ServedFigures& served);
+
+/// Reading structures is only as right as their layout: makes a cgroup, lets a process use something in it, and
+/// compares. The only time that guest-probe opens files of a cgroup. An error: the comparison could not be made.
+Result<std::vector<Refusal>> self_check(GuestPrograms& programs, const KernelFacts& facts, ServedFigures& served);
+
+}  // namespace katameter

@@ -1,0 +1,92 @@
+#include "guest-probe/snapshot_text.h"
+
+#include <fmt/core.h>
+
+#include <nlohmann/json.hpp>
+
+namespace katameter {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json container_json(const wire::Container& container) {
+  Json json{{"id", container.id.hex()}, {"cgroup", container.cgroup}};
+  if (container.removed) json["removed"] = true;
+  for (const wire::ContainerFigure& figure : wire::container_figures) {
+    if (const wire::Figure& value = container.*figure.value) json[std::string(figure.name)] = *value;
+  }
+  return json;
+}
+
+Json guest_json(const wire::Guest& guest) {
+  Json json = Json::object();
+  if (guest.cpu_usage_ns) json["cpu_usage_ns"] = *guest.cpu_usage_ns;
+  if (guest.workload_cpu_usage_ns) json["workload_cpu_usage_ns"] = *guest.workload_cpu_usage_ns;
+  json["containers_unreported"] = guest.containers_unreported;
+  json["oom_events_lost"] = guest.oom_events_lost;
+  return json;
+}
+
+Json event_json(const wire::OomEvent& event) {
+  Json json{{"sequence", event.sequence}, {"boottime_ns", event.boottime_ns}};
+  if (event.container) json["container_id"] = event.container->hex();
+  json["cgroup"] = event.cgroup;
+  json["victim_pid"] = event.victim_pid;
+  json["victim_comm"] = event.victim_comm;
+  json["victim_anon_bytes"] = event.victim_anon_bytes;
+  json["victim_file_bytes"] = event.victim_file_bytes;
+  json["victim_shmem_bytes"] = event.victim_shmem_bytes;
+  json["memory_usage_bytes"] = event.memory_usage_bytes;
+  if (event.memory_limit_bytes != 0) json["memory_limit_bytes"] = event.memory_limit_bytes;
+  return json;
+}
+
+std::string seconds(const wire::Figure& ns) {
+  return ns ? fmt::format("{:.3f}", static_cast<double>(*ns) / 1e9) : "-";
+}
+
+std::string mebibytes(const wire::Figure& bytes) {
+  return bytes ? fmt::format("{:.1f}", static_cast<double>(*bytes) / (1 << 20)) : "-";
+}
+
+std::string count(const wire::Figure& value) {
+  return value ? std::to_string(*value) : "-";
+}
+
+}  // namespace
+
+std::string to_json(const Dump& dump) {
+  Json json{{"boottime_ns", dump.snapshot.boottime_ns}, {"sequence", dump.snapshot.sequence}};
+  json["kernel"] = dump.hello.kernel;
+  json["lacks"] = dump.hello.lacks;
+  json["containers"] = Json::array();
+  for (const wire::Container& container : dump.snapshot.containers) {
+    json["containers"].push_back(container_json(container));
+  }
+  json["guest"] = guest_json(dump.snapshot.guest);
+  json["oom_events"] = Json::array();
+  for (const wire::OomEvent& event : dump.oom_events) json["oom_events"].push_back(event_json(event));
+  return json.dump();
+}
+
+std::string to_text(const Dump& dump) {
+  std::string text = fmt::format("{:<14}{:>12}{:>10}{:>10}{:>10}{:>10}{:>10}{:>10}{:>7}\n", "CONTAINER", "CPU s",
+                                 "USED MiB", "PEAK", "LIMIT", "RSS", "CACHE", "WORKING", "OOM");
+  for (const wire::Container& container : dump.snapshot.containers) {
+    text += fmt::format("{:<14}{:>12}{:>10}{:>10}{:>10}{:>10}{:>10}{:>10}{:>7}{}\n", container.id.hex().substr(0, 12),
+                        seconds(container.cpu_usage_ns), mebibytes(container.memory_usage_bytes),
+                        mebibytes(container.memory_peak_bytes), mebibytes(container.memory_limit_bytes),
+                        mebibytes(container.memory_rss_bytes), mebibytes(container.memory_cache_bytes),
+                        mebibytes(container.memory_working_set_bytes), count(container.oom_kills),
+                        container.removed ? "  removed" : "");
+  }
+  text += fmt::format("{:<14}{:>12}  (containers: {} s)\n", "whole guest", seconds(dump.snapshot.guest.cpu_usage_ns),
+                      seconds(dump.snapshot.guest.workload_cpu_usage_ns));
+  for (const wire::OomEvent& event : dump.oom_events) {
+    text += fmt::format("oom kill {}: pid {} ({}) in {}\n", event.sequence, event.victim_pid, event.victim_comm,
+                        event.cgroup);
+  }
+  return text;
+}
+
+}  // namespace katameter

@@ -1,0 +1,69 @@
+#include "guest-probe/startup.h"
+
+#include <fmt/core.h>
+#include <malloc.h>
+
+#include "userspace/bpf/kernel_facts.h"
+
+namespace katameter {
+namespace {
+
+// A kernel that lacks it all is told apart by what is missing first: without the first need no other can be had.
+tl::unexpected<Error> nothing_works(const GuestPlan& plan) {
+  for (const Need& need : plan.needs) {
+    if (!need.found) return failure(fmt::format("{} cannot be had: {}", need.name, need.remedy));
+  }
+  return failure("this kernel gives no figure; see guest-probe check");
+}
+
+ServedFigures planned_figures(const GuestPlan& plan) {
+  ServedFigures served;
+  served.cpu = plan.cpu;
+  served.memory = plan.memory;
+  served.memory_fields.rss = plan.memory_stat;
+  served.memory_fields.cache = plan.memory_stat;
+  served.memory_fields.inactive_file = plan.memory_stat;
+  return served;
+}
+
+}  // namespace
+
+Result<GuestProbe> start_guest_probe(std::size_t capacity) {
+  GuestProbe probe;
+  const KernelFacts facts = read_kernel_facts();
+  probe.plan = plan_guest(facts);
+  if (!probe.plan.works()) return nothing_works(probe.plan);
+
+  Result<GuestPrograms> programs = GuestPrograms::load(probe.plan, capacity);
+  if (!programs) return failure_from(programs.error());
+  probe.programs = std::make_unique<GuestPrograms>(*std::move(programs));
+  probe.served = planned_figures(probe.plan);
+
+  Result<std::vector<Refusal>> refusals = self_check(*probe.programs, facts, probe.served);
+  if (refusals) {
+    probe.refusals = *std::move(refusals);
+  } else {
+    probe.check_failure = refusals.error().text;
+  }
+  probe.collector = std::make_unique<Collector>(*probe.programs, probe.served, probe.plan.possible_cpus);
+  // Loading needed some megabytes, running needs almost nothing: back to the guest with them.
+  malloc_trim(0);
+  return probe;
+}
+
+std::vector<std::string> describe_lacks(const GuestProbe& probe) {
+  std::vector<std::string> lines;
+  for (const Need& need : probe.plan.needs) {
+    if (!need.found)
+      lines.push_back(fmt::format("no {}: without it {} is lost; {}", need.name, need.loses, need.remedy));
+  }
+  for (const Refusal& refusal : probe.refusals) {
+    lines.push_back(fmt::format("{} is not served: {}", refusal.figure, refusal.text));
+  }
+  if (!probe.check_failure.empty()) {
+    lines.push_back(fmt::format("the figures could not be compared with the kernel's files: {}", probe.check_failure));
+  }
+  return lines;
+}
+
+}  // namespace katameter

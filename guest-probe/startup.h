@@ -1,0 +1,33 @@
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "guest-probe/collector.h"
+#include "guest-probe/self_check.h"
+#include "userspace/bpf/guest_plan.h"
+#include "userspace/bpf/guest_programs.h"
+#include "userspace/result.h"
+
+namespace katameter {
+
+/// Everything that is loaded and checked before the first snapshot.
+struct GuestProbe {
+  GuestPlan plan;
+  ServedFigures served;
+  std::vector<Refusal> refusals;
+  std::string check_failure;  ///< why the self-check could not be made; empty = it was made
+  std::unique_ptr<GuestPrograms> programs;
+  std::unique_ptr<Collector> collector;
+};
+
+/// Looks at the kernel, plans, loads, attaches and checks. An error if nothing works; what works in part is in the
+/// result. `capacity`: cgroups that a snapshot can hold.
+Result<GuestProbe> start_guest_probe(std::size_t capacity);
+
+/// What is missing and what is lost, one line each; empty if everything is there.
+std::vector<std::string> describe_lacks(const GuestProbe& probe);
+
+}  // namespace katameter
