@@ -2,6 +2,8 @@
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
 
+#include <vector>
+
 #include "guest-probe/commands.h"
 #include "guest-probe/greeting.h"
 #include "guest-probe/listen_address.h"
@@ -24,22 +26,24 @@ Status stop_on_signals(EventLoop& loop, Fd& signals) {
   return loop.watch(signals, EPOLLIN, [&loop](std::uint32_t) { loop.stop(); });
 }
 
-Status listen_everywhere(Server& server, const RunOptions& options) {
-  const auto listen = [&](const std::string& text) -> Status {
-    const Result<ListenAddress> address = ListenAddress::parse(text);
-    if (!address) return failure_from(address.error());
-    Result<Fd> listening = listen_on(*address);
-    if (!listening) return failure_from(listening.error());
-    log_info("listening on {}", address->text);
-    return server.serve(*std::move(listening));
-  };
+Status listen(const std::string& text, std::vector<Fd>& listening) {
+  const Result<ListenAddress> address = ListenAddress::parse(text);
+  if (!address) return failure_from(address.error());
+  Result<Fd> socket = listen_on(*address);
+  if (!socket) return failure_from(socket.error());
+  log_info("listening on {}", address->text);
+  listening.push_back(*std::move(socket));
+  return {};
+}
+
+Status listen_everywhere(const RunOptions& options, std::vector<Fd>& listening) {
   for (const std::string& text : options.listen) {
-    if (Status status = listen(text); !status) return status;
+    if (Status status = listen(text, listening); !status) return status;
   }
   if (!options.listen.empty()) return {};
-  if (Status status = listen("vsock:" + std::to_string(wire::default_port)); !status) return status;
+  if (Status status = listen("vsock:" + std::to_string(wire::default_port), listening); !status) return status;
   // Only `guest-probe dump` misses it where /run cannot be written.
-  if (Status status = listen("unix:" + default_socket); !status) log_warning("{}", status.error().text);
+  if (Status status = listen("unix:" + default_socket, listening); !status) log_warning("{}", status.error().text);
   return {};
 }
 
@@ -48,12 +52,17 @@ Status serve(const RunOptions& options) {
   if (!loop) return failure_from(loop.error());
   Fd signals;
   if (Status status = stop_on_signals(*loop, signals); !status) return status;
+  // Before anything is loaded: a second guest-probe is to end without having touched the kernel.
+  std::vector<Fd> listening;
+  if (Status status = listen_everywhere(options, listening); !status) return status;
   const Result<GuestProbe> probe = start_guest_probe(options.capacity);
   if (!probe) return failure_from(probe.error());
   for (const std::string& line : describe_lacks(*probe)) log_warning("{}", line);
 
   Server server(*loop, *probe->collector, *probe->programs, make_hello(*probe));
-  if (Status status = listen_everywhere(server, options); !status) return status;
+  for (Fd& socket : listening) {
+    if (Status status = server.serve(std::move(socket)); !status) return status;
+  }
   if (Status status = server.watch_oom_events(); !status) return status;
   log_info("guest-probe {} is ready", KATAMETER_VERSION);
   return loop->run();

@@ -4,8 +4,8 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
-#include <unordered_map>
 
 #include "userspace/fd.h"
 #include "userspace/result.h"
@@ -37,7 +37,7 @@ class EventLoop {
   Fd epoll_;
   bool running_ = false;
   // Shared, so that a callback which unwatches itself is not destroyed while it runs.
-  std::unordered_map<int, std::shared_ptr<Callback>> callbacks_;
+  std::map<int, std::shared_ptr<Callback>> callbacks_;
 };
 
 }  // namespace katameter

@@ -75,10 +75,11 @@ void write(Writer out, const OomEvent& event) {
 // The position of a message in its variant is its number in the schema's oneof, less one.
 template <typename Message>
 std::string encode_variant(const Message& message) {
+  // The body on its own first: a nested writer leaves a message without fields out, and the frame would be empty.
+  std::string body;
+  std::visit([&](const auto& alternative) { write(Writer(body), alternative); }, message);
   std::string payload;
-  Writer out(payload);
-  const auto field = static_cast<std::uint32_t>(message.index() + 1);
-  std::visit([&](const auto& body) { write(Writer(out, field), body); }, message);
+  Writer(payload).add_message(static_cast<std::uint32_t>(message.index() + 1), body);
   return payload;
 }
 

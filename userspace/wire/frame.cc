@@ -25,15 +25,23 @@ std::string frame(std::string_view payload) {
   return bytes;
 }
 
+void FrameReader::append(std::string_view bytes) {
+  // Here and not in next(), so that many small frames in one read are not moved once for each.
+  buffer_.erase(0, taken_);
+  taken_ = 0;
+  buffer_.append(bytes);
+}
+
 Result<std::optional<std::string>> FrameReader::next() {
-  if (buffer_.size() < header_bytes) return std::optional<std::string>();
-  const std::size_t length = read_length(buffer_);
+  const std::string_view rest = std::string_view(buffer_).substr(taken_);
+  if (rest.size() < header_bytes) return std::optional<std::string>();
+  const std::size_t length = read_length(rest);
   if (length == 0 || length > max_frame_bytes) {
     return failure(fmt::format("a frame of {} bytes was announced, allowed are 1 to {}", length, max_frame_bytes));
   }
-  if (buffer_.size() < header_bytes + length) return std::optional<std::string>();
-  std::string payload = buffer_.substr(header_bytes, length);
-  buffer_.erase(0, header_bytes + length);
+  if (rest.size() < header_bytes + length) return std::optional<std::string>();
+  std::string payload(rest.substr(header_bytes, length));
+  taken_ += header_bytes + length;
   return std::optional<std::string>(std::move(payload));
 }
 

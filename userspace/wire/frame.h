@@ -20,17 +20,18 @@ std::string frame(std::string_view payload);
 class FrameReader {
  public:
   /// Bytes as they were read; any amount.
-  void append(std::string_view bytes) { buffer_.append(bytes); }
+  void append(std::string_view bytes);
 
   /// The next whole payload, nothing while it is incomplete, or an error after which the stream cannot be read any
   /// further (a length of 0 or beyond max_frame_bytes): close it.
   Result<std::optional<std::string>> next();
 
   /// Bytes held that are not yet a whole frame; not 0 when the peer closed in mid-frame.
-  std::size_t pending() const { return buffer_.size(); }
+  std::size_t pending() const { return buffer_.size() - taken_; }
 
  private:
   std::string buffer_;
+  std::size_t taken_ = 0;  // bytes at the front that were handed out
 };
 
 }  // namespace katameter::wire

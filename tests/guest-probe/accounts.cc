@@ -1,0 +1,107 @@
+#include <unistd.h>
+
+#include <catch2/catch.hpp>
+
+#include "guest-probe/cpu_account.h"
+#include "guest-probe/memory_account.h"
+#include "tests/guest-probe/records.h"
+
+using namespace katameter;
+
+namespace {
+
+const std::string name_a(64, 'a');
+const ContainerId id_a = *ContainerId::from_hex(name_a);
+const auto page = static_cast<std::uint64_t>(getpagesize());
+
+// / - cri-containerd - a - nested - deep
+//   - system.slice
+CgroupPaths sample_paths() {
+  CgroupPaths paths;
+  paths.learn(std::vector<name_record>{make_name(1, 0, ""), make_name(2, 1, "cri-containerd"), make_name(3, 2, name_a),
+                                       make_name(4, 3, "nested"), make_name(5, 4, "deep"),
+                                       make_name(6, 1, "system.slice")});
+  return paths;
+}
+
+}  // namespace
+
+TEST_CASE("A container's CPU time is its own cgroup's, which has the nested ones in it") {
+  const CpuAccount account =
+      account_cpu(std::vector<cpu_record>{make_cpu(1, 0, 1000), make_cpu(2, 1, 600), make_cpu(3, 2, 500),
+                                          make_cpu(4, 3, 400), make_cpu(6, 1, 100)},
+                  sample_paths());
+  CHECK(account.root_ns == 1000);
+  REQUIRE(account.containers.size() == 1);
+  CHECK(account.containers.at(id_a).usage_ns == 500);
+  CHECK(account.containers.at(id_a).cgroup_id == 3);
+}
+
+TEST_CASE("A cgroup whose directory is gone is no container") {
+  const CpuAccount account =
+      account_cpu(std::vector<cpu_record>{make_cpu(1, 0, 1000), make_cpu(2, 1, 600), make_cpu(3, 2, 500, 0)},
+                  sample_paths());
+  CHECK(account.containers.empty());
+}
+
+TEST_CASE("Pending pages are summed over the subtree, the removed part of it included") {
+  const std::vector<memory_record> walk{make_memory(1, 0, 0, 1),  make_memory(2, 1, 0, 2), make_memory(3, 2, 50, 3),
+                                        make_memory(4, 3, 20, 4), make_memory(9, 4, 0, 5, NODE_CHARGES_PARENT),
+                                        make_memory(6, 1, 0, -7)};
+  CHECK(subtree_pending(walk, STAT_ANON) == std::vector<std::int64_t>{8, 14, 12, 9, 5, -7});
+  const auto containers = account_memory(walk, sample_paths(), MemoryFields());
+  REQUIRE(containers.size() == 1);
+  CHECK(containers.at(id_a).rss_bytes == (50 + 12) * page);
+  CHECK(containers.at(id_a).usage_bytes == 100 * page);
+  CHECK(containers.at(id_a).peak_bytes == 200 * page);
+  CHECK(containers.at(id_a).limit_bytes == 300 * page);
+}
+
+TEST_CASE("Without use_hierarchy a child's pages are not its parent's") {
+  const std::vector<memory_record> walk{make_memory(1, 0, 0, 1), make_memory(2, 1, 0, 2, NODE_ONLINE),
+                                        make_memory(3, 2, 0, 4)};
+  CHECK(subtree_pending(walk, STAT_ANON) == std::vector<std::int64_t>{1, 6, 4});
+}
+
+TEST_CASE("A limit that is none, and a figure that is not served, are left out") {
+  std::vector<memory_record> walk{make_memory(1, 0, 0, 0), make_memory(2, 1, 0, 0), make_memory(3, 2, 50, 0)};
+  walk[2].limit_pages = static_cast<std::uint64_t>(INT64_MAX) / page;
+  MemoryFields fields;
+  fields.rss = false;
+  const auto containers = account_memory(walk, sample_paths(), fields);
+  REQUIRE(containers.size() == 1);
+  CHECK_FALSE(containers.at(id_a).limit_bytes);
+  CHECK_FALSE(containers.at(id_a).rss_bytes);
+  CHECK(containers.at(id_a).cache_bytes == 0);
+}
+
+TEST_CASE("Working set is usage less inactive file, and never negative") {
+  std::vector<memory_record> walk{make_memory(1, 0, 0, 0), make_memory(2, 1, 0, 0), make_memory(3, 2, 0, 0)};
+  walk[2].stat[STAT_INACTIVE_FILE] = 30;
+  walk[2].pending[STAT_INACTIVE_FILE] = 2;
+  CHECK(account_memory(walk, sample_paths(), MemoryFields()).at(id_a).working_set_bytes == 68 * page);
+  walk[2].stat[STAT_INACTIVE_FILE] = 150;
+  CHECK(account_memory(walk, sample_paths(), MemoryFields()).at(id_a).working_set_bytes == 0);
+}
+
+TEST_CASE("OOM kills in nested cgroups are the container's") {
+  std::vector<memory_record> walk{make_memory(1, 0, 0, 0), make_memory(2, 1, 0, 0), make_memory(3, 2, 0, 0),
+                                  make_memory(4, 3, 0, 0), make_memory(5, 4, 0, 0)};
+  walk[2].oom_kills = 1;
+  walk[3].oom_kills = 2;
+  walk[4].oom_kills = 4;
+  CHECK(account_memory(walk, sample_paths(), MemoryFields()).at(id_a).oom_kills == 7);
+}
+
+TEST_CASE("Two walks agree only if nothing was handed in between") {
+  const std::vector<memory_record> first{make_memory(1, 0, 10, 1), make_memory(2, 1, 5, 2)};
+  std::vector<memory_record> second = first;
+  CHECK(walks_agree(first, second));
+  second[1].pending[STAT_ANON] = 31;  // a page touched in between is no disturbance
+  CHECK(walks_agree(first, second));
+  second[1].stat[STAT_ANON] = 38;
+  CHECK_FALSE(walks_agree(first, second));
+  CHECK_FALSE(walks_agree({}, first));
+  second = {first[0], make_memory(3, 1, 5, 2)};
+  CHECK_FALSE(walks_agree(first, second));
+}

@@ -1,0 +1,79 @@
+#include "guest-probe/self_check.h"
+
+#include <unistd.h>
+
+#include <catch2/catch.hpp>
+
+#include "tests/guest-probe/records.h"
+
+using namespace katameter;
+
+namespace {
+
+const auto page = static_cast<std::uint64_t>(getpagesize());
+
+struct Sample {
+  cpu_record cpu = make_cpu(1, 1, 2000);
+  memory_record memory = make_memory(1, 1, 40, 0);
+  FileFigures before;
+  FileFigures after;
+
+  Sample() {
+    memory.stat[STAT_FILE] = 50;
+    memory.stat[STAT_INACTIVE_FILE] = 60;
+    memory.failcnt = 7;
+    memory.oom_kills = 8;
+    before = {2000, 100 * page, 200 * page, 300 * page, 7, 8, 40 * page, 50 * page, 60 * page};
+    after = before;
+  }
+
+  std::vector<Refusal> run(ServedFigures& served) const { return compare(cpu, memory, before, after, served); }
+};
+
+ServedFigures all_served() { return {true, true, MemoryFields()}; }
+
+}  // namespace
+
+TEST_CASE("Figures that are the files' are served") {
+  Sample sample;
+  sample.before.cpu_usage_ns = 1990;
+  sample.after.cpu_usage_ns = 2010;
+  ServedFigures served = all_served();
+  CHECK(sample.run(served).empty());
+  CHECK(served.cpu);
+}
+
+TEST_CASE("Each figure that is read wrongly is refused, and only that one") {
+  const std::vector<std::pair<std::string, void (*)(Sample&)>> mistakes{
+      {"cpu_usage_ns", [](Sample& sample) { sample.cpu.usage_ns = 1999; }},
+      {"memory_usage_bytes", [](Sample& sample) { sample.memory.usage_pages = 101; }},
+      {"memory_peak_bytes", [](Sample& sample) { sample.memory.peak_pages = 100; }},
+      {"memory_limit_bytes", [](Sample& sample) { sample.memory.limit_pages = 0; }},
+      {"memory_failcnt", [](Sample& sample) { sample.memory.failcnt = 8; }},
+      {"oom_kills", [](Sample& sample) { sample.memory.oom_kills = 0; }},
+      {"memory_rss_bytes", [](Sample& sample) { sample.memory.stat[STAT_ANON] = 50; }},
+      {"memory_cache_bytes", [](Sample& sample) { sample.memory.stat[STAT_FILE] = -1; }},
+      {"memory_working_set_bytes", [](Sample& sample) { sample.memory.stat[STAT_INACTIVE_FILE] = 1; }},
+  };
+  for (const auto& [figure, make_mistake] : mistakes) {
+    INFO(figure);
+    Sample sample;
+    make_mistake(sample);
+    ServedFigures served = all_served();
+    const std::vector<Refusal> refusals = sample.run(served);
+    REQUIRE(refusals.size() == 1);
+    CHECK(refusals[0].figure == figure);
+    CHECK(refusals[0].text.find("the kernel's file says") != std::string::npos);
+    CHECK(served.cpu == (figure != "cpu_usage_ns"));
+    CHECK(served.memory_fields.rss == (figure != "memory_rss_bytes"));
+  }
+}
+
+TEST_CASE("A cgroup that the walk did not find refuses everything") {
+  const Sample sample;
+  ServedFigures served = all_served();
+  const auto refusals = compare(std::nullopt, std::nullopt, sample.before, sample.after, served);
+  CHECK(refusals.size() == 9);
+  CHECK_FALSE(served.cpu);
+  CHECK_FALSE(served.memory_fields.usage);
+}

@@ -1,0 +1,85 @@
+#include "userspace/wire/codec.h"
+
+#include <catch2/catch.hpp>
+
+#include "tests/userspace/samples.h"
+
+using namespace katameter::wire;
+
+namespace {
+
+// Equal messages have equal bytes, and the bytes hold every field.
+template <typename Message>
+std::string bytes_of(const Message& message) {
+  return encode(message);
+}
+
+}  // namespace
+
+TEST_CASE("A snapshot comes back as it was sent, absent figures absent and zeros zero") {
+  const Snapshot sent = sample_snapshot();
+  const auto received = decode_guest_message(encode(GuestMessage(sent)));
+  REQUIRE(received);
+  const auto& snapshot = std::get<Snapshot>(*received);
+  CHECK(snapshot.request == 7);
+  CHECK(snapshot.sequence == 3);
+  CHECK(snapshot.boottime_ns == 123'456'789'012);
+  REQUIRE(snapshot.containers.size() == 2);
+  CHECK(snapshot.containers[0].id == sample_id('a'));
+  CHECK(snapshot.containers[0].memory_usage_bytes == 1'000'000);
+  CHECK(snapshot.containers[0].oom_kills == 0);
+  CHECK_FALSE(snapshot.containers[0].removed);
+  CHECK(snapshot.containers[1].removed);
+  CHECK(snapshot.containers[1].cpu_usage_ns == UINT64_MAX);
+  CHECK_FALSE(snapshot.containers[1].memory_usage_bytes);
+  CHECK(snapshot.guest.workload_cpu_usage_ns == 0);
+  CHECK(snapshot.guest.containers_unreported == 5);
+  CHECK(bytes_of(GuestMessage(snapshot)) == bytes_of(GuestMessage(sent)));
+}
+
+TEST_CASE("Hello and OOM events come back as they were sent") {
+  const auto hello = decode_guest_message(encode(GuestMessage(sample_hello())));
+  REQUIRE(hello);
+  CHECK(std::get<Hello>(*hello).lacks == std::vector<std::string>{"one thing", "another"});
+  CHECK(bytes_of(*hello) == bytes_of(GuestMessage(sample_hello())));
+
+  const auto event = decode_guest_message(encode(GuestMessage(sample_oom_event())));
+  REQUIRE(event);
+  CHECK(std::get<OomEvent>(*event).container == sample_id('c'));
+  CHECK(std::get<OomEvent>(*event).victim_comm == "hog");
+  CHECK(bytes_of(*event) == bytes_of(GuestMessage(sample_oom_event())));
+
+  OomEvent outside = sample_oom_event();
+  outside.container.reset();
+  const auto no_container = decode_guest_message(encode(GuestMessage(outside)));
+  REQUIRE(no_container);
+  CHECK_FALSE(std::get<OomEvent>(*no_container).container);
+}
+
+TEST_CASE("The host's messages come back as they were sent") {
+  const auto collect = decode_host_message(encode(HostMessage(Collect{41})));
+  REQUIRE(collect);
+  CHECK(std::get<Collect>(*collect).request == 41);
+  const auto acknowledge = decode_host_message(encode(HostMessage(Acknowledge{5, 6})));
+  REQUIRE(acknowledge);
+  CHECK(std::get<Acknowledge>(*acknowledge).event_sequence == 5);
+  CHECK(std::get<Acknowledge>(*acknowledge).snapshot_sequence == 6);
+}
+
+TEST_CASE("A message without a single field is still a message") {
+  const auto collect = decode_host_message(encode(HostMessage(Collect{})));
+  REQUIRE(collect);
+  CHECK(std::holds_alternative<Collect>(*collect));
+  const auto snapshot = decode_guest_message(encode(GuestMessage(Snapshot{})));
+  REQUIRE(snapshot);
+  CHECK(std::holds_alternative<Snapshot>(*snapshot));
+}
+
+TEST_CASE("Fields of a newer version are skipped") {
+  std::string payload = encode(GuestMessage(sample_snapshot()));
+  // Field 100, in the frame itself: a varint, eight bytes, a text, four bytes.
+  const std::string unknown("\xa0\x06\x01" "\xa1\x06" "12345678" "\xa2\x06\x03" "abc" "\xa5\x06" "1234", 25);
+  const auto received = decode_guest_message(unknown + payload);
+  REQUIRE(received);
+  CHECK(std::get<Snapshot>(*received).containers.size() == 2);
+}

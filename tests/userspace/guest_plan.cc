@@ -1,0 +1,73 @@
+#include "userspace/bpf/guest_plan.h"
+
+#include <cerrno>
+#include <catch2/catch.hpp>
+
+using namespace katameter;
+
+namespace {
+
+KernelFacts everything() {
+  KernelFacts facts;
+  facts.btf = facts.may_load = facts.ring_buffer = true;
+  facts.cpuacct = facts.memory = facts.memory_stat = true;
+  facts.cgroup_rmdir = facts.mark_victim = facts.mark_victim_task = true;
+  facts.cpuacct_v1 = facts.memory_v1 = true;
+  facts.cpuacct_mount = "/sys/fs/cgroup/cpuacct";
+  facts.memory_mount = "/sys/fs/cgroup/memory";
+  facts.possible_cpus = 2;
+  return facts;
+}
+
+// The plan without one fact; what is missing has to be named.
+GuestPlan without(void (*take_away)(KernelFacts&)) {
+  KernelFacts facts = everything();
+  take_away(facts);
+  GuestPlan plan = plan_guest(facts);
+  CHECK_FALSE(plan.complete());
+  CHECK_FALSE(plan.lacks().empty());
+  return plan;
+}
+
+}  // namespace
+
+TEST_CASE("With everything there, everything is planned") {
+  const GuestPlan plan = plan_guest(everything());
+  CHECK(plan.complete());
+  CHECK(plan.lacks().empty());
+  CHECK((plan.cpu && plan.memory && plan.memory_stat && plan.removals && plan.oom_events));
+}
+
+TEST_CASE("Without BTF or the right to load nothing works") {
+  CHECK_FALSE(without([](KernelFacts& facts) { facts.btf = false; }).works());
+  CHECK_FALSE(without([](KernelFacts& facts) { facts.may_load = false; }).works());
+}
+
+TEST_CASE("What to do about loading depends on why it failed") {
+  KernelFacts facts = everything();
+  facts.may_load = false;
+  facts.load_errno = EPERM;
+  CHECK(plan_guest(facts).needs.front().remedy.find("CAP_BPF") != std::string::npos);
+  facts.load_errno = EINVAL;
+  CHECK(plan_guest(facts).needs.front().remedy.find("CONFIG_BPF_EVENTS") != std::string::npos);
+}
+
+TEST_CASE("Each missing thing costs what stands on it and no more") {
+  const GuestPlan no_cpuacct = without([](KernelFacts& facts) { facts.cpuacct_v1 = false; });
+  CHECK((!no_cpuacct.cpu && no_cpuacct.memory && no_cpuacct.memory_stat && no_cpuacct.oom_events));
+
+  const GuestPlan no_memory = without([](KernelFacts& facts) { facts.memory = false; });
+  CHECK((no_memory.cpu && !no_memory.memory && !no_memory.memory_stat && !no_memory.oom_events));
+
+  const GuestPlan no_stat = without([](KernelFacts& facts) { facts.memory_stat = false; });
+  CHECK((no_stat.cpu && no_stat.memory && !no_stat.memory_stat && no_stat.oom_events));
+
+  const GuestPlan no_rmdir = without([](KernelFacts& facts) { facts.cgroup_rmdir = false; });
+  CHECK((no_rmdir.cpu && no_rmdir.memory && !no_rmdir.removals && no_rmdir.oom_events));
+
+  const GuestPlan pid_only = without([](KernelFacts& facts) { facts.mark_victim_task = false; });
+  CHECK((pid_only.memory && !pid_only.oom_events));
+
+  const GuestPlan many_cpus = without([](KernelFacts& facts) { facts.possible_cpus = 257; });
+  CHECK((!many_cpus.cpu && many_cpus.memory && !many_cpus.memory_stat));
+}

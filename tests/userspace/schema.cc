@@ -1,0 +1,87 @@
+#include <katameter.pb.h>
+
+#include <catch2/catch.hpp>
+
+#include "tests/userspace/samples.h"
+#include "userspace/wire/codec.h"
+
+// protoc's code against ours, both ways: katameter.proto is the contract, not our encoder.
+
+namespace pb = katameter::v1;
+using namespace katameter::wire;
+
+namespace {
+
+bool all_known(const google::protobuf::Message& message) {
+  return message.GetReflection()->GetUnknownFields(message).empty();
+}
+
+}  // namespace
+
+TEST_CASE("What we encode is what the schema says") {
+  pb::GuestFrame frame;
+  REQUIRE(frame.ParseFromString(encode(GuestMessage(sample_snapshot()))));
+  REQUIRE(frame.has_snapshot());
+  CHECK(all_known(frame));
+  const pb::Snapshot& snapshot = frame.snapshot();
+  CHECK(all_known(snapshot));
+  CHECK(snapshot.boottime_ns() == 123'456'789'012);
+  REQUIRE(snapshot.containers_size() == 2);
+  CHECK(all_known(snapshot.containers(0)));
+  CHECK(snapshot.containers(0).id() == sample_id('a').raw());
+  CHECK(snapshot.containers(0).has_oom_kills());
+  CHECK(snapshot.containers(0).oom_kills() == 0);
+  CHECK(snapshot.containers(1).removed());
+  CHECK_FALSE(snapshot.containers(1).has_memory_usage_bytes());
+  CHECK(snapshot.guest().has_workload_cpu_usage_ns());
+}
+
+TEST_CASE("Every container figure has the field of its name") {
+  const auto* descriptor = pb::Container::descriptor();
+  for (const ContainerFigure& figure : container_figures) {
+    INFO(figure.name);
+    const auto* field = descriptor->FindFieldByNumber(static_cast<int>(figure.field));
+    REQUIRE(field != nullptr);
+    CHECK(field->name() == figure.name);
+  }
+  // And the schema has no figure that the table lacks: fields from 16 on are figures.
+  int figures = 0;
+  for (int i = 0; i < descriptor->field_count(); ++i) figures += descriptor->field(i)->number() >= 16 ? 1 : 0;
+  CHECK(figures == static_cast<int>(container_figures.size()));
+}
+
+TEST_CASE("What protoc's code encodes, we decode") {
+  pb::GuestFrame frame;
+  pb::OomEvent& event = *frame.mutable_oom_event();
+  event.set_sequence(9);
+  event.set_container_id(std::string(sample_id('d').raw()));
+  event.set_victim_pid(77);
+  event.set_victim_comm("java");
+  event.set_victim_anon_bytes(4096);
+  event.set_memory_limit_bytes(1 << 20);
+  const auto message = decode_guest_message(frame.SerializeAsString());
+  REQUIRE(message);
+  const auto& decoded = std::get<OomEvent>(*message);
+  CHECK(decoded.container == sample_id('d'));
+  CHECK(decoded.victim_pid == 77);
+  CHECK(decoded.victim_anon_bytes == 4096);
+
+  pb::HostFrame host;
+  host.mutable_hello()->set_protocol(1);
+  host.mutable_hello()->set_version("9");
+  const auto hello = decode_host_message(host.SerializeAsString());
+  REQUIRE(hello);
+  CHECK(std::get<Hello>(*hello).version == "9");
+}
+
+TEST_CASE("Our Hello and OOM events leave no field of the schema unread") {
+  for (const GuestMessage& message : {GuestMessage(sample_hello()), GuestMessage(sample_oom_event())}) {
+    pb::GuestFrame frame;
+    REQUIRE(frame.ParseFromString(encode(message)));
+    const google::protobuf::Message& body =
+        frame.has_hello() ? static_cast<const google::protobuf::Message&>(frame.hello()) : frame.oom_event();
+    std::vector<const google::protobuf::FieldDescriptor*> set;
+    body.GetReflection()->ListFields(body, &set);
+    CHECK(static_cast<int>(set.size()) == body.GetDescriptor()->field_count());
+  }
+}
