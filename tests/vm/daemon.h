@@ -1,0 +1,33 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "guest-probe/snapshot_text.h"
+
+namespace katameter {
+
+/// A guest-probe that serves on a Unix socket of its own, for the life of the object.
+class Daemon {
+ public:
+  /// Returns when it is ready. `prefix`: what it is started under ("strace", ...).
+  explicit Daemon(const std::vector<std::string>& prefix = {});
+  Daemon(const Daemon&) = delete;
+  Daemon& operator=(const Daemon&) = delete;
+  ~Daemon();
+
+  pid_t pid() const { return pid_; }
+  /// One snapshot and the events waiting; a failure ends the test.
+  Dump dump() const;
+  /// What a container's row says; nothing if there is none.
+  static std::optional<wire::Container> find(const Dump& dump, const std::string& id);
+
+ private:
+  std::string socket_;
+  pid_t pid_ = -1;
+};
+
+}  // namespace katameter

@@ -1,0 +1,54 @@
+#include <sys/wait.h>
+
+#include <array>
+#include <catch2/catch.hpp>
+#include <cstdio>
+#include <string>
+
+#include "tests/vm/daemon.h"
+
+using namespace katameter;
+
+namespace {
+
+// Runs a command of the shell; its exit status and last line.
+std::pair<int, std::string> run(const std::string& command) {
+  FILE* pipe = popen(("( " + command + " ) 2>&1").c_str(), "r");
+  REQUIRE(pipe != nullptr);
+  std::string output;
+  std::array<char, 4096> bytes{};
+  for (std::size_t size; (size = fread(bytes.data(), 1, bytes.size(), pipe)) > 0;) output.append(bytes.data(), size);
+  return {WEXITSTATUS(pclose(pipe)), output};
+}
+
+const std::string probe = GUEST_PROBE;
+
+}  // namespace
+
+TEST_CASE("Without privilege guest-probe says what it needs") {
+  const auto [status, output] = run("setpriv --reuid 65534 --regid 65534 --clear-groups " + probe +
+                                    " run --listen unix:/tmp/katameter-unprivileged");
+  INFO(output);
+  CHECK(status == 1);
+  CHECK(output.find("CAP_BPF") != std::string::npos);
+  CHECK(run("setpriv --reuid 65534 --regid 65534 --clear-groups " + probe + " check").first == 1);
+}
+
+TEST_CASE("Without BTF guest-probe names the option that brings it") {
+  // The kernel's BTF hidden behind an empty folder is what a kernel without CONFIG_DEBUG_INFO_BTF looks like.
+  const auto [status, output] = run("unshare -m sh -c 'mount -t tmpfs none /sys/kernel/btf && " + probe +
+                                    " run --listen unix:/tmp/katameter-no-btf'");
+  INFO(output);
+  CHECK(status == 1);
+  CHECK(output.find("CONFIG_DEBUG_INFO_BTF") != std::string::npos);
+  CHECK(run("unshare -m sh -c 'mount -t tmpfs none /sys/kernel/btf && " + probe + " check'").first == 1);
+}
+
+TEST_CASE("A vsock port in use is said so, and the first guest-probe is not disturbed") {
+  const auto [status, output] = run("modprobe vsock_loopback; " + probe + " run --listen vsock:4711 & sleep 4; " +
+                                    probe + " run --listen vsock:4711; status=$?; kill $!; wait; exit $status");
+  INFO(output);
+  CHECK(status == 1);
+  CHECK(output.find("is ready") != std::string::npos);
+  CHECK(output.find("running already") != std::string::npos);
+}

@@ -1,0 +1,64 @@
+#include <signal.h>
+#include <sys/wait.h>
+
+#include <catch2/catch.hpp>
+#include <set>
+
+#include "tests/vm/daemon.h"
+#include "tests/vm/test_cgroup.h"
+#include "tests/vm/workload.h"
+
+using namespace katameter;
+
+TEST_CASE("Ten OOM kills are ten counted and ten events with the right victims") {
+  const Daemon daemon;
+  const TestCgroup cgroup('6');
+  cgroup.write("memory", "memory.limit_in_bytes", "16777216");
+  std::vector<std::uint32_t> victims;
+  for (int kill = 0; kill < 10; ++kill) {
+    Workload workload(cgroup, "victim-" + std::to_string(kill));
+    victims.push_back(static_cast<std::uint32_t>(workload.pid()));
+    const int status = workload.run_out_of_memory(16384);
+    REQUIRE(WIFSIGNALED(status));
+    REQUIRE(WTERMSIG(status) == SIGKILL);
+  }
+  const Dump dump = daemon.dump();
+  const auto row = Daemon::find(dump, cgroup.id());
+  REQUIRE(row);
+  CHECK(row->oom_kills == 10);
+  CHECK(row->oom_kills == cgroup.read_table("memory", "memory.oom_control").at("oom_kill"));
+  CHECK(dump.snapshot.guest.oom_events_lost == 0);
+  REQUIRE(dump.oom_events.size() == 10);
+  for (std::size_t i = 0; i < 10; ++i) {
+    const wire::OomEvent& event = dump.oom_events[i];
+    INFO("event " << i);
+    CHECK(event.sequence == i + 1);
+    REQUIRE(event.container);
+    CHECK(event.container->hex() == cgroup.id());
+    CHECK(event.cgroup == cgroup.path());
+    CHECK(event.victim_pid == victims[i]);
+    CHECK(event.victim_comm == "victim-" + std::to_string(i));
+    CHECK(event.memory_limit_bytes == 16777216);
+    CHECK(event.memory_usage_bytes <= event.memory_limit_bytes);
+    // What filled the limit was the victim's anonymous memory.
+    CHECK(event.victim_anon_bytes > 12u << 20);
+    CHECK(event.victim_anon_bytes < 17u << 20);
+  }
+}
+
+TEST_CASE("Events wait for whoever acknowledges them, and a kill in a nested cgroup is the container's") {
+  const Daemon daemon;
+  const TestCgroup cgroup('7');
+  const TestCgroup nested('7', "/nested");
+  nested.write("memory", "memory.limit_in_bytes", "8388608");
+  Workload workload(nested, "inner");
+  REQUIRE(WIFSIGNALED(workload.run_out_of_memory(8192)));
+  for (int read = 0; read < 2; ++read) {
+    const Dump dump = daemon.dump();
+    REQUIRE(dump.oom_events.size() == 1);
+    REQUIRE(dump.oom_events[0].container);
+    CHECK(dump.oom_events[0].container->hex() == cgroup.id());
+    CHECK(dump.oom_events[0].cgroup == nested.path());
+    CHECK(Daemon::find(dump, cgroup.id())->oom_kills == 1);
+  }
+}

@@ -1,0 +1,22 @@
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <catch2/catch.hpp>
+#include <cstdlib>
+
+#include "userspace/bpf/kernel_facts.h"
+
+using namespace katameter;
+
+// Catch2 runs the tests in the order of their files and lines: this one is first. Where it fails, the comparisons
+// after it would have nothing to compare, and the whole run is to fail, not to pass by doing nothing.
+TEST_CASE("This guest can run BPF and has what the tests compare with") {
+  const KernelFacts facts = read_kernel_facts();
+  REQUIRE(geteuid() == 0);
+  REQUIRE(facts.may_load);
+  REQUIRE(facts.btf);
+  REQUIRE(facts.cpuacct_v1);
+  REQUIRE(facts.memory_v1);
+  const int status = std::system(GUEST_PROBE " check");
+  REQUIRE(WEXITSTATUS(status) == 0);
+}

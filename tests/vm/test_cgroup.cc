@@ -1,0 +1,76 @@
+#include "tests/vm/test_cgroup.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <catch2/catch.hpp>
+#include <filesystem>
+#include <fstream>
+
+#include "userspace/cgroup_mounts.h"
+
+namespace katameter {
+namespace {
+
+const char* const controllers[] = {"cpuacct", "memory", "pids"};
+
+const std::string& mount_of(const std::string& controller) {
+  static const Result<CgroupMounts> mounts = read_cgroup_mounts();
+  REQUIRE(mounts);
+  const auto found = mounts->v1.find(controller);
+  if (found == mounts->v1.end()) FAIL("this guest has no cgroup v1 hierarchy with " << controller);
+  return found->second;
+}
+
+}  // namespace
+
+TestCgroup::TestCgroup(char digit, const std::string& below)
+    : id_(64, digit), path_("/cri-containerd/" + id_ + below) {
+  for (const char* controller : controllers) std::filesystem::create_directories(mount_of(controller) + path_);
+}
+
+std::string TestCgroup::file_path(const std::string& controller, const std::string& file) const {
+  return mount_of(controller) + path_ + "/" + file;
+}
+
+void TestCgroup::write(const std::string& controller, const std::string& file, const std::string& text) const {
+  std::ofstream out(file_path(controller, file));
+  out << text << std::flush;
+  INFO("writing " << text << " to " << file_path(controller, file));
+  REQUIRE(out);
+}
+
+std::uint64_t TestCgroup::read(const std::string& controller, const std::string& file) const {
+  std::ifstream in(file_path(controller, file));
+  std::uint64_t value = 0;
+  INFO("reading " << file_path(controller, file));
+  REQUIRE(in >> value);
+  return value;
+}
+
+std::map<std::string, std::uint64_t> TestCgroup::read_table(const std::string& controller,
+                                                            const std::string& file) const {
+  std::ifstream in(file_path(controller, file));
+  std::map<std::string, std::uint64_t> table;
+  std::string key;
+  std::uint64_t value = 0;
+  while (in >> key >> value) table[key] = value;
+  REQUIRE_FALSE(table.empty());
+  return table;
+}
+
+void TestCgroup::remove() {
+  if (removed_) return;
+  removed_ = true;
+  for (const char* controller : controllers) {
+    const std::string directory = mount_of(controller) + path_;
+    bool gone = false;
+    for (int attempt = 0; attempt < 2000 && !gone; ++attempt) {
+      gone = rmdir(directory.c_str()) == 0;
+      if (!gone) usleep(1000);
+    }
+    CHECK(gone);
+  }
+}
+
+}  // namespace katameter

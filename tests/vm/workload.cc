@@ -1,0 +1,114 @@
+#include "tests/vm/workload.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <array>
+#include <catch2/catch.hpp>
+
+namespace katameter {
+namespace {
+
+constexpr std::size_t page = 4096;
+
+void touch(int fd, int flags, std::size_t pages) {
+  char* memory = static_cast<char*>(mmap(nullptr, pages * page, PROT_READ | PROT_WRITE, flags, fd, 0));
+  if (memory == MAP_FAILED) _exit(3);
+  // No huge pages: a test counts the pages that it asked for.
+  madvise(memory, pages * page, MADV_NOHUGEPAGE);
+  for (std::size_t i = 0; i < pages; ++i) static_cast<volatile char*>(memory)[i * page] = 1;
+}
+
+void burn(std::size_t ms) {
+  timespec start{};
+  timespec now{};
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &start);
+  do {
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+  } while ((now.tv_sec - start.tv_sec) * 1000 + (now.tv_nsec - start.tv_nsec) / 1'000'000 <
+           static_cast<long>(ms));
+}
+
+}  // namespace
+
+Workload::Workload(const TestCgroup& cgroup, const std::string& comm) {
+  std::array<int, 2> steps{};
+  std::array<int, 2> done{};
+  REQUIRE(pipe2(steps.data(), O_CLOEXEC) == 0);
+  REQUIRE(pipe2(done.data(), O_CLOEXEC) == 0);
+  Fd steps_read(steps[0]);
+  steps_ = Fd(steps[1]);
+  done_ = Fd(done[0]);
+  Fd done_write(done[1]);
+  pid_ = fork();
+  REQUIRE(pid_ >= 0);
+  if (pid_ == 0) {
+    steps_.reset();
+    serve(cgroup, comm, steps_read.get(), done_write.get());
+  }
+  done_write.reset();
+  wait_done();
+}
+
+void Workload::serve(const TestCgroup& cgroup, const std::string& comm, int steps, int done) {
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  prctl(PR_SET_NAME, comm.c_str());
+  for (const char* controller : {"cpuacct", "memory", "pids"}) cgroup.write(controller, "cgroup.procs", "0");
+  Step step{'-', 0};
+  do {
+    if (step.what == 'a') touch(-1, MAP_PRIVATE | MAP_ANONYMOUS, step.amount);
+    if (step.what == 'b') burn(step.amount);
+    if (step.what == 'f') {
+      const int file = memfd_create("cache", 0);
+      if (ftruncate(file, static_cast<off_t>(step.amount * page)) != 0) _exit(4);
+      touch(file, MAP_SHARED, step.amount);
+    }
+    if (write(done, "d", 1) != 1) _exit(5);
+  } while (read(steps, &step, sizeof(step)) == sizeof(step));
+  _exit(0);
+}
+
+void Workload::tell(Step step) { REQUIRE(write(steps_.get(), &step, sizeof(step)) == sizeof(step)); }
+
+void Workload::wait_done() {
+  char byte = 0;
+  REQUIRE(read(done_.get(), &byte, 1) == 1);
+}
+
+void Workload::touch_anonymous(std::size_t pages) {
+  tell({'a', pages});
+  wait_done();
+}
+
+void Workload::touch_file(std::size_t pages) {
+  tell({'f', pages});
+  wait_done();
+}
+
+void Workload::burn_cpu_ms(std::size_t ms) {
+  tell({'b', ms});
+  wait_done();
+}
+
+void Workload::start_burning_ms(std::size_t ms) { tell({'b', ms}); }
+
+int Workload::run_out_of_memory(std::size_t pages) {
+  tell({'a', pages});
+  int status = 0;
+  REQUIRE(waitpid(pid_, &status, 0) == pid_);
+  pid_ = -1;
+  return status;
+}
+
+void Workload::end() {
+  steps_.reset();
+  if (pid_ > 0) waitpid(pid_, nullptr, 0);
+  pid_ = -1;
+}
+
+}  // namespace katameter

@@ -1,0 +1,53 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstddef>
+#include <functional>
+#include <string>
+
+#include "tests/vm/test_cgroup.h"
+#include "userspace/fd.h"
+
+namespace katameter {
+
+/// A process in a container that does what it is told, step by step, and nothing in between.
+class Workload {
+ public:
+  /// Forks, enters `cgroup` and takes the name `comm`; then waits for the first step.
+  explicit Workload(const TestCgroup& cgroup, const std::string& comm = "workload");
+  Workload(const Workload&) = delete;
+  Workload& operator=(const Workload&) = delete;
+  /// Ends it.
+  ~Workload() { end(); }
+
+  pid_t pid() const { return pid_; }
+
+  // Each returns when the process has done it and waits again.
+  void touch_anonymous(std::size_t pages);
+  void touch_file(std::size_t pages);
+  void burn_cpu_ms(std::size_t ms);
+
+  /// Starts burning CPU and does not wait for its end.
+  void start_burning_ms(std::size_t ms);
+  void wait_done();
+
+  /// Tells it to touch more than its limit allows and returns its wait status (a kill, if all is as it should be).
+  int run_out_of_memory(std::size_t pages);
+
+  void end();
+
+ private:
+  struct Step {
+    char what;
+    std::size_t amount;
+  };
+  void tell(Step step);
+  [[noreturn]] void serve(const TestCgroup& cgroup, const std::string& comm, int steps, int done);
+
+  pid_t pid_ = -1;
+  Fd steps_;
+  Fd done_;
+};
+
+}  // namespace katameter
