@@ -1,0 +1,97 @@
+# shellcheck shell=bash
+# The pieces of scripts/demo.sh: its processes, its scrapes, its table.
+
+# The demo's sandbox: "b0d0", sixteen times. What runs in it, and under which
+# ids, is in vmtest/sandbox/workload.sh.
+demo_sandbox_id=$(printf 'b0d0%.0s' {1..16})
+demo_legend='5afe: steady; cede: wants a CPU, may have 20 %; dead: OOM-killed every few seconds'
+
+sandbox_pid='' probe_pid=''
+
+# How host-probe is started: the one place that knows its arguments.
+host_probe_command() { # DIR PORT
+    printf '%s\0' build/bin/host-probe --run-root "$1/run" \
+        --web.listen-address "127.0.0.1:$2" run
+}
+
+port_is_used() { # PORT
+    (: <"/dev/tcp/127.0.0.1/$1") 2>/dev/null
+}
+
+start_sandbox() { # DIR OUT
+    local line
+    mkfifo "$1/ready"
+    setpriv --pdeathsig TERM vmtest/sandbox.sh --id "$demo_sandbox_id" --dir "$1" \
+        --console "$PWD/$2/console.log" >"$1/ready" &
+    sandbox_pid=$!
+    # End of file without a line: it has said why on stderr.
+    IFS= read -r line <"$1/ready" || die "the sandbox did not come up"
+    [[ $line == ready ]] || die "the sandbox said '$line'"
+}
+
+start_host_probe() { # DIR OUT PORT
+    local command
+    mapfile -d '' -t command < <(host_probe_command "$1" "$3")
+    host_probe_log=$2/host-probe.log
+    setpriv --pdeathsig TERM "${command[@]}" >"$host_probe_log" 2>&1 </dev/null &
+    probe_pid=$!
+}
+
+# False, with what is known, if one of the two has ended.
+still_running() {
+    if ! kill -0 "$probe_pid" 2>/dev/null; then
+        say "host-probe has ended; the end of $host_probe_log:"
+        tail -n 10 "$host_probe_log" | sed 's/^/    /' >&2
+        return 1
+    fi
+    kill -0 "$sandbox_pid" 2>/dev/null || {
+        say "the sandbox has ended"
+        return 1
+    }
+}
+
+# A sleep that a signal ends at once: bash handles traps only between commands
+# and in wait.
+pause() { # SECONDS
+    sleep "$1" &
+    wait $!
+    still_running || exit 1
+}
+
+scrape() { # URL FILE
+    date +%s.%N >"$2.time"
+    curl -fsS --max-time 5 -o "$2" "$1" || {
+        still_running || exit 1
+        die "$1 does not answer"
+    }
+}
+
+await_containers() { # URL DIR COUNT
+    local found=0
+    for _ in {1..150}; do
+        still_running || exit 1
+        if curl -fs --max-time 5 -o "$2/await.prom" "$1"; then
+            found=$(grep -c '^container_memory_usage_bytes{' "$2/await.prom") || true
+            ((found < $3)) || return 0
+        fi
+        sleep 0.2
+    done
+    die "$1 shows $found of $3 containers after 30 s (see $host_probe_log)"
+}
+
+show_table() { # OLD NEW
+    awk -v seconds="$(awk '{ t[NR] = $1 } END { print t[2] - t[1] }' "$1.time" "$2.time")" \
+        -f scripts/demo/table.awk "$1" "$2"
+    printf '\n%s\n' "$demo_legend"
+}
+
+# On every way out: ends what was started, waits for it, removes the rest.
+stop_demo() {
+    trap '' INT TERM HUP
+    local pid
+    for pid in $probe_pid $sandbox_pid; do
+        kill -TERM "$pid" 2>/dev/null || true
+        wait "$pid" 2>/dev/null || true
+    done
+    rm -rf "$dir"
+}

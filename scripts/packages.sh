@@ -1,0 +1,109 @@
+#!/bin/bash
+# usage: scripts/packages.sh GROUP...
+#
+# Installs the Debian 12 packages of the groups that are not there yet, and
+# says which. Groups:
+#   build  compiles guest-probe and host-probe
+#   test   compiles and runs the tests
+#   vm     boots kernels and sandboxes (vmtest/)
+#   demo   what scripts/demo.sh needs besides
+#   lint   formatting and static checks
+# Does nothing, quickly, when all is there. Runs apt-get by sudo if you are not
+# root. --list prints the packages and installs nothing.
+
+set -euo pipefail
+here=$(cd "${BASH_SOURCE[0]%/*}" && pwd)
+. "$here/lib/say.sh"
+
+# The one list of what the project needs. promtool, newer virtme-ng and the
+# like, which should not or cannot be installed, come by vmtest/tools/fetch.sh.
+declare -A packages=(
+    [build]='cmake ninja-build g++ clang llvm bpftool
+        libbpf-dev libelf-dev zlib1g-dev
+        libspdlog-dev libfmt-dev libcli11-dev libexpected-dev
+        libprotozero-dev nlohmann-json3-dev prometheus-cpp-dev'
+    [test]='catch2 protobuf-compiler libprotobuf-dev strace curl python3'
+    [vm]='qemu-system-x86 qemu-system-common busybox-static kmod cpio
+        xz-utils file python3 python3-argcomplete python3-pkg-resources
+        debian-archive-keyring'
+    [demo]='curl'
+    [lint]='clang-format clang-tidy shellcheck'
+)
+
+list=''
+wanted=()
+for group in "$@"; do
+    case $group in
+    -h | --help)
+        help_from_header
+        exit 0
+        ;;
+    --list) list=yes ;;
+    *)
+        [[ ${packages[$group]:-} ]] ||
+            die "no group '$group'; there are: ${!packages[*]}"
+        read -r -d '' -a group_packages <<<"${packages[$group]}" || true
+        wanted+=("${group_packages[@]}")
+        ;;
+    esac
+done
+((${#wanted[@]})) || die "which group? (see --help)"
+if [[ $list ]]; then
+    printf '%s\n' "${wanted[@]}" | sort -u
+    exit 0
+fi
+
+command -v apt-get >/dev/null ||
+    die "this is no Debian; it needs what these Debian 12 packages bring: ${wanted[*]}"
+
+# dpkg-query complains about names it has never heard of: those are missing.
+missing=$(
+    {
+        dpkg-query -W -f '${Package} ${db:Status-Status}\n' "${wanted[@]}" 2>/dev/null || true
+    } | awk -v wanted="${wanted[*]}" '
+        $2 == "installed" { there[$1] }
+        END {
+            count = split(wanted, names, " ")
+            for (i = 1; i <= count; i++)
+                if (!(names[i] in there) && !(names[i] in said)) {
+                    printf "%s ", names[i]
+                    said[names[i]]
+                }
+        }'
+)
+[[ $missing ]] || exit 0
+read -r -a missing <<<"$missing"
+say "installing ${#missing[@]} of ${#wanted[@]} packages: ${missing[*]}"
+
+as_root=()
+if ((EUID != 0)); then
+    command -v sudo >/dev/null ||
+        die "run as root: apt-get install --no-install-recommends ${missing[*]}"
+    as_root=(sudo)
+fi
+
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+
+# One line per package on the way, everything in the log.
+apt() {
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive LC_ALL=C \
+        apt-get -q -y -o Dpkg::Use-Pty=0 "$@" </dev/null 2>&1 | tee -a "$log" |
+        sed -u -n -e 's/^Setting up \([^ ]*\).*/    \1/p' \
+            -e '/^Need to get /s/^/    /p' -e '/^[EW]: /p' >&2
+}
+
+# Container images come without a package index; with an old one the first
+# attempt fails.
+if ! compgen -G '/var/lib/apt/lists/*_Packages*' >/dev/null; then
+    say "reading apt's package index"
+    apt update || die "apt-get update failed (see above)"
+fi
+if ! apt install --no-install-recommends "${missing[@]}"; then
+    say "refreshing apt's package index, and once more"
+    apt update || die "apt-get update failed (see above)"
+    apt install --no-install-recommends "${missing[@]}" || {
+        tail -n 20 "$log" >&2
+        die "apt-get install failed (see above)"
+    }
+fi

@@ -1,0 +1,55 @@
+# shellcheck shell=bash
+# virtme-ng: boots a kernel on the host's own file system. What it wants of the
+# host and would not find on a bare one is dealt with here.
+
+# Sets virtme_* for virtme_run: everything is fetched before anything runs.
+virtme_prepare() { # KERNEL
+    local need
+    for need in qemu-system-x86_64 python3 file busybox; do
+        command -v "$need" >/dev/null ||
+            die "$need is missing: run scripts/packages.sh vm"
+    done
+    virtme_kernel=$("$here/kernels/fetch.sh" "$1")
+    virtme_program=$("$here/tools/fetch.sh" virtme-ng)/bin/virtme-ng
+    virtme_virtiofsd=$("$here/tools/fetch.sh" virtiofsd)/bin
+    virtme_accel=$("$here/accel.sh")
+    local path
+    for path in "$here" "$virtme_kernel"; do
+        # The guest mounts its own file systems there.
+        case $path/ in
+        /run/* | /dev/* | /proc/* | /sys/* | /var/log/*)
+            die "$path would not be visible in the guest" ;;
+        *[[:space:]]*)
+            die "'$path' has a space, which the kernel's command line cannot carry" ;;
+        esac
+    done
+}
+
+# Runs JOB/command in the guest; its stdin, stdout, stderr and exit status are
+# the caller's. virtme-ng's initramfs takes the first init= there is, so ours
+# comes before its own; --script-sh makes it set up the ports for input, output
+# and exit status. Meant to be run in the background: it becomes the process that
+# holds all others of the VM, and ends them on SIGTERM.
+virtme_run() { # TIMEOUT MEMORY CPUS JOB CGROUP
+    local limit=$1 memory=$2 cpus=$3 job=$4 cgroup=$5 accel=() cpu=()
+    if [[ $virtme_accel == tcg ]]; then
+        accel=(--disable-kvm)
+        # Without KVM, ERMS makes the kernel use rep movsb, which is emulated
+        # byte by byte; everything else of the newest CPU model is welcome.
+        cpu=(-cpu 'max,erms=off')
+    fi
+    # The Rust virtiofsd has to be the first one found, for Debian 12's own is
+    # the C one, whose options differ. virtme sends the console to /dev/null; here it is kept.
+    # If the caller is killed, nothing of the VM outlives it.
+    # shellcheck disable=SC2093
+    TMPDIR=$job PATH=$virtme_virtiofsd:$PATH exec \
+        setpriv --pdeathsig TERM timeout --kill-after=5 "$limit" \
+        "$virtme_program" \
+        --kimg "$virtme_kernel"/boot/vmlinuz-* --mods auto \
+        --disable-microvm "${accel[@]}" \
+        --memory "${memory}M" --cpus "$cpus" --overlay-rwdir /tmp \
+        --kopt "init=$here/guest/vm-init.sh" \
+        --kopt "JOB=$job" --kopt "KATAMETER_CGROUP=$cgroup" \
+        --kopt loglevel=4 --script-sh true \
+        --qemu-opts -set "chardev.console.path=$job/console" "${cpu[@]}"
+}

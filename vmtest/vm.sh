@@ -1,0 +1,126 @@
+#!/bin/bash
+# usage: vmtest/vm.sh --kernel VERSION [OPTION...] -- COMMAND [ARG...]
+#
+# Boots a kernel with this machine's file system as its root (read-only; what
+# the guest writes to /tmp, /etc, /var and /lib stays in the guest), runs
+# COMMAND there as root in the current directory, and powers off. Arguments
+# arrive as given; the environment is the guest's own.
+#
+#   --kernel VERSION   one of vmtest/kernels/table, e.g. 5.10.262 (required)
+#   --cgroup v1|v2     v1: every controller at /sys/fs/cgroup/NAME, cpu,cpuacct
+#                      together, memory.use_hierarchy=1, as the Kata agent
+#                      does. v2: one hierarchy at /sys/fs/cgroup with all its
+#                      controllers enabled. Default: v1 before 6.12, else v2
+#   --memory MIB       memory of the guest (default 1024)
+#   --cpus N           CPUs of the guest (default 2)
+#   --timeout S        for boot and COMMAND together (default 300)
+#   --verbose          kernel messages to stderr, from the start
+#
+# /proc, /sys, /dev, bpf at /sys/fs/bpf are mounted, lo is up. Stdout and
+# stderr are COMMAND's; its stdin is empty. Exit status: that of COMMAND;
+# 124 after a timeout, 125 if the guest did not come up, 255 if it died while
+# COMMAND ran; these three say so on stderr.
+
+set -euo pipefail
+here=$(cd "${BASH_SOURCE[0]%/*}" && pwd)
+. "$here/../scripts/lib/say.sh"
+. "$here/lib/virtme.sh"
+
+kernel='' cgroup='' memory=1024 cpus=2 limit=300 verbose=''
+while (($#)); do
+    case $1 in
+    --kernel) need_value "$@" && kernel=$2 && shift ;;
+    --cgroup) need_value "$@" && cgroup=$2 && shift ;;
+    --memory) need_value "$@" && memory=$2 && shift ;;
+    --cpus) need_value "$@" && cpus=$2 && shift ;;
+    --timeout) need_value "$@" && limit=$2 && shift ;;
+    --verbose) verbose=yes ;;
+    -h | --help) help_from_header && exit 0 ;;
+    --) shift && break ;;
+    *) die "unknown argument '$1' (see --help; COMMAND comes after --)" ;;
+    esac
+    shift
+done
+[[ $kernel ]] || die "--kernel is missing (see --help)"
+(($#)) || die "no command after -- (see --help)"
+for number in memory cpus limit; do
+    [[ ${!number} =~ ^[1-9][0-9]*$ ]] || die "'${!number}' is no number for $number"
+done
+if [[ ! $cgroup ]]; then
+    case $kernel in 5.* | 6.1) cgroup=v1 ;; *) cgroup=v2 ;; esac
+fi
+[[ $cgroup == v[12] ]] || die "--cgroup is v1 or v2, not '$cgroup'"
+
+virtme_prepare "$kernel"
+
+# The job: what the guest is to do, and what its console said. /tmp, because
+# the guest sees it and its name is short enough for sockets.
+job=$(mktemp -d /tmp/katameter-vm.XXXXXX)
+runner=''
+
+finish() {
+    if [[ $runner ]] && kill -TERM "$runner" 2>/dev/null; then
+        wait "$runner" || true
+    fi
+    rm -rf "$job"
+}
+trap finish EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+
+marker="guest-is-up $$ $RANDOM$RANDOM"
+{
+    printf 'echo %q\ncd %q 2>/dev/null || cd /\nexec' "$marker" "$PWD"
+    printf ' %q' "$@"
+    printf '\n'
+} >"$job/command"
+
+# The guest's first line says that it is up; the rest is COMMAND's. Its output
+# must go through pipes: QEMU would truncate a file.
+pass_stdout() {
+    local line
+    IFS= read -r line || return 0
+    if [[ $line == "$marker" ]]; then
+        : >"$job/up"
+    else
+        printf '%s\n' "$line"
+    fi
+    exec cat
+}
+mkfifo "$job/stdout" "$job/stderr"
+pass_stdout <"$job/stdout" &
+stdout_pid=$!
+# What QEMU says is of interest only if something went wrong.
+sed -u -e "/^qemu-system-x86_64: /{w $job/qemu" -e 'd}' <"$job/stderr" >&2 &
+stderr_pid=$!
+
+if [[ $verbose ]]; then
+    : >"$job/console"
+    tail -f --pid=$$ "$job/console" >&2 &
+fi
+
+SECONDS=0
+virtme_run "$limit" "$memory" "$cpus" "$job" "$cgroup" >"$job/stdout" 2>"$job/stderr" </dev/null &
+runner=$!
+status=0
+wait "$runner" || status=$?
+runner=''
+wait "$stdout_pid" "$stderr_pid" || true
+
+console_tail() {
+    say "the end of its console:"
+    cat "$job/qemu" <(tail -n 40 "$job/console") 2>/dev/null | sed 's/^/    /' >&2
+}
+if ((status == 124 || status == 137)) && ((SECONDS >= limit)); then
+    say "timeout: not done after $limit s"
+    [[ -e $job/up ]] || console_tail
+    exit 124
+elif [[ ! -e $job/up ]]; then
+    say "the guest ($kernel) did not come up"
+    console_tail
+    exit 125
+elif ((status == 255)) && grep -qs 'Kernel panic' "$job/console"; then
+    say "the guest ($kernel) died while the command ran"
+    console_tail
+fi
+exit "$status"
