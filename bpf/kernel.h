@@ -170,6 +170,10 @@ struct files_struct {
   struct fdtable *fdt;
 };
 
+typedef struct {
+  int counter;
+} atomic_t;
+
 /* include/linux/sched.h; sched_info is there with CONFIG_SCHED_INFO. */
 struct sched_entity {
   __u64 sum_exec_runtime;
@@ -187,12 +191,14 @@ typedef struct seqlock seqlock_t;
 
 /* include/linux/sched/signal.h: one for a process; it lives as long as any of its tasks. */
 struct signal_struct {
+  atomic_t live; /* threads that have not begun to exit */
   struct list_head thread_head;
   seqlock_t stats_lock;
   unsigned long long sum_sched_runtime;
 };
 
 struct task_struct {
+  unsigned int flags;
   int pid;
   int tgid;
   char comm[16];

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#ifndef KATAMETER_HOST_MEMORY_BPF_H
+#define KATAMETER_HOST_MEMORY_BPF_H
+
+#include "bpf/host_records.h"
+#include "bpf/kernel.h"
+#include "bpf/percpu.bpf.h"
+
+static __always_inline __u32 read_u32(__u64 address) {
+  __u32 value = 0;
+  bpf_probe_read_kernel(&value, sizeof(value), (void *)address);
+  return value;
+}
+
+/* Since 6.2 the sum proper is off by up to max(32, 2 * CPUs) pages for each CPU; with the CPUs' own parts it is exact.
+ */
+static __always_inline __u64 anonymous_pages(__u64 mm) {
+  __s64 pages;
+  if (bpf_core_field_exists(struct mm_struct___percpu, rss_stat)) {
+    __u64 counter = mm + bpf_core_field_offset(struct mm_struct___percpu, rss_stat) +
+                    MM_ANONPAGES * bpf_core_type_size(struct percpu_counter);
+    pages = read_u64(counter + bpf_core_field_offset(struct percpu_counter, count));
+    __u64 percpu = read_u64(counter + bpf_core_field_offset(struct percpu_counter, counters));
+    for (__u32 cpu = 0; cpu < MAX_CPUS; cpu++) {
+      if (cpu >= cpus) break;
+      if (cpu_offset[cpu]) pages += (__s32)read_u32(percpu + cpu_offset[cpu]);
+    }
+  } else {
+    pages = read_u64(mm + bpf_core_field_offset(struct mm_struct, rss_stat) +
+                     bpf_core_field_offset(struct mm_rss_stat, count) + MM_ANONPAGES * sizeof(atomic_long_t));
+  }
+  return pages < 0 ? 0 : pages;
+}
+
+/*
+ * Guest RAM that the VMM shares with virtiofsd is a file without a name: a memfd, or one in /dev/shm or a hugetlbfs
+ * that was unlinked. Its pages are looked up where they belong, so that it does not matter who maps them, how often.
+ */
+enum {
+  FILE_CHUNKS = 32,
+  FILES_PER_CHUNK = 32, /* divides 64, in which the kernel makes descriptor tables: no chunk is over the end of one */
+};
+
+#define TMPFS_MAGIC 0x01021994
+#define HUGETLBFS_MAGIC 0x958458f6
+
+static __always_inline void note_file(__u64 file, struct process_reading *reading) {
+  __u64 inode = read_u64(file + bpf_core_field_offset(struct file, f_inode));
+  __u64 super = read_u64(inode + bpf_core_field_offset(struct inode, i_sb));
+  __u64 magic = read_u64(super + bpf_core_field_offset(struct super_block, s_magic));
+
+  if (magic != TMPFS_MAGIC && magic != HUGETLBFS_MAGIC) return;
+  if (read_u32(inode + bpf_core_field_offset(struct inode, i_nlink))) return;
+  if (reading->files >= MEMORY_FILES) {
+    reading->flags |= READING_UNFINISHED;
+    return;
+  }
+  struct memory_file *entry = &reading->file[reading->files & (MEMORY_FILES - 1)];
+  entry->inode = inode;
+  entry->blocks = read_u64(inode + bpf_core_field_offset(struct inode, i_blocks));
+  reading->files++;
+}
+
+#endif

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#ifndef KATAMETER_HOST_PROCESS_BPF_H
+#define KATAMETER_HOST_PROCESS_BPF_H
+
+#include "bpf/host_records.h"
+#include "bpf/kernel.h"
+
+/*
+ * The processes of sandboxes, and whose a thread is. A thread that is being freed may have outlived its leader's
+ * task_struct, never its signal_struct; so threads are told by that. Each file that uses a map declares it; the linker
+ * makes one of them.
+ */
+struct {
+  __uint(type, BPF_MAP_TYPE_HASH);
+  __uint(max_entries, 1); /* set before loading */
+  __type(key, struct process_key);
+  __type(value, struct process_record);
+} processes SEC(".maps") __weak;
+
+struct {
+  __uint(type, BPF_MAP_TYPE_HASH);
+  __uint(max_entries, 1); /* set before loading */
+  __type(key, __u64);     /* address of a signal_struct */
+  __type(value, struct process_key);
+} by_signal SEC(".maps") __weak;
+
+/* The process that a thread is of. An ended one is in the maps until user space has seen it; by then its signal_struct
+ * may be another's, as often happens: hence the look at the pid. */
+static __always_inline struct process_record *process_of(struct task_struct *thread) {
+  __u64 signal = (__u64)thread->signal;
+  struct process_key *key = bpf_map_lookup_elem(&by_signal, &signal);
+  if (!key || key->tgid != (__u32)thread->tgid) return 0;
+  return bpf_map_lookup_elem(&processes, key);
+}
+
+static __always_inline int begins_with(const char *comm, const char *prefix, int length) {
+  for (int i = 0; i < length; i++)
+    if (comm[i] != prefix[i]) return 0;
+  return 1;
+}
+
+/* By its name, as cloud-hypervisor ("vcpu0"), QEMU with debug-threads ("CPU 0/KVM"), Firecracker and Dragonball give
+ * it. */
+static __always_inline int is_vcpu(const char *comm) {
+  return begins_with(comm, "vcpu", 4) || begins_with(comm, "CPU ", 4) || begins_with(comm, "fc_vcpu", 7) ||
+         begins_with(comm, "db_vcpu", 7);
+}
+
+#endif

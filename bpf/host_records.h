@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause OR Apache-2.0 */
+#ifndef KATAMETER_HOST_RECORDS_H
+#define KATAMETER_HOST_RECORDS_H
+
+/* What the host's BPF programs and C++ share: plain fixed-width fields, no padding left to the compiler. */
+
+#include <linux/types.h>
+
+enum {
+  ARGUMENT_BYTES = 2048, /* of a command line; what names the sandbox stands near its beginning */
+  WATCHED_NAMES = 8,
+  MEMORY_FILES = 64, /* unlinked tmpfs files that a VMM has open; guest RAM is one or a few */
+};
+
+/* What a process is to its sandbox; the shim and vhost threads are not tracked yet. */
+enum {
+  PROCESS_VMM = 1,
+  PROCESS_VIRTIOFSD = 2,
+};
+
+/* Processes to look at: those whose comm, taken as 8 bytes and cut by `mask`, is `name`. mask 0: entry not used. */
+struct watched_name {
+  __u64 name;
+  __u64 mask;
+  __u64 kind; /* PROCESS_* */
+};
+
+/* A process for ever: pids are used again, a pid and the moment its leader began are not. */
+struct process_key {
+  __u64 start_boottime_ns; /* task_struct.start_boottime of the leader */
+  __u32 tgid;              /* as the initial pid namespace numbers it */
+  __u32 reserved;
+};
+
+/* A process that exec or fork has shown us, in the kernel's map until C++ takes it out. */
+struct process_record {
+  struct process_key root; /* the process whose command line says which sandbox this is: itself or an ancestor */
+  __u64 leader;            /* address of its task_struct; not to be followed once `ended` is set */
+  __u64 signal;            /* address of its signal_struct */
+  __u32 kind;              /* PROCESS_* */
+  __u32 ended;             /* its leader was freed: final_cpu_ns is set */
+  __u64 final_cpu_ns;      /* signal_struct.sum_sched_runtime, all threads in it */
+  __u64 exit_cpu_ns;       /* CPU time as the last thread began to exit, up to a tick late; 0 before */
+  __u64 exit_vcpu_ns;      /* sched_entity.sum_exec_runtime of vCPU threads as they began to exit, as late */
+  /* Of threads that were freed while we watched: exact. */
+  __u64 dead_vcpu_ns;        /* sched_entity.sum_exec_runtime of vCPU threads */
+  __u64 dead_vcpu_delay_ns;  /* sched_info.run_delay of vCPU threads */
+  __u64 dead_other_delay_ns; /* sched_info.run_delay of the others */
+  /* vCPU threads. Of one between the two only exit_vcpu_ns has the time, once it is not in the list of threads. */
+  __u64 vcpu_exits;
+  __u64 vcpu_frees;
+};
+
+struct memory_file {
+  __u64 inode;  /* address: tells files apart while the process has them open */
+  __u64 blocks; /* inode.i_blocks, of 512 bytes: pages in memory and in swap, whoever maps them */
+};
+
+enum {
+  READING_GONE = 1 << 0,       /* no such process, or not one with threads any more: nothing else is right */
+  READING_LACKING = 1 << 1,    /* a thread died during the reading: the sums may lack it */
+  READING_UNFINISHED = 1 << 2, /* more threads or descriptors than a reading goes through: the sums lack some */
+  READING_TORN = 1 << 3,       /* a thread was just being summed up and may be in cpu_ns twice */
+};
+
+/* One process at one moment, live threads only except where said. */
+struct process_reading {
+  __u32 flags; /* READING_* */
+  __u32 threads;
+  __u32 vcpu_threads;         /* by their names */
+  __u32 exiting_vcpu_threads; /* of these, begun to exit */
+  __u32 files;
+  __u32 reserved;
+  __u64 cpu_ns;                 /* the whole process: sum_sched_runtime + live threads; dead ones included */
+  __u64 vcpu_ns;                /* sum_exec_runtime of vCPU threads */
+  __u64 vcpu_delay_ns;          /* run_delay of vCPU threads */
+  __u64 other_delay_ns;         /* run_delay of the others */
+  __u64 mm;                     /* address of mm_struct: a vforked child has its parent's. 0 for a zombie */
+  __u64 anonymous_pages;        /* mm.rss_stat[MM_ANONPAGES], what the CPUs have not handed in included */
+  __u64 page_table_bytes;       /* mm.pgtables_bytes */
+  __u64 vcpu_exits;             /* as in the record, but after the threads were looked at */
+  struct process_record record; /* as it was before */
+  struct memory_file file[MEMORY_FILES];
+};
+
+/* exec of a watched name: the command line, to find the sandbox in. */
+struct exec_event {
+  struct process_key key;
+  __u32 kind;
+  __u32 argument_bytes;
+  char arguments[ARGUMENT_BYTES]; /* each ends with a zero byte */
+};
+
+/* BPF counts, C++ reads through mmap. */
+struct host_status {
+  __u64 processes_lost; /* not recorded: the map was full */
+  __u64 events_lost;    /* command lines not delivered: the buffer was full */
+};
+
+#endif

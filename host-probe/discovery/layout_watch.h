@@ -1,0 +1,55 @@
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "host-probe/discovery/inotify.h"
+#include "host-probe/discovery/layout.h"
+#include "host-probe/discovery/root_watch.h"
+#include "userspace/event_loop.h"
+#include "userspace/result.h"
+
+namespace katameter {
+
+struct DiscoveryEvents {
+  std::function<void(const SandboxPlace&)> appeared;  // its socket is there
+  std::function<void(const ContainerId&)> gone;       // its socket or its directory is not there any more
+};
+
+/// Sees the sandboxes of one layout come and go. It never looks again by itself: inotify tells, and only a queue that
+/// overflowed makes it list the directory once more.
+class LayoutWatch {
+ public:
+  /// Reports what exists already before it returns. `run_root` is absolute.
+  static Result<std::unique_ptr<LayoutWatch>> create(EventLoop& loop, const std::string& run_root, const Layout& layout,
+                                                     DiscoveryEvents events);
+
+  /// Compares what is there with what is known. Done at the start and after an overflow.
+  void scan();
+
+ private:
+  struct Candidate {
+    int watch = -1;
+    bool present = false;  // its socket exists
+  };
+
+  LayoutWatch(const Layout& layout, DiscoveryEvents events) : layout_(layout), events_(std::move(events)) {}
+  void on_event(const Inotify::Event& event);
+  void attach();
+  void entry_changed(const Inotify::Event& event);
+  void consider(const ContainerId& id);
+  void look_for_socket(const ContainerId& id);
+  void forget(const ContainerId& id);
+  std::string directory_of(const ContainerId& id) const { return root_->path() + "/" + id.hex(); }
+
+  Layout layout_;
+  DiscoveryEvents events_;
+  std::unique_ptr<Inotify> inotify_;
+  std::unique_ptr<RootWatch> root_;
+  std::map<ContainerId, Candidate> candidates_;  // directories with a valid name
+  std::multimap<int, ContainerId> by_watch_;     // several if symbolic links lead to one directory
+};
+
+}  // namespace katameter

@@ -1,0 +1,118 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+
+#include "host-probe/exposition/families.h"
+#include "userspace/wire/messages.h"
+
+// Every metric of host-probe: its name, its help with the unit, its type.
+namespace katameter {
+
+/// A metric of one container, and how its value comes out of the container's figures; no value, no series.
+struct ContainerMetric {
+  Descriptor descriptor;
+  std::optional<double> (*value)(const wire::Container&);
+  bool per_cpu = false;  // carries the label cpu="total"
+};
+
+namespace detail {
+
+constexpr double seconds(std::uint64_t nanoseconds) {
+  return static_cast<double>(nanoseconds) / 1e9;
+}
+
+template <auto figure>
+std::optional<double> plain(const wire::Container& container) {
+  if (!(container.*figure)) return std::nullopt;
+  return static_cast<double>(*(container.*figure));
+}
+
+// cAdvisor leaves the series out until there is something to tell.
+inline std::optional<double> cpu_seconds(const wire::Container& container) {
+  if (container.cpu_usage_ns.value_or(0) == 0) return std::nullopt;
+  return seconds(*container.cpu_usage_ns);
+}
+
+// 0 stands for "no limit", as in cAdvisor; a container without memory figures has no such series.
+inline std::optional<double> memory_limit(const wire::Container& container) {
+  constexpr std::uint64_t unlimited = std::uint64_t{1} << 62;
+  if (!container.memory_limit_bytes && !container.memory_usage_bytes) return std::nullopt;
+  const std::uint64_t limit = container.memory_limit_bytes.value_or(0);
+  return limit > unlimited ? 0.0 : static_cast<double>(limit);
+}
+
+}  // namespace detail
+
+namespace metric {
+
+using prometheus::MetricType;
+
+/// cAdvisor's metrics, by cAdvisor's names, types and meanings.
+inline constexpr std::array<ContainerMetric, 8> of_container{{
+    {{"container_cpu_usage_seconds_total", "CPU time consumed by the container, in seconds.", MetricType::Counter},
+     &detail::cpu_seconds,
+     true},
+    {{"container_memory_usage_bytes", "Memory charged to the container, page cache included, in bytes.",
+      MetricType::Gauge},
+     &detail::plain<&wire::Container::memory_usage_bytes>},
+    {{"container_memory_max_usage_bytes", "Highest memory usage of the container so far, in bytes.", MetricType::Gauge},
+     &detail::plain<&wire::Container::memory_peak_bytes>},
+    {{"container_memory_working_set_bytes", "Memory usage without inactive page cache, in bytes.", MetricType::Gauge},
+     &detail::plain<&wire::Container::memory_working_set_bytes>},
+    {{"container_memory_rss", "Anonymous memory of the container, in bytes.", MetricType::Gauge},
+     &detail::plain<&wire::Container::memory_rss_bytes>},
+    {{"container_memory_cache", "Page cache of the container, in bytes.", MetricType::Gauge},
+     &detail::plain<&wire::Container::memory_cache_bytes>},
+    {{"container_memory_failcnt", "Number of times that memory usage hit the limit.", MetricType::Counter},
+     &detail::plain<&wire::Container::memory_failcnt>},
+    {{"container_spec_memory_limit_bytes", "Memory limit of the container, in bytes; 0 if it has none.",
+      MetricType::Gauge},
+     &detail::memory_limit},
+}};
+
+inline constexpr Descriptor container_ooms{"container_oom_events_total",
+                                           "Number of processes of the container that the OOM killer chose.",
+                                           MetricType::Counter};
+
+// Per sandbox.
+inline constexpr Descriptor process_cpu{"katameter_process_cpu_seconds_total",
+                                        "CPU time of the sandbox's processes on the host by role, in seconds.",
+                                        MetricType::Counter};
+inline constexpr Descriptor process_run_delay{
+    "katameter_process_run_delay_seconds_total",
+    "Time that the sandbox's threads on the host waited for a CPU by role, in seconds.", MetricType::Counter};
+inline constexpr Descriptor sandbox_memory{
+    "katameter_sandbox_memory_bytes",
+    "Memory of the sandbox on the host by component, in bytes; guest RAM counts the touched pages, once.",
+    MetricType::Gauge};
+inline constexpr Descriptor guest_cpu{
+    "katameter_guest_cpu_seconds_total",
+    "CPU time inside the guest as its kernel counts it, by owner, in seconds; waits for a host CPU are part of it.",
+    MetricType::Counter};
+inline constexpr Descriptor guest_up{
+    "katameter_guest_probe_up", "1 if the guest-probe of the sandbox answered this scrape, else 0.", MetricType::Gauge};
+inline constexpr Descriptor oom_events{"katameter_oom_events_received_total",
+                                       "Number of OOM events received from the guest.", MetricType::Counter};
+inline constexpr Descriptor rejected{"katameter_guest_frames_rejected_total",
+                                     "Number of times that what a guest sent, or its silence, was not accepted, by "
+                                     "reason.",
+                                     MetricType::Counter};
+
+// Of the node.
+inline constexpr Descriptor build_info{"katameter_build_info", "Version of host-probe; the value is always 1.",
+                                       MetricType::Gauge};
+inline constexpr Descriptor sandboxes{"katameter_sandboxes", "Number of sandboxes found on this node.",
+                                      MetricType::Gauge};
+inline constexpr Descriptor host_figures{
+    "katameter_host_figures_up", "1 if the figures of the host's processes could be read, else 0.", MetricType::Gauge};
+inline constexpr Descriptor collect_duration{"katameter_scrape_collect_duration_seconds",
+                                             "Time that the collection behind this scrape took, in seconds.",
+                                             MetricType::Gauge};
+inline constexpr Descriptor collect_success{"katameter_scrape_collect_success",
+                                            "1 if the collection behind this scrape ended in time, else 0.",
+                                            MetricType::Gauge};
+
+}  // namespace metric
+}  // namespace katameter

@@ -1,0 +1,114 @@
+#include "host-probe/exposition/render.h"
+
+#include <string>
+#include <utility>
+
+#include "host-probe/exposition/families.h"
+#include "host-probe/exposition/metric_table.h"
+
+namespace katameter {
+namespace {
+
+// cAdvisor's six. Names are not joined yet: what only the container runtime knows is empty.
+Labels container_labels(const std::string& sandbox, const std::string& container) {
+  return {{"id", "/kata/" + sandbox + "/" + container},
+          {"name", container},
+          {"image", ""},
+          {"namespace", ""},
+          {"pod", ""},
+          {"container", ""}};
+}
+
+const char* name_of(Role role) {
+  switch (role) {
+    case Role::vcpu: return "vcpu";
+    case Role::vmm: return "vmm";
+    case Role::virtiofsd: break;
+  }
+  return "virtiofsd";
+}
+
+double number(std::uint64_t value) {
+  return static_cast<double>(value);
+}
+
+void add_containers(Families& families, const SandboxReport& sandbox, const std::string& id) {
+  for (const wire::Container& container : sandbox.containers) {
+    const Labels labels = container_labels(id, container.id.hex());
+    for (const ContainerMetric& metric : metric::of_container) {
+      const std::optional<double> value = metric.value(container);
+      if (!value) continue;
+      Labels of_series = labels;
+      if (metric.per_cpu) of_series.push_back({"cpu", "total"});
+      families.add(metric.descriptor, std::move(of_series), *value);
+    }
+  }
+  for (const auto& [container, kills] : sandbox.oom_kills) {
+    families.add(metric::container_ooms, container_labels(id, container.hex()), number(kills));
+  }
+}
+
+void add_processes(Families& families, const SandboxProcesses& processes, const std::string& id) {
+  for (const auto& [role, cpu] : processes.cpu) {
+    const Labels labels{{"sandbox_id", id}, {"role", name_of(role)}};
+    families.add(metric::process_cpu, labels, detail::seconds(cpu.cpu_ns));
+    families.add(metric::process_run_delay, labels, detail::seconds(cpu.run_delay_ns));
+  }
+  const auto memory = [&](const char* component, std::uint64_t bytes) {
+    families.add(metric::sandbox_memory, {{"sandbox_id", id}, {"component", component}}, number(bytes));
+  };
+  memory("guest_ram", processes.memory.guest_ram_bytes);
+  memory("vmm", processes.memory.vmm_bytes);
+  memory("virtiofsd", processes.memory.virtiofsd_bytes);
+  memory("page_tables", processes.memory.page_tables_bytes);
+}
+
+void add_guest(Families& families, const SandboxReport& sandbox, const std::string& id) {
+  const Labels labels{{"sandbox_id", id}};
+  families.add(metric::guest_up, labels, sandbox.guest_up ? 1 : 0);
+  families.add(metric::oom_events, labels, number(sandbox.oom_events));
+  for (std::size_t i = 0; i < sandbox.rejected.size(); ++i) {
+    if (sandbox.rejected[i] == 0) continue;
+    const std::string reason(name(static_cast<DropReason>(i)));
+    families.add(metric::rejected, {{"sandbox_id", id}, {"reason", reason}}, number(sandbox.rejected[i]));
+  }
+  if (!sandbox.guest_cpu) return;
+  const auto cpu = [&](const char* owner, std::uint64_t ns) {
+    families.add(metric::guest_cpu, {{"sandbox_id", id}, {"owner", owner}}, detail::seconds(ns));
+  };
+  cpu("workload", sandbox.guest_cpu->workload_ns);
+  cpu("guest_system", sandbox.guest_cpu->guest_system_ns);
+}
+
+void add_node(Families& families, bool success) {
+  families.add(metric::build_info, {{"version", KATAMETER_VERSION}}, 1);
+  families.add(metric::collect_success, {}, success ? 1 : 0);
+}
+
+}  // namespace
+
+std::vector<prometheus::MetricFamily> render(const NodeReport& report) {
+  Families families;
+  std::size_t sandboxes = 0;
+  for (const SandboxReport& sandbox : report.sandboxes) {
+    const std::string id = sandbox.id.hex();
+    add_containers(families, sandbox, id);
+    if (sandbox.ended) continue;
+    ++sandboxes;
+    add_guest(families, sandbox, id);
+    if (sandbox.processes) add_processes(families, *sandbox.processes, id);
+  }
+  add_node(families, true);
+  families.add(metric::sandboxes, {}, number(sandboxes));
+  families.add(metric::host_figures, {}, report.host_figures ? 1 : 0);
+  families.add(metric::collect_duration, {}, report.duration_seconds);
+  return std::move(families).take();
+}
+
+std::vector<prometheus::MetricFamily> render_failure() {
+  Families families;
+  add_node(families, false);
+  return std::move(families).take();
+}
+
+}  // namespace katameter

@@ -1,0 +1,80 @@
+#include <cstdio>
+#include <memory>
+#include <utility>
+#include <variant>
+
+#include "host-probe/discovery/discovery.h"
+#include "host-probe/exposition/scrape_gate.h"
+#include "host-probe/exposition/server.h"
+#include "host-probe/node.h"
+#include "host-probe/options.h"
+#include "host-probe/processes/process_account.h"
+#include "host-probe/signals.h"
+#include "host-probe/timer_queue.h"
+#include "userspace/event_loop.h"
+#include "userspace/log.h"
+
+namespace katameter {
+namespace {
+
+// Without BPF on the host the guests' figures are still worth serving.
+std::unique_ptr<ProcessSource> open_processes(EventLoop& loop) {
+  auto account = ProcessAccount::create(loop);
+  if (account) return std::move(*account);
+  log_warning(
+      "no CPU and memory figures of VMMs and virtiofsd (katameter_process_*, katameter_sandbox_memory_bytes): {}",
+      account.error().text);
+  return nullptr;
+}
+
+Status run(const Options& options) {
+  auto loop = EventLoop::create();
+  if (!loop) return failure_from(std::move(loop.error()));
+  const auto signals = StopSignals::create(*loop, [&](int signal) {
+    log_info("stopping on signal {}", signal);
+    loop->stop();
+  });
+  if (!signals) return failure(signals.error().text);
+  auto timers = TimerQueue::create(*loop);
+  if (!timers) return failure_from(std::move(timers.error()));
+
+  // The port first: whoever finds it taken learns so before anything is loaded. Nobody is answered before the loop
+  // runs, so the node may come later.
+  std::unique_ptr<Node> node;
+  auto gate = ScrapeGate::create(*loop, [&](auto answer) { node->collect(std::move(answer)); });
+  if (!gate) return failure_from(std::move(gate.error()));
+  const auto server = MetricsServer::create(options.listen_address, **gate);
+  if (!server) return failure(server.error().text);
+  const std::unique_ptr<ProcessSource> processes = open_processes(*loop);
+  node = std::make_unique<Node>(*loop, **timers, processes.get());
+
+  const DiscoveryEvents events{[&](const SandboxPlace& place) { node->sandbox_appeared(place); },
+                               [&](const ContainerId& id) { node->sandbox_gone(id); }};
+  const auto discovery = Discovery::create(*loop, options.run_root, events);
+  if (!discovery) return failure(discovery.error().text);
+  log_info("host-probe {} serves http://{}/metrics, sandboxes are looked for below {}", KATAMETER_VERSION,
+           server->address(), options.run_root);
+
+  Status served = loop->run();
+  // The server's threads may wait for a report: let them go before it is destroyed and joins them.
+  (*gate)->close();
+  node.reset();
+  return served;
+}
+
+}  // namespace
+}  // namespace katameter
+
+int main(int argc, char** argv) {
+  const auto parsed = katameter::parse_options(argc, argv);
+  if (const auto* leave = std::get_if<katameter::Leave>(&parsed)) {
+    std::fprintf(leave->status == 0 ? stdout : stderr, "%s\n", leave->text.c_str());
+    return leave->status;
+  }
+  const auto& options = std::get<katameter::Options>(parsed);
+  katameter::start_log(options.log_level);
+  const katameter::Status status = katameter::run(options);
+  if (status) return 0;
+  std::fprintf(stderr, "host-probe: %s\n", status.error().text.c_str());
+  return 1;
+}

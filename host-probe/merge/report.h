@@ -1,0 +1,40 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <vector>
+
+#include "host-probe/processes/process_source.h"
+#include "host-probe/transport/drop_reason.h"
+#include "userspace/wire/messages.h"
+
+// What one collection has found: the values behind one answer to /metrics. Plain data, handed to another thread.
+namespace katameter {
+
+/// CPU time of the guest as its kernel counts it, split so that both parts together are all of it.
+struct GuestCpu {
+  std::uint64_t workload_ns = 0;
+  std::uint64_t guest_system_ns = 0;
+};
+
+struct SandboxReport {
+  ContainerId id;
+  bool ended = false;                                  // the sandbox is gone; only `oom_kills` is still told
+  bool guest_up = false;                               // its guest-probe answered this collection
+  std::vector<wire::Container> containers;             // each id once; empty unless guest_up
+  std::optional<GuestCpu> guest_cpu;                   // absent unless guest_up
+  std::map<ContainerId, std::uint64_t> oom_kills;      // per container, those included that ended a short while ago
+  std::uint64_t oom_events = 0;                        // received from this guest
+  std::array<std::uint64_t, drop_reasons> rejected{};  // by DropReason
+  std::optional<SandboxProcesses> processes;           // absent if the host's figures are
+};
+
+struct NodeReport {
+  std::vector<SandboxReport> sandboxes;
+  bool host_figures = false;      // the process figures could be read
+  double duration_seconds = 0.0;  // of this collection
+};
+
+}  // namespace katameter

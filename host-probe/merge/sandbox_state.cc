@@ -1,0 +1,87 @@
+#include "host-probe/merge/sandbox_state.h"
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+namespace katameter {
+void SandboxState::connected(const std::string& boot_id, Time now) {
+  if (boot_id == boot_id_) return;
+  boot_id_ = boot_id;
+  end(now);
+  ooms_.guest_restarted(now);
+}
+
+void SandboxState::end(Time now) {
+  taken_at_.reset();
+  living_.clear();
+  listed_removed_.clear();
+  finals_.clear();
+  guest_cpu_.reset();
+  ooms_.all_ended(now);
+}
+
+void SandboxState::take_over(const wire::Snapshot& snapshot, Time now) {
+  std::vector<wire::Container> removed;
+  living_.clear();
+  for (const wire::Container& container : snapshot.containers) {
+    (container.removed ? removed : living_).push_back(container);
+  }
+  take_removed(removed, now);
+  ooms_.living(living_, now);
+  ooms_.expire(now);
+  take_guest(snapshot.guest);
+  taken_at_ = now;
+}
+
+SandboxState::Listing SandboxState::listing_of(const wire::Container& container) {
+  Listing listing{container.id, {}};
+  for (std::size_t i = 0; i < listing.second.size(); ++i) {
+    listing.second[i] = container.*wire::container_figures[i].value;
+  }
+  return listing;
+}
+
+void SandboxState::take_removed(const std::vector<wire::Container>& removed, Time now) {
+  std::set<Listing> listed;
+  for (const wire::Container& container : removed) {
+    const Listing listing = listing_of(container);
+    if (!listed_removed_.contains(listing) && !listed.contains(listing)) {
+      finals_.push_back(container);
+      ooms_.ended(container, now);
+    }
+    listed.insert(listing);
+  }
+  listed_removed_ = std::move(listed);
+}
+
+void SandboxState::take_guest(const wire::Guest& guest) {
+  if (!guest.cpu_usage_ns || !guest.workload_cpu_usage_ns) {
+    guest_cpu_.reset();
+    return;
+  }
+  const std::uint64_t workload = *guest.workload_cpu_usage_ns;
+  const std::uint64_t rest = *guest.cpu_usage_ns > workload ? *guest.cpu_usage_ns - workload : 0;
+  // The difference of two counters may fall by what was read between them; a counter of ours never does.
+  guest_cpu_ = GuestCpu{workload, std::max(rest, guest_cpu_ ? guest_cpu_->guest_system_ns : 0)};
+}
+
+void SandboxState::report(SandboxReport& report, bool connected, Time now) {
+  ooms_.expire(now);
+  report.oom_kills = ooms_.kills();
+  report.guest_up = connected && taken_at_ && now - *taken_at_ <= freshness;
+  if (!report.guest_up) return;
+  // One entry per id: of several the last, and a living one before all.
+  std::map<ContainerId, wire::Container> by_id;
+  for (const wire::Container& container : std::exchange(finals_, {})) by_id.insert_or_assign(container.id, container);
+  for (const wire::Container& container : living_) by_id.insert_or_assign(container.id, container);
+  for (auto& [id, container] : by_id) report.containers.push_back(std::move(container));
+  report.guest_cpu = guest_cpu_;
+}
+
+bool SandboxState::forgotten(Time now) {
+  ooms_.expire(now);
+  return ooms_.empty();
+}
+
+}  // namespace katameter

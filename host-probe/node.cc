@@ -1,0 +1,98 @@
+#include "host-probe/node.h"
+
+#include <iterator>
+#include <utility>
+
+#include "userspace/log.h"
+
+namespace katameter {
+
+Node::~Node() {
+  for (const Answer& answer : waiting_) answer(nullptr);
+}
+
+void Node::sandbox_appeared(const SandboxPlace& place) {
+  log_info("sandbox appeared sandbox={} hypervisor={} socket={}/{}", place.id.hex(), place.hypervisor, place.directory,
+           place.socket);
+  // One of this id that was here a short while ago goes on counting where it ended.
+  auto before = ended_.extract(place.id);
+  auto sandbox = std::make_unique<Sandbox>(
+      loop_, timers_, place, before ? std::move(before.mapped()) : SandboxState(),
+      [this](const ContainerId& id) { settled(id); }, timing_);
+  Sandbox& added = *(sandboxes_[place.id] = std::move(sandbox));
+  added.start();
+}
+
+void Node::sandbox_gone(const ContainerId& id) {
+  const auto found = sandboxes_.find(id);
+  if (found == sandboxes_.end()) return;
+  log_info("sandbox gone sandbox={}", id.hex());
+  const auto now = TimerQueue::Clock::now();
+  forget_ended(now);
+  ended_.insert_or_assign(id, found->second->end(now));
+  sandboxes_.erase(found);
+  if (processes_ != nullptr) processes_->forget(id);
+  settled(id);
+}
+
+void Node::forget_ended(SandboxState::Time now) {
+  for (auto item = ended_.begin(); item != ended_.end();) {
+    item = item->second.forgotten(now) ? ended_.erase(item) : std::next(item);
+  }
+}
+
+void Node::collect(Answer answer) {
+  waiting_.push_back(std::move(answer));
+  if (waiting_.size() > 1) return;
+  started_ = TimerQueue::Clock::now();
+  for (const auto& [id, sandbox] : sandboxes_) {
+    if (sandbox->collect()) awaited_.insert(id);
+  }
+  if (awaited_.empty()) return finish();
+  deadline_ = timers_.after(collect_deadline, [this] { finish(); });
+}
+
+void Node::settled(const ContainerId& id) {
+  if (awaited_.erase(id) > 0 && awaited_.empty()) finish();
+}
+
+void Node::finish() {
+  deadline_.cancel();
+  awaited_.clear();
+  const std::shared_ptr<const NodeReport> done = report();
+  for (const Answer& answer : std::exchange(waiting_, {})) answer(done);
+}
+
+std::shared_ptr<const NodeReport> Node::report() {
+  auto report = std::make_shared<NodeReport>();
+  const auto now = TimerQueue::Clock::now();
+  for (const auto& [id, sandbox] : sandboxes_) report->sandboxes.push_back(sandbox->report(now));
+  add_processes(*report);
+  forget_ended(now);
+  for (auto& [id, state] : ended_) {
+    SandboxReport& last = report->sandboxes.emplace_back();
+    last.id = id;
+    last.ended = true;
+    state.report(last, false, now);
+  }
+  report->duration_seconds = std::chrono::duration<double>(TimerQueue::Clock::now() - started_).count();
+  return report;
+}
+
+void Node::add_processes(NodeReport& report) {
+  if (processes_ == nullptr) return;
+  auto figures = processes_->collect();
+  if (!figures) {
+    log(std::exchange(process_error_logged_, true) ? LogLevel::debug : LogLevel::warning,
+        "no host-side figures in this scrape: {}", figures.error().text);
+    return;
+  }
+  process_error_logged_ = false;
+  report.host_figures = true;
+  for (SandboxReport& sandbox : report.sandboxes) {
+    const auto found = figures->find(sandbox.id);
+    if (found != figures->end()) sandbox.processes = std::move(found->second);
+  }
+}
+
+}  // namespace katameter

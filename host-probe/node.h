@@ -1,0 +1,64 @@
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <vector>
+
+#include "host-probe/discovery/discovery.h"
+#include "host-probe/merge/report.h"
+#include "host-probe/merge/sandbox_state.h"
+#include "host-probe/processes/process_source.h"
+#include "host-probe/sandbox.h"
+#include "host-probe/timer_queue.h"
+#include "userspace/event_loop.h"
+
+namespace katameter {
+
+/// All sandboxes of this node. Asked for a report, it asks all guests at once, waits for the slowest up to a deadline,
+/// reads the processes once and merges. For the event loop's thread only.
+class Node {
+ public:
+  /// Gets a report, or nothing if the node goes away before there is one.
+  using Answer = std::function<void(std::shared_ptr<const NodeReport>)>;
+
+  /// A guest that takes longer is left out of the report.
+  static constexpr std::chrono::milliseconds collect_deadline{500};
+
+  /// `processes` may be null: then there are no host-side figures.
+  Node(EventLoop& loop, TimerQueue& timers, ProcessSource* processes, const GuestTiming& timing = {})
+      : loop_(loop), timers_(timers), processes_(processes), timing_(timing) {}
+  ~Node();
+  Node(const Node&) = delete;
+  Node& operator=(const Node&) = delete;
+
+  void sandbox_appeared(const SandboxPlace& place);
+  void sandbox_gone(const ContainerId& id);
+
+  /// Collects; whoever asks while a collection is under way gets the same report.
+  void collect(Answer answer);
+
+ private:
+  void forget_ended(SandboxState::Time now);
+  void settled(const ContainerId& id);
+  void finish();
+  std::shared_ptr<const NodeReport> report();
+  void add_processes(NodeReport& report);
+
+  EventLoop& loop_;
+  TimerQueue& timers_;
+  ProcessSource* processes_;
+  GuestTiming timing_;
+  std::map<ContainerId, std::unique_ptr<Sandbox>> sandboxes_;
+  std::map<ContainerId, SandboxState> ended_;  // their OOM kills are still told
+
+  // Of the collection under way; none if nobody waits.
+  std::vector<Answer> waiting_;
+  std::set<ContainerId> awaited_;
+  TimerQueue::Timer deadline_;
+  TimerQueue::Clock::time_point started_;
+  bool process_error_logged_ = false;
+};
+
+}  // namespace katameter

@@ -1,0 +1,62 @@
+#include "host-probe/options.h"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <memory>
+
+#include "host-probe/exposition/listen_address.h"
+
+namespace katameter {
+namespace {
+
+constexpr int usage_error = 2;
+
+std::string one_line(std::string text) {
+  while (!text.empty() && text.back() == '\n') text.pop_back();
+  std::replace(text.begin(), text.end(), '\n', ' ');
+  return text;
+}
+
+Leave wrong_usage(const std::string& what) {
+  return {usage_error, "host-probe: " + one_line(what) + "; 'host-probe --help' lists what can be given"};
+}
+
+}  // namespace
+
+std::variant<Options, Leave> parse_options(int argc, const char* const* argv) {
+  Options options;
+  std::string log_level = "info";
+  CLI::App app("Finds the Kata sandboxes of this node and serves their metrics to Prometheus.", "host-probe");
+  app.add_option("--run-root", options.run_root, "Directory below which the runtime keeps its sandboxes (vc/vm/...)")
+      ->capture_default_str();
+  app.add_option("--web.listen-address", options.listen_address, "IP:PORT to serve /metrics on")->capture_default_str();
+  app.add_option("--log.level", log_level, "debug, info, warning or error")->capture_default_str();
+  app.set_config("--config", "", "File with the same options, as in: run-root = \"/run\"")->check(CLI::ExistingFile);
+  // The options' own names have dots, which would else stand for subcommands.
+  app.get_config_formatter_base()->parentSeparator('\0');
+  app.allow_config_extras(CLI::config_extras_mode::error);
+  app.set_version_flag("--version", std::string("host-probe ") + KATAMETER_VERSION);
+  app.add_subcommand("run", "Serve until SIGTERM or SIGINT; the default")->fallthrough();
+  app.require_subcommand(0, 1);
+
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::CallForHelp&) {
+    return Leave{0, app.help()};
+  } catch (const CLI::CallForVersion& version) {
+    return Leave{0, version.what()};
+  } catch (const CLI::ConfigError& error) {
+    return wrong_usage("--config " + app.get_config_ptr()->as<std::string>() + ": " + error.what());
+  } catch (const CLI::Error& error) {
+    return wrong_usage(error.what());
+  }
+
+  const Result<LogLevel> level = parse_log_level(log_level);
+  if (!level) return wrong_usage("--log.level: " + level.error().text);
+  options.log_level = *level;
+  const auto address = parse_listen_address(options.listen_address);
+  if (!address) return wrong_usage("--web.listen-address: " + address.error().text);
+  return options;
+}
+
+}  // namespace katameter

@@ -1,0 +1,27 @@
+#pragma once
+
+#include <string>
+#include <variant>
+
+#include "userspace/log.h"
+
+namespace katameter {
+
+/// What the command line and the configuration file ask for.
+struct Options {
+  std::string run_root = "/run";
+  std::string listen_address = "127.0.0.1:9717";
+  LogLevel log_level = LogLevel::info;
+};
+
+/// There is nothing to run: print `text` (to stderr if `status` is not 0) and leave with `status`.
+struct Leave {
+  int status = 0;
+  std::string text;
+};
+
+/// Reads the arguments. Wrong usage, a bad configuration file included, leaves with status 2 and one line that says
+/// what to do.
+std::variant<Options, Leave> parse_options(int argc, const char* const* argv);
+
+}  // namespace katameter

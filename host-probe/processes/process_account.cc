@@ -1,0 +1,183 @@
+#include "host-probe/processes/process_account.h"
+
+#include <algorithm>
+#include <array>
+
+#include "host-probe/processes/command_line.h"
+#include "userspace/log.h"
+
+namespace katameter {
+namespace {
+
+// The kernel cuts names to 15 characters; 8 tell enough. cloud-hypervisor is seen under names that only begin so.
+constexpr std::array<WatchedName, 6> watched_names{{{"qemu-sys", PROCESS_VMM},
+                                                    {"qemu-kvm", PROCESS_VMM},
+                                                    {"cloud-hy", PROCESS_VMM},
+                                                    {"firecrac", PROCESS_VMM},
+                                                    {"stratovi", PROCESS_VMM},
+                                                    {"virtiofs", PROCESS_VIRTIOFSD}}};
+
+// For a reading in whose few microseconds no thread dies. Without one, what it lacks comes with the next pass.
+constexpr int reading_attempts = 16;
+
+}  // namespace
+
+Result<std::unique_ptr<ProcessAccount>> ProcessAccount::create(EventLoop& loop, std::uint32_t capacity) {
+  Result<HostPrograms> programs = HostPrograms::load(watched_names, capacity);
+  if (!programs) return failure_from(programs.error(), "no figures of the sandboxes' processes");
+  std::unique_ptr<ProcessAccount> account(new ProcessAccount(loop, *std::move(programs), capacity));
+  for (int cpu = 0; cpu < account->programs_.possible_cpus(); ++cpu) account->unknown_cpus_.insert(cpu);
+  if (Status learned = account->learn_cpus(); !learned) return failure_from(learned.error());
+  const auto consume = [raw = account.get()](std::uint32_t) { raw->serve_exec_events(); };
+  if (Status watched = loop.watch(account->programs_.exec_events(), EPOLLIN, consume); !watched) {
+    return failure_from(watched.error());
+  }
+  return account;
+}
+
+ProcessAccount::~ProcessAccount() {
+  loop_.unwatch(programs_.exec_events());
+}
+
+Status ProcessAccount::learn_cpus() {
+  for (auto cpu = unknown_cpus_.begin(); cpu != unknown_cpus_.end();) {
+    const Result<bool> learned = programs_.learn_cpu(*cpu);
+    if (!learned) return failure_from(learned.error());
+    cpu = *learned ? unknown_cpus_.erase(cpu) : std::next(cpu);
+  }
+  return {};
+}
+
+Status ProcessAccount::read_exec_events() {
+  return programs_.read_exec_events([this](const exec_event& event) { note_exec(event); });
+}
+
+void ProcessAccount::note_exec(const exec_event& event) {
+  ++execs_since_pass_;
+  const std::size_t bytes = std::min<std::size_t>(event.argument_bytes, ARGUMENT_BYTES);
+  const auto identity = identify_process(split_command_line({event.arguments, bytes}));
+  if (identity) {
+    roots_.insert_or_assign(event.key, Root{*identity, pass_});
+  } else {
+    programs_.remove(event.key);
+  }
+}
+
+void ProcessAccount::serve_exec_events() {
+  Status status = read_exec_events();
+  // Processes that have ended stay in the kernel's map until a pass: with nobody asking it would fill up.
+  if (status && execs_since_pass_ > capacity_ / 8) status = pass();
+  if (!status) log_warning("{}", status.error().text);
+}
+
+std::optional<ProcessIdentity> ProcessAccount::identify(const process_key& key, const process_record& record) {
+  auto root = roots_.find(record.root);
+  if (root == roots_.end()) {
+    // It ran before us, or its command line was lost. A fork without exec has that of its parent.
+    const auto identity = identify_running(key.tgid);
+    if (!identity) return std::nullopt;
+    root = roots_.emplace(record.root, Root{*identity, pass_}).first;
+  }
+  root->second.last_pass = pass_;
+  return root->second.identity;
+}
+
+Status ProcessAccount::read(const process_key& key, const process_record& record, SandboxAccount& account) {
+  const process_reading* reading = nullptr;
+  for (int attempt = 0; attempt < reading_attempts; ++attempt) {
+    const auto read = programs_.read(key);
+    if (!read) return failure_from(read.error(), "cannot read the processes of a sandbox");
+    reading = *read;
+    if ((reading->flags & (READING_TORN | READING_LACKING)) == 0) break;
+  }
+  if ((reading->flags & READING_GONE) != 0) {
+    if (!account.gone(key, record, SandboxAccount::Clock::now())) return {};
+    ++ends_missed_;
+    log_debug("the end of process {} was not noticed", key.tgid);
+    programs_.remove(key);
+    return {};
+  }
+  if ((reading->flags & READING_UNFINISHED) != 0 && !told_unfinished_) {
+    told_unfinished_ = true;
+    log_warning("process {} has more threads or descriptors than are read: its figures are too low", key.tgid);
+  }
+  account.read(key, *reading);
+  return {};
+}
+
+Status ProcessAccount::pass() {
+  ++pass_;
+  if (Status learned = learn_cpus(); !learned) return failure_from(learned.error());
+  const auto processes = programs_.processes();
+  if (!processes) return failure_from(processes.error());
+  // After the list: a command line is sent before its process is listed.
+  if (Status read = read_exec_events(); !read) return failure_from(read.error());
+  execs_since_pass_ = 0;
+
+  for (auto& [id, sandbox] : sandboxes_) sandbox.account.begin_pass();
+  for (const auto& [key, record] : *processes) {
+    const auto identity = identify(key, record);
+    if (!identity) {
+      programs_.remove(key);
+      continue;
+    }
+    Sandbox& sandbox = sandboxes_[identity->sandbox];
+    sandbox.last_pass = pass_;
+    sandbox.account.follow(key, identity->kind);
+    if (record.ended == 0) {
+      if (Status status = read(key, record, sandbox.account); !status) return failure_from(status.error());
+    } else if (sandbox.account.ended(key, record)) {
+      programs_.remove(key);
+    }
+  }
+  // One pass of grace: a command line may have come before its process was listed.
+  std::erase_if(roots_, [this](const auto& root) { return root.second.last_pass + 1 < pass_; });
+  drop_ended();
+  tell_losses();
+  return {};
+}
+
+Result<std::map<ContainerId, SandboxProcesses>> ProcessAccount::collect() {
+  if (Status status = pass(); !status) return failure_from(status.error());
+  std::map<ContainerId, SandboxProcesses> figures;
+  for (const auto& [id, sandbox] : sandboxes_) {
+    if (!sandbox.forgotten) figures.emplace(id, sandbox.account.figures());
+  }
+  return figures;
+}
+
+void ProcessAccount::drop_ended() {
+  const auto has_ended = [](const auto& sandbox) { return sandbox.second.account.empty(); };
+  std::erase_if(sandboxes_, [&](const auto& sandbox) { return sandbox.second.forgotten && has_ended(sandbox); });
+  auto ended = static_cast<std::size_t>(std::ranges::count_if(sandboxes_, has_ended));
+  for (; ended > max_ended; --ended) {
+    auto oldest = sandboxes_.end();
+    for (auto sandbox = sandboxes_.begin(); sandbox != sandboxes_.end(); ++sandbox) {
+      if (!has_ended(*sandbox)) continue;
+      if (oldest == sandboxes_.end() || sandbox->second.last_pass < oldest->second.last_pass) oldest = sandbox;
+    }
+    sandboxes_.erase(oldest);
+  }
+}
+
+void ProcessAccount::forget(const ContainerId& sandbox) {
+  const auto found = sandboxes_.find(sandbox);
+  if (found == sandboxes_.end()) return;
+  // Its processes may be about to end: their last figures must not make it appear again.
+  found->second.forgotten = true;
+  if (found->second.account.empty()) sandboxes_.erase(found);
+}
+
+void ProcessAccount::tell_losses() {
+  const volatile host_status& status = programs_.status();
+  if (const std::uint64_t lost = status.processes_lost; lost > 0 && !told_lost_processes_) {
+    told_lost_processes_ = true;
+    log_warning("{} processes of sandboxes are not followed: there is room for no more", lost);
+  }
+  if (const std::uint64_t lost = status.events_lost; lost > 0 && !told_lost_events_) {
+    told_lost_events_ = true;
+    log_warning("{} command lines of new processes were lost: looked up in /proc where those still run", lost);
+  }
+}
+
+}  // namespace katameter

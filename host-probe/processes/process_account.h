@@ -1,0 +1,83 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+
+#include "host-probe/processes/process_source.h"
+#include "host-probe/processes/sandbox_account.h"
+#include "userspace/bpf/host_programs.h"
+#include "userspace/event_loop.h"
+
+namespace katameter {
+
+/// CPU and memory of the VMMs and virtiofsd of this node, by the kernel's own counters (bpf/host_*.bpf.c): found when
+/// they start, read when asked, taken to their last nanosecond when they end. /proc is not walked; /proc/<pid>/cmdline
+/// is read once for each process that ran before us, and nothing is done while nobody asks and no sandbox starts.
+///
+/// Which thread is a vCPU is known by its name. QEMU names its threads only with debug-threads=on, which Kata sets in
+/// debug configurations; without it all of QEMU's CPU is in the role vmm and there is no role vcpu. What threads had
+/// waited for a CPU that were dead before we started is unknown to anybody.
+class ProcessAccount : public ProcessSource {
+ public:
+  /// Processes of sandboxes at one time; three for a sandbox is usual. More are counted and said, not followed.
+  static constexpr std::uint32_t default_capacity = 8192;
+  /// Sandboxes without a process that are remembered until forget(); beyond it the one longest without goes.
+  static constexpr std::size_t max_ended = 1024;
+
+  /// Loads and attaches the programs; needs CAP_BPF, CAP_PERFMON, CAP_SYS_RESOURCE before 5.11, and the kernel's BTF.
+  /// `loop` must outlive it.
+  static Result<std::unique_ptr<ProcessAccount>> create(EventLoop& loop, std::uint32_t capacity = default_capacity);
+
+  ~ProcessAccount() override;
+  ProcessAccount(const ProcessAccount&) = delete;
+  ProcessAccount& operator=(const ProcessAccount&) = delete;
+
+  /// Sandboxes whose processes have all ended stay, with what they used, until forget().
+  Result<std::map<ContainerId, SandboxProcesses>> collect() override;
+  /// Processes whose end the kernel did not tell: their last figures were taken up to a tick early. Should be 0.
+  std::uint64_t ends_missed() const { return ends_missed_; }
+
+  /// A sandbox whose processes still run is forgotten as they end, and told of no more.
+  void forget(const ContainerId& sandbox) override;
+
+ private:
+  struct Root {
+    ProcessIdentity identity;
+    std::uint64_t last_pass = 0;  // that had a process of it, or when it came
+  };
+  struct Sandbox {
+    SandboxAccount account;
+    std::uint64_t last_pass = 0;  // that had a process of it
+    bool forgotten = false;
+  };
+
+  ProcessAccount(EventLoop& loop, HostPrograms programs, std::uint32_t capacity)
+      : loop_(loop), programs_(std::move(programs)), capacity_(capacity) {}
+
+  Status learn_cpus();
+  Status read_exec_events();
+  void note_exec(const exec_event& event);
+  void serve_exec_events();
+  std::optional<ProcessIdentity> identify(const process_key& key, const process_record& record);
+  Status pass();
+  Status read(const process_key& key, const process_record& record, SandboxAccount& account);
+  void drop_ended();
+  void tell_losses();
+
+  EventLoop& loop_;
+  HostPrograms programs_;
+  std::set<int> unknown_cpus_;  // possible ones that were never online while we looked
+  std::map<process_key, Root, ByAge> roots_;
+  std::map<ContainerId, Sandbox> sandboxes_;
+  std::uint64_t pass_ = 0;
+  std::uint32_t capacity_;
+  std::uint32_t execs_since_pass_ = 0;
+  std::uint64_t ends_missed_ = 0;
+  bool told_lost_processes_ = false;
+  bool told_lost_events_ = false;
+  bool told_unfinished_ = false;
+};
+
+}  // namespace katameter

@@ -1,0 +1,106 @@
+#include "host-probe/processes/process_identity.h"
+
+#include <cstddef>
+
+namespace katameter {
+namespace {
+
+constexpr std::size_t id_length = 64;
+
+/// The value of `option` at `index`, written as `option value` or `option=value`.
+std::optional<std::string_view> option_value(std::span<const std::string_view> arguments, std::size_t index,
+                                             std::string_view option) {
+  const std::string_view argument = arguments[index];
+  if (!argument.starts_with(option)) return std::nullopt;
+  if (argument.size() > option.size()) {
+    if (argument[option.size()] != '=') return std::nullopt;
+    return argument.substr(option.size() + 1);
+  }
+  if (index + 1 == arguments.size()) return std::nullopt;
+  return arguments[index + 1];
+}
+
+/// Calls `visit` with each part of `text`; stops when it returns an id.
+template <typename Visit>
+std::optional<ContainerId> find_part(std::string_view text, char separator, Visit visit) {
+  while (!text.empty()) {
+    const std::size_t end = text.find(separator);
+    if (auto id = visit(text.substr(0, end))) return id;
+    if (end == std::string_view::npos) break;
+    text.remove_prefix(end + 1);
+  }
+  return std::nullopt;
+}
+
+/// .../vm/<id>/clh-api.sock, /run/kata/<id>/ch-api.sock, .../firecracker/<id>/root/...
+std::optional<ContainerId> id_in_path(std::string_view path) {
+  return find_part(path, '/', [](std::string_view part) { return ContainerId::from_hex(part); });
+}
+
+/// .../sandboxes/<id>/shared. An id elsewhere does not count: a virtiofsd of another make may export such a directory.
+std::optional<ContainerId> id_of_share(std::string_view path) {
+  bool after_sandboxes = false;
+  return find_part(path, '/', [&](std::string_view part) -> std::optional<ContainerId> {
+    const bool here = after_sandboxes;
+    after_sandboxes = part == "sandboxes";
+    return here ? ContainerId::from_hex(part) : std::nullopt;
+  });
+}
+
+/// -name sandbox-<id>[,debug-threads=on]
+std::optional<ContainerId> id_of_name(std::string_view name) {
+  constexpr std::string_view prefix = "sandbox-";
+  if (!name.starts_with(prefix)) return std::nullopt;
+  name.remove_prefix(prefix.size());
+  if (name.size() > id_length && name[id_length] != ',') return std::nullopt;
+  return ContainerId::from_hex(name.substr(0, id_length));
+}
+
+/// -o source=.../sandboxes/<id>/shared, alone or among other options
+std::optional<ContainerId> id_of_mount_options(std::string_view options) {
+  constexpr std::string_view source = "source=";
+  return find_part(options, ',', [&](std::string_view option) -> std::optional<ContainerId> {
+    return option.starts_with(source) ? id_of_share(option.substr(source.size())) : std::nullopt;
+  });
+}
+
+struct Form {
+  std::string_view option;
+  std::optional<ContainerId> (*id)(std::string_view value);
+  ProcessKind kind;
+};
+
+constexpr Form forms[] = {
+    {"-name", id_of_name, ProcessKind::vmm},                // QEMU, StratoVirt
+    {"--api-socket", id_in_path, ProcessKind::vmm},         // cloud-hypervisor
+    {"--api-sock", id_in_path, ProcessKind::vmm},           // Firecracker, not jailed
+    {"--id", ContainerId::from_hex, ProcessKind::vmm},      // Firecracker, jailed
+    {"-o", id_of_mount_options, ProcessKind::virtiofsd},    // virtiofsd in C
+    {"--shared-dir", id_of_share, ProcessKind::virtiofsd},  // virtiofsd in Rust
+};
+
+}  // namespace
+
+std::optional<ProcessIdentity> identify_process(std::span<const std::string_view> arguments) {
+  for (std::size_t i = 1; i < arguments.size(); ++i) {
+    for (const Form& form : forms) {
+      const auto value = option_value(arguments, i, form.option);
+      if (!value) continue;
+      if (const auto id = form.id(*value)) return ProcessIdentity{form.kind, *id};
+    }
+  }
+  return std::nullopt;
+}
+
+std::vector<std::string_view> split_command_line(std::string_view raw) {
+  std::vector<std::string_view> arguments;
+  while (!raw.empty()) {
+    const std::size_t end = raw.find('\0');
+    arguments.push_back(raw.substr(0, end));
+    if (end == std::string_view::npos) break;
+    raw.remove_prefix(end + 1);
+  }
+  return arguments;
+}
+
+}  // namespace katameter

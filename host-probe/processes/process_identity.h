@@ -1,0 +1,30 @@
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "userspace/wire/container_id.h"
+
+namespace katameter {
+
+/// What a process is to its sandbox.
+enum class ProcessKind { vmm, virtiofsd };
+
+struct ProcessIdentity {
+  ProcessKind kind = ProcessKind::vmm;
+  ContainerId sandbox;
+
+  bool operator==(const ProcessIdentity&) const = default;
+};
+
+/// Whose process this is, from its command line alone; nothing if it is no sandbox's. The forms are those of Kata's
+/// runtimes, both of them, for QEMU, cloud-hypervisor, Firecracker, StratoVirt, and virtiofsd in C and in Rust. The
+/// program's own name is not looked at: a runtime may be configured to start it from a file of any name.
+std::optional<ProcessIdentity> identify_process(std::span<const std::string_view> arguments);
+
+/// A command line as the kernel keeps it, each argument ended by a zero byte; the last one may have been cut off.
+std::vector<std::string_view> split_command_line(std::string_view raw);
+
+}  // namespace katameter

@@ -1,0 +1,68 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+
+#include "bpf/host_records.h"
+#include "host-probe/processes/process_totals.h"
+
+namespace katameter {
+
+/// Orders process keys: by age, then by pid.
+struct ByAge {
+  bool operator()(const process_key& a, const process_key& b) const {
+    if (a.start_boottime_ns != b.start_boottime_ns) return a.start_boottime_ns < b.start_boottime_ns;
+    return a.tgid < b.tgid;
+  }
+};
+
+/// What the processes of one sandbox have used together, those that are gone included.
+///
+/// Memory is the sum of RssAnon by kind, the pages of each guest-RAM file once, and page tables. Guest RAM that is
+/// private anonymous memory (no virtiofsd, hence no sharing) cannot be told from the VMM's own: guest_ram_bytes is then
+/// 0 and vmm_bytes has it. RssFile is in none of them: page cache, most of it shared between sandboxes. Any unlinked
+/// tmpfs or hugetlbfs file that a VMM has open counts as guest RAM.
+class SandboxAccount {
+ public:
+  using Clock = std::chrono::steady_clock;
+  /// From when a process cannot be read until nothing more is expected of it; an RCU grace period is some 10 ms.
+  static constexpr std::chrono::seconds patience{1};
+
+  /// Begins a pass: memory is counted anew.
+  void begin_pass();
+
+  /// From here on the process is one of the sandbox's.
+  void follow(const process_key& key, ProcessKind kind);
+  /// What a live process has now; of one that is followed, as all below.
+  void read(const process_key& key, const process_reading& reading);
+  /// What a process had when it ended. True: it was so at the last pass already, late threads had their time to be
+  /// freed, and it is now part of the past; false: to be told again at the next pass.
+  bool ended(const process_key& key, const process_record& record);
+  /// A live process that could not be read any more: its end is near, or was not noticed. True: that was long ago, and
+  /// what was known when it began to exit is now part of the past.
+  bool gone(const process_key& key, const process_record& record, Clock::time_point now);
+
+  /// No process is followed; what those of the past have used is still known.
+  bool empty() const { return processes_.empty(); }
+  SandboxProcesses figures() const;
+
+ private:
+  struct Process {
+    ProcessTotals totals;
+    bool ended = false;
+    std::optional<Clock::time_point> gone_since;
+  };
+  void conclude(const process_key& key);
+
+  std::map<process_key, Process, ByAge> processes_;
+  std::map<Role, RoleCpu> past_;  // of processes that are not in processes_ any more
+  SandboxMemory memory_;
+  // Of this pass: a vforked child has its parent's mm, and two descriptors may have one file.
+  std::set<std::uint64_t> counted_mms_;
+  std::set<std::uint64_t> counted_files_;
+};
+
+}  // namespace katameter

@@ -1,0 +1,78 @@
+#include "host-probe/sandbox.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "userspace/log.h"
+
+namespace katameter {
+
+Sandbox::Sandbox(EventLoop& loop, TimerQueue& timers, const SandboxPlace& place, SandboxState state, Settled settled,
+                 const GuestTiming& timing)
+    : id_(place.id),
+      settled_(std::move(settled)),
+      state_(std::move(state)),
+      peer_(loop, timers, GuestAddress{place.directory, place.socket, wire::default_port}, *this, timing) {}
+
+SandboxReport Sandbox::report(SandboxState::Time now) {
+  SandboxReport report;
+  report.id = id_;
+  report.oom_events = oom_events_;
+  report.rejected = rejected_;
+  state_.report(report, peer_.connected(), now);
+  return report;
+}
+
+SandboxState Sandbox::end(SandboxState::Time now) {
+  state_.end(now);
+  return std::move(state_);
+}
+
+void Sandbox::guest_connected(const wire::Hello& hello) {
+  // A guest that connects over and over again has one line; another boot or guest-probe is worth another.
+  const std::string run = hello.boot_id + "/" + hello.instance;
+  const bool known = std::exchange(run_, run) == run;
+  rules_.connected(hello.boot_id);
+  events_.connected(hello);
+  state_.connected(hello.boot_id, TimerQueue::Clock::now());
+  log(known ? LogLevel::debug : LogLevel::info, "guest connected sandbox={} guest-probe={} kernel={} lacks={}",
+      id_.hex(), hello.version, hello.kernel,
+      hello.lacks.empty() ? "nothing" : fmt::format("{}", fmt::join(hello.lacks, ",")));
+}
+
+std::optional<Drop> Sandbox::guest_snapshot(const wire::Snapshot& snapshot) {
+  const std::optional<Drop> broken = rules_.check(snapshot);
+  if (broken) {
+    count(*broken);
+  } else {
+    state_.take_over(snapshot, TimerQueue::Clock::now());
+  }
+  settled_(id_);
+  return broken;
+}
+
+void Sandbox::guest_oom_event(const wire::OomEvent& event) {
+  if (!events_.is_new(event)) return;
+  ++oom_events_;
+  log_info("{}", describe(id_, event));
+}
+
+void Sandbox::guest_dropped(const Drop& drop) {
+  if (is_fault(drop.reason)) {
+    count(drop);
+  } else {
+    log_debug("guest {} sandbox={}: {}", name(drop.reason), id_.hex(), drop.text);
+  }
+  settled_(id_);
+}
+
+void Sandbox::count(const Drop& drop) {
+  ++rejected_[static_cast<std::size_t>(drop.reason)];
+  const bool first = !logged_.test(static_cast<std::size_t>(drop.reason));
+  logged_.set(static_cast<std::size_t>(drop.reason));
+  log(first ? LogLevel::warning : LogLevel::debug, "guest rejected sandbox={} reason={}: {}", id_.hex(),
+      name(drop.reason), drop.text);
+}
+
+}  // namespace katameter

@@ -1,0 +1,59 @@
+#pragma once
+
+#include <array>
+#include <bitset>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "host-probe/discovery/discovery.h"
+#include "host-probe/merge/oom_events.h"
+#include "host-probe/merge/report.h"
+#include "host-probe/merge/sandbox_state.h"
+#include "host-probe/timer_queue.h"
+#include "host-probe/transport/guest_peer.h"
+#include "host-probe/trust/snapshot_rules.h"
+#include "userspace/event_loop.h"
+
+namespace katameter {
+
+/// One sandbox as long as it is there: the connection to its guest, the rules, what was taken over.
+class Sandbox : private GuestObserver {
+ public:
+  /// Called when a collect() that returned true has an answer, or will have none.
+  using Settled = std::function<void(const ContainerId&)>;
+
+  /// `state` is what end() gave when a sandbox of this id was here a short while ago.
+  Sandbox(EventLoop& loop, TimerQueue& timers, const SandboxPlace& place, SandboxState state, Settled settled,
+          const GuestTiming& timing = {});
+
+  /// Begins to look for the guest.
+  void start() { peer_.start(); }
+  /// Asks the guest; false if it cannot be asked now.
+  bool collect() { return peer_.collect(); }
+  /// All that is known now, the processes' figures excepted.
+  SandboxReport report(SandboxState::Time now);
+  /// The sandbox is gone: what has to be told of it after its end.
+  SandboxState end(SandboxState::Time now);
+
+ private:
+  void guest_connected(const wire::Hello& hello) override;
+  std::optional<Drop> guest_snapshot(const wire::Snapshot& snapshot) override;
+  void guest_oom_event(const wire::OomEvent& event) override;
+  void guest_dropped(const Drop& drop) override;
+  void count(const Drop& drop);
+
+  ContainerId id_;
+  Settled settled_;
+  SnapshotRules rules_;
+  SandboxState state_;
+  OomEventFilter events_;
+  std::string run_;  // boot and instance of the guest-probe that was last connected
+  std::uint64_t oom_events_ = 0;
+  std::array<std::uint64_t, drop_reasons> rejected_{};
+  std::bitset<drop_reasons> logged_;  // reasons that have had their line; the counters tell the rest
+  GuestPeer peer_;
+};
+
+}  // namespace katameter

@@ -1,0 +1,28 @@
+#include "host-probe/signals.h"
+
+#include <pthread.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <csignal>
+
+namespace katameter {
+
+Result<StopSignals> StopSignals::create(EventLoop& loop, std::function<void(int signal)> stop) {
+  std::signal(SIGPIPE, SIG_IGN);
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGTERM);
+  sigaddset(&set, SIGINT);
+  if (const int error = pthread_sigmask(SIG_BLOCK, &set, nullptr)) return system_failure("cannot block signals", error);
+  Fd fd(signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
+  if (!fd) return system_failure("cannot receive signals");
+  Status watched = loop.watch(fd, EPOLLIN, [number = fd.get(), stop = std::move(stop)](std::uint32_t) {
+    signalfd_siginfo info{};
+    if (read(number, &info, sizeof info) == sizeof info) stop(static_cast<int>(info.ssi_signo));
+  });
+  if (!watched) return failure_from(std::move(watched.error()));
+  return StopSignals(std::move(fd));
+}
+
+}  // namespace katameter

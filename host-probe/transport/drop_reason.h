@@ -1,0 +1,46 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+namespace katameter {
+
+/// Why a connection to a guest ended, or a frame of it was not believed.
+enum class DropReason {
+  absent,               // nobody listens: no guest-probe in there, or not yet. Normal
+  closed,               // the guest closed between two frames. Normal
+  unreachable,          // its socket is there and cannot be connected to: no permission
+  silent,               // no answer within the deadline
+  handshake,            // the VMM's answer to CONNECT was no OK line
+  malformed,            // bytes that are no frame of the schema
+  truncated,            // closed in mid-frame
+  unexpected,           // a message that has no place here: unasked, twice, before the Hello
+  protocol_version,     // speaks another version of the protocol
+  stalled,              // sends, but does not take what it is sent
+  counter_fell,         // a counter of a snapshot went back
+  duplicate_container,  // a snapshot lists a living container twice
+};
+
+inline constexpr std::size_t drop_reasons = 12;
+
+/// The value of the `reason` label.
+constexpr std::string_view name(DropReason reason) {
+  constexpr std::array<std::string_view, drop_reasons> names{
+      "absent",    "closed",     "unreachable",      "silent",  "handshake",    "malformed",
+      "truncated", "unexpected", "protocol_version", "stalled", "counter_fell", "duplicate_container"};
+  return names[static_cast<std::size_t>(reason)];
+}
+
+/// False for what happens to every sandbox in its life.
+constexpr bool is_fault(DropReason reason) {
+  return reason != DropReason::absent && reason != DropReason::closed;
+}
+
+struct Drop {
+  DropReason reason = DropReason::closed;
+  std::string text;  // for the log; says what came
+};
+
+}  // namespace katameter

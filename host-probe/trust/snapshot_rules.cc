@@ -1,0 +1,88 @@
+#include "host-probe/trust/snapshot_rules.h"
+
+#include <fmt/core.h>
+
+#include <array>
+#include <string_view>
+
+namespace katameter {
+namespace {
+
+// The container's figures that only ever rise. Not memory_failcnt: the guest's administrator may write 0 to it.
+constexpr std::array rising{&wire::Container::cpu_usage_ns, &wire::Container::oom_kills};
+
+// A figure that was there and is not now is no fall: the kernel may have stopped giving it.
+bool fell(const wire::Figure& before, const wire::Figure& now) {
+  return before && now && *now < *before;
+}
+
+std::string_view name_of(wire::Figure wire::Container::*value) {
+  for (const wire::ContainerFigure& figure : wire::container_figures) {
+    if (figure.value == value) return figure.name;
+  }
+  return "a figure";
+}
+
+}  // namespace
+
+void SnapshotRules::connected(const std::string& boot_id) {
+  if (boot_id == boot_id_) return;
+  boot_id_ = boot_id;
+  known_ = {};
+}
+
+std::optional<Drop> SnapshotRules::check(const wire::Snapshot& snapshot) {
+  std::optional<Drop> broken = check_guest(snapshot);
+  if (!broken) broken = check_containers(snapshot);
+  if (broken) return broken;
+  known_ = {snapshot.guest, snapshot.boottime_ns, {}};
+  for (const wire::Container& container : snapshot.containers) {
+    if (!container.removed) known_.living.emplace(container.id, container);
+  }
+  return std::nullopt;
+}
+
+std::optional<Drop> SnapshotRules::check_guest(const wire::Snapshot& snapshot) const {
+  const auto drop = [](std::string_view what) {
+    return Drop{DropReason::counter_fell, fmt::format("{} of the guest went back", what)};
+  };
+  if (snapshot.boottime_ns < known_.boottime_ns) return drop("boottime_ns");
+  if (fell(known_.guest.cpu_usage_ns, snapshot.guest.cpu_usage_ns)) return drop("cpu_usage_ns");
+  if (fell(known_.guest.workload_cpu_usage_ns, snapshot.guest.workload_cpu_usage_ns)) {
+    return drop("workload_cpu_usage_ns");
+  }
+  return std::nullopt;
+}
+
+std::optional<Drop> SnapshotRules::check_containers(const wire::Snapshot& snapshot) const {
+  std::map<ContainerId, int> entries;
+  std::map<ContainerId, int> living;
+  for (const wire::Container& container : snapshot.containers) {
+    ++entries[container.id];
+    if (!container.removed && ++living[container.id] > 1) {
+      return Drop{DropReason::duplicate_container,
+                  fmt::format("container {} is listed twice as living", container.id.hex())};
+    }
+  }
+  for (const wire::Container& container : snapshot.containers) {
+    // Beside the last values of a removed cgroup there may be a new one of the same id, which starts at 0; which of
+    // them continues what is known is not said.
+    if (entries[container.id] > 1) continue;
+    if (std::optional<Drop> broken = check_container(container)) return broken;
+  }
+  return std::nullopt;
+}
+
+std::optional<Drop> SnapshotRules::check_container(const wire::Container& container) const {
+  const auto before = known_.living.find(container.id);
+  if (before == known_.living.end()) return std::nullopt;
+  for (const auto figure : rising) {
+    if (fell(before->second.*figure, container.*figure)) {
+      return Drop{DropReason::counter_fell,
+                  fmt::format("{} of container {} went back", name_of(figure), container.id.hex())};
+    }
+  }
+  return std::nullopt;
+}
+
+}  // namespace katameter

@@ -1,0 +1,38 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+
+#include "host-probe/transport/drop_reason.h"
+#include "userspace/wire/messages.h"
+
+namespace katameter {
+
+/// Decides whether a snapshot of one guest is believed, by what the guest said before. Pure: no clock, no I/O.
+/// The decoder has already bounded sizes and numbers of entries.
+class SnapshotRules {
+ public:
+  /// A connection is up. With another boot id than before every counter may start again.
+  void connected(const std::string& boot_id);
+
+  /// Takes the snapshot as the new measure if it keeps all rules; else says which one it breaks and where, and
+  /// remembers nothing of it.
+  std::optional<Drop> check(const wire::Snapshot& snapshot);
+
+ private:
+  struct Known {
+    wire::Guest guest;
+    std::uint64_t boottime_ns = 0;
+    std::map<ContainerId, wire::Container> living;
+  };
+  std::optional<Drop> check_guest(const wire::Snapshot& snapshot) const;
+  std::optional<Drop> check_container(const wire::Container& container) const;
+  std::optional<Drop> check_containers(const wire::Snapshot& snapshot) const;
+
+  std::string boot_id_;
+  Known known_;
+};
+
+}  // namespace katameter

@@ -1,0 +1,204 @@
+#include "host-probe/discovery/discovery.h"
+
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include <catch2/catch.hpp>
+#include <cstring>
+#include <fstream>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "tests/host-probe/support/loop.h"
+#include "tests/host-probe/support/temporary_directory.h"
+
+using namespace katameter;
+using namespace std::chrono_literals;
+namespace fs = std::filesystem;
+
+namespace {
+
+std::string id_of(char digit) {
+  return std::string(64, digit);
+}
+
+void make_socket(const fs::path& path) {
+  const Fd socket(::socket(AF_UNIX, SOCK_STREAM, 0));
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  const fs::path previous = fs::current_path();
+  fs::current_path(path.parent_path());  // the name alone always fits into an address
+  std::strncpy(address.sun_path, path.filename().c_str(), sizeof address.sun_path - 1);
+  const int bound = bind(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address);
+  fs::current_path(previous);
+  REQUIRE(bound == 0);
+}
+
+struct Fixture {
+  fs::path run() const { return temporary.path() / "run"; }
+  fs::path vm() const { return run() / "vc" / "vm"; }
+  void make_sandbox(char digit) {
+    fs::create_directories(vm() / id_of(digit));
+    make_socket(vm() / id_of(digit) / "clh.sock");
+  }
+  void start() {
+    const DiscoveryEvents events{[this](const SandboxPlace& place) {
+                                   places.push_back(place);
+                                   CHECK(present.insert(place.id.hex()).second);
+                                 },
+                                 [this](const ContainerId& id) {
+                                   ++gone;
+                                   CHECK(present.erase(id.hex()) == 1);
+                                 }};
+    auto made = Discovery::create(loop.events(), run().string(), events);
+    REQUIRE(made.has_value());
+    discovery.emplace(std::move(*made));
+  }
+  bool becomes(const std::set<std::string>& expected) {
+    return loop.until([&] { return present == expected; }, 2000ms);
+  }
+
+  katameter::testing::TemporaryDirectory temporary;
+  katameter::testing::Loop loop;
+  std::set<std::string> present;
+  std::vector<SandboxPlace> places;
+  int gone = 0;
+  std::optional<Discovery> discovery;
+};
+
+}  // namespace
+
+TEST_CASE("a sandbox that was there before is reported at once, with its place") {
+  Fixture test;
+  test.make_sandbox('a');
+  test.start();
+  CHECK(test.present == std::set{id_of('a')});
+  CHECK(test.places.at(0).directory == (test.vm() / id_of('a')).string());
+  CHECK(test.places.at(0).socket == "clh.sock");
+  CHECK(test.places.at(0).hypervisor == "cloud-hypervisor");
+}
+
+TEST_CASE("a directory without its socket is no sandbox yet") {
+  Fixture test;
+  fs::create_directories(test.vm() / id_of('a'));
+  test.start();
+  std::ofstream(test.vm() / id_of('a') / "clh-api.sock") << "not a socket";
+  std::ofstream(test.vm() / id_of('a') / "clh.sock") << "not a socket either";
+  test.loop.pass(20ms);
+  CHECK(test.present.empty());
+  fs::remove(test.vm() / id_of('a') / "clh.sock");
+  make_socket(test.vm() / id_of('a') / "clh.sock");
+  CHECK(test.becomes({id_of('a')}));
+}
+
+TEST_CASE("sandboxes that come later are seen, and their end") {
+  Fixture test;
+  fs::create_directories(test.vm());
+  test.start();
+  test.make_sandbox('a');
+  test.make_sandbox('b');
+  CHECK(test.becomes({id_of('a'), id_of('b')}));
+  fs::remove_all(test.vm() / id_of('a'));
+  CHECK(test.becomes({id_of('b')}));
+  test.make_sandbox('a');
+  CHECK(test.becomes({id_of('a'), id_of('b')}));
+}
+
+TEST_CASE("a sandbox whose socket goes is gone although its directory stays") {
+  Fixture test;
+  test.make_sandbox('a');
+  test.start();
+  fs::remove(test.vm() / id_of('a') / "clh.sock");
+  CHECK(test.becomes({}));
+  make_socket(test.vm() / id_of('a') / "clh.sock");
+  CHECK(test.becomes({id_of('a')}));
+}
+
+TEST_CASE("a root that comes later is seen, wherever its path ends at the start") {
+  Fixture test;
+  const std::string existing = GENERATE("", "run", "run/vc");
+  fs::create_directories(test.temporary.path() / existing);
+  test.start();
+  test.make_sandbox('a');
+  CHECK(test.becomes({id_of('a')}));
+}
+
+TEST_CASE("a root made step by step is seen") {
+  Fixture test;
+  test.start();
+  for (const fs::path& step : {test.run(), test.run() / "vc", test.vm()}) {
+    fs::create_directory(step);
+    test.loop.pass(5ms);
+  }
+  test.make_sandbox('a');
+  CHECK(test.becomes({id_of('a')}));
+}
+
+TEST_CASE("a root that goes takes its sandboxes along and is awaited again") {
+  Fixture test;
+  test.make_sandbox('a');
+  test.start();
+  SECTION("removed") {
+    fs::remove_all(test.run());
+  }
+  SECTION("renamed somewhere above") {
+    fs::rename(test.run() / "vc", test.run() / "old");
+  }
+  CHECK(test.becomes({}));
+  test.make_sandbox('b');
+  CHECK(test.becomes({id_of('b')}));
+}
+
+TEST_CASE("names that are no sandbox ids are passed over") {
+  Fixture test;
+  const std::vector<std::string> bogus{"firecracker", std::string(63, 'a'), std::string(65, 'a'), std::string(64, 'A'),
+                                       std::string(63, 'a') + "g"};
+  for (const std::string& name : bogus) {
+    fs::create_directories(test.vm() / name);
+    make_socket(test.vm() / name / "clh.sock");
+  }
+  test.start();
+  fs::create_directories(test.vm() / std::string(64, 'x'));
+  make_socket(test.vm() / std::string(64, 'x') / "clh.sock");
+  std::ofstream(test.vm() / id_of('f')) << "a file, no directory";
+  test.make_sandbox('a');
+  CHECK(test.becomes({id_of('a')}));
+}
+
+TEST_CASE("a VM directory may be a symbolic link") {
+  Fixture test;
+  const fs::path real = test.vm() / "0d9f-uuid-of-a-vm";
+  fs::create_directories(real);
+  make_socket(real / "clh.sock");
+  fs::create_directory_symlink(real, test.vm() / id_of('a'));
+  test.start();
+  CHECK(test.present == std::set{id_of('a')});
+  fs::create_directory_symlink(real, test.vm() / id_of('b'));
+  CHECK(test.becomes({id_of('a'), id_of('b')}));
+  fs::remove(test.vm() / id_of('a'));
+  CHECK(test.becomes({id_of('b')}));
+  fs::remove(real / "clh.sock");
+  CHECK(test.becomes({}));
+}
+
+TEST_CASE("when the queue of events overflows, what is there is compared once with what is known") {
+  Fixture test;
+  std::ifstream limit_file("/proc/sys/fs/inotify/max_queued_events");
+  int limit = 0;
+  limit_file >> limit;
+  REQUIRE(limit > 0);
+  REQUIRE(limit <= 100'000);
+  test.make_sandbox('a');
+  test.start();
+  // Equal events in a row are merged by the kernel, so two names take turns.
+  for (int i = 0; i <= limit; ++i) {
+    const fs::path name = test.vm() / (i % 2 == 0 ? "x" : "y");
+    fs::create_directory(name);
+    fs::remove(name);
+  }
+  fs::remove_all(test.vm() / id_of('a'));
+  test.make_sandbox('b');
+  CHECK(test.becomes({id_of('b')}));
+  CHECK(test.gone == 1);
+}

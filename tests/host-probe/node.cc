@@ -1,0 +1,219 @@
+#include "host-probe/node.h"
+
+#include <catch2/catch.hpp>
+#include <memory>
+
+#include "tests/host-probe/support/fake_guest.h"
+#include "tests/host-probe/support/loop.h"
+#include "tests/host-probe/support/temporary_directory.h"
+
+using namespace katameter;
+using namespace katameter::testing;
+using namespace std::chrono_literals;
+
+namespace {
+
+ContainerId id_of(char digit) {
+  return *ContainerId::from_hex(std::string(64, digit));
+}
+
+struct FakeProcesses : ProcessSource {
+  Result<std::map<ContainerId, SandboxProcesses>> collect() override {
+    ++passes;
+    if (fails) return failure("no figures today");
+    return figures;
+  }
+  void forget(const ContainerId& sandbox) override { forgotten.push_back(sandbox); }
+
+  std::map<ContainerId, SandboxProcesses> figures;
+  std::vector<ContainerId> forgotten;
+  int passes = 0;
+  bool fails = false;
+};
+
+struct Fixture {
+  FakeGuest& add(char digit) {
+    const auto directory = temporary.path() / std::string(1, digit);
+    std::filesystem::create_directories(directory);
+    auto guest = std::make_unique<FakeGuest>(loop, directory / "clh.sock");
+    FakeGuest& added = *guest;
+    guests.push_back(std::move(guest));
+    added.snapshot = [this, digit](std::uint64_t request) {
+      wire::Snapshot made{request, ++sequence, sequence, {}, {}};
+      made.containers.emplace_back().id = id_of(digit == 'a' ? '1' : '2');
+      made.containers.back().cpu_usage_ns = cpu_ns;
+      made.containers.back().oom_kills = 1;
+      return made;
+    };
+    node->sandbox_appeared({id_of(digit), directory.string(), "clh.sock", "cloud-hypervisor"});
+    REQUIRE(loop.until([&] { return added.received<wire::Hello>().size() == 1; }));
+    loop.pass(5ms);
+    return added;
+  }
+  std::shared_ptr<const NodeReport> collect() {
+    std::shared_ptr<const NodeReport> report;
+    node->collect([&](auto made) { report = std::move(made); });
+    REQUIRE(loop.until([&] { return report != nullptr; }));
+    return report;
+  }
+
+  TemporaryDirectory temporary;
+  Loop loop;
+  FakeProcesses processes;
+  std::vector<std::unique_ptr<FakeGuest>> guests;
+  std::uint64_t sequence = 0;
+  std::uint64_t cpu_ns = 100;
+  std::unique_ptr<Node> node = std::make_unique<Node>(loop.events(), loop.timers(), &processes);
+};
+
+}  // namespace
+
+TEST_CASE("a report merges every guest's answer with the host's figures") {
+  Fixture test;
+  test.add('a');
+  test.add('b');
+  test.processes.figures[id_of('a')].memory.guest_ram_bytes = 4096;
+  const auto report = test.collect();
+  REQUIRE(report->sandboxes.size() == 2);
+  CHECK(report->sandboxes[0].id == id_of('a'));
+  CHECK(report->sandboxes[0].guest_up);
+  CHECK(report->sandboxes[0].containers.at(0).id == id_of('1'));
+  REQUIRE(report->sandboxes[0].processes);
+  CHECK(report->sandboxes[0].processes->memory.guest_ram_bytes == 4096);
+  CHECK(report->sandboxes[1].containers.at(0).id == id_of('2'));
+  CHECK_FALSE(report->sandboxes[1].processes);
+  CHECK(report->host_figures);
+  CHECK(report->duration_seconds < 0.4);
+}
+
+TEST_CASE("two scrapers at once share one collection") {
+  Fixture test;
+  FakeGuest& guest = test.add('a');
+  std::vector<std::shared_ptr<const NodeReport>> reports;
+  for (int i = 0; i < 2; ++i) test.node->collect([&](auto made) { reports.push_back(std::move(made)); });
+  REQUIRE(test.loop.until([&] { return reports.size() == 2; }));
+  CHECK(reports[0] == reports[1]);
+  CHECK(test.processes.passes == 1);
+  CHECK(guest.received<wire::Collect>().size() == 1);
+  CHECK(test.collect() != reports[0]);
+}
+
+TEST_CASE("a guest that does not answer in time is left out, the others are told") {
+  Fixture test;
+  FakeGuest& mute = test.add('a');
+  test.add('b');
+  mute.snapshot = nullptr;
+  const auto report = test.collect();
+  CHECK_FALSE(report->sandboxes.at(0).guest_up);
+  CHECK(report->sandboxes[0].containers.empty());
+  CHECK(report->sandboxes[1].guest_up);
+  CHECK(report->duration_seconds >= 0.5);
+  CHECK(report->duration_seconds < 1.5);
+}
+
+TEST_CASE("a guest that leaves during a collection holds nobody up") {
+  Fixture test;
+  FakeGuest& leaving = test.add('a');
+  test.add('b');
+  leaving.snapshot = [&](std::uint64_t) {
+    leaving.close();
+    return std::optional<wire::Snapshot>();
+  };
+  const auto report = test.collect();
+  CHECK_FALSE(report->sandboxes.at(0).guest_up);
+  CHECK(report->sandboxes[1].guest_up);
+  CHECK(report->duration_seconds < 0.4);
+}
+
+TEST_CASE("nonsense from one guest is counted by reason and leaves the others alone") {
+  Fixture test;
+  FakeGuest& bad = test.add('a');
+  test.add('b');
+  bad.snapshot = [&](std::uint64_t) {
+    bad.send_bytes(std::string("\0\0\0\3abc", 7));
+    return std::optional<wire::Snapshot>();
+  };
+  const auto report = test.collect();
+  CHECK(report->sandboxes.at(0).rejected[static_cast<std::size_t>(DropReason::malformed)] == 1);
+  CHECK_FALSE(report->sandboxes[0].guest_up);
+  CHECK(report->sandboxes[1].guest_up);
+  CHECK(report->sandboxes[1].rejected == decltype(report->sandboxes[1].rejected){});
+}
+
+TEST_CASE("a snapshot that breaks a rule is dropped whole and counted") {
+  Fixture test;
+  test.add('a');
+  REQUIRE(test.collect()->sandboxes.at(0).guest_up);
+  test.cpu_ns = 99;
+  test.loop.pass(SandboxState::freshness + 10ms);
+  const auto report = test.collect();
+  CHECK_FALSE(report->sandboxes.at(0).guest_up);
+  CHECK(report->sandboxes[0].containers.empty());
+  CHECK(report->sandboxes[0].rejected[static_cast<std::size_t>(DropReason::counter_fell)] == 1);
+}
+
+TEST_CASE("OOM events are counted once, however often they are sent") {
+  Fixture test;
+  FakeGuest& guest = test.add('a');
+  wire::OomEvent event;
+  event.sequence = 1;
+  event.boottime_ns = 1;
+  guest.send(event);
+  guest.send(event);
+  event.sequence = 2;
+  guest.send(event);
+  REQUIRE(test.loop.until([&] {
+    const auto acknowledged = guest.received<wire::Acknowledge>();
+    return !acknowledged.empty() && acknowledged.back().event_sequence == 2;
+  }));
+  CHECK(test.collect()->sandboxes.at(0).oom_events == 2);
+}
+
+TEST_CASE("a sandbox that ends is gone from the next report, its OOM kills excepted") {
+  Fixture test;
+  test.add('a');
+  REQUIRE(test.collect()->sandboxes.at(0).guest_up);
+  test.node->sandbox_gone(id_of('a'));
+  const auto report = test.collect();
+  REQUIRE(report->sandboxes.size() == 1);
+  CHECK(report->sandboxes[0].ended);
+  CHECK(report->sandboxes[0].containers.empty());
+  CHECK(report->sandboxes[0].oom_kills.at(id_of('1')) == 1);
+  CHECK(test.processes.forgotten == std::vector{id_of('a')});
+}
+
+TEST_CASE("a sandbox that comes back goes on where it ended, in one row") {
+  Fixture test;
+  test.add('a');
+  REQUIRE(test.collect()->sandboxes.at(0).guest_up);
+  test.node->sandbox_gone(id_of('a'));
+  test.guests.clear();
+  test.add('a');
+  const auto report = test.collect();
+  REQUIRE(report->sandboxes.size() == 1);
+  CHECK(report->sandboxes[0].guest_up);
+  CHECK(report->sandboxes[0].oom_kills.at(id_of('1')) == 1);
+}
+
+TEST_CASE("a host that cannot be read leaves the guests' figures") {
+  Fixture test;
+  test.add('a');
+  test.processes.fails = true;
+  const auto report = test.collect();
+  CHECK_FALSE(report->host_figures);
+  CHECK(report->sandboxes.at(0).guest_up);
+}
+
+TEST_CASE("who waits for a report when the node goes away gets none, and an answer") {
+  Fixture test;
+  test.add('a').snapshot = nullptr;
+  bool answered = false;
+  std::shared_ptr<const NodeReport> report = std::make_shared<NodeReport>();
+  test.node->collect([&](auto made) {
+    answered = true;
+    report = std::move(made);
+  });
+  test.node.reset();
+  CHECK(answered);
+  CHECK(report == nullptr);
+}

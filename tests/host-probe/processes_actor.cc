@@ -1,0 +1,170 @@
+// Plays a VMM or a virtiofsd: copied to a file of that name, it does what it is told on stdin, one command a line, and
+// answers each with one line. It ends when stdin does.
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <condition_variable>
+#include <cstdlib>
+#include <cstring>
+#include <ctime>
+#include <iostream>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <sstream>
+#include <string>
+#include <thread>
+
+namespace {
+
+constexpr std::size_t mebibyte = 1 << 20;
+
+std::int64_t thread_cpu_ns() {
+  timespec now{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return now.tv_sec * 1'000'000'000LL + now.tv_nsec;
+}
+
+/// Uses the CPU for so long; what this thread has used in all.
+std::int64_t burn(std::int64_t milliseconds) {
+  const std::int64_t end = thread_cpu_ns() + milliseconds * 1'000'000;
+  while (thread_cpu_ns() < end) {
+  }
+  return thread_cpu_ns();
+}
+
+/// A named thread that sleeps unless it is told to burn.
+class Worker {
+ public:
+  explicit Worker(const std::string& name) {
+    thread_ = std::thread([this, name] {
+      pthread_setname_np(pthread_self(), name.c_str());
+      serve();
+    });
+    burn_for(0);
+  }
+  ~Worker() {
+    {
+      const std::lock_guard lock(mutex_);
+      ending_ = true;
+    }
+    changed_.notify_all();
+    thread_.join();
+  }
+
+  std::int64_t burn_for(std::int64_t milliseconds) {
+    std::unique_lock lock(mutex_);
+    wanted_ = milliseconds;
+    changed_.notify_all();
+    changed_.wait(lock, [this] { return wanted_ < 0; });
+    return used_;
+  }
+
+ private:
+  void serve() {
+    std::unique_lock lock(mutex_);
+    while (true) {
+      changed_.wait(lock, [this] { return ending_ || wanted_ >= 0; });
+      if (ending_) return;
+      used_ = burn(wanted_);
+      wanted_ = -1;
+      changed_.notify_all();
+    }
+  }
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::int64_t wanted_ = -1;
+  std::int64_t used_ = 0;
+  bool ending_ = false;
+  std::thread thread_;
+};
+
+void* map_file(int file, std::size_t size) {
+  void* memory = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+  if (memory == MAP_FAILED) std::exit(3);
+  return memory;
+}
+
+/// Guest RAM: a memfd of twice the size, of which one half is touched. Its descriptor.
+int make_memory(std::size_t mebibytes) {
+  const int file = memfd_create("ch_ram", MFD_CLOEXEC);
+  if (file < 0 || ftruncate(file, static_cast<off_t>(2 * mebibytes * mebibyte)) != 0) std::exit(3);
+  std::memset(map_file(file, 2 * mebibytes * mebibyte), 1, mebibytes * mebibyte);
+  return file;
+}
+
+/// Maps another process's file and touches it, as virtiofsd does with guest RAM; keeps no descriptor.
+std::size_t share_memory(int pid, int descriptor) {
+  const std::string path = "/proc/" + std::to_string(pid) + "/fd/" + std::to_string(descriptor);
+  const int file = open(path.c_str(), O_RDWR | O_CLOEXEC);
+  struct stat status {};
+  if (file < 0 || fstat(file, &status) != 0) std::exit(3);
+  const auto touched = static_cast<std::size_t>(status.st_blocks) * 512;
+  auto* memory = static_cast<volatile char*>(map_file(file, touched));
+  for (std::size_t i = 0; i < touched; i += 4096) memory[i] = 2;
+  close(file);
+  return touched;
+}
+
+/// A child that burns and then sleeps until it is killed, or until its parent ends if it is to die with that.
+int fork_child(std::int64_t milliseconds, bool dies_with_parent) {
+  const int child = fork();
+  if (child != 0) return child;
+  if (dies_with_parent) prctl(PR_SET_PDEATHSIG, SIGKILL);
+  burn(milliseconds);
+  while (true) pause();
+}
+
+void churn(int threads) {
+  for (int i = 0; i < threads; ++i) {
+    std::thread thread([] { burn(0); });
+    thread.join();
+  }
+}
+
+}  // namespace
+
+int main() {
+  std::map<std::string, std::unique_ptr<Worker>> workers;
+  std::cout << "ready" << std::endl;
+  for (std::string line; std::getline(std::cin, line);) {
+    std::istringstream words(line);
+    std::string command;
+    std::string name;  // of a thread; '_' stands for a space
+    std::int64_t number = 0;
+    std::int64_t other = 0;
+    words >> command;
+    if (command == "thread" || command == "burn" || command == "end") words >> name;
+    for (char& c : name) {
+      if (c == '_') c = ' ';
+    }
+    words >> number >> other;
+    std::int64_t answer = 0;
+    if (command == "thread") workers.emplace(name, std::make_unique<Worker>(name));
+    if (command == "burn") answer = name == "main" ? burn(number) : workers.at(name)->burn_for(number);
+    if (command == "end") workers.erase(name);
+    if (command == "churn") churn(static_cast<int>(number));
+    if (command == "memory") answer = make_memory(static_cast<std::size_t>(number));
+    if (command == "share")
+      answer = static_cast<std::int64_t>(share_memory(static_cast<int>(number), static_cast<int>(other)));
+    if (command == "anonymous") {
+      const std::size_t bytes = static_cast<std::size_t>(number) * mebibyte;
+      std::memset(mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), 1, bytes);
+    }
+    if (command == "fork") answer = fork_child(number, true);
+    if (command == "daemon") answer = fork_child(number, false);
+    if (command == "kill") {
+      kill(static_cast<pid_t>(number), SIGKILL);
+      waitpid(static_cast<pid_t>(number), nullptr, 0);
+    }
+    std::cout << answer << std::endl;
+  }
+  return 0;
+}

@@ -1,0 +1,70 @@
+#pragma once
+
+#include <sys/eventfd.h>
+
+#include <catch2/catch.hpp>
+#include <chrono>
+#include <memory>
+#include <thread>
+
+#include "host-probe/processes/process_account.h"
+#include "tests/host-probe/processes_support.h"
+
+namespace katameter::testing {
+
+/// The account under test, on the kernel that runs. Where BPF cannot be loaded the test fails: nothing was compared.
+class Account {
+ public:
+  explicit Account(std::uint32_t capacity = ProcessAccount::default_capacity) {
+    if (!loop_) FAIL(loop_.error().text);
+    auto account = ProcessAccount::create(*loop_, capacity);
+    if (!account) FAIL(account.error().text);
+    account_ = *std::move(account);
+  }
+
+  std::map<ContainerId, SandboxProcesses> collect() {
+    auto figures = account_->collect();
+    if (!figures) FAIL(figures.error().text);
+    return *std::move(figures);
+  }
+  SandboxProcesses of(const ContainerId& sandbox) {
+    auto figures = collect();
+    return figures[sandbox];
+  }
+  /// Asks until `done` is satisfied: what a thread leaves behind takes an RCU grace period. At most 3 s.
+  template <typename Done>
+  SandboxProcesses wait_for(const ContainerId& sandbox, Done done) {
+    SandboxProcesses figures;
+    for (int i = 0; i < 300; ++i) {
+      figures = of(sandbox);
+      if (done(figures)) break;
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+    return figures;
+  }
+  /// What may be missing because the kernel did not run note_free: the end of a process from its exit on. Kernels are
+  /// seen that pass over programs in soft interrupts over some tasks; the account notices, the last slices are lost.
+  std::uint64_t tolerance_ns() const { return account_->ends_missed() * 20'000'000; }
+  /// Turns the event loop once, so that it serves what waits.
+  void turn() {
+    const Fd now(eventfd(1, EFD_CLOEXEC));
+    if (!loop_->watch(now, EPOLLIN, [this](std::uint32_t) { loop_->stop(); }) || !loop_->run()) FAIL("event loop");
+    loop_->unwatch(now);
+  }
+  void forget(const ContainerId& sandbox) { account_->forget(sandbox); }
+
+ private:
+  Result<EventLoop> loop_ = EventLoop::create();
+  std::unique_ptr<ProcessAccount> account_;
+};
+
+/// rusage is cut to microseconds, user and system time apart, and made while the dead may have some steps to go.
+constexpr std::uint64_t slack_ns = 100'000;
+
+inline std::uint64_t total_ns(const SandboxProcesses& figures) {
+  std::uint64_t sum = 0;
+  for (const auto& [role, cpu] : figures.cpu) sum += cpu.cpu_ns;
+  return sum;
+}
+
+}  // namespace katameter::testing

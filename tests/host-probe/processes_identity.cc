@@ -1,0 +1,86 @@
+#include <catch2/catch.hpp>
+#include <string>
+
+#include "host-probe/processes/process_identity.h"
+
+using katameter::ContainerId;
+using katameter::identify_process;
+using katameter::ProcessIdentity;
+using katameter::ProcessKind;
+using katameter::split_command_line;
+
+namespace {
+
+const std::string id_text = "727bec446ca43ddbdff7546481f88aa2c6b79d79c0822ced700367e24cc15a41";
+
+std::optional<ProcessIdentity> identify(const std::string& line) {
+  std::string raw = line;
+  for (char& c : raw) {
+    if (c == ' ') c = '\0';
+  }
+  raw += '\0';
+  return identify_process(split_command_line(raw));
+}
+
+ProcessIdentity sandbox(ProcessKind kind) {
+  return {kind, *ContainerId::from_hex(id_text)};
+}
+
+}  // namespace
+
+TEST_CASE("the VMMs of both runtimes are known by their command lines") {
+  const std::string line =
+      GENERATE("/usr/bin/qemu-system-x86_64 -name sandbox-ID -uuid 12 -qmp unix:/run/vc/vm/ID/qmp.sock",
+               "/usr/bin/qemu-system-x86_64 -name sandbox-ID,debug-threads=on -uuid 12",
+               "qemu-system-x86_64 -name sandbox-ID -kernel /vmlinuz", "/usr/bin/stratovirt -name sandbox-ID -uuid 12",
+               "/opt/kata/bin/cloud-hypervisor --api-socket /run/vc/vm/ID/clh-api.sock -v",
+               "/opt/kata/bin/cloud-hypervisor-upcall --api-socket /run/vc/vm/ID/clh-api.sock",
+               "cloud-hypervisor --api-socket /run/kata/ID/ch-api.sock -v --seccomp false",
+               "cloud-hypervisor --api-socket=path=/run/kata/ID/ch-api.sock",
+               "vmm-of-another-name --api-socket /run/user/1000/run/vc/vm/ID/clh-api.sock",
+               "firecracker --api-sock /run/vc/firecracker/ID/root/run/firecracker.socket --config-file c",
+               "/firecracker --id ID --start-time-us 1 --config-file c");
+  std::string with_id = line;
+  for (auto at = with_id.find("ID"); at != std::string::npos; at = with_id.find("ID")) with_id.replace(at, 2, id_text);
+  INFO(with_id);
+  CHECK(identify(with_id) == sandbox(ProcessKind::vmm));
+}
+
+TEST_CASE("virtiofsd is known by what it shares, in C and in Rust") {
+  const std::string share = "/run/kata-containers/shared/sandboxes/" + id_text;
+  CHECK(identify("virtiofsd --syslog -o cache=auto -o no_posix_lock -o source=" + share + "/shared --fd=3 -f") ==
+        sandbox(ProcessKind::virtiofsd));
+  CHECK(identify("virtiofsd -o cache=auto,source=" + share + "/shared,announce_submounts --fd=3") ==
+        sandbox(ProcessKind::virtiofsd));
+  CHECK(identify("virtiofsd --syslog --cache=auto --shared-dir=" + share + "/shared --fd=3") ==
+        sandbox(ProcessKind::virtiofsd));
+  CHECK(identify("virtiofsd --socket-path /run/kata/" + id_text + "/root/virtiofsd.sock --shared-dir " + share +
+                 "/ro --cache auto") == sandbox(ProcessKind::virtiofsd));
+  CHECK(identify("virtiofsd --shared-dir=/tmp/demo" + share) == sandbox(ProcessKind::virtiofsd));
+}
+
+TEST_CASE("what is no sandbox's is left alone") {
+  CHECK_FALSE(identify("qemu-system-x86_64 -name guest=web,debug-threads=on"));
+  CHECK_FALSE(identify("qemu-system-x86_64 -name sandbox-12"));
+  CHECK_FALSE(identify("qemu-system-x86_64 -name sandbox-" + id_text + "0"));
+  CHECK_FALSE(identify("qemu-system-x86_64 -name"));
+  CHECK_FALSE(identify("qemu-system-x86_64"));
+  CHECK_FALSE(identify("cloud-hypervisor --api-socket /tmp/ch.sock"));
+  CHECK_FALSE(identify("containerd-shim-kata-v2 -namespace k8s.io -id " + id_text));
+  CHECK_FALSE(identify("virtiofsd --shared-dir=/var/lib/docker/overlay2/" + id_text + "/merged"));
+  CHECK_FALSE(identify("virtiofsd -o source=/run/kata-containers/shared/sandboxes/other/shared"));
+  CHECK_FALSE(identify("sandbox-" + id_text));
+  CHECK_FALSE(identify(""));
+}
+
+TEST_CASE("a command line that was cut off gives nothing wrong") {
+  const std::string line = "qemu-system-x86_64 -name sandbox-" + id_text;
+  for (std::size_t length = 0; length < line.size(); ++length) CHECK_FALSE(identify(line.substr(0, length)));
+}
+
+TEST_CASE("arguments are what stands between zero bytes, empty ones too") {
+  using namespace std::string_literals;
+  const std::string raw = "a\0\0b\0c"s;
+  CHECK(split_command_line(raw) == std::vector<std::string_view>{"a", "", "b", "c"});
+  CHECK(split_command_line("").empty());
+}

@@ -1,0 +1,68 @@
+#pragma once
+
+#include <sys/resource.h>
+#include <sys/types.h>
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "userspace/fd.h"
+#include "userspace/wire/container_id.h"
+
+// Processes that look like those of sandboxes, and what /proc says of them.
+namespace katameter::testing {
+
+/// A sandbox id that no other call gave.
+ContainerId fresh_id();
+
+/// The tests' actor (processes_actor.cc), running under another name. Ends with its object.
+class Actor {
+ public:
+  Actor(const std::string& file_name, const std::vector<std::string>& arguments);
+  ~Actor();
+  Actor(const Actor&) = delete;
+  Actor& operator=(const Actor&) = delete;
+
+  /// As Kata would start them.
+  static Actor qemu(const ContainerId& sandbox);
+  static Actor virtiofsd(const ContainerId& sandbox);
+
+  pid_t pid() const { return pid_; }
+  /// Has it do something (processes_actor.cc) and waits until it is done.
+  std::int64_t tell(const std::string& command);
+  /// The two halves of tell(), to look at it while it works.
+  void begin(const std::string& command);
+  std::int64_t finish();
+  bool busy();
+  /// Ends it and waits for it; what the kernel says it used.
+  rusage end();
+
+ private:
+  std::string answer();
+
+  std::filesystem::path directory_;
+  pid_t pid_ = -1;
+  Fd input_;
+  Fd output_;
+};
+
+/// CPU time by the process's clock, which also brings the kernel's own sums up to date.
+std::uint64_t process_cpu_ns(pid_t pid);
+/// Sum of the second figure of /proc/<pid>/task/*/schedstat, of threads with a name that begins so.
+std::uint64_t run_delay_ns(pid_t pid, const std::string& comm = "");
+/// The same of the first figure: time on a CPU.
+std::uint64_t thread_cpu_ns(pid_t pid, const std::string& comm);
+/// A line of /proc/<pid>/status in bytes.
+std::uint64_t status_bytes(pid_t pid, const std::string& field);
+/// 512 * st_blocks of an open file of another process.
+std::uint64_t file_bytes(pid_t pid, std::int64_t descriptor);
+
+inline std::uint64_t cpu_ns(const rusage& usage) {
+  const auto us =
+      (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1'000'000 + usage.ru_utime.tv_usec + usage.ru_stime.tv_usec;
+  return static_cast<std::uint64_t>(us) * 1000;
+}
+
+}  // namespace katameter::testing

@@ -1,0 +1,199 @@
+#include "host-probe/exposition/render.h"
+
+#include <catch2/catch.hpp>
+#include <map>
+#include <set>
+#include <string>
+
+using namespace katameter;
+using prometheus::MetricType;
+
+namespace {
+
+const std::string sandbox_hex(64, 'a');
+const std::string container_hex(64, 'c');
+
+using Series = std::map<std::string, std::string>;  // label -> value
+
+// The families of one rendering, looked at by name and labels.
+struct Rendered {
+  explicit Rendered(const NodeReport& report) : families(render(report)) {}
+
+  const prometheus::MetricFamily* family(const std::string& name) const {
+    for (const auto& found : families) {
+      if (found.name == name) return &found;
+    }
+    return nullptr;
+  }
+  std::optional<double> value(const std::string& name, const Series& labels) const {
+    const auto* found = family(name);
+    if (found == nullptr) return std::nullopt;
+    for (const auto& metric : found->metric) {
+      Series these;
+      for (const auto& label : metric.label) these.emplace(label.name, label.value);
+      if (these == labels) return found->type == MetricType::Counter ? metric.counter.value : metric.gauge.value;
+    }
+    return std::nullopt;
+  }
+
+  std::vector<prometheus::MetricFamily> families;
+};
+
+const Series container_labels{{"id", "/kata/" + sandbox_hex + "/" + container_hex},
+                              {"name", container_hex},
+                              {"image", ""},
+                              {"namespace", ""},
+                              {"pod", ""},
+                              {"container", ""}};
+
+Series with(Series labels, const std::string& name, const std::string& value) {
+  labels[name] = value;
+  return labels;
+}
+
+wire::Container full_container() {
+  wire::Container made;
+  made.id = *ContainerId::from_hex(container_hex);
+  made.cpu_usage_ns = 1'500'000'000;
+  made.memory_usage_bytes = 11;
+  made.memory_peak_bytes = 12;
+  made.memory_limit_bytes = 13;
+  made.memory_rss_bytes = 14;
+  made.memory_cache_bytes = 15;
+  made.memory_working_set_bytes = 16;
+  made.oom_kills = 17;
+  made.memory_failcnt = 18;
+  return made;
+}
+
+NodeReport with_container(const wire::Container& container) {
+  NodeReport report;
+  SandboxReport& sandbox = report.sandboxes.emplace_back();
+  sandbox.id = *ContainerId::from_hex(sandbox_hex);
+  sandbox.guest_up = true;
+  sandbox.containers = {container};
+  if (container.oom_kills) sandbox.oom_kills[container.id] = *container.oom_kills;
+  return report;
+}
+
+}  // namespace
+
+TEST_CASE("a container's figures carry cAdvisor's names, types and labels") {
+  const Rendered rendered(with_container(full_container()));
+  const std::map<std::string, std::pair<MetricType, double>> expected{
+      {"container_memory_usage_bytes", {MetricType::Gauge, 11}},
+      {"container_memory_max_usage_bytes", {MetricType::Gauge, 12}},
+      {"container_spec_memory_limit_bytes", {MetricType::Gauge, 13}},
+      {"container_memory_rss", {MetricType::Gauge, 14}},
+      {"container_memory_cache", {MetricType::Gauge, 15}},
+      {"container_memory_working_set_bytes", {MetricType::Gauge, 16}},
+      {"container_oom_events_total", {MetricType::Counter, 17}},
+      {"container_memory_failcnt", {MetricType::Counter, 18}},
+  };
+  for (const auto& [name, type_and_value] : expected) {
+    INFO(name);
+    REQUIRE(rendered.family(name) != nullptr);
+    CHECK(rendered.family(name)->type == type_and_value.first);
+    CHECK(rendered.value(name, container_labels) == type_and_value.second);
+  }
+  CHECK(rendered.family("container_cpu_usage_seconds_total")->type == MetricType::Counter);
+  CHECK(rendered.value("container_cpu_usage_seconds_total", with(container_labels, "cpu", "total")) == 1.5);
+}
+
+TEST_CASE("a figure that is absent has no series") {
+  wire::Container bare;
+  bare.id = *ContainerId::from_hex(container_hex);
+  for (const auto& family : Rendered(with_container(bare)).families) {
+    INFO(family.name);
+    CHECK(family.name.rfind("container_", 0) != 0);
+  }
+}
+
+TEST_CASE("no limit is 0, as in cAdvisor, and CPU has no series before there is some") {
+  wire::Container container = full_container();
+  container.cpu_usage_ns = 0;
+  container.memory_limit_bytes = GENERATE(wire::Figure(), wire::Figure(UINT64_MAX), wire::Figure(0x7ffffffffffff000));
+  const Rendered rendered(with_container(container));
+  CHECK(rendered.value("container_spec_memory_limit_bytes", container_labels) == 0.0);
+  CHECK(rendered.family("container_cpu_usage_seconds_total") == nullptr);
+}
+
+TEST_CASE("a sandbox's own figures") {
+  NodeReport report = with_container(full_container());
+  SandboxReport& sandbox = report.sandboxes[0];
+  sandbox.guest_cpu = GuestCpu{3'000'000'000, 1'000'000'000};
+  sandbox.oom_events = 5;
+  sandbox.rejected[static_cast<std::size_t>(DropReason::truncated)] = 2;
+  sandbox.processes = SandboxProcesses{
+      {{Role::vcpu, {2'000'000'000, 500'000'000}}, {Role::virtiofsd, {250'000'000, 0}}}, {100, 20, 3, 4}};
+  const Rendered rendered(report);
+  const Series id{{"sandbox_id", sandbox_hex}};
+  CHECK(rendered.value("katameter_process_cpu_seconds_total", with(id, "role", "vcpu")) == 2.0);
+  CHECK(rendered.value("katameter_process_run_delay_seconds_total", with(id, "role", "vcpu")) == 0.5);
+  CHECK(rendered.value("katameter_process_cpu_seconds_total", with(id, "role", "virtiofsd")) == 0.25);
+  CHECK_FALSE(rendered.value("katameter_process_cpu_seconds_total", with(id, "role", "vmm")));
+  CHECK(rendered.value("katameter_sandbox_memory_bytes", with(id, "component", "guest_ram")) == 100.0);
+  CHECK(rendered.value("katameter_sandbox_memory_bytes", with(id, "component", "vmm")) == 20.0);
+  CHECK(rendered.value("katameter_sandbox_memory_bytes", with(id, "component", "virtiofsd")) == 3.0);
+  CHECK(rendered.value("katameter_sandbox_memory_bytes", with(id, "component", "page_tables")) == 4.0);
+  CHECK(rendered.value("katameter_guest_cpu_seconds_total", with(id, "owner", "workload")) == 3.0);
+  CHECK(rendered.value("katameter_guest_cpu_seconds_total", with(id, "owner", "guest_system")) == 1.0);
+  CHECK(rendered.value("katameter_guest_probe_up", id) == 1.0);
+  CHECK(rendered.value("katameter_oom_events_received_total", id) == 5.0);
+  CHECK(rendered.value("katameter_guest_frames_rejected_total", with(id, "reason", "truncated")) == 2.0);
+  CHECK(rendered.family("katameter_guest_frames_rejected_total")->metric.size() == 1);
+}
+
+TEST_CASE("without the host's or the guest's figures the others are there") {
+  NodeReport report;
+  report.sandboxes.emplace_back().id = *ContainerId::from_hex(sandbox_hex);
+  const Rendered rendered(report);
+  CHECK(rendered.value("katameter_guest_probe_up", {{"sandbox_id", sandbox_hex}}) == 0.0);
+  CHECK(rendered.family("katameter_process_cpu_seconds_total") == nullptr);
+  CHECK(rendered.family("katameter_guest_cpu_seconds_total") == nullptr);
+  CHECK(rendered.value("katameter_host_figures_up", {}) == 0.0);
+}
+
+TEST_CASE("an ended sandbox has only its containers' OOM kills and is not counted") {
+  NodeReport report = with_container(full_container());
+  report.sandboxes[0].ended = true;
+  report.sandboxes[0].containers.clear();
+  const Rendered rendered(report);
+  CHECK(rendered.value("container_oom_events_total", container_labels) == 17.0);
+  CHECK(rendered.family("katameter_guest_probe_up") == nullptr);
+  CHECK(rendered.value("katameter_sandboxes", {}) == 0.0);
+}
+
+TEST_CASE("the node's own figures are always there") {
+  NodeReport report = with_container(full_container());
+  report.duration_seconds = 0.25;
+  report.host_figures = true;
+  const Rendered rendered(report);
+  CHECK(rendered.value("katameter_build_info", {{"version", KATAMETER_VERSION}}) == 1.0);
+  CHECK(rendered.value("katameter_sandboxes", {}) == 1.0);
+  CHECK(rendered.value("katameter_scrape_collect_duration_seconds", {}) == 0.25);
+  CHECK(rendered.value("katameter_scrape_collect_success", {}) == 1.0);
+  CHECK(rendered.value("katameter_host_figures_up", {}) == 1.0);
+}
+
+TEST_CASE("every family is complete and every series is there once") {
+  const Rendered rendered(with_container(full_container()));
+  for (const auto& family : rendered.families) {
+    INFO(family.name);
+    CHECK_FALSE(family.help.empty());
+    if (family.type == MetricType::Counter && family.name != "container_memory_failcnt") {
+      CHECK_THAT(family.name, Catch::EndsWith("_total"));
+    }
+    std::set<std::vector<prometheus::ClientMetric::Label>> seen;
+    for (const auto& metric : family.metric) CHECK(seen.insert(metric.label).second);
+  }
+}
+
+TEST_CASE("without a report there is still something to see that it failed") {
+  const auto families = render_failure();
+  const auto success = std::find_if(families.begin(), families.end(), [](const auto& family) {
+    return family.name == "katameter_scrape_collect_success";
+  });
+  REQUIRE(success != families.end());
+  CHECK(success->metric.at(0).gauge.value == 0.0);
+}

@@ -1,0 +1,122 @@
+#include "host-probe/trust/snapshot_rules.h"
+
+#include <catch2/catch.hpp>
+
+using namespace katameter;
+
+namespace {
+
+ContainerId id_of(char digit) {
+  return *ContainerId::from_hex(std::string(64, digit));
+}
+
+wire::Container container(char digit, std::uint64_t cpu_ns, std::uint64_t oom_kills = 0, bool removed = false) {
+  wire::Container made;
+  made.id = id_of(digit);
+  made.removed = removed;
+  made.cpu_usage_ns = cpu_ns;
+  made.oom_kills = oom_kills;
+  return made;
+}
+
+wire::Snapshot snapshot(std::vector<wire::Container> containers, std::uint64_t cpu_ns = 1000,
+                        std::uint64_t boottime_ns = 1000) {
+  wire::Snapshot made;
+  made.boottime_ns = boottime_ns;
+  made.containers = std::move(containers);
+  made.guest.cpu_usage_ns = cpu_ns;
+  made.guest.workload_cpu_usage_ns = cpu_ns / 2;
+  return made;
+}
+
+SnapshotRules connected() {
+  SnapshotRules rules;
+  rules.connected("boot-1");
+  return rules;
+}
+
+std::optional<DropReason> verdict(SnapshotRules& rules, const wire::Snapshot& snapshot) {
+  const auto drop = rules.check(snapshot);
+  return drop ? std::optional(drop->reason) : std::nullopt;
+}
+
+}  // namespace
+
+TEST_CASE("counters that stand still or rise are believed") {
+  auto rules = connected();
+  CHECK_FALSE(verdict(rules, snapshot({container('a', 100, 1)})));
+  CHECK_FALSE(verdict(rules, snapshot({container('a', 100, 1)})));
+  CHECK_FALSE(verdict(rules, snapshot({container('a', 101, 2), container('b', 1)}, 1001, 1001)));
+}
+
+TEST_CASE("a counter that falls is not believed") {
+  auto rules = connected();
+  REQUIRE_FALSE(verdict(rules, snapshot({container('a', 100, 3)}, 1000, 1000)));
+  wire::Snapshot next = snapshot({container('a', 100, 3)}, 1000, 1000);
+  SECTION("CPU of a container") {
+    next.containers[0].cpu_usage_ns = 99;
+  }
+  SECTION("OOM kills of a container") {
+    next.containers[0].oom_kills = 2;
+  }
+  SECTION("CPU of the guest") {
+    next.guest.cpu_usage_ns = 999;
+  }
+  SECTION("CPU of the workload") {
+    next.guest.workload_cpu_usage_ns = 499;
+  }
+  SECTION("the guest's clock") {
+    next.boottime_ns = 999;
+  }
+  CHECK(verdict(rules, next) == DropReason::counter_fell);
+}
+
+TEST_CASE("what may fall may fall") {
+  auto rules = connected();
+  wire::Container before = container('a', 100);
+  before.memory_usage_bytes = 100;
+  before.memory_peak_bytes = 100;
+  before.memory_failcnt = 100;
+  REQUIRE_FALSE(verdict(rules, snapshot({before})));
+  wire::Container after = container('a', 100);
+  after.memory_usage_bytes = 1;
+  after.memory_peak_bytes = 1;
+  after.memory_failcnt = 1;
+  CHECK_FALSE(verdict(rules, snapshot({after})));
+}
+
+TEST_CASE("a rejected snapshot leaves the measure as it was") {
+  auto rules = connected();
+  REQUIRE_FALSE(verdict(rules, snapshot({container('a', 100), container('b', 100)})));
+  REQUIRE(verdict(rules, snapshot({container('a', 999), container('b', 1)})) == DropReason::counter_fell);
+  CHECK_FALSE(verdict(rules, snapshot({container('a', 101), container('b', 101)})));
+}
+
+TEST_CASE("after another boot counters may begin again, after a reconnect in the same boot they may not") {
+  auto rules = connected();
+  REQUIRE_FALSE(verdict(rules, snapshot({container('a', 100)})));
+  rules.connected("boot-1");
+  CHECK(verdict(rules, snapshot({container('a', 1)})) == DropReason::counter_fell);
+  rules.connected("boot-2");
+  CHECK_FALSE(verdict(rules, snapshot({container('a', 1)}, 1, 1)));
+}
+
+TEST_CASE("the last values of a removed container may not fall either") {
+  auto rules = connected();
+  REQUIRE_FALSE(verdict(rules, snapshot({container('a', 100)})));
+  CHECK(verdict(rules, snapshot({container('a', 99, 0, true)})) == DropReason::counter_fell);
+  CHECK_FALSE(verdict(rules, snapshot({container('a', 100, 0, true)})));
+}
+
+TEST_CASE("a cgroup made again under the id of a removed one begins at 0") {
+  auto rules = connected();
+  REQUIRE_FALSE(verdict(rules, snapshot({container('a', 100, 1)})));
+  CHECK_FALSE(verdict(rules, snapshot({container('a', 120, 1, true), container('a', 3)})));
+  CHECK_FALSE(verdict(rules, snapshot({container('a', 4)})));
+  CHECK(verdict(rules, snapshot({container('a', 3)})) == DropReason::counter_fell);
+}
+
+TEST_CASE("a living container listed twice is not believed") {
+  auto rules = connected();
+  CHECK(verdict(rules, snapshot({container('a', 1), container('a', 2)})) == DropReason::duplicate_container);
+}
