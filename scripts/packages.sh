@@ -22,7 +22,7 @@ declare -A packages=(
         libbpf-dev libelf-dev zlib1g-dev
         libspdlog-dev libfmt-dev libcli11-dev libexpected-dev
         libprotozero-dev nlohmann-json3-dev prometheus-cpp-dev'
-    [test]='catch2 protobuf-compiler libprotobuf-dev strace curl python3'
+    [test]='catch2 protobuf-compiler libprotobuf-dev strace curl python3 procps'
     [vm]='qemu-system-x86 qemu-system-common busybox-static kmod cpio
         xz-utils file python3 python3-argcomplete python3-pkg-resources
         debian-archive-keyring'

@@ -1,0 +1,26 @@
+#!/bin/bash
+# Runs the demo once, on a port of its own, and judges what it left and what it
+# left behind.
+
+set -euo pipefail
+here=$(cd "${BASH_SOURCE[0]%/*}" && pwd)
+cd "$here/../.."
+
+fail() {
+    echo "FAILED: $*" >&2
+    exit 1
+}
+
+# Folders of demos, and processes that work in one; of other demos too, so only what is new counts.
+left_behind() {
+    find /tmp -maxdepth 1 -name 'katameter.??????' | sort
+    pgrep -f '/tmp/katameter\.[A-Za-z0-9]{6}/' || true
+}
+
+before=$(left_behind)
+rm -f build/demo/metrics.prom
+scripts/demo.sh --once --built --port 9787
+new=$(comm -13 <(sort <<<"$before") <(left_behind | sort))
+[[ -z $new ]] || fail "the demo left something: $new"
+
+"$here/check_metrics.sh" build/demo/metrics.prom
