@@ -20,7 +20,9 @@ class CheckCgroup {
   static Result<CheckCgroup> make(const std::string& cpuacct_mount, const std::string& memory_mount);
 
   CheckCgroup(CheckCgroup&& other) noexcept;
+  CheckCgroup(const CheckCgroup&) = delete;
   CheckCgroup& operator=(CheckCgroup&&) = delete;
+  CheckCgroup& operator=(const CheckCgroup&) = delete;
   /// Ends the process and removes the cgroup.
   ~CheckCgroup();
 

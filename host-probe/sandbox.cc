@@ -42,7 +42,7 @@ void Sandbox::guest_connected(const wire::Hello& hello) {
 }
 
 std::optional<Drop> Sandbox::guest_snapshot(const wire::Snapshot& snapshot) {
-  const std::optional<Drop> broken = rules_.check(snapshot);
+  std::optional<Drop> broken = rules_.check(snapshot);
   if (broken) {
     count(*broken);
   } else {

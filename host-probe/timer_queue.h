@@ -24,7 +24,7 @@ class TimerQueue {
   class Timer {
    public:
     Timer() = default;
-    Timer(Timer&& other) noexcept : queue_(std::exchange(other.queue_, nullptr)), key_(other.key_) {}
+    Timer(Timer&& other) noexcept : queue_(std::exchange(other.queue_, nullptr)), key_(std::move(other.key_)) {}
     Timer& operator=(Timer&& other) noexcept {
       cancel();
       queue_ = std::exchange(other.queue_, nullptr);

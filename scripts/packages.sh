@@ -27,6 +27,7 @@ declare -A packages=(
         xz-utils file python3 python3-argcomplete python3-pkg-resources
         debian-archive-keyring'
     [demo]='curl'
+    [fuzz]='libclang-rt-14-dev'
     [lint]='clang-format clang-tidy shellcheck'
 )
 

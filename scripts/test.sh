@@ -1,9 +1,9 @@
 #!/bin/bash
 # usage: scripts/test.sh [--all] [CTEST-ARGUMENT...]
 #
-# Installs what is missing, builds, and runs every test. --all also checks
-# formatting and shell scripts first. Further arguments go to ctest, e.g.
-# -L unit or -R wire.
+# Installs what is missing, builds, and runs every test. --all adds the checks
+# of scripts/lint.sh and the tests under the sanitizers. Further arguments go to
+# ctest: -LE vm leaves out what boots kernels, -R wire takes what is so named.
 
 set -euo pipefail
 here=$(cd "${BASH_SOURCE[0]%/*}" && pwd)
@@ -24,12 +24,10 @@ esac
 
 scripts/packages.sh build test vm
 if [[ $all ]]; then
-    scripts/packages.sh lint
-    say "checking shell scripts and formatting"
-    git ls-files -z '*.sh' .ci/run | xargs -0r shellcheck -x
-    git ls-files -z '*.cc' '*.h' '*.c' | xargs -0r clang-format --dry-run -Werror
+    scripts/lint.sh
+    scripts/build.sh asan
+    ctest --test-dir build/asan --output-on-failure "$@"
 fi
-
 scripts/build.sh
 
 # What VM tests boot is fetched before the clock of any test runs.

@@ -20,7 +20,9 @@ class MetricsServer {
   /// that says what to do.
   static Result<MetricsServer> create(const std::string& address, ScrapeGate& gate);
   MetricsServer(MetricsServer&&) noexcept;
+  MetricsServer(const MetricsServer&) = delete;
   MetricsServer& operator=(MetricsServer&&) = delete;
+  MetricsServer& operator=(const MetricsServer&) = delete;
   ~MetricsServer();
 
   /// Where it listens in fact, as `IP:PORT`.

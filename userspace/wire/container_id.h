@@ -22,7 +22,7 @@ struct ContainerId {
   std::string hex() const;
   std::string_view raw() const { return {reinterpret_cast<const char*>(bytes.data()), bytes.size()}; }
 
-  auto operator<=>(const ContainerId&) const = default;
+  auto operator<=>(const ContainerId&) const = default;  // NOLINT(modernize-use-nullptr): the check knows no <=>
 };
 
 }  // namespace katameter
