@@ -7,15 +7,30 @@
 
 /* Index of a controller in subsys[]; -1 if the kernel was built without it. It shifts with the configuration. */
 static __always_inline int cpuacct_index(void) {
-  if (!bpf_core_enum_value_exists(enum cgroup_subsys_id, cpuacct_cgrp_id))
-    return -1;
+  if (!bpf_core_enum_value_exists(enum cgroup_subsys_id, cpuacct_cgrp_id)) return -1;
   return bpf_core_enum_value(enum cgroup_subsys_id, cpuacct_cgrp_id);
 }
 
+static __always_inline int cpu_index(void) {
+  if (!bpf_core_enum_value_exists(enum cgroup_subsys_id, cpu_cgrp_id)) return -1;
+  return bpf_core_enum_value(enum cgroup_subsys_id, cpu_cgrp_id);
+}
+
+static __always_inline int pids_index(void) {
+  if (!bpf_core_enum_value_exists(enum cgroup_subsys_id, pids_cgrp_id)) return -1;
+  return bpf_core_enum_value(enum cgroup_subsys_id, pids_cgrp_id);
+}
+
 static __always_inline int memory_index(void) {
-  if (!bpf_core_enum_value_exists(enum cgroup_subsys_id, memory_cgrp_id))
-    return -1;
+  if (!bpf_core_enum_value_exists(enum cgroup_subsys_id, memory_cgrp_id)) return -1;
   return bpf_core_enum_value(enum cgroup_subsys_id, memory_cgrp_id);
+}
+
+/* The controller whose hierarchy a program is asked to walk. */
+static __always_inline int hierarchy_index(__u64 walk) {
+  if (walk == WALK_CPU) return cpu_index();
+  if (walk == WALK_PIDS) return pids_index();
+  return walk == WALK_MEMORY ? memory_index() : cpuacct_index();
 }
 
 /* The state that a controller keeps for a task's cgroup. */
@@ -33,9 +48,12 @@ static __always_inline __u64 css_parent(__u64 css) {
   return read_u64(css + bpf_core_field_offset(struct cgroup_subsys_state, parent));
 }
 
+static __always_inline __u64 css_cgroup(__u64 css) {
+  return read_u64(css + bpf_core_field_offset(struct cgroup_subsys_state, cgroup));
+}
+
 static __always_inline __u64 css_kernfs_node(__u64 css) {
-  __u64 cgroup = read_u64(css + bpf_core_field_offset(struct cgroup_subsys_state, cgroup));
-  return read_u64(cgroup + bpf_core_field_offset(struct cgroup, kn));
+  return read_u64(css_cgroup(css) + bpf_core_field_offset(struct cgroup, kn));
 }
 
 static __always_inline __u64 kernfs_id(__u64 node) {
@@ -49,7 +67,8 @@ static __always_inline long kernfs_name(__u64 node, char *name) {
 
 static __always_inline void describe_css(__u64 css, __u32 depth, struct cgroup_node *node) {
   __u32 flags = 0;
-  bpf_probe_read_kernel(&flags, sizeof(flags), (void *)(css + bpf_core_field_offset(struct cgroup_subsys_state, flags)));
+  bpf_probe_read_kernel(&flags, sizeof(flags),
+                        (void *)(css + bpf_core_field_offset(struct cgroup_subsys_state, flags)));
   node->id = kernfs_id(css_kernfs_node(css));
   node->depth = depth;
   node->flags = flags & CSS_ONLINE ? NODE_ONLINE : 0;

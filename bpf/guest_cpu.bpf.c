@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * collect_cpu: the CPU time of every cgroup of the cpuacct hierarchy (cgroup v1).
+ * collect_cpu: what cpuacct, cpu and pids keep of every cgroup of one hierarchy (cgroup v1). Controllers that are
+ * mounted together are read in one walk.
  *
- * Hook:    none. Run by BPF_PROG_TEST_RUN (raw_tp) when the host asks.
- * Rate:    once per snapshot.
+ * Hook:    none. Run by BPF_PROG_TEST_RUN (raw_tp) when the host asks. args[0] chooses the hierarchy (WALK_*).
+ * Rate:    once per snapshot and hierarchy.
  * Kernels: 5.10 and later with cgroup v1.
- * Without: no container has a CPU figure.
+ * Without: no container has a CPU figure, nor the number of its threads.
  */
 #include "bpf/cgroup_walk.bpf.h"
 #include "bpf/cpu_read.bpf.h"
@@ -23,14 +24,14 @@ static __always_inline void visit_cpu(__u64 css, __u32 depth, __u32 position) {
   if (!record)
     return;
   describe_css(css, depth, &record->node);
-  record->usage_ns = cpuacct_usage(css);
+  read_cpu(css_cgroup(css), record);
 }
 
 DEFINE_WALK(cpu, visit_cpu)
 
 SEC("raw_tp")
-int collect_cpu(void *ctx) {
-  return cpu_walk(cpuacct_index());
+int collect_cpu(struct bpf_raw_tracepoint_args *ctx) {
+  return cpu_walk(hierarchy_index(ctx->args[0]));
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

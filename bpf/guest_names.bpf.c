@@ -3,7 +3,7 @@
  * collect_names: the name of every cgroup of one hierarchy, in the order in which the other walks find them.
  *
  * Hook:    none. Run by BPF_PROG_TEST_RUN (raw_tp) when a walk has met a cgroup that has no name in user space yet.
- *          args[0] chooses the hierarchy: 0 cpuacct, 1 memory.
+ *          args[0] chooses the hierarchy (WALK_*).
  * Rate:    at start, and once after a cgroup was made.
  * Kernels: 5.10 and later.
  * Without: no cgroup is known to be a container.
@@ -32,7 +32,7 @@ DEFINE_WALK(names, visit_name)
 
 SEC("raw_tp")
 int collect_names(struct bpf_raw_tracepoint_args *ctx) {
-  return names_walk(ctx->args[0] ? memory_index() : cpuacct_index());
+  return names_walk(hierarchy_index(ctx->args[0]));
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -13,7 +13,7 @@
 #include "bpf/memory_read.bpf.h"
 
 struct {
-  __uint(type, BPF_MAP_TYPE_HASH); /* by cgroup id: sparse, 64-bit; one access per removal */
+  __uint(type, BPF_MAP_TYPE_HASH); /* by removal_key(); one access per removal */
   __uint(max_entries, 1024);
   __type(key, __u64);
   __type(value, struct removed_record);
@@ -22,28 +22,40 @@ struct {
 /* A removed_record is too large for the stack; cgroup_mutex makes one enough. "used": see cgroup_walk.bpf.h. */
 static struct removed_record scratch __attribute__((used));
 
+/*
+ * Ids are a hierarchy's own, and a container's directories go within milliseconds, so that two may have the same id at
+ * once. A controller is in one hierarchy only: with the kinds the key is unique. The upper half of an id counts how
+ * often the lower half was used up; its top byte stays 0.
+ */
+static __always_inline __u64 removal_key(const struct removed_record *record) {
+  return record->id ^ (__u64)(record->kinds << 4 | record->cpu.kinds) << 56;
+}
+
 SEC("tp_btf/cgroup_rmdir")
 int BPF_PROG(note_removal, struct cgroup *cgroup, const char *path) {
   __u64 address = (__u64)cgroup;
-  __u64 cpuacct = cpuacct_index() < 0 ? 0 : cgroup_css(address, cpuacct_index());
   __u64 memory = memory_index() < 0 ? 0 : cgroup_css(address, memory_index());
   struct guest_status *status = guest_status();
-  __u64 id = kernfs_id(read_u64(address + bpf_core_field_offset(struct cgroup, kn)));
+  __u64 key;
 
-  if (!status || (!cpuacct && !memory))
+  if (!status)
     return 0;
   scratch.kinds = 0;
-  if (cpuacct) {
+  scratch.id = kernfs_id(read_u64(address + bpf_core_field_offset(struct cgroup, kn)));
+  scratch.cpu.node.id = scratch.id;
+  read_cpu(address, &scratch.cpu);
+  if (scratch.cpu.kinds)
     scratch.kinds |= REMOVED_CPU;
-    scratch.cpu.usage_ns = cpuacct_usage(cpuacct - bpf_core_field_offset(struct cpuacct, css));
-  }
   if (memory) {
     scratch.kinds |= REMOVED_MEMORY;
     scratch.memory.node.flags = 0;
     read_memory(memory - bpf_core_field_offset(struct mem_cgroup, css), &scratch.memory);
   }
+  if (!scratch.kinds)
+    return 0;
   bpf_probe_read_kernel_str(scratch.path, sizeof(scratch.path), path);
-  if (bpf_map_update_elem(&removed, &id, &scratch, BPF_ANY))
+  key = removal_key(&scratch);
+  if (bpf_map_update_elem(&removed, &key, &scratch, BPF_ANY))
     status->removals_lost++;
   else
     status->removals++;

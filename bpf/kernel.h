@@ -21,6 +21,10 @@ typedef struct {
   long counter;
 } atomic_long_t;
 
+typedef struct {
+  __s64 counter;
+} atomic64_t;
+
 struct list_head {
   struct list_head *next;
 };
@@ -44,7 +48,9 @@ struct kernfs_node___rcu {
 
 /* include/linux/cgroup-defs.h */
 enum cgroup_subsys_id {
+  cpu_cgrp_id,
   cpuacct_cgrp_id,
+  pids_cgrp_id,
   memory_cgrp_id,
   CGROUP_SUBSYS_COUNT,
 };
@@ -62,9 +68,16 @@ struct cgroup_subsys_state {
   unsigned int flags;
 };
 
+/* include/linux/sched.h: what cputime_adjust() showed last, so that neither of the two goes back. */
+struct prev_cputime {
+  __u64 utime;
+  __u64 stime;
+};
+
 struct cgroup {
   struct kernfs_node *kn;
   struct cgroup_subsys_state *subsys[CGROUP_SUBSYS_COUNT];
+  struct prev_cputime prev_cputime;
 };
 
 struct css_set {
@@ -75,10 +88,46 @@ struct css_set {
 struct cpuacct {
   struct cgroup_subsys_state css;
   __u64 *cpuusage;
+  struct kernel_cpustat *cpustat;
 };
 
 struct cpuacct_usage {
   __u64 usages[2];
+};
+
+/* include/linux/kernel_stat.h: ns, counted in ticks. */
+enum cpu_usage_stat {
+  CPUTIME_USER,
+  CPUTIME_NICE,
+  CPUTIME_SYSTEM,
+  CPUTIME_SOFTIRQ,
+  CPUTIME_IRQ,
+};
+
+struct kernel_cpustat {
+  __u64 cpustat[1];
+};
+
+/* kernel/sched/sched.h: the cpu controller; ns. cfs_bandwidth is there with CONFIG_CFS_BANDWIDTH. */
+struct cfs_bandwidth {
+  __s64 period;
+  __u64 quota;
+  int nr_periods;
+  int nr_throttled;
+  __u64 throttled_time;
+};
+
+struct task_group {
+  struct cgroup_subsys_state css;
+  unsigned long shares;
+  struct cfs_bandwidth cfs_bandwidth;
+};
+
+/* kernel/cgroup/pids.c */
+struct pids_cgroup {
+  struct cgroup_subsys_state css;
+  atomic64_t counter;
+  atomic64_t limit;
 };
 
 /* include/linux/page_counter.h: pages. */

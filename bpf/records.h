@@ -14,6 +14,14 @@ enum {
   OOM_NAMES = 6,        /* levels of a victim's cgroup that an OOM record names */
 };
 
+/* Which controller's hierarchy a walk goes through. */
+enum {
+  WALK_CPUACCT = 0,
+  WALK_MEMORY = 1,
+  WALK_CPU = 2,
+  WALK_PIDS = 3,
+};
+
 /*
  * One cgroup in a walk of a hierarchy. A walk goes parents first, so the records are a tree: the parent of a record is
  * the nearest one before it with a smaller depth.
@@ -29,9 +37,44 @@ enum {
   NODE_CHARGES_PARENT = 1 << 1, /* memory: what it is charged, its parent in the tree is charged too */
 };
 
+/* What the cpu controller keeps of a cgroup (struct task_group). */
+struct bandwidth_record {
+  __u64 quota_ns; /* cfs_bandwidth.quota; NO_QUOTA without one */
+  __u64 period_ns;
+  __u64 shares; /* as the kernel keeps it: 1024 times what cpu.shares shows on 64 bits */
+  __u64 periods;
+  __u64 throttled_periods;
+  __u64 throttled_ns; /* throttles that have ended */
+};
+
+#define NO_QUOTA (~0ULL) /* RUNTIME_INF in kernel/sched/sched.h */
+
+/* What the pids controller keeps of a cgroup (struct pids_cgroup). */
+struct tasks_record {
+  __u64 current;
+  __u64 max; /* above TASKS_MOST: no limit */
+};
+
+#define TASKS_MOST (4ULL << 20) /* PID_MAX_LIMIT in include/linux/threads.h; pids.max takes nothing above */
+
+enum {
+  CPU_TIMES = 1 << 0,     /* usage_ns, user_ns, system_ns */
+  CPU_BANDWIDTH = 1 << 1, /* bandwidth */
+  CPU_TASKS = 1 << 2,     /* tasks */
+};
+
+/* One cgroup of a hierarchy in which cpuacct, cpu or pids are; `kinds` says which of them are there. */
 struct cpu_record {
   struct cgroup_node node;
   __u64 usage_ns; /* struct cpuacct.cpuusage, all CPUs; children included */
+  __u64 user_ns;       /* struct cpuacct.cpustat, all CPUs: ticks, as ns; children included */
+  __u64 system_ns;     /* the same; with interrupts */
+  __u64 shown_user_ns; /* struct cgroup.prev_cputime: what cputime_adjust() gave out last; 0 = it never ran */
+  __u64 shown_system_ns;
+  struct bandwidth_record bandwidth;
+  struct tasks_record tasks;
+  __u32 kinds; /* CPU_* */
+  __u32 reserved;
 };
 
 enum {
@@ -60,12 +103,13 @@ struct name_record {
 };
 
 enum {
-  REMOVED_CPU = 1 << 0,    /* `cpu` holds its last values */
+  REMOVED_CPU = 1 << 0,    /* `cpu` holds its last values, those that its `kinds` name */
   REMOVED_MEMORY = 1 << 1, /* `memory` holds its last values */
 };
 
 /* The last values of a cgroup, taken as its directory was removed. */
 struct removed_record {
+  __u64 id;    /* of the cgroup, in its hierarchy: each hierarchy gives out its own */
   __u32 kinds; /* REMOVED_* */
   __u32 reserved;
   struct cpu_record cpu;

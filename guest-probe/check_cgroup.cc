@@ -7,8 +7,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <fstream>
+#include <initializer_list>
 #include <string_view>
 #include <utility>
 
@@ -19,6 +21,11 @@ constexpr std::size_t kept_bytes = 512 * 1024;
 constexpr std::size_t freed_bytes = 256 * 1024;  // makes the peak another number than the usage
 // Above what the process uses, and a number that no other field has by chance.
 constexpr std::string_view limit_bytes = "50192384";
+// A period so short that some end while the process burns its CPU time, and a quota that it hardly feels.
+constexpr std::string_view cpu_period_us = "1013";
+constexpr std::string_view cpu_quota_us = "1009";
+constexpr std::string_view cpu_shares = "1777";
+constexpr std::string_view pids_most = "4711";
 
 Result<std::uint64_t> make_directory(const std::string& path) {
   if (mkdir(path.c_str(), 0755) != 0 && errno != EEXIST) return system_failure("cannot make " + path);
@@ -44,9 +51,10 @@ void burn_cpu_ms(long ms) {
 }
 
 // The process in the cgroup; only system calls, for it is a fork that never execs.
-[[noreturn]] void use_something(const std::string& cpuacct, const std::string& memory, int ready, int alive) {
-  const bool joined = (cpuacct.empty() || write_file(cpuacct + "/cgroup.procs", "0")) &&
-                      (memory.empty() || write_file(memory + "/cgroup.procs", "0"));
+[[noreturn]] void use_something(std::initializer_list<std::string_view> directories, int ready, int alive) {
+  const bool joined = std::all_of(directories.begin(), directories.end(), [](std::string_view directory) {
+    return directory.empty() || write_file(std::string(directory) + "/cgroup.procs", "0");
+  });
   const auto map = [](std::size_t bytes) {
     return mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   };
@@ -70,11 +78,39 @@ Result<std::uint64_t> read_number(const std::string& path) {
   return value;
 }
 
+Result<std::map<std::string, std::uint64_t>> read_table(const std::string& path) {
+  std::ifstream in(path);
+  std::map<std::string, std::uint64_t> table;
+  std::string key;
+  std::uint64_t value = 0;
+  while (in >> key >> value) table[key] = value;
+  if (table.empty()) return failure("cannot read " + path);
+  return table;
+}
+
 }  // namespace
 
-Result<CheckCgroup> CheckCgroup::make(const std::string& cpuacct_mount, const std::string& memory_mount) {
+Result<CheckCgroup> CheckCgroup::make(const std::string& cpuacct_mount, const std::string& memory_mount,
+                                      const std::string& cpu_mount, const std::string& pids_mount) {
   CheckCgroup cgroup;
   const std::string name = "/katameter-check-" + std::to_string(getpid());
+  if (!cpu_mount.empty()) {
+    const Result<std::uint64_t> id = make_directory(cpu_mount + name);
+    if (!id) return failure_from(id.error());
+    cgroup.cpu_ = cpu_mount + name;
+    cgroup.cpu_id_ = *id;
+    // Where one of these is not taken, the defaults are compared.
+    write_file(cgroup.cpu_ + "/cpu.cfs_period_us", cpu_period_us);
+    write_file(cgroup.cpu_ + "/cpu.cfs_quota_us", cpu_quota_us);
+    write_file(cgroup.cpu_ + "/cpu.shares", cpu_shares);
+  }
+  if (!pids_mount.empty()) {
+    const Result<std::uint64_t> id = make_directory(pids_mount + name);
+    if (!id) return failure_from(id.error());
+    cgroup.pids_ = pids_mount + name;
+    cgroup.pids_id_ = *id;
+    write_file(cgroup.pids_ + "/pids.max", pids_most);
+  }
   if (!cpuacct_mount.empty()) {
     const Result<std::uint64_t> id = make_directory(cpuacct_mount + name);
     if (!id) return failure_from(id.error());
@@ -97,8 +133,12 @@ Result<CheckCgroup> CheckCgroup::make(const std::string& cpuacct_mount, const st
 CheckCgroup::CheckCgroup(CheckCgroup&& other) noexcept
     : cpuacct_(std::exchange(other.cpuacct_, {})),
       memory_(std::exchange(other.memory_, {})),
+      cpu_(std::exchange(other.cpu_, {})),
+      pids_(std::exchange(other.pids_, {})),
       cpuacct_id_(other.cpuacct_id_),
       memory_id_(other.memory_id_),
+      cpu_id_(other.cpu_id_),
+      pids_id_(other.pids_id_),
       process_(std::exchange(other.process_, -1)),
       alive_(std::move(other.alive_)) {}
 
@@ -106,7 +146,7 @@ CheckCgroup::~CheckCgroup() {
   alive_.reset();
   if (process_ > 0) waitpid(process_, nullptr, 0);
   // A process that has been waited for may still hold the cgroup for a moment.
-  for (const std::string& directory : {cpuacct_, memory_}) {
+  for (const std::string& directory : {cpuacct_, memory_, cpu_, pids_}) {
     for (int attempt = 0; attempt < 100 && !directory.empty() && rmdir(directory.c_str()) != 0; ++attempt) {
       if (errno != EBUSY) break;
       usleep(1000);
@@ -128,7 +168,7 @@ Status CheckCgroup::start_process() {
   if (process_ < 0) return system_failure("cannot start a process for the self-check");
   if (process_ == 0) {
     alive_.reset();
-    use_something(cpuacct_, memory_, ready_write.get(), alive_read.get());
+    use_something({cpuacct_, memory_, cpu_, pids_}, ready_write.get(), alive_read.get());
   }
   ready_write.reset();
   char byte = 0;
@@ -144,14 +184,24 @@ Result<std::uint64_t> CheckCgroup::read_memory(const std::string& file) const {
   return read_number(memory_ + "/" + file);
 }
 
+Result<std::uint64_t> CheckCgroup::read_cpu(const std::string& file) const {
+  return read_number(cpu_ + "/" + file);
+}
+
+Result<std::uint64_t> CheckCgroup::read_pids(const std::string& file) const {
+  return read_number(pids_ + "/" + file);
+}
+
 Result<std::map<std::string, std::uint64_t>> CheckCgroup::read_memory_table(const std::string& file) const {
-  std::ifstream in(memory_ + "/" + file);
-  std::map<std::string, std::uint64_t> table;
-  std::string key;
-  std::uint64_t value = 0;
-  while (in >> key >> value) table[key] = value;
-  if (table.empty()) return failure("cannot read " + memory_ + "/" + file);
-  return table;
+  return read_table(memory_ + "/" + file);
+}
+
+Result<std::map<std::string, std::uint64_t>> CheckCgroup::read_cpuacct_table(const std::string& file) const {
+  return read_table(cpuacct_ + "/" + file);
+}
+
+Result<std::map<std::string, std::uint64_t>> CheckCgroup::read_cpu_table(const std::string& file) const {
+  return read_table(cpu_ + "/" + file);
 }
 
 }  // namespace katameter

@@ -17,7 +17,8 @@ namespace katameter {
 class CheckCgroup {
  public:
   /// Makes it in the v1 hierarchies at these mount points; an empty one is left out. Takes about 5 ms.
-  static Result<CheckCgroup> make(const std::string& cpuacct_mount, const std::string& memory_mount);
+  static Result<CheckCgroup> make(const std::string& cpuacct_mount, const std::string& memory_mount,
+                                  const std::string& cpu_mount = {}, const std::string& pids_mount = {});
 
   CheckCgroup(CheckCgroup&& other) noexcept;
   CheckCgroup(const CheckCgroup&) = delete;
@@ -29,10 +30,16 @@ class CheckCgroup {
   /// Inode numbers of the directories = ids of the cgroups; 0 where it was left out.
   std::uint64_t cpuacct_id() const { return cpuacct_id_; }
   std::uint64_t memory_id() const { return memory_id_; }
+  std::uint64_t cpu_id() const { return cpu_id_; }
+  std::uint64_t pids_id() const { return pids_id_; }
 
   /// A file that holds one number.
   Result<std::uint64_t> read_cpuacct(const std::string& file) const;
   Result<std::uint64_t> read_memory(const std::string& file) const;
+  Result<std::uint64_t> read_cpu(const std::string& file) const;
+  Result<std::uint64_t> read_pids(const std::string& file) const;
+  Result<std::map<std::string, std::uint64_t>> read_cpuacct_table(const std::string& file) const;
+  Result<std::map<std::string, std::uint64_t>> read_cpu_table(const std::string& file) const;
   /// A file of "key value" lines (memory.stat, memory.oom_control).
   Result<std::map<std::string, std::uint64_t>> read_memory_table(const std::string& file) const;
 
@@ -42,8 +49,12 @@ class CheckCgroup {
 
   std::string cpuacct_;  // directories; empty where left out
   std::string memory_;
+  std::string cpu_;
+  std::string pids_;
   std::uint64_t cpuacct_id_ = 0;
   std::uint64_t memory_id_ = 0;
+  std::uint64_t cpu_id_ = 0;
+  std::uint64_t pids_id_ = 0;
   pid_t process_ = -1;
   Fd alive_;  // the process ends when this is closed
 };

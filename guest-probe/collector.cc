@@ -5,7 +5,6 @@
 #include <algorithm>
 
 #include "guest-probe/containers.h"
-#include "guest-probe/cpu_account.h"
 
 namespace katameter {
 namespace {
@@ -28,10 +27,31 @@ bool has_unknown(const std::vector<Record>& walk, const CgroupPaths& paths) {
   });
 }
 
+// Each hierarchy gives out its own ids; which one a removed cgroup was in tells by its controllers.
+bool is_of(Hierarchy hierarchy, const removed_record& record) {
+  const auto has = [&](std::uint32_t kind) {
+    return (record.kinds & REMOVED_CPU) != 0 && (record.cpu.kinds & kind) != 0;
+  };
+  switch (hierarchy) {
+    case Hierarchy::cpuacct: return has(CPU_TIMES);
+    case Hierarchy::cpu: return has(CPU_BANDWIDTH);
+    case Hierarchy::pids: return has(CPU_TASKS);
+    case Hierarchy::memory: break;
+  }
+  return (record.kinds & REMOVED_MEMORY) != 0;
+}
+
 }  // namespace
 
 Collector::Collector(GuestPrograms& programs, const ServedFigures& served, int possible_cpus)
-    : programs_(programs), served_(served), cpus_(possible_cpus), removed_(removed_kept) {}
+    : programs_(programs),
+      served_(served),
+      cpus_(possible_cpus),
+      shown_times_(served.cpu_times_scaled),
+      removed_(removed_kept) {
+  served_.cpu_fields.usage = served_.cpu;
+  for (const Hierarchy hierarchy : served_.cpu_walks) cpu_walks_.push_back({hierarchy, {}, {}});
+}
 
 Result<wire::Snapshot> Collector::collect(std::uint64_t request) {
   if (Status status = read_kernel(); !status) return failure_from(status.error());
@@ -44,7 +64,7 @@ Result<wire::Snapshot> Collector::collect(std::uint64_t request) {
   snapshot.guest.containers_unreported = cgroups_beyond_ + programs_.status().removals_lost + removed_.forgotten();
 
   Rows rows;
-  if (served_.cpu) add_cpu(rows, snapshot.guest);
+  add_cpu(rows, snapshot.guest);
   if (served_.memory) add_memory(rows);
   removed_.report(rows, sequence_);
   for (auto& [id, row] : rows) snapshot.containers.push_back(std::move(row));
@@ -62,12 +82,13 @@ Status Collector::read_kernel() {
 }
 
 Status Collector::read_cpu() {
-  cpu_walk_.clear();
-  if (!served_.cpu) return {};
-  const Result<Walk<cpu_record>> walk = programs_.walk_cpu();
-  if (!walk) return failure_from(walk.error());
-  cpu_walk_.assign(walk->records.begin(), walk->records.end());
-  cgroups_beyond_ = std::max(cgroups_beyond_, std::uint64_t{walk->visited - walk->records.size()});
+  for (CpuWalk& of : cpu_walks_) {
+    const Result<Walk<cpu_record>> walk = programs_.walk_cpu(of.hierarchy);
+    if (!walk) return failure_from(walk.error());
+    of.records.assign(walk->records.begin(), walk->records.end());
+    for (cpu_record& record : of.records) shown_times_.settle(record);
+    cgroups_beyond_ = std::max(cgroups_beyond_, std::uint64_t{walk->visited - walk->records.size()});
+  }
   return {};
 }
 
@@ -92,8 +113,9 @@ Status Collector::learn_names() {
     paths.learn(*names);
     return {};
   };
-  if (has_unknown(cpu_walk_, cpu_paths_)) {
-    if (Status status = learn(Hierarchy::cpu, cpu_paths_); !status) return status;
+  for (CpuWalk& walk : cpu_walks_) {
+    if (!has_unknown(walk.records, walk.paths)) continue;
+    if (Status status = learn(walk.hierarchy, walk.paths); !status) return status;
   }
   if (has_unknown(memory_walk_, memory_paths_)) {
     if (Status status = learn(Hierarchy::memory, memory_paths_); !status) return status;
@@ -102,34 +124,42 @@ Status Collector::learn_names() {
 }
 
 Status Collector::take_removed() {
-  just_removed_.clear();
-  const Result<std::vector<Removed>> removed = programs_.take_removed();
+  Result<std::vector<removed_record>> removed = programs_.take_removed();
   if (!removed) return failure_from(removed.error());
-  for (const auto& [id, record] : *removed) {
-    removed_.add(record, served_.memory_fields);
-    just_removed_.push_back(id);
+  just_removed_ = *std::move(removed);
+  for (removed_record& record : just_removed_) {
+    if ((record.kinds & REMOVED_CPU) != 0) shown_times_.settle(record.cpu);
+    removed_.add(record, served_.memory_fields, served_.cpu_fields);
   }
+  shown_times_.forget_unseen();
   return {};
 }
 
+bool Collector::was_just_removed(Hierarchy hierarchy, std::uint64_t cgroup_id) const {
+  return std::any_of(just_removed_.begin(), just_removed_.end(),
+                     [&](const removed_record& record) { return record.id == cgroup_id && is_of(hierarchy, record); });
+}
+
 void Collector::add_cpu(Rows& rows, wire::Guest& guest) const {
-  const CpuAccount account = account_cpu(cpu_walk_, cpu_paths_);
   std::uint64_t workload_ns = removed_.cpu_usage_ns();
-  for (const auto& [id, container] : account.containers) {
-    if (std::count(just_removed_.begin(), just_removed_.end(), container.cgroup_id) > 0) continue;
-    workload_ns += container.usage_ns;
-    wire::Container& row = rows[id];
-    row.id = id;
-    row.cgroup = *cpu_paths_.find(container.cgroup_id);
-    row.cpu_usage_ns = container.usage_ns;
+  for (const CpuWalk& walk : cpu_walks_) {
+    const CpuAccount account = account_cpu(walk.records, walk.paths);
+    if (served_.cpu && account.root_ns) guest.cpu_usage_ns = account.root_ns;
+    for (const auto& [id, record] : account.containers) {
+      if (was_just_removed(walk.hierarchy, record.node.id)) continue;
+      if ((record.kinds & CPU_TIMES) != 0) workload_ns += record.usage_ns;
+      wire::Container& row = rows[id];
+      row.id = id;
+      row.cgroup = *walk.paths.find(record.node.id);
+      set_cpu(row, record, served_.cpu_fields);
+    }
   }
-  guest.cpu_usage_ns = account.root_ns;
-  guest.workload_cpu_usage_ns = workload_ns;
+  if (served_.cpu) guest.workload_cpu_usage_ns = workload_ns;
 }
 
 void Collector::add_memory(Rows& rows) const {
   for (const auto& [id, memory] : account_memory(memory_walk_, memory_paths_, served_.memory_fields)) {
-    if (std::count(just_removed_.begin(), just_removed_.end(), memory.cgroup_id) > 0) continue;
+    if (was_just_removed(Hierarchy::memory, memory.cgroup_id)) continue;
     wire::Container& row = rows[id];
     row.id = id;
     row.cgroup = *memory_paths_.find(memory.cgroup_id);

@@ -5,9 +5,11 @@
 #include <vector>
 
 #include "guest-probe/cgroup_paths.h"
+#include "guest-probe/cpu_account.h"
 #include "guest-probe/memory_account.h"
 #include "guest-probe/online_cpus.h"
 #include "guest-probe/removed_containers.h"
+#include "guest-probe/shown_times.h"
 #include "userspace/bpf/guest_plan.h"
 #include "userspace/bpf/guest_programs.h"
 #include "userspace/result.h"
@@ -20,6 +22,9 @@ struct ServedFigures {
   bool cpu = false;
   bool memory = false;
   MemoryFields memory_fields;
+  CpuFields cpu_fields;              ///< its `usage` follows `cpu`
+  std::vector<Hierarchy> cpu_walks;  ///< those that have cpuacct, cpu or pids: each once
+  bool cpu_times_scaled = false;     ///< ShownTimes
 };
 
 /// Makes snapshots: runs the BPF programs and turns their records into containers.
@@ -42,18 +47,24 @@ class Collector {
   Status learn_names();
   Status take_removed();
   void add_cpu(Rows& rows, wire::Guest& guest) const;
+  bool was_just_removed(Hierarchy hierarchy, std::uint64_t cgroup_id) const;
   void add_memory(Rows& rows) const;
 
   GuestPrograms& programs_;
   ServedFigures served_;
   OnlineCpus cpus_;
-  CgroupPaths cpu_paths_;
+  struct CpuWalk {
+    Hierarchy hierarchy;
+    CgroupPaths paths;
+    std::vector<cpu_record> records;  // of the collect that is under way
+  };
+  std::vector<CpuWalk> cpu_walks_;
+  ShownTimes shown_times_;
   CgroupPaths memory_paths_;
   RemovedContainers removed_;
   // Of the collect that is under way.
-  std::vector<cpu_record> cpu_walk_;
   std::vector<memory_record> memory_walk_;
-  std::vector<std::uint64_t> just_removed_;
+  std::vector<removed_record> just_removed_;
   std::uint64_t cgroups_beyond_ = 0;
 
   std::uint64_t sequence_ = 0;

@@ -1,20 +1,61 @@
 #include "guest-probe/cpu_account.h"
 
+#include <algorithm>
+
 #include "guest-probe/containers.h"
 
 namespace katameter {
+namespace {
+
+constexpr std::uint64_t ns_per_us = 1000;
+
+// scale_load_down() in kernel/sched/sched.h: a 64-bit kernel keeps 1024 times the shares, and shows no less than 2.
+std::uint64_t shown_shares(std::uint64_t kept) {
+  constexpr int shift = sizeof(long) == 8 ? 10 : 0;
+  return kept == 0 ? 0 : std::max<std::uint64_t>(kept >> shift, 2);
+}
+
+void set_if(bool served, wire::Figure& figure, std::uint64_t value) {
+  if (served) figure = value;
+}
+
+void set_bandwidth(wire::Container& row, const bandwidth_record& bandwidth, const CpuFields& fields) {
+  set_if(fields.shares, row.cpu_shares, shown_shares(bandwidth.shares));
+  set_if(fields.period, row.cpu_period_us, bandwidth.period_ns / ns_per_us);
+  // Without a quota no period is enforced: the kernel keeps what was counted before, cAdvisor does not show it.
+  if (bandwidth.quota_ns == NO_QUOTA) return;
+  set_if(fields.quota, row.cpu_quota_us, bandwidth.quota_ns / ns_per_us);
+  set_if(fields.periods, row.cfs_periods, bandwidth.periods);
+  set_if(fields.throttled_periods, row.cfs_throttled_periods, bandwidth.throttled_periods);
+  set_if(fields.throttled_ns, row.cfs_throttled_ns, bandwidth.throttled_ns);
+}
+
+}  // namespace
 
 CpuAccount account_cpu(std::span<const cpu_record> walk, const CgroupPaths& paths) {
   CpuAccount account;
   for (const cpu_record& record : walk) {
-    if (record.node.depth == 0) account.root_ns = record.usage_ns;
+    if (record.node.depth == 0 && (record.kinds & CPU_TIMES) != 0) account.root_ns = record.usage_ns;
     if ((record.node.flags & NODE_ONLINE) == 0) continue;
     const std::string* path = paths.find(record.node.id);
     const auto place = path == nullptr ? std::nullopt : container_of_path(*path);
     if (!place || place->nested) continue;
-    account.containers.insert_or_assign(place->id, CpuAccount::Container{record.usage_ns, record.node.id});
+    account.containers.insert_or_assign(place->id, record);
   }
   return account;
+}
+
+void set_cpu(wire::Container& row, const cpu_record& record, const CpuFields& fields) {
+  if ((record.kinds & CPU_TIMES) != 0) {
+    set_if(fields.usage, row.cpu_usage_ns, record.usage_ns);
+    set_if(fields.user, row.cpu_user_ns, record.user_ns);
+    set_if(fields.system, row.cpu_system_ns, record.system_ns);
+  }
+  if ((record.kinds & CPU_BANDWIDTH) != 0) set_bandwidth(row, record.bandwidth, fields);
+  if ((record.kinds & CPU_TASKS) != 0) {
+    set_if(fields.threads, row.threads, record.tasks.current);
+    set_if(fields.threads_max && record.tasks.max <= TASKS_MOST, row.threads_max, record.tasks.max);
+  }
 }
 
 }  // namespace katameter

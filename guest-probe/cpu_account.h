@@ -8,21 +8,36 @@
 #include "bpf/records.h"
 #include "guest-probe/cgroup_paths.h"
 #include "userspace/wire/container_id.h"
+#include "userspace/wire/messages.h"
 
 namespace katameter {
 
-/// CPU time of the guest as one walk found it, ns.
-struct CpuAccount {
-  struct Container {
-    std::uint64_t usage_ns = 0;  ///< struct cpuacct.cpuusage: all CPUs, nested cgroups included
-    std::uint64_t cgroup_id = 0;
-  };
-  std::optional<std::uint64_t> root_ns;  ///< the root cgroup: everything that ran
-  std::unordered_map<ContainerId, Container> containers;
+/// Which CPU and task figures are served: what the plan has, less what the self-check refused.
+struct CpuFields {
+  bool usage = true;
+  bool user = true;
+  bool system = true;
+  bool periods = true;
+  bool throttled_periods = true;
+  bool throttled_ns = true;
+  bool quota = true;
+  bool period = true;
+  bool shares = true;
+  bool threads = true;
+  bool threads_max = true;
 };
 
-/// Picks the containers out of a walk of the cpuacct hierarchy (v1: a cgroup's figure includes its children).
+/// What one walk found of the guest's CPU time and tasks.
+struct CpuAccount {
+  std::optional<std::uint64_t> root_ns;  ///< the root cgroup: everything that ran; none where cpuacct is elsewhere
+  std::unordered_map<ContainerId, cpu_record> containers;  ///< each one's own cgroup, nested ones included
+};
+
+/// Picks the containers out of a walk (v1: a cgroup's figure includes its children).
 /// Cgroups whose directory is gone are left out: their last values come from the removal hook.
 CpuAccount account_cpu(std::span<const cpu_record> walk, const CgroupPaths& paths);
+
+/// Puts what a record holds into a container's row and leaves the row's other figures as they are.
+void set_cpu(wire::Container& row, const cpu_record& record, const CpuFields& fields);
 
 }  // namespace katameter

@@ -6,7 +6,9 @@
 #include "guest-probe/containers.h"
 
 namespace katameter {
-void RemovedContainers::add(const removed_record& record, const MemoryFields& fields) {
+
+void RemovedContainers::add(const removed_record& record, const MemoryFields& memory_fields,
+                            const CpuFields& cpu_fields) {
   const std::string path = printable({record.path, strnlen(record.path, sizeof(record.path))});
   const auto place = container_of_path(path);
   if (!place) return;
@@ -33,14 +35,14 @@ void RemovedContainers::add(const removed_record& record, const MemoryFields& fi
   row.id = place->id;
   row.cgroup = path;
   if ((record.kinds & REMOVED_CPU) != 0) {
-    row.cpu_usage_ns = record.cpu.usage_ns;
-    cpu_usage_ns_ += record.cpu.usage_ns;
+    set_cpu(row, record.cpu, cpu_fields);
+    if ((record.cpu.kinds & CPU_TIMES) != 0) cpu_usage_ns_ += record.cpu.usage_ns;
   }
   if ((record.kinds & REMOVED_MEMORY) != 0) {
     // Nothing is left below a cgroup that can be removed: its own pending pages are all there are.
     StatPages pending{};
     std::copy_n(record.memory.pending, pending.size(), pending.begin());
-    set_memory(row, memory_figures(record.memory, pending, fields));
+    set_memory(row, memory_figures(record.memory, pending, memory_fields));
     const auto kills = nested_kills_.find(place->id);
     if (kills != nested_kills_.end()) {
       if (row.oom_kills) *row.oom_kills += kills->second;

@@ -7,6 +7,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "guest-probe/cpu_account.h"
 #include "guest-probe/memory_account.h"
 #include "userspace/bpf/guest_programs.h"
 #include "userspace/wire/messages.h"
@@ -20,7 +21,7 @@ class RemovedContainers {
   /// `capacity`: containers kept; beyond it the oldest is forgotten and counted.
   explicit RemovedContainers(std::size_t capacity) : capacity_(capacity) {}
 
-  void add(const removed_record& record, const MemoryFields& fields);
+  void add(const removed_record& record, const MemoryFields& memory_fields, const CpuFields& cpu_fields = {});
 
   /// Completes the living rows and appends the containers that have no living part, marked as removed; those count as
   /// reported by snapshot `sequence`.

@@ -1,6 +1,5 @@
 #include "guest-probe/self_check.h"
 
-#include <fmt/core.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -19,6 +18,7 @@ Status read_files(const CheckCgroup& cgroup, const ServedFigures& served, FileFi
   if (served.cpu) {
     if (Status status = take(cgroup.read_cpuacct("cpuacct.usage"), figures.cpu_usage_ns); !status) return status;
   }
+  if (Status status = read_cpu_files(cgroup, served.cpu_fields, figures.cpu); !status) return status;
   if (!served.memory) return {};
   if (Status status = take(cgroup.read_memory("memory.usage_in_bytes"), figures.usage_bytes); !status) return status;
   if (Status status = take(cgroup.read_memory("memory.max_usage_in_bytes"), figures.peak_bytes); !status) return status;
@@ -47,18 +47,31 @@ std::optional<Record> find_record(const Walk<Record>& walk, std::uint64_t id) {
   return *found;
 }
 
+// Each hierarchy gives out its own ids.
+std::uint64_t id_in(const CheckCgroup& cgroup, Hierarchy hierarchy) {
+  switch (hierarchy) {
+    case Hierarchy::cpuacct: return cgroup.cpuacct_id();
+    case Hierarchy::cpu: return cgroup.cpu_id();
+    case Hierarchy::pids: return cgroup.pids_id();
+    case Hierarchy::memory: break;
+  }
+  return cgroup.memory_id();
+}
+
+// Both reads of the files came before and after the walk, so the kernel has shown the cgroup's times once.
+void settle_times(std::optional<cpu_record>& cpu, ServedFigures& served) {
+  if (!cpu) return;
+  served.cpu_times_scaled = ShownTimes::scales(*cpu);
+  ShownTimes(served.cpu_times_scaled).settle(*cpu);
+}
+
 }  // namespace
 
 std::vector<Refusal> compare(const std::optional<cpu_record>& cpu, const std::optional<memory_record>& memory,
                              const FileFigures& before, const FileFigures& after, ServedFigures& served) {
   std::vector<Refusal> refusals;
   const auto judge = [&](const char* name, std::optional<std::uint64_t> ours, std::uint64_t first, std::uint64_t second,
-                         bool& serve) {
-    if (!serve || (ours && *ours >= std::min(first, second) && *ours <= std::max(first, second))) return;
-    serve = false;
-    refusals.push_back({name, fmt::format("the kernel's file says {} to {}, BPF read {}", first, second,
-                                          ours ? std::to_string(*ours) : "nothing")});
-  };
+                         bool& serve) { judge_figure(refusals, name, ours, first, second, serve); };
   const auto page = static_cast<std::uint64_t>(getpagesize());
   const auto figure = [&](auto member, std::uint64_t unit) -> std::optional<std::uint64_t> {
     if (!memory) return std::nullopt;
@@ -71,6 +84,7 @@ std::vector<Refusal> compare(const std::optional<cpu_record>& cpu, const std::op
 
   judge("cpu_usage_ns", cpu ? std::optional(cpu->usage_ns) : std::nullopt, before.cpu_usage_ns, after.cpu_usage_ns,
         served.cpu);
+  compare_cpu(cpu, before.cpu, after.cpu, served.cpu_fields, refusals);
   if (!served.memory) return refusals;
   MemoryFields& fields = served.memory_fields;
   judge("memory_usage_bytes", figure(&memory_record::usage_pages, page), before.usage_bytes, after.usage_bytes,
@@ -89,8 +103,10 @@ std::vector<Refusal> compare(const std::optional<cpu_record>& cpu, const std::op
 }
 
 Result<std::vector<Refusal>> self_check(GuestPrograms& programs, const KernelFacts& facts, ServedFigures& served) {
-  const Result<CheckCgroup> cgroup = CheckCgroup::make(served.cpu ? facts.cpuacct_mount : std::string(),
-                                                       served.memory ? facts.memory_mount : std::string());
+  const auto if_served = [](bool is_served, const std::string& mount) { return is_served ? mount : std::string(); };
+  const Result<CheckCgroup> cgroup = CheckCgroup::make(
+      if_served(served.cpu, facts.cpuacct_mount), if_served(served.memory, facts.memory_mount),
+      if_served(served.cpu_fields.shares, facts.cpu_mount), if_served(served.cpu_fields.threads, facts.pids_mount));
   if (!cgroup) return failure_from(cgroup.error());
 
   FileFigures before;
@@ -98,10 +114,10 @@ Result<std::vector<Refusal>> self_check(GuestPrograms& programs, const KernelFac
   std::optional<cpu_record> cpu;
   std::optional<memory_record> memory;
   if (Status status = read_files(*cgroup, served, before); !status) return failure_from(status.error());
-  if (served.cpu) {
-    const Result<Walk<cpu_record>> walk = programs.walk_cpu();
+  for (const Hierarchy hierarchy : served.cpu_walks) {
+    const Result<Walk<cpu_record>> walk = programs.walk_cpu(hierarchy);
     if (!walk) return failure_from(walk.error());
-    cpu = find_record(*walk, cgroup->cpuacct_id());
+    if (const auto record = find_record(*walk, id_in(*cgroup, hierarchy))) join_records(cpu, *record);
   }
   if (served.memory) {
     const Result<Walk<memory_record>> walk = programs.walk_memory();
@@ -109,6 +125,7 @@ Result<std::vector<Refusal>> self_check(GuestPrograms& programs, const KernelFac
     memory = find_record(*walk, cgroup->memory_id());
   }
   if (Status status = read_files(*cgroup, served, after); !status) return failure_from(status.error());
+  settle_times(cpu, served);
   return compare(cpu, memory, before, after, served);
 }
 

@@ -7,6 +7,7 @@
 
 #include "bpf/records.h"
 #include "guest-probe/collector.h"
+#include "guest-probe/self_check_cpu.h"
 #include "userspace/bpf/guest_programs.h"
 #include "userspace/result.h"
 
@@ -23,12 +24,7 @@ struct FileFigures {
   std::uint64_t rss_bytes = 0;            ///< memory.stat: total_rss
   std::uint64_t cache_bytes = 0;          ///< memory.stat: total_cache
   std::uint64_t inactive_file_bytes = 0;  ///< memory.stat: total_inactive_file
-};
-
-/// A figure that BPF reads otherwise than the file shows it, and so is not served.
-struct Refusal {
-  std::string figure;
-  std::string text;  ///< both values
+  CpuFileFigures cpu{};
 };
 
 /// Compares a cgroup's records with its files, read before and after: each figure must lie between. Takes what differs

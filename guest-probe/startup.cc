@@ -16,10 +16,23 @@ tl::unexpected<Error> nothing_works(const GuestPlan& plan) {
   return failure("this kernel gives no figure; see guest-probe check");
 }
 
+void refuse_bandwidth(CpuFields& fields) {
+  for (bool CpuFields::*field : {&CpuFields::periods, &CpuFields::throttled_periods, &CpuFields::throttled_ns,
+                                 &CpuFields::quota, &CpuFields::period, &CpuFields::shares}) {
+    fields.*field = false;
+  }
+}
+
 ServedFigures planned_figures(const GuestPlan& plan) {
   ServedFigures served;
   served.cpu = plan.cpu;
   served.memory = plan.memory;
+  if (plan.cpu) served.cpu_walks.push_back(Hierarchy::cpuacct);
+  if (plan.walk_cpu) served.cpu_walks.push_back(Hierarchy::cpu);
+  if (plan.walk_pids) served.cpu_walks.push_back(Hierarchy::pids);
+  if (!plan.cpu) served.cpu_fields.user = served.cpu_fields.system = false;
+  if (!plan.bandwidth) refuse_bandwidth(served.cpu_fields);
+  if (!plan.tasks) served.cpu_fields.threads = served.cpu_fields.threads_max = false;
   served.memory_fields.rss = plan.memory_stat;
   served.memory_fields.cache = plan.memory_stat;
   served.memory_fields.inactive_file = plan.memory_stat;

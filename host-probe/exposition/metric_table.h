@@ -29,6 +29,18 @@ std::optional<double> plain(const wire::Container& container) {
   return static_cast<double>(*(container.*figure));
 }
 
+template <auto figure>
+std::optional<double> in_seconds(const wire::Container& container) {
+  if (!(container.*figure)) return std::nullopt;
+  return seconds(*(container.*figure));
+}
+
+// 0 stands for "no limit", as in cAdvisor; without a count of threads there is no pids controller to have a limit.
+inline std::optional<double> threads_max(const wire::Container& container) {
+  if (!container.threads && !container.threads_max) return std::nullopt;
+  return static_cast<double>(container.threads_max.value_or(0));
+}
+
 // cAdvisor leaves the series out until there is something to tell.
 inline std::optional<double> cpu_seconds(const wire::Container& container) {
   if (container.cpu_usage_ns.value_or(0) == 0) return std::nullopt;
@@ -50,7 +62,7 @@ namespace metric {
 using prometheus::MetricType;
 
 /// cAdvisor's metrics, by cAdvisor's names, types and meanings.
-inline constexpr std::array<ContainerMetric, 8> of_container{{
+inline constexpr auto of_container = std::to_array<ContainerMetric>({
     {{"container_cpu_usage_seconds_total", "CPU time consumed by the container, in seconds.", MetricType::Counter},
      &detail::cpu_seconds,
      true},
@@ -70,7 +82,29 @@ inline constexpr std::array<ContainerMetric, 8> of_container{{
     {{"container_spec_memory_limit_bytes", "Memory limit of the container, in bytes; 0 if it has none.",
       MetricType::Gauge},
      &detail::memory_limit},
-}};
+    {{"container_cpu_user_seconds_total", "Cumulative user cpu time consumed in seconds.", MetricType::Counter},
+     &detail::in_seconds<&wire::Container::cpu_user_ns>},
+    {{"container_cpu_system_seconds_total", "Cumulative system cpu time consumed in seconds.", MetricType::Counter},
+     &detail::in_seconds<&wire::Container::cpu_system_ns>},
+    {{"container_cpu_cfs_periods_total", "Number of elapsed enforcement period intervals.", MetricType::Counter},
+     &detail::plain<&wire::Container::cfs_periods>},
+    {{"container_cpu_cfs_throttled_periods_total", "Number of throttled period intervals.", MetricType::Counter},
+     &detail::plain<&wire::Container::cfs_throttled_periods>},
+    {{"container_cpu_cfs_throttled_seconds_total", "Total time duration the container has been throttled.",
+      MetricType::Counter},
+     &detail::in_seconds<&wire::Container::cfs_throttled_ns>},
+    {{"container_spec_cpu_quota", "CPU quota of the container.", MetricType::Gauge},
+     &detail::plain<&wire::Container::cpu_quota_us>},
+    {{"container_spec_cpu_period", "CPU period of the container.", MetricType::Gauge},
+     &detail::plain<&wire::Container::cpu_period_us>},
+    {{"container_spec_cpu_shares", "CPU share of the container.", MetricType::Gauge},
+     &detail::plain<&wire::Container::cpu_shares>},
+    {{"container_threads", "Number of threads running inside the container", MetricType::Gauge},
+     &detail::plain<&wire::Container::threads>},
+    {{"container_threads_max", "Maximum number of threads allowed inside the container, infinity if value is zero",
+      MetricType::Gauge},
+     &detail::threads_max},
+});
 
 inline constexpr Descriptor container_ooms{"container_oom_events_total",
                                            "Number of processes of the container that the OOM killer chose.",

@@ -8,8 +8,11 @@
 namespace katameter {
 namespace {
 
-// The container's figures that only ever rise. Not memory_failcnt: the guest's administrator may write 0 to it.
-constexpr std::array rising{&wire::Container::cpu_usage_ns, &wire::Container::oom_kills};
+// The container's figures that only ever rise. Not memory_failcnt: the guest's administrator may write 0 to it. Not
+// cpu_user_ns and cpu_system_ns: kernels divide the usage between the two, and a guest-probe that was started again
+// does not know how it was divided before.
+constexpr std::array rising{&wire::Container::cpu_usage_ns, &wire::Container::oom_kills, &wire::Container::cfs_periods,
+                            &wire::Container::cfs_throttled_periods, &wire::Container::cfs_throttled_ns};
 
 // A figure that was there and is not now is no fall: the kernel may have stopped giving it.
 bool fell(const wire::Figure& before, const wire::Figure& now) {

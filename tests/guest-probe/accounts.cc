@@ -34,7 +34,7 @@ TEST_CASE("A container's CPU time is its own cgroup's, which has the nested ones
   CHECK(account.root_ns == 1000);
   REQUIRE(account.containers.size() == 1);
   CHECK(account.containers.at(id_a).usage_ns == 500);
-  CHECK(account.containers.at(id_a).cgroup_id == 3);
+  CHECK(account.containers.at(id_a).node.id == 3);
 }
 
 TEST_CASE("A cgroup whose directory is gone is no container") {

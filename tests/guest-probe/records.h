@@ -20,6 +20,7 @@ inline cpu_record make_cpu(std::uint64_t id, std::uint32_t depth, std::uint64_t 
   cpu_record record{};
   record.node = {id, depth, flags};
   record.usage_ns = usage_ns;
+  record.kinds = CPU_TIMES;
   return record;
 }
 

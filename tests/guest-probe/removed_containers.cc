@@ -18,6 +18,7 @@ removed_record make_removed(const std::string& path, std::uint32_t kinds, std::u
   removed_record record{};
   record.kinds = kinds;
   record.cpu.usage_ns = cpu_ns;
+  record.cpu.kinds = CPU_TIMES;
   record.memory = make_memory(0, 0, 3, 0);
   std::copy(path.begin(), path.end(), record.path);
   return record;

@@ -23,14 +23,22 @@ struct Sample {
     memory.stat[STAT_INACTIVE_FILE] = 60;
     memory.failcnt = 7;
     memory.oom_kills = 8;
+    cpu.kinds = CPU_TIMES | CPU_BANDWIDTH | CPU_TASKS;
+    cpu.user_ns = 31'000'000;
+    cpu.system_ns = 29'999'999;
+    cpu.bandwidth = {5'000'000, 7'000'000, 1500 * 1024, 11, 12, 13};
+    cpu.tasks = {14, 15};
     before = {2000, 100 * page, 200 * page, 300 * page, 7, 8, 40 * page, 50 * page, 60 * page};
+    before.cpu = {30'000'000, 20'000'000, 11, 12, 13, 5000, 7000, 1500, 14, 15};
     after = before;
   }
 
   std::vector<Refusal> run(ServedFigures& served) const { return compare(cpu, memory, before, after, served); }
 };
 
-ServedFigures all_served() { return {true, true, MemoryFields()}; }
+ServedFigures all_served() {
+  return {true, true, MemoryFields(), CpuFields(), {}, false};
+}
 
 }  // namespace
 
@@ -46,6 +54,16 @@ TEST_CASE("Figures that are the files' are served") {
 TEST_CASE("Each figure that is read wrongly is refused, and only that one") {
   const std::vector<std::pair<std::string, void (*)(Sample&)>> mistakes{
       {"cpu_usage_ns", [](Sample& sample) { sample.cpu.usage_ns = 1999; }},
+      {"cpu_user_ns", [](Sample& sample) { sample.cpu.user_ns = 40'000'000; }},
+      {"cpu_system_ns", [](Sample& sample) { sample.cpu.system_ns = 19'999'999; }},
+      {"cfs_periods", [](Sample& sample) { sample.cpu.bandwidth.periods = 10; }},
+      {"cfs_throttled_periods", [](Sample& sample) { sample.cpu.bandwidth.throttled_periods = 11; }},
+      {"cfs_throttled_ns", [](Sample& sample) { sample.cpu.bandwidth.throttled_ns = 12; }},
+      {"cpu_quota_us", [](Sample& sample) { sample.cpu.bandwidth.quota_ns = 5; }},
+      {"cpu_period_us", [](Sample& sample) { sample.cpu.bandwidth.period_ns = 7; }},
+      {"cpu_shares", [](Sample& sample) { sample.cpu.bandwidth.shares = 1500; }},
+      {"threads", [](Sample& sample) { sample.cpu.tasks.current = 1; }},
+      {"threads_max", [](Sample& sample) { sample.cpu.tasks.max = 1; }},
       {"memory_usage_bytes", [](Sample& sample) { sample.memory.usage_pages = 101; }},
       {"memory_peak_bytes", [](Sample& sample) { sample.memory.peak_pages = 100; }},
       {"memory_limit_bytes", [](Sample& sample) { sample.memory.limit_pages = 0; }},
@@ -73,7 +91,7 @@ TEST_CASE("A cgroup that the walk did not find refuses everything") {
   const Sample sample;
   ServedFigures served = all_served();
   const auto refusals = compare(std::nullopt, std::nullopt, sample.before, sample.after, served);
-  CHECK(refusals.size() == 9);
+  CHECK(refusals.size() == 19);
   CHECK_FALSE(served.cpu);
   CHECK_FALSE(served.memory_fields.usage);
 }

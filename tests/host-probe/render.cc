@@ -63,6 +63,16 @@ wire::Container full_container() {
   made.memory_working_set_bytes = 16;
   made.oom_kills = 17;
   made.memory_failcnt = 18;
+  made.cpu_user_ns = 1'000'000'000;
+  made.cpu_system_ns = 250'000'000;
+  made.cfs_periods = 20;
+  made.cfs_throttled_periods = 19;
+  made.cfs_throttled_ns = 2'500'000'000;
+  made.cpu_quota_us = 50'000;
+  made.cpu_period_us = 100'000;
+  made.cpu_shares = 512;
+  made.threads = 7;
+  made.threads_max = 100;
   return made;
 }
 
@@ -89,6 +99,16 @@ TEST_CASE("a container's figures carry cAdvisor's names, types and labels") {
       {"container_memory_working_set_bytes", {MetricType::Gauge, 16}},
       {"container_oom_events_total", {MetricType::Counter, 17}},
       {"container_memory_failcnt", {MetricType::Counter, 18}},
+      {"container_cpu_user_seconds_total", {MetricType::Counter, 1.0}},
+      {"container_cpu_system_seconds_total", {MetricType::Counter, 0.25}},
+      {"container_cpu_cfs_periods_total", {MetricType::Counter, 20}},
+      {"container_cpu_cfs_throttled_periods_total", {MetricType::Counter, 19}},
+      {"container_cpu_cfs_throttled_seconds_total", {MetricType::Counter, 2.5}},
+      {"container_spec_cpu_quota", {MetricType::Gauge, 50'000}},
+      {"container_spec_cpu_period", {MetricType::Gauge, 100'000}},
+      {"container_spec_cpu_shares", {MetricType::Gauge, 512}},
+      {"container_threads", {MetricType::Gauge, 7}},
+      {"container_threads_max", {MetricType::Gauge, 100}},
   };
   for (const auto& [name, type_and_value] : expected) {
     INFO(name);
@@ -116,6 +136,20 @@ TEST_CASE("no limit is 0, as in cAdvisor, and CPU has no series before there is 
   const Rendered rendered(with_container(container));
   CHECK(rendered.value("container_spec_memory_limit_bytes", container_labels) == 0.0);
   CHECK(rendered.family("container_cpu_usage_seconds_total") == nullptr);
+}
+
+TEST_CASE("without a quota there are no CFS series, and no limit of threads is 0") {
+  wire::Container container = full_container();
+  container.cpu_quota_us = container.cfs_periods = container.cfs_throttled_periods = std::nullopt;
+  container.cfs_throttled_ns = container.threads_max = std::nullopt;
+  const Rendered rendered(with_container(container));
+  for (const char* name : {"container_spec_cpu_quota", "container_cpu_cfs_periods_total",
+                           "container_cpu_cfs_throttled_periods_total", "container_cpu_cfs_throttled_seconds_total"}) {
+    INFO(name);
+    CHECK(rendered.family(name) == nullptr);
+  }
+  CHECK(rendered.value("container_threads_max", container_labels) == 0.0);
+  CHECK(rendered.value("container_spec_cpu_period", container_labels) == 100'000.0);
 }
 
 TEST_CASE("a sandbox's own figures") {

@@ -53,6 +53,16 @@ TEST_CASE("a counter that falls is not believed") {
   auto rules = connected();
   REQUIRE_FALSE(verdict(rules, snapshot({container('a', 100, 3)}, 1000, 1000)));
   wire::Snapshot next = snapshot({container('a', 100, 3)}, 1000, 1000);
+  SECTION("CFS periods of a container") {
+    next.containers[0].cfs_periods = 5;
+    REQUIRE_FALSE(verdict(rules, next));
+    next.containers[0].cfs_periods = 4;
+  }
+  SECTION("throttled time of a container") {
+    next.containers[0].cfs_throttled_ns = 5;
+    REQUIRE_FALSE(verdict(rules, next));
+    next.containers[0].cfs_throttled_ns = 4;
+  }
   SECTION("CPU of a container") {
     next.containers[0].cpu_usage_ns = 99;
   }

@@ -1,7 +1,7 @@
 #include "userspace/bpf/guest_plan.h"
 
-#include <cerrno>
 #include <catch2/catch.hpp>
+#include <cerrno>
 
 using namespace katameter;
 
@@ -11,6 +11,10 @@ KernelFacts everything() {
   KernelFacts facts;
   facts.btf = facts.may_load = facts.ring_buffer = true;
   facts.cpuacct = facts.memory = facts.memory_stat = true;
+  facts.bandwidth = facts.pids = true;
+  facts.cpu_v1 = facts.pids_v1 = true;
+  facts.cpu_mount = "/sys/fs/cgroup/cpuacct";
+  facts.pids_mount = "/sys/fs/cgroup/pids";
   facts.cgroup_rmdir = facts.mark_victim = facts.mark_victim_task = true;
   facts.cpuacct_v1 = facts.memory_v1 = true;
   facts.cpuacct_mount = "/sys/fs/cgroup/cpuacct";
@@ -70,4 +74,31 @@ TEST_CASE("Each missing thing costs what stands on it and no more") {
 
   const GuestPlan many_cpus = without([](KernelFacts& facts) { facts.possible_cpus = 257; });
   CHECK((!many_cpus.cpu && many_cpus.memory && !many_cpus.memory_stat));
+}
+
+TEST_CASE("A controller that is mounted with another needs no walk of its own") {
+  KernelFacts facts = everything();
+  const GuestPlan together = plan_guest(facts);
+  CHECK((together.bandwidth && !together.walk_cpu && together.tasks && together.walk_pids));
+
+  facts.cpu_mount = "/sys/fs/cgroup/cpu";
+  CHECK(plan_guest(facts).walk_cpu);
+
+  facts.pids_mount = facts.cpu_mount;
+  CHECK_FALSE(plan_guest(facts).walk_pids);
+}
+
+TEST_CASE("A cpu or pids controller that is missing or not of cgroup v1 costs its own figures only") {
+  for (auto take_away :
+       {+[](KernelFacts& facts) { facts.bandwidth = false; }, +[](KernelFacts& facts) { facts.cpu_v1 = false; }}) {
+    const GuestPlan plan = without(take_away);
+    CHECK((plan.cpu && !plan.bandwidth && !plan.walk_cpu && plan.tasks));
+    CHECK(plan.lacks() == std::vector<std::string>{"cpu controller"});
+  }
+  for (auto take_away :
+       {+[](KernelFacts& facts) { facts.pids = false; }, +[](KernelFacts& facts) { facts.pids_v1 = false; }}) {
+    const GuestPlan plan = without(take_away);
+    CHECK((plan.cpu && plan.bandwidth && !plan.tasks && !plan.walk_pids));
+    CHECK(plan.lacks() == std::vector<std::string>{"pids controller"});
+  }
 }

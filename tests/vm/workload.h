@@ -28,6 +28,9 @@ class Workload {
   void touch_file(std::size_t pages);
   void burn_cpu_ms(std::size_t ms);
 
+  /// Burns it in system calls.
+  void burn_system_ms(std::size_t ms);
+
   /// Starts burning CPU and does not wait for its end.
   void start_burning_ms(std::size_t ms);
   void wait_done();

@@ -35,6 +35,11 @@ GuestPlan plan_guest(const KernelFacts& facts) {
   GuestPlan plan;
   plan.possible_cpus = facts.possible_cpus;
   plan.cpu = base && cpus_fit && facts.cpuacct && facts.cpuacct_v1;
+  plan.bandwidth = base && facts.bandwidth && facts.cpu_v1;
+  plan.walk_cpu = plan.bandwidth && !(plan.cpu && facts.cpu_mount == facts.cpuacct_mount);
+  plan.tasks = base && facts.pids && facts.pids_v1;
+  plan.walk_pids = plan.tasks && !(plan.cpu && facts.pids_mount == facts.cpuacct_mount) &&
+                   !(plan.walk_cpu && facts.pids_mount == facts.cpu_mount);
   plan.memory = base && facts.memory && !facts.memory_mount.empty();
   plan.memory_stat = plan.memory && cpus_fit && facts.memory_stat && facts.memory_v1;
   plan.removals = base && facts.cgroup_rmdir;
@@ -43,9 +48,16 @@ GuestPlan plan_guest(const KernelFacts& facts) {
   plan.needs = {
       {"BPF programs", facts.may_load, "everything", loading_remedy(facts.load_errno)},
       {"kernel BTF", facts.btf, "everything", "build the guest kernel with CONFIG_DEBUG_INFO_BTF"},
-      {"cpuacct controller", facts.cpuacct && facts.cpuacct_v1, "cpu_usage_ns",
+      {"cpuacct controller", facts.cpuacct && facts.cpuacct_v1, "cpu_usage_ns, cpu_user_ns, cpu_system_ns",
        facts.cpuacct ? "mount the cpuacct hierarchy of cgroup v1 before guest-probe starts (v2 is not read yet)"
                      : "build the guest kernel with CONFIG_CGROUP_CPUACCT"},
+      {"cpu controller", facts.bandwidth && facts.cpu_v1,
+       "cfs_periods, cfs_throttled_periods, cfs_throttled_ns, cpu_quota_us, cpu_period_us, cpu_shares",
+       facts.bandwidth ? "mount the cpu hierarchy of cgroup v1 before guest-probe starts (v2 is not read yet)"
+                       : "build the guest kernel with CONFIG_CFS_BANDWIDTH"},
+      {"pids controller", facts.pids && facts.pids_v1, "threads, threads_max",
+       facts.pids ? "mount the pids hierarchy of cgroup v1 before guest-probe starts (v2 is not read yet)"
+                  : "build the guest kernel with CONFIG_CGROUP_PIDS"},
       {"memory controller", facts.memory && !facts.memory_mount.empty(), "all memory figures and OOM events",
        facts.memory ? "mount the memory controller's hierarchy before guest-probe starts"
                     : "build the guest kernel with CONFIG_MEMCG"},
@@ -58,7 +70,8 @@ GuestPlan plan_guest(const KernelFacts& facts) {
        facts.mark_victim ? "this kernel's mark_victim gives a pid only: use 5.10.235 or later of 5.10.y"
                          : "build the guest kernel with CONFIG_FTRACE and CONFIG_DEBUG_INFO_BTF"},
       {"BPF ring buffer", facts.ring_buffer, "OOM events; oom_kills is still counted", "use a kernel from 5.8 on"},
-      {"at most 256 possible CPUs", cpus_fit, "cpu_usage_ns, memory_rss_bytes, memory_cache_bytes",
+      {"at most 256 possible CPUs", cpus_fit,
+       "cpu_usage_ns, cpu_user_ns, cpu_system_ns, memory_rss_bytes, memory_cache_bytes",
        "start the guest with fewer maximum vCPUs"},
   };
   return plan;

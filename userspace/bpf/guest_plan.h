@@ -18,6 +18,10 @@ struct Need {
 /// What will be loaded and which figures there will be. Decided once, at start.
 struct GuestPlan {
   bool cpu = false;          ///< cpu_usage_ns, from the cpuacct hierarchy
+  bool bandwidth = false;    ///< cfs_*, cpu_quota_us, cpu_period_us, cpu_shares
+  bool tasks = false;        ///< threads, threads_max
+  bool walk_cpu = false;     ///< the cpu controller has a hierarchy without cpuacct: a walk of its own
+  bool walk_pids = false;    ///< the same for pids, which shares one with neither
   bool memory = false;       ///< usage, peak, limit, failcnt, oom_kills
   bool memory_stat = false;  ///< rss, cache, working set
   bool removals = false;     ///< last values of removed containers

@@ -43,12 +43,17 @@ Result<Fd> attach(bpf_program* program, const char* hook) {
   return fd;
 }
 
+// Whether any hierarchy is walked for cpuacct, cpu or pids.
+bool walks_cpu(const GuestPlan& plan) {
+  return plan.cpu || plan.bandwidth || plan.tasks;
+}
+
 void size_maps(guest& skeleton, const GuestPlan& plan, std::size_t capacity) {
   const auto entries = static_cast<std::uint32_t>(capacity);
-  bpf_map__set_max_entries(skeleton.maps.cpu_records, plan.cpu ? entries : 1);
+  bpf_map__set_max_entries(skeleton.maps.cpu_records, walks_cpu(plan) ? entries : 1);
   bpf_map__set_max_entries(skeleton.maps.memory_records, plan.memory ? entries : 1);
   bpf_map__set_max_entries(skeleton.maps.name_records, entries);
-  bpf_program__set_autoload(skeleton.progs.collect_cpu, plan.cpu);
+  bpf_program__set_autoload(skeleton.progs.collect_cpu, walks_cpu(plan));
   bpf_program__set_autoload(skeleton.progs.collect_memory, plan.memory);
   bpf_program__set_autoload(skeleton.progs.note_removal, plan.removals);
   bpf_program__set_autoload(skeleton.progs.note_victim, plan.oom_events);
@@ -87,7 +92,9 @@ Result<GuestPrograms> GuestPrograms::load(const GuestPlan& plan, std::size_t cap
   auto& maps = skeleton->maps;
   auto& progs = skeleton->progs;
   std::vector<Status> steps;
-  if (plan.cpu) steps.push_back(take_walk(progs.collect_cpu, maps.cpu_records, sizeof(cpu_record), programs.cpu_));
+  if (walks_cpu(plan)) {
+    steps.push_back(take_walk(progs.collect_cpu, maps.cpu_records, sizeof(cpu_record), programs.cpu_));
+  }
   if (plan.memory) {
     steps.push_back(take_walk(progs.collect_memory, maps.memory_records, sizeof(memory_record), programs.memory_));
   }
@@ -131,8 +138,9 @@ Result<Walk<Record>> GuestPrograms::walk(Program& program, std::span<const std::
   return Walk<Record>{program.records.as<Record>().first(std::min(visited, program.capacity)), visited};
 }
 
-Result<Walk<cpu_record>> GuestPrograms::walk_cpu() {
-  return walk<cpu_record>(cpu_, {});
+Result<Walk<cpu_record>> GuestPrograms::walk_cpu(Hierarchy hierarchy) {
+  const std::array<std::uint64_t, 1> arguments{static_cast<std::uint64_t>(hierarchy)};
+  return walk<cpu_record>(cpu_, arguments);
 }
 Result<Walk<memory_record>> GuestPrograms::walk_memory() {
   return walk<memory_record>(memory_, {});
@@ -160,8 +168,8 @@ const volatile guest_status& GuestPrograms::status() const {
   return *reinterpret_cast<const volatile guest_status*>(status_.data());
 }
 
-Result<std::vector<Removed>> GuestPrograms::take_removed() {
-  std::vector<Removed> taken;
+Result<std::vector<removed_record>> GuestPrograms::take_removed() {
+  std::vector<removed_record> taken;
   const std::uint64_t removals = status().removals;
   if (removals == removals_taken_) return taken;
 
@@ -176,7 +184,7 @@ Result<std::vector<Removed>> GuestPrograms::take_removed() {
     status = bpf_map_lookup_and_delete_batch(removed_.get(), first ? nullptr : &position, &position, keys.data(),
                                              values.data(), &count, nullptr);
     if (status != 0 && status != -ENOENT) return system_failure("cannot read the removed cgroups", -status);
-    for (std::uint32_t i = 0; i < count; ++i) taken.emplace_back(keys[i], values[i]);
+    taken.insert(taken.end(), values.begin(), values.begin() + count);
     first = false;
   }
   removals_taken_ = removals;

@@ -4,7 +4,6 @@
 #include <cstdint>
 #include <functional>
 #include <span>
-#include <utility>
 #include <vector>
 
 #include "bpf/records.h"
@@ -15,7 +14,7 @@
 namespace katameter {
 
 /// Which cgroup hierarchy a walk goes through.
-enum class Hierarchy : std::uint64_t { cpu = 0, memory = 1 };
+enum class Hierarchy : std::uint64_t { cpuacct = WALK_CPUACCT, memory = WALK_MEMORY, cpu = WALK_CPU, pids = WALK_PIDS };
 
 /// The records of one walk, parents first. They stay valid until the next walk of the same kind.
 template <typename Record>
@@ -23,9 +22,6 @@ struct Walk {
   std::span<const Record> records;
   std::size_t visited = 0;  ///< cgroups there were; more than records.size() where the map was too small
 };
-
-/// A cgroup that was removed: its id and what the kernel had counted for it.
-using Removed = std::pair<std::uint64_t, removed_record>;
 
 /// The guest's BPF programs, loaded and attached; they go when it goes. Holds descriptors and mappings only:
 /// libbpf's copies are given back as soon as all is attached.
@@ -35,7 +31,7 @@ class GuestPrograms {
   static Result<GuestPrograms> load(const GuestPlan& plan, std::size_t capacity);
 
   /// Each of these is one system call and copies nothing.
-  Result<Walk<cpu_record>> walk_cpu();
+  Result<Walk<cpu_record>> walk_cpu(Hierarchy hierarchy = Hierarchy::cpuacct);
   Result<Walk<memory_record>> walk_memory();
 
   /// The names of a hierarchy's cgroups, parents first. Copies: names take much room and are seldom asked for, so the
@@ -49,7 +45,7 @@ class GuestPrograms {
   const volatile guest_status& status() const;
 
   /// Takes the removed cgroups out of the kernel's map; asks the kernel only if there are new ones.
-  Result<std::vector<Removed>> take_removed();
+  Result<std::vector<removed_record>> take_removed();
 
   /// Readable when an OOM event waits; nothing (get() < 0) if the plan has no events.
   const Fd& oom_events() const { return oom_events_; }

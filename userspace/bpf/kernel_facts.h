@@ -17,12 +17,18 @@ struct KernelFacts {
   bool cpuacct = false;           ///< struct cpuacct and cpuacct_cgrp_id (CONFIG_CGROUP_CPUACCT)
   bool memory = false;            ///< struct mem_cgroup and memory_cgrp_id (CONFIG_MEMCG)
   bool memory_stat = false;       ///< rss, cache ... are atomics in struct mem_cgroup (5.8 to 5.12)
+  bool bandwidth = false;         ///< struct task_group has cfs_bandwidth (CONFIG_CFS_BANDWIDTH)
+  bool pids = false;              ///< struct pids_cgroup and pids_cgrp_id (CONFIG_CGROUP_PIDS)
   bool cgroup_rmdir = false;      ///< tracepoint cgroup:cgroup_rmdir is in BTF
   bool mark_victim = false;       ///< tracepoint oom:mark_victim is in BTF
   bool mark_victim_task = false;  ///< its argument is the task, not a pid
 
   bool cpuacct_v1 = false;    ///< a cgroup v1 hierarchy with cpuacct is mounted or was
   bool memory_v1 = false;     ///< the same for memory
+  bool cpu_v1 = false;      ///< the same for cpu
+  bool pids_v1 = false;     ///< the same for pids
+  std::string cpu_mount;    ///< as cpuacct_mount; the same text where both are one hierarchy
+  std::string pids_mount;
   std::string cpuacct_mount;  ///< where, as in /proc/self/mountinfo; empty = nowhere
   std::string memory_mount;
   int possible_cpus = 1;  ///< CPUs that the kernel has per-CPU variables for

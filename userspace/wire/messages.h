@@ -49,6 +49,16 @@ struct Container {
   Figure memory_working_set_bytes;
   Figure oom_kills;
   Figure memory_failcnt;
+  Figure cpu_user_ns;
+  Figure cpu_system_ns;
+  Figure cfs_periods;
+  Figure cfs_throttled_periods;
+  Figure cfs_throttled_ns;
+  Figure cpu_quota_us;
+  Figure cpu_period_us;
+  Figure cpu_shares;
+  Figure threads;
+  Figure threads_max;
 };
 
 /// One figure of a container: its name (also its key in `guest-probe dump --format json`) and its field number.
@@ -59,7 +69,7 @@ struct ContainerFigure {
 };
 
 /// Every figure once: the encoder, the decoder and the JSON writer go through this table.
-inline constexpr std::array<ContainerFigure, 9> container_figures{{
+inline constexpr auto container_figures = std::to_array<ContainerFigure>({
     {"cpu_usage_ns", 16, &Container::cpu_usage_ns},
     {"memory_usage_bytes", 17, &Container::memory_usage_bytes},
     {"memory_peak_bytes", 18, &Container::memory_peak_bytes},
@@ -69,7 +79,17 @@ inline constexpr std::array<ContainerFigure, 9> container_figures{{
     {"memory_working_set_bytes", 22, &Container::memory_working_set_bytes},
     {"oom_kills", 23, &Container::oom_kills},
     {"memory_failcnt", 24, &Container::memory_failcnt},
-}};
+    {"cpu_user_ns", 32, &Container::cpu_user_ns},
+    {"cpu_system_ns", 33, &Container::cpu_system_ns},
+    {"cfs_periods", 34, &Container::cfs_periods},
+    {"cfs_throttled_periods", 35, &Container::cfs_throttled_periods},
+    {"cfs_throttled_ns", 36, &Container::cfs_throttled_ns},
+    {"cpu_quota_us", 37, &Container::cpu_quota_us},
+    {"cpu_period_us", 38, &Container::cpu_period_us},
+    {"cpu_shares", 39, &Container::cpu_shares},
+    {"threads", 40, &Container::threads},
+    {"threads_max", 41, &Container::threads_max},
+});
 
 struct Guest {
   Figure cpu_usage_ns;

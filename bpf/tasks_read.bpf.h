@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#ifndef KATAMETER_TASKS_READ_BPF_H
+#define KATAMETER_TASKS_READ_BPF_H
+
+#include "bpf/cgroup.bpf.h"
+
+/* The same in cgroup v1 and v2: what the cpu and the pids controller keep of a cgroup. 0: the controller is not there.
+ */
+
+#define BANDWIDTH_FIELD(group, field)                                  \
+  ((group) + bpf_core_field_offset(struct task_group, cfs_bandwidth) + \
+   bpf_core_field_offset(struct cfs_bandwidth, field))
+
+static __always_inline __u32 read_u32(__u64 address) {
+  __u32 value = 0;
+  bpf_probe_read_kernel(&value, sizeof(value), (void *)address);
+  return value;
+}
+
+/* cpu.cfs_quota_us, cpu.cfs_period_us, cpu.shares and cpu.stat; cpu.max, cpu.weight (kernel/sched/core.c). */
+static __always_inline int read_bandwidth(__u64 cgroup, struct bandwidth_record *record) {
+  __u64 css = cpu_index() < 0 ? 0 : cgroup_css(cgroup, cpu_index());
+  if (!css || !bpf_core_field_exists(struct task_group, cfs_bandwidth) ||
+      !bpf_core_field_exists(struct task_group, shares))
+    return 0;
+  __u64 group = css - bpf_core_field_offset(struct task_group, css);
+  record->shares = read_u64(group + bpf_core_field_offset(struct task_group, shares));
+  record->quota_ns = read_u64(BANDWIDTH_FIELD(group, quota));
+  record->period_ns = read_u64(BANDWIDTH_FIELD(group, period));
+  record->periods = read_u32(BANDWIDTH_FIELD(group, nr_periods));
+  record->throttled_periods = read_u32(BANDWIDTH_FIELD(group, nr_throttled));
+  record->throttled_ns = read_u64(BANDWIDTH_FIELD(group, throttled_time));
+  return 1;
+}
+
+/* pids.current and pids.max (kernel/cgroup/pids.c). */
+static __always_inline int read_tasks(__u64 cgroup, struct tasks_record *record) {
+  __u64 css = pids_index() < 0 ? 0 : cgroup_css(cgroup, pids_index());
+  if (!css || !bpf_core_field_exists(struct pids_cgroup, counter)) return 0;
+  __u64 pids = css - bpf_core_field_offset(struct pids_cgroup, css);
+  record->current = read_u64(pids + bpf_core_field_offset(struct pids_cgroup, counter));
+  record->max = read_u64(pids + bpf_core_field_offset(struct pids_cgroup, limit));
+  return 1;
+}
+
+#endif

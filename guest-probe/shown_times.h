@@ -1,0 +1,42 @@
+#pragma once
+
+#include <cstdint>
+#include <unordered_map>
+
+#include "bpf/records.h"
+
+namespace katameter {
+
+/// Makes of the ticks that the kernel counts as user and system time what its files show of them. Where a kernel
+/// scales, it divides the exact usage in the ratio of the ticks (cputime_adjust in kernel/sched/cputime.c); a ratio may
+/// fall, so the kernel, and this class with it, remembers what was shown last and lets neither of the two go back.
+class ShownTimes {
+ public:
+  /// `scaled`: the kernel's cpuacct.stat is scaled (since 5.17, 8c92606ab810); else it shows the ticks as they are.
+  explicit ShownTimes(bool scaled) : scaled_(scaled) {}
+
+  /// Whether the kernel scales: after cpuacct.stat of a cgroup that has run was read, it remembers what it showed.
+  static bool scales(const cpu_record& after_read) {
+    return after_read.shown_user_ns != 0 || after_read.shown_system_ns != 0;
+  }
+
+  /// Puts what is to be shown into user_ns and system_ns. Once for each record, in the order in which they were read.
+  void settle(cpu_record& record);
+
+  /// Forgets the cgroups that were not settled since the last call.
+  void forget_unseen();
+
+  std::size_t size() const { return shown_.size(); }
+
+ private:
+  struct Shown {
+    std::uint64_t user_ns = 0;
+    std::uint64_t system_ns = 0;
+    bool seen = false;
+  };
+
+  bool scaled_;
+  std::unordered_map<std::uint64_t, Shown> shown_;  // by cgroup id
+};
+
+}  // namespace katameter
