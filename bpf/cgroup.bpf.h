@@ -44,6 +44,13 @@ static __always_inline __u64 cgroup_css(__u64 cgroup, int index) {
   return read_u64(cgroup + bpf_core_field_offset(struct cgroup, subsys) + index * sizeof(void *));
 }
 
+/* The running task's place in cgroup v2; its css of no controller, which makes up the whole tree. */
+static __always_inline __u64 unified_css(void) {
+  __u64 css_set = read_u64(bpf_get_current_task() + bpf_core_field_offset(struct task_struct, cgroups));
+  __u64 cgroup = read_u64(css_set + bpf_core_field_offset(struct css_set, dfl_cgrp));
+  return cgroup ? cgroup + bpf_core_field_offset(struct cgroup, self) : 0;
+}
+
 static __always_inline __u64 css_parent(__u64 css) {
   return read_u64(css + bpf_core_field_offset(struct cgroup_subsys_state, parent));
 }

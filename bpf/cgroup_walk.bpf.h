@@ -28,15 +28,19 @@ struct walk {
   __u32 done;
 };
 
-/* Begins at the root of the hierarchy that the running task is in with the given controller. */
-static __always_inline void walk_start(struct walk *walk, int index) {
-  __u64 css = index < 0 ? 0 : task_css(bpf_get_current_task(), index);
+/* The root of the tree that a css is in. */
+static __always_inline __u64 css_root(__u64 css) {
   for (int level = 0; level < 64; level++) {
     __u64 parent = css ? css_parent(css) : 0;
     if (!parent)
       break;
     css = parent;
   }
+  return css;
+}
+
+/* Goes through a css and all below it. */
+static __always_inline void walk_start(struct walk *walk, __u64 css) {
   walk->root = css;
   walk->css = css;
   walk->depth = 0;
@@ -78,8 +82,8 @@ static __always_inline void walk_advance(struct walk *walk) {
 }
 
 /*
- * Defines NAME_walk(index), to be called by the program NAME: it calls `visit(css, depth, position)` for each cgroup
- * and returns how many there were, with WALK_UNFINISHED where the tree was larger than a walk may be.
+ * Defines NAME_walk_below(css), to be called by the program NAME: it calls `visit(css, depth, position)` for this cgroup
+ * and each below and returns how many there were, with WALK_UNFINISHED where the tree was larger than a walk may be.
  *
  * "used" keeps clang from taking the variable apart, the BTF of which the kernel would refuse.
  */
@@ -100,12 +104,17 @@ static __always_inline void walk_advance(struct walk *walk) {
         return 1;                                             \
     return 0;                                                 \
   }                                                           \
-  static __always_inline __u32 NAME##_walk(int index) {       \
-    walk_start(&NAME##_place, index);                         \
+  static __always_inline __u32 NAME##_walk_below(__u64 css) { \
+    walk_start(&NAME##_place, css);                           \
     for (int i = 0; i < WALK_CHUNKS; i++)                     \
       if (NAME##_place.done || NAME##_chunk())                \
         return NAME##_place.visited;                          \
     return NAME##_place.visited | WALK_UNFINISHED;            \
   }
+
+/* The root of the hierarchy that the running task is in with the given controller. */
+static __always_inline __u64 hierarchy_root(int index) {
+  return index < 0 ? 0 : css_root(task_css(bpf_get_current_task(), index));
+}
 
 #endif

@@ -31,7 +31,7 @@ DEFINE_WALK(cpu, visit_cpu)
 
 SEC("raw_tp")
 int collect_cpu(struct bpf_raw_tracepoint_args *ctx) {
-  return cpu_walk(hierarchy_index(ctx->args[0]));
+  return cpu_walk_below(hierarchy_root(hierarchy_index(ctx->args[0])));
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

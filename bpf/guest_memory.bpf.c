@@ -31,7 +31,7 @@ DEFINE_WALK(memory, visit_memory)
 
 SEC("raw_tp")
 int collect_memory(void *ctx) {
-  return memory_walk(memory_index());
+  return memory_walk_below(hierarchy_root(memory_index()));
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -32,7 +32,9 @@ DEFINE_WALK(names, visit_name)
 
 SEC("raw_tp")
 int collect_names(struct bpf_raw_tracepoint_args *ctx) {
-  return names_walk(hierarchy_index(ctx->args[0]));
+  if (ctx->args[0] == WALK_UNIFIED)
+    return names_walk_below(css_root(unified_css()));
+  return names_walk_below(hierarchy_root(hierarchy_index(ctx->args[0])));
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -74,13 +74,51 @@ struct prev_cputime {
   __u64 stime;
 };
 
+/* What cgroup v2 counts without any controller: ns. */
+struct task_cputime {
+  __u64 stime;
+  __u64 utime;
+  unsigned long long sum_exec_runtime;
+};
+
+struct cgroup_base_stat {
+  struct task_cputime cputime;
+};
+
+struct cgroup_rstat_cpu {
+  struct cgroup_base_stat bstat;
+  struct cgroup_base_stat last_bstat;
+};
+
+struct cgroup_root {
+  int hierarchy_id;
+};
+
 struct cgroup {
+  struct cgroup_subsys_state self;
+  int nr_descendants;
+  int nr_dying_descendants;
   struct kernfs_node *kn;
   struct cgroup_subsys_state *subsys[CGROUP_SUBSYS_COUNT];
+  struct cgroup_root *root;
+  struct cgroup_rstat_cpu *rstat_cpu;
+  struct cgroup_base_stat last_bstat;
+  struct cgroup_base_stat bstat;
   struct prev_cputime prev_cputime;
 };
 
+/* The per-CPU base stats got a struct of their own in 6.16 (5da3bfa029d6). */
+struct cgroup_rstat_base_cpu {
+  struct cgroup_base_stat bstat;
+  struct cgroup_base_stat last_bstat;
+};
+
+struct cgroup___base_cpu {
+  struct cgroup_rstat_base_cpu *rstat_base_cpu;
+};
+
 struct css_set {
+  struct cgroup *dfl_cgrp;
   struct cgroup_subsys_state *subsys[CGROUP_SUBSYS_COUNT];
 };
 

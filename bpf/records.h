@@ -20,6 +20,7 @@ enum {
   WALK_MEMORY = 1,
   WALK_CPU = 2,
   WALK_PIDS = 3,
+  WALK_UNIFIED = 4, /* cgroup v2: all its cgroups, whatever controllers they have */
 };
 
 /*
@@ -61,6 +62,7 @@ enum {
   CPU_TIMES = 1 << 0,     /* usage_ns, user_ns, system_ns */
   CPU_BANDWIDTH = 1 << 1, /* bandwidth */
   CPU_TASKS = 1 << 2,     /* tasks */
+  CPU_UNIFIED = 1 << 3,   /* of cgroup v2 */
 };
 
 /* One cgroup of a hierarchy in which cpuacct, cpu or pids are; `kinds` says which of them are there. */
@@ -75,6 +77,27 @@ struct cpu_record {
   struct tasks_record tasks;
   __u32 kinds; /* CPU_* */
   __u32 reserved;
+};
+
+/* CPU time in the order in which struct cpu_record has it. */
+enum {
+  TIME_USAGE,  /* sum_exec_runtime */
+  TIME_USER,   /* utime */
+  TIME_SYSTEM, /* stime */
+  TIMES,
+};
+
+/*
+ * One cgroup of cgroup v2 (kernel/cgroup/rstat.c). What its own tasks use is counted per CPU; a flush, which readers of
+ * cpu.stat make, carries it into `flushed`, and from there into that of the parent.
+ */
+struct unified_record {
+  struct cpu_record cpu;     /* the times are those of the root's cpuacct, or left to be made of the rest */
+  __u64 flushed[TIMES];      /* cgroup.bstat: of the subtree */
+  __u64 handed_up[TIMES];    /* cgroup.last_bstat: the part of it that the parent has got */
+  __u64 pending[TIMES];      /* of this cgroup alone, not flushed yet */
+  __u64 taken_ns;            /* usage that flushes have taken from the CPUs so far: rises with each */
+  __u64 descendants;         /* cgroup.nr_descendants + nr_dying_descendants */
 };
 
 enum {

@@ -176,6 +176,10 @@ Status CheckCgroup::start_process() {
   return {};
 }
 
+bool CheckCgroup::write_cpuacct(const std::string& file, const std::string& text) const {
+  return write_file(cpuacct_ + "/" + file, text);
+}
+
 Result<std::uint64_t> CheckCgroup::read_cpuacct(const std::string& file) const {
   return read_number(cpuacct_ + "/" + file);
 }

@@ -33,6 +33,9 @@ class CheckCgroup {
   std::uint64_t cpu_id() const { return cpu_id_; }
   std::uint64_t pids_id() const { return pids_id_; }
 
+  /// Writes a file of it in the first hierarchy; false where the kernel does not take it.
+  bool write_cpuacct(const std::string& file, const std::string& text) const;
+
   /// A file that holds one number.
   Result<std::uint64_t> read_cpuacct(const std::string& file) const;
   Result<std::uint64_t> read_memory(const std::string& file) const;

@@ -40,9 +40,15 @@ class Collector {
 
  private:
   using Rows = std::map<ContainerId, wire::Container>;
+  struct CpuWalk {
+    Hierarchy hierarchy;
+    CgroupPaths paths;
+    std::vector<cpu_record> records;  // of the collect that is under way
+  };
 
   Status read_kernel();
   Status read_cpu();
+  Status read_unified(CpuWalk& into);
   Status read_memory();
   Status learn_names();
   Status take_removed();
@@ -53,16 +59,12 @@ class Collector {
   GuestPrograms& programs_;
   ServedFigures served_;
   OnlineCpus cpus_;
-  struct CpuWalk {
-    Hierarchy hierarchy;
-    CgroupPaths paths;
-    std::vector<cpu_record> records;  // of the collect that is under way
-  };
   std::vector<CpuWalk> cpu_walks_;
   ShownTimes shown_times_;
   CgroupPaths memory_paths_;
   RemovedContainers removed_;
   // Of the collect that is under way.
+  std::vector<unified_record> unified_walk_;
   std::vector<memory_record> memory_walk_;
   std::vector<removed_record> just_removed_;
   std::uint64_t cgroups_beyond_ = 0;

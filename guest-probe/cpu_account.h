@@ -37,6 +37,9 @@ struct CpuAccount {
 /// Cgroups whose directory is gone are left out: their last values come from the removal hook.
 CpuAccount account_cpu(std::span<const cpu_record> walk, const CgroupPaths& paths);
 
+/// What cAdvisor gives out as shares where there is a cpu.weight (cgroup v2).
+std::uint64_t shares_of_weight(std::uint64_t weight);
+
 /// Puts what a record holds into a container's row and leaves the row's other figures as they are.
 void set_cpu(wire::Container& row, const cpu_record& record, const CpuFields& fields);
 

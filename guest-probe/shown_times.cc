@@ -40,13 +40,14 @@ Times adjust(std::uint64_t usage_ns, const Times& ticks, const Times& before) {
 void ShownTimes::settle(cpu_record& record) {
   if (!scaled_ || (record.kinds & CPU_TIMES) == 0) return;
   Shown& shown = shown_[record.node.id];
+  record.usage_ns = std::max<std::uint64_t>(record.usage_ns, shown.usage_ns);
   const Times kernels =
       adjust(record.usage_ns, {record.user_ns, record.system_ns}, {record.shown_user_ns, record.shown_system_ns});
   // Ours may be ahead of the kernel's: nobody but us saw it.
   Times times{shown.user_ns, shown.system_ns};
   const std::uint64_t total_ns = kernels.user_ns + kernels.system_ns;
   if (times.user_ns + times.system_ns < total_ns) times = not_below(total_ns, kernels.system_ns, times);
-  shown = {times.user_ns, times.system_ns, true};
+  shown = {record.usage_ns, times.user_ns, times.system_ns, true};
   record.user_ns = times.user_ns;
   record.system_ns = times.system_ns;
 }

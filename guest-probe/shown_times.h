@@ -12,7 +12,8 @@ namespace katameter {
 /// fall, so the kernel, and this class with it, remembers what was shown last and lets neither of the two go back.
 class ShownTimes {
  public:
-  /// `scaled`: the kernel's cpuacct.stat is scaled (since 5.17, 8c92606ab810); else it shows the ticks as they are.
+  /// `scaled`: the kernel's cpuacct.stat is scaled (since 5.17, 8c92606ab810) or it is cgroup v2; else it shows the
+  /// ticks as they are.
   explicit ShownTimes(bool scaled) : scaled_(scaled) {}
 
   /// Whether the kernel scales: after cpuacct.stat of a cgroup that has run was read, it remembers what it showed.
@@ -20,7 +21,9 @@ class ShownTimes {
     return after_read.shown_user_ns != 0 || after_read.shown_system_ns != 0;
   }
 
-  /// Puts what is to be shown into user_ns and system_ns. Once for each record, in the order in which they were read.
+  /// Puts what is to be shown into user_ns and system_ns; where the kernel scales, usage_ns does not go back either (a
+  /// walk of cgroup v2 that a flush disturbed finds too little). Once for each record, in the order in which they were
+  /// read.
   void settle(cpu_record& record);
 
   /// Forgets the cgroups that were not settled since the last call.
@@ -30,6 +33,7 @@ class ShownTimes {
 
  private:
   struct Shown {
+    std::uint64_t usage_ns = 0;
     std::uint64_t user_ns = 0;
     std::uint64_t system_ns = 0;
     bool seen = false;

@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 #include <malloc.h>
 
+#include "guest-probe/self_check_unified.h"
 #include "userspace/bpf/kernel_facts.h"
 
 namespace katameter {
@@ -27,7 +28,8 @@ ServedFigures planned_figures(const GuestPlan& plan) {
   ServedFigures served;
   served.cpu = plan.cpu;
   served.memory = plan.memory;
-  if (plan.cpu) served.cpu_walks.push_back(Hierarchy::cpuacct);
+  if (plan.cpu) served.cpu_walks.push_back(plan.unified ? Hierarchy::unified : Hierarchy::cpuacct);
+  served.cpu_times_scaled = plan.unified;
   if (plan.walk_cpu) served.cpu_walks.push_back(Hierarchy::cpu);
   if (plan.walk_pids) served.cpu_walks.push_back(Hierarchy::pids);
   if (!plan.cpu) served.cpu_fields.user = served.cpu_fields.system = false;
@@ -36,6 +38,15 @@ ServedFigures planned_figures(const GuestPlan& plan) {
   served.memory_fields.rss = plan.memory_stat;
   served.memory_fields.cache = plan.memory_stat;
   served.memory_fields.inactive_file = plan.memory_stat;
+  return served;
+}
+
+// The CPU figures of cgroup v2 have a check of their own.
+ServedFigures without_cpu(ServedFigures served) {
+  served.cpu = false;
+  served.cpu_walks.clear();
+  served.cpu_fields = {.usage = false, .user = false, .system = false, .threads = false, .threads_max = false};
+  refuse_bandwidth(served.cpu_fields);
   return served;
 }
 
@@ -52,11 +63,21 @@ Result<GuestProbe> start_guest_probe(std::size_t capacity) {
   probe.programs = std::make_unique<GuestPrograms>(*std::move(programs));
   probe.served = planned_figures(probe.plan);
 
-  Result<std::vector<Refusal>> refusals = self_check(*probe.programs, facts, probe.served);
-  if (refusals) {
-    probe.refusals = *std::move(refusals);
+  const auto note = [&](Result<std::vector<Refusal>> refusals) {
+    if (refusals) {
+      probe.refusals.insert(probe.refusals.end(), refusals->begin(), refusals->end());
+    } else {
+      probe.check_failure = refusals.error().text;
+    }
+  };
+  if (probe.plan.unified) {
+    note(self_check_unified(*probe.programs, facts.unified_mount, probe.served));
+    ServedFigures others = without_cpu(probe.served);
+    note(self_check(*probe.programs, facts, others));
+    probe.served.memory = others.memory;
+    probe.served.memory_fields = others.memory_fields;
   } else {
-    probe.check_failure = refusals.error().text;
+    note(self_check(*probe.programs, facts, probe.served));
   }
   probe.collector = std::make_unique<Collector>(*probe.programs, probe.served, probe.plan.possible_cpus);
   // Loading needed some megabytes, running needs almost nothing: back to the guest with them.

@@ -102,3 +102,23 @@ TEST_CASE("A cpu or pids controller that is missing or not of cgroup v1 costs it
     CHECK(plan.lacks() == std::vector<std::string>{"pids controller"});
   }
 }
+
+TEST_CASE("Without cgroup v1's cpuacct the CPU figures come from v2") {
+  KernelFacts facts = everything();
+  facts.cpuacct_v1 = facts.cpu_v1 = facts.pids_v1 = facts.memory_v1 = false;
+  facts.base_stat = true;
+  facts.unified_mount = facts.cpuacct_mount = facts.cpu_mount = facts.pids_mount = "/sys/fs/cgroup";
+  const GuestPlan plan = plan_guest(facts);
+  CHECK((plan.unified && plan.cpu && plan.bandwidth && plan.tasks && !plan.walk_cpu && !plan.walk_pids));
+
+  facts.unified_mount.clear();
+  CHECK_FALSE(plan_guest(facts).cpu);
+}
+
+TEST_CASE("Where v1's cpuacct is mounted, a v2 tree beside it is not read") {
+  KernelFacts facts = everything();
+  facts.base_stat = true;
+  facts.unified_mount = "/sys/fs/cgroup/unified";
+  const GuestPlan plan = plan_guest(facts);
+  CHECK((plan.cpu && !plan.unified));
+}

@@ -18,15 +18,24 @@ const std::string& mount_of(const std::string& controller) {
   static const Result<CgroupMounts> mounts = read_cgroup_mounts();
   REQUIRE(mounts);
   const auto found = mounts->v1.find(controller);
-  if (found == mounts->v1.end()) FAIL("this guest has no cgroup v1 hierarchy with " << controller);
-  return found->second;
+  if (found != mounts->v1.end()) return found->second;
+  if (mounts->v2.empty()) FAIL("this guest has no cgroup hierarchy with " << controller);
+  return mounts->v2;
 }
 
 }  // namespace
 
 TestCgroup::TestCgroup(char digit, const std::string& below)
     : id_(64, digit), path_("/cri-containerd/" + id_ + below) {
-  for (const char* controller : controllers) std::filesystem::create_directories(mount_of(controller) + path_);
+  for (const char* controller : controllers) {
+    const std::string parent = mount_of(controller) + "/cri-containerd";
+    std::filesystem::create_directories(parent);
+    // v2 gives a cgroup the controllers that its parent has enabled for it.
+    if (std::filesystem::exists(parent + "/cgroup.subtree_control")) {
+      std::ofstream(parent + "/cgroup.subtree_control") << "+cpu +memory +pids" << std::flush;
+    }
+    std::filesystem::create_directories(mount_of(controller) + path_);
+  }
 }
 
 std::string TestCgroup::file_path(const std::string& controller, const std::string& file) const {
@@ -66,7 +75,7 @@ void TestCgroup::remove() {
     const std::string directory = mount_of(controller) + path_;
     bool gone = false;
     for (int attempt = 0; attempt < 2000 && !gone; ++attempt) {
-      gone = rmdir(directory.c_str()) == 0;
+      gone = rmdir(directory.c_str()) == 0 || errno == ENOENT;  // v2: one directory for all controllers
       if (!gone) usleep(1000);
     }
     CHECK(gone);

@@ -7,7 +7,7 @@
 namespace katameter {
 
 /// A container's cgroups in the guest, as the Kata agent makes them: <path> in the cpu,cpuacct, memory and pids
-/// hierarchies of cgroup v1. Any failure ends the test.
+/// hierarchies of cgroup v1, or in the one of v2. Any failure ends the test.
 class TestCgroup {
  public:
   /// `digit` names it: /cri-containerd/<64 times digit>; `below` adds a cgroup inside ("/nested").
@@ -23,12 +23,11 @@ class TestCgroup {
   std::uint64_t read(const std::string& controller, const std::string& file) const;
   /// A file of "key value" lines.
   std::map<std::string, std::uint64_t> read_table(const std::string& controller, const std::string& file) const;
+  std::string file_path(const std::string& controller, const std::string& file) const;
   /// Removes the directories; waits for the last process to have left.
   void remove();
 
  private:
-  std::string file_path(const std::string& controller, const std::string& file) const;
-
   std::string id_;
   std::string path_;
   bool removed_ = false;

@@ -34,11 +34,14 @@ GuestPlan plan_guest(const KernelFacts& facts) {
   const bool cpus_fit = facts.possible_cpus <= MAX_CPUS;
   GuestPlan plan;
   plan.possible_cpus = facts.possible_cpus;
-  plan.cpu = base && cpus_fit && facts.cpuacct && facts.cpuacct_v1;
-  plan.bandwidth = base && facts.bandwidth && facts.cpu_v1;
-  plan.walk_cpu = plan.bandwidth && !(plan.cpu && facts.cpu_mount == facts.cpuacct_mount);
-  plan.tasks = base && facts.pids && facts.pids_v1;
-  plan.walk_pids = plan.tasks && !(plan.cpu && facts.pids_mount == facts.cpuacct_mount) &&
+  plan.unified = base && cpus_fit && facts.base_stat && !facts.cpuacct_v1 && !facts.unified_mount.empty();
+  plan.cpu = plan.unified || (base && cpus_fit && facts.cpuacct && facts.cpuacct_v1);
+  const bool bandwidth_found = facts.bandwidth && (facts.cpu_v1 || plan.unified);
+  const bool pids_found = facts.pids && (facts.pids_v1 || plan.unified);
+  plan.bandwidth = base && bandwidth_found;
+  plan.walk_cpu = plan.bandwidth && facts.cpu_v1 && !(plan.cpu && facts.cpu_mount == facts.cpuacct_mount);
+  plan.tasks = base && pids_found;
+  plan.walk_pids = plan.tasks && facts.pids_v1 && !(plan.cpu && facts.pids_mount == facts.cpuacct_mount) &&
                    !(plan.walk_cpu && facts.pids_mount == facts.cpu_mount);
   plan.memory = base && facts.memory && !facts.memory_mount.empty();
   plan.memory_stat = plan.memory && cpus_fit && facts.memory_stat && facts.memory_v1;
@@ -48,15 +51,16 @@ GuestPlan plan_guest(const KernelFacts& facts) {
   plan.needs = {
       {"BPF programs", facts.may_load, "everything", loading_remedy(facts.load_errno)},
       {"kernel BTF", facts.btf, "everything", "build the guest kernel with CONFIG_DEBUG_INFO_BTF"},
-      {"cpuacct controller", facts.cpuacct && facts.cpuacct_v1, "cpu_usage_ns, cpu_user_ns, cpu_system_ns",
-       facts.cpuacct ? "mount the cpuacct hierarchy of cgroup v1 before guest-probe starts (v2 is not read yet)"
-                     : "build the guest kernel with CONFIG_CGROUP_CPUACCT"},
-      {"cpu controller", facts.bandwidth && facts.cpu_v1,
+      {"CPU time of cgroups", plan.unified || (facts.cpuacct && facts.cpuacct_v1),
+       "cpu_usage_ns, cpu_user_ns, cpu_system_ns",
+       facts.cpuacct || facts.base_stat ? "mount cgroup v2, or the cpuacct hierarchy of v1, before guest-probe starts"
+                                        : "build the guest kernel with CONFIG_CGROUP_CPUACCT"},
+      {"cpu controller", bandwidth_found,
        "cfs_periods, cfs_throttled_periods, cfs_throttled_ns, cpu_quota_us, cpu_period_us, cpu_shares",
-       facts.bandwidth ? "mount the cpu hierarchy of cgroup v1 before guest-probe starts (v2 is not read yet)"
+       facts.bandwidth ? "mount the cpu controller's hierarchy, of v2 with CPU time in it, before guest-probe starts"
                        : "build the guest kernel with CONFIG_CFS_BANDWIDTH"},
-      {"pids controller", facts.pids && facts.pids_v1, "threads, threads_max",
-       facts.pids ? "mount the pids hierarchy of cgroup v1 before guest-probe starts (v2 is not read yet)"
+      {"pids controller", pids_found, "threads, threads_max",
+       facts.pids ? "mount the pids controller's hierarchy, of v2 with CPU time in it, before guest-probe starts"
                   : "build the guest kernel with CONFIG_CGROUP_PIDS"},
       {"memory controller", facts.memory && !facts.memory_mount.empty(), "all memory figures and OOM events",
        facts.memory ? "mount the memory controller's hierarchy before guest-probe starts"

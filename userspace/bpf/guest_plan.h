@@ -17,7 +17,8 @@ struct Need {
 
 /// What will be loaded and which figures there will be. Decided once, at start.
 struct GuestPlan {
-  bool cpu = false;          ///< cpu_usage_ns, from the cpuacct hierarchy
+  bool cpu = false;          ///< cpu_usage_ns, from the cpuacct hierarchy or cgroup v2
+  bool unified = false;      ///< CPU time is that of cgroup v2
   bool bandwidth = false;    ///< cfs_*, cpu_quota_us, cpu_period_us, cpu_shares
   bool tasks = false;        ///< threads, threads_max
   bool walk_cpu = false;     ///< the cpu controller has a hierarchy without cpuacct: a walk of its own

@@ -43,17 +43,20 @@ Result<Fd> attach(bpf_program* program, const char* hook) {
   return fd;
 }
 
-// Whether any hierarchy is walked for cpuacct, cpu or pids.
+// Whether any hierarchy of cgroup v1 is walked for cpuacct, cpu or pids.
 bool walks_cpu(const GuestPlan& plan) {
-  return plan.cpu || plan.bandwidth || plan.tasks;
+  return (plan.cpu && !plan.unified) || plan.walk_cpu || plan.walk_pids;
 }
 
 void size_maps(guest& skeleton, const GuestPlan& plan, std::size_t capacity) {
   const auto entries = static_cast<std::uint32_t>(capacity);
   bpf_map__set_max_entries(skeleton.maps.cpu_records, walks_cpu(plan) ? entries : 1);
+  bpf_map__set_max_entries(skeleton.maps.unified_records, plan.unified ? entries : 1);
   bpf_map__set_max_entries(skeleton.maps.memory_records, plan.memory ? entries : 1);
   bpf_map__set_max_entries(skeleton.maps.name_records, entries);
   bpf_program__set_autoload(skeleton.progs.collect_cpu, walks_cpu(plan));
+  bpf_program__set_autoload(skeleton.progs.collect_unified, plan.unified);
+  skeleton.rodata->cpu_is_unified = plan.unified ? 1 : 0;
   bpf_program__set_autoload(skeleton.progs.collect_memory, plan.memory);
   bpf_program__set_autoload(skeleton.progs.note_removal, plan.removals);
   bpf_program__set_autoload(skeleton.progs.note_victim, plan.oom_events);
@@ -94,6 +97,9 @@ Result<GuestPrograms> GuestPrograms::load(const GuestPlan& plan, std::size_t cap
   std::vector<Status> steps;
   if (walks_cpu(plan)) {
     steps.push_back(take_walk(progs.collect_cpu, maps.cpu_records, sizeof(cpu_record), programs.cpu_));
+  }
+  if (plan.unified) {
+    steps.push_back(take_walk(progs.collect_unified, maps.unified_records, sizeof(unified_record), programs.unified_));
   }
   if (plan.memory) {
     steps.push_back(take_walk(progs.collect_memory, maps.memory_records, sizeof(memory_record), programs.memory_));
@@ -141,6 +147,9 @@ Result<Walk<Record>> GuestPrograms::walk(Program& program, std::span<const std::
 Result<Walk<cpu_record>> GuestPrograms::walk_cpu(Hierarchy hierarchy) {
   const std::array<std::uint64_t, 1> arguments{static_cast<std::uint64_t>(hierarchy)};
   return walk<cpu_record>(cpu_, arguments);
+}
+Result<Walk<unified_record>> GuestPrograms::walk_unified() {
+  return walk<unified_record>(unified_, {});
 }
 Result<Walk<memory_record>> GuestPrograms::walk_memory() {
   return walk<memory_record>(memory_, {});

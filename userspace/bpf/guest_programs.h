@@ -14,7 +14,13 @@
 namespace katameter {
 
 /// Which cgroup hierarchy a walk goes through.
-enum class Hierarchy : std::uint64_t { cpuacct = WALK_CPUACCT, memory = WALK_MEMORY, cpu = WALK_CPU, pids = WALK_PIDS };
+enum class Hierarchy : std::uint64_t {
+  cpuacct = WALK_CPUACCT,
+  memory = WALK_MEMORY,
+  cpu = WALK_CPU,
+  pids = WALK_PIDS,
+  unified = WALK_UNIFIED,
+};
 
 /// The records of one walk, parents first. They stay valid until the next walk of the same kind.
 template <typename Record>
@@ -27,11 +33,12 @@ struct Walk {
 /// libbpf's copies are given back as soon as all is attached.
 class GuestPrograms {
  public:
-  /// Loads what the plan has. `capacity`: cgroups that a walk can hold; the maps take some 300 bytes for each.
+  /// Loads what the plan has. `capacity`: cgroups that a walk can hold; the maps take some 500 bytes for each.
   static Result<GuestPrograms> load(const GuestPlan& plan, std::size_t capacity);
 
   /// Each of these is one system call and copies nothing.
   Result<Walk<cpu_record>> walk_cpu(Hierarchy hierarchy = Hierarchy::cpuacct);
+  Result<Walk<unified_record>> walk_unified();
   Result<Walk<memory_record>> walk_memory();
 
   /// The names of a hierarchy's cgroups, parents first. Copies: names take much room and are seldom asked for, so the
@@ -65,6 +72,7 @@ class GuestPrograms {
   static Result<Walk<Record>> walk(Program& program, std::span<const std::uint64_t> arguments);
 
   Program cpu_;
+  Program unified_;
   Program memory_;
   Program names_;
   Fd learn_cpu_offset_;

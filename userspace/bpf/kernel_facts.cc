@@ -65,6 +65,7 @@ void read_types(KernelFacts& facts) {
                   has_enum_value(*types, "cgroup_subsys_id", "cpuacct_cgrp_id");
   facts.memory = find(*types, "mem_cgroup", BTF_KIND_STRUCT) != nullptr &&
                  has_enum_value(*types, "cgroup_subsys_id", "memory_cgrp_id");
+  facts.base_stat = member_type(*types, "cgroup", "bstat") != nullptr;
   facts.bandwidth = member_type(*types, "task_group", "cfs_bandwidth") != nullptr &&
                     has_enum_value(*types, "cgroup_subsys_id", "cpu_cgrp_id");
   facts.pids = member_type(*types, "pids_cgroup", "counter") != nullptr &&
@@ -100,6 +101,7 @@ void read_hierarchies(KernelFacts& facts) {
     path = v1 ? found->second : mounts->v2;
   };
   note("cpuacct", facts.cpuacct_v1, facts.cpuacct_mount);
+  facts.unified_mount = mounts->v2;
   note("cpu", facts.cpu_v1, facts.cpu_mount);
   note("pids", facts.pids_v1, facts.pids_mount);
   note("memory", facts.memory_v1, facts.memory_mount);

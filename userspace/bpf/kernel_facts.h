@@ -19,6 +19,7 @@ struct KernelFacts {
   bool memory_stat = false;       ///< rss, cache ... are atomics in struct mem_cgroup (5.8 to 5.12)
   bool bandwidth = false;         ///< struct task_group has cfs_bandwidth (CONFIG_CFS_BANDWIDTH)
   bool pids = false;              ///< struct pids_cgroup and pids_cgrp_id (CONFIG_CGROUP_PIDS)
+  bool base_stat = false;         ///< struct cgroup has bstat: cgroup v2 counts CPU time without a controller (4.15)
   bool cgroup_rmdir = false;      ///< tracepoint cgroup:cgroup_rmdir is in BTF
   bool mark_victim = false;       ///< tracepoint oom:mark_victim is in BTF
   bool mark_victim_task = false;  ///< its argument is the task, not a pid
@@ -29,6 +30,7 @@ struct KernelFacts {
   bool pids_v1 = false;     ///< the same for pids
   std::string cpu_mount;    ///< as cpuacct_mount; the same text where both are one hierarchy
   std::string pids_mount;
+  std::string unified_mount;  ///< cgroup v2; empty = nowhere
   std::string cpuacct_mount;  ///< where, as in /proc/self/mountinfo; empty = nowhere
   std::string memory_mount;
   int possible_cpus = 1;  ///< CPUs that the kernel has per-CPU variables for
