@@ -16,7 +16,7 @@ namespace katameter {
 /// other.
 class CheckCgroup {
  public:
-  /// Makes it in the v1 hierarchies at these mount points; an empty one is left out. Takes about 5 ms.
+  /// Makes it in the hierarchies at these mount points; an empty one is left out. Takes about 5 ms.
   static Result<CheckCgroup> make(const std::string& cpuacct_mount, const std::string& memory_mount);
 
   CheckCgroup(CheckCgroup&& other) noexcept;
@@ -28,7 +28,7 @@ class CheckCgroup {
   std::uint64_t cpuacct_id() const { return cpuacct_id_; }
   std::uint64_t memory_id() const { return memory_id_; }
 
-  /// A file that holds one number.
+  /// A file that holds one number; "max" is the largest number of bytes that pages make.
   Result<std::uint64_t> read_cpuacct(const std::string& file) const;
   Result<std::uint64_t> read_memory(const std::string& file) const;
   /// A file of "key value" lines (memory.stat, memory.oom_control).

@@ -36,7 +36,10 @@ GuestPlan plan_guest(const KernelFacts& facts) {
   plan.possible_cpus = facts.possible_cpus;
   plan.cpu = base && cpus_fit && facts.cpuacct && facts.cpuacct_v1;
   plan.memory = base && facts.memory && !facts.memory_mount.empty();
-  plan.memory_stat = plan.memory && cpus_fit && facts.memory_stat && facts.memory_v1;
+  plan.memory_stat = plan.memory && cpus_fit && facts.memory_stat;
+  plan.stats_index = facts.stats_index;
+  plan.events_index = facts.events_index;
+  plan.unified_memory = !facts.memory_v1;
   plan.removals = base && facts.cgroup_rmdir;
   plan.oom_events = plan.memory && facts.mark_victim_task && facts.ring_buffer;
 
@@ -49,9 +52,8 @@ GuestPlan plan_guest(const KernelFacts& facts) {
       {"memory controller", facts.memory && !facts.memory_mount.empty(), "all memory figures and OOM events",
        facts.memory ? "mount the memory controller's hierarchy before guest-probe starts"
                     : "build the guest kernel with CONFIG_MEMCG"},
-      {"memory statistics layout", facts.memory_stat && facts.memory_v1,
-       "memory_rss_bytes, memory_cache_bytes, memory_working_set_bytes",
-       "use a kernel from 5.8 to 5.12 with cgroup v1; later layouts are not read yet"},
+      {"memory statistics layout", facts.memory_stat, "all figures of memory.stat: memory_rss_bytes, page_faults ...",
+       "use a kernel from 5.8 on, and tell us which one this is"},
       {"cgroup_rmdir tracepoint", facts.cgroup_rmdir, "the last values of removed containers",
        "build the guest kernel with CONFIG_FTRACE and CONFIG_DEBUG_INFO_BTF"},
       {"mark_victim tracepoint", facts.mark_victim_task, "OOM events; oom_kills is still counted",

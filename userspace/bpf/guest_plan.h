@@ -19,7 +19,10 @@ struct Need {
 struct GuestPlan {
   bool cpu = false;          ///< cpu_usage_ns, from the cpuacct hierarchy
   bool memory = false;       ///< usage, peak, limit, failcnt, oom_kills
-  bool memory_stat = false;  ///< rss, cache, working set
+  bool memory_stat = false;  ///< rss, cache, working set, page faults
+  bool unified_memory = false;  ///< the memory controller is in the hierarchy of cgroup v2
+  std::uint64_t stats_index = 0;  ///< as in KernelFacts
+  std::uint64_t events_index = 0;
   bool removals = false;     ///< last values of removed containers
   bool oom_events = false;   ///< one event per OOM kill
   int possible_cpus = 1;

@@ -50,6 +50,7 @@ void size_maps(guest& skeleton, const GuestPlan& plan, std::size_t capacity) {
   bpf_map__set_max_entries(skeleton.maps.name_records, entries);
   bpf_program__set_autoload(skeleton.progs.collect_cpu, plan.cpu);
   bpf_program__set_autoload(skeleton.progs.collect_memory, plan.memory);
+  bpf_program__set_autoload(skeleton.progs.find_stats, plan.memory_stat);
   bpf_program__set_autoload(skeleton.progs.note_removal, plan.removals);
   bpf_program__set_autoload(skeleton.progs.note_victim, plan.oom_events);
   if (!plan.oom_events) bpf_map__set_autocreate(skeleton.maps.oom_events, false);
@@ -109,7 +110,15 @@ Result<GuestPrograms> GuestPrograms::load(const GuestPlan& plan, std::size_t cap
   for (int cpu = 0; cpu < plan.possible_cpus; ++cpu) {
     if (Result<bool> learned = programs.learn_cpu(cpu); !learned) return failure_from(learned.error());
   }
-  // Attached last: what they record relies on the CPUs' offsets.
+  if (plan.memory_stat) {
+    Result<Fd> program = program_fd(progs.find_stats);
+    if (!program) return failure_from(program.error());
+    const std::array<std::uint64_t, 2> tables{plan.stats_index, plan.events_index};
+    const Result<std::uint32_t> found = test_run(*program, tables);
+    if (!found) return failure_from(found.error(), "cannot find the figures of memory.stat");
+    programs.stats_found_ = *found;
+  }
+  // Attached last: what they record relies on what was learned.
   if (plan.removals) {
     if (Status step = take(attach(progs.note_removal, "cgroup_rmdir"), programs.removal_link_); !step) {
       return failure_from(step.error());

@@ -49,6 +49,15 @@ struct Container {
   Figure memory_working_set_bytes;
   Figure oom_kills;
   Figure memory_failcnt;
+  Figure memory_mapped_file_bytes;
+  Figure memory_active_file_bytes;
+  Figure memory_inactive_file_bytes;
+  Figure memory_swap_bytes;
+  Figure memory_kernel_bytes;
+  Figure page_faults;
+  Figure major_page_faults;
+  Figure memory_swap_limit_bytes;
+  Figure memory_reservation_bytes;
 };
 
 /// One figure of a container: its name (also its key in `guest-probe dump --format json`) and its field number.
@@ -59,7 +68,7 @@ struct ContainerFigure {
 };
 
 /// Every figure once: the encoder, the decoder and the JSON writer go through this table.
-inline constexpr std::array<ContainerFigure, 9> container_figures{{
+inline constexpr std::array<ContainerFigure, 18> container_figures{{
     {"cpu_usage_ns", 16, &Container::cpu_usage_ns},
     {"memory_usage_bytes", 17, &Container::memory_usage_bytes},
     {"memory_peak_bytes", 18, &Container::memory_peak_bytes},
@@ -69,6 +78,15 @@ inline constexpr std::array<ContainerFigure, 9> container_figures{{
     {"memory_working_set_bytes", 22, &Container::memory_working_set_bytes},
     {"oom_kills", 23, &Container::oom_kills},
     {"memory_failcnt", 24, &Container::memory_failcnt},
+    {"memory_mapped_file_bytes", 48, &Container::memory_mapped_file_bytes},
+    {"memory_active_file_bytes", 49, &Container::memory_active_file_bytes},
+    {"memory_inactive_file_bytes", 50, &Container::memory_inactive_file_bytes},
+    {"memory_swap_bytes", 51, &Container::memory_swap_bytes},
+    {"memory_kernel_bytes", 52, &Container::memory_kernel_bytes},
+    {"page_faults", 53, &Container::page_faults},
+    {"major_page_faults", 54, &Container::major_page_faults},
+    {"memory_swap_limit_bytes", 55, &Container::memory_swap_limit_bytes},
+    {"memory_reservation_bytes", 56, &Container::memory_reservation_bytes},
 }};
 
 struct Guest {
