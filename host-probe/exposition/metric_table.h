@@ -36,10 +36,11 @@ inline std::optional<double> cpu_seconds(const wire::Container& container) {
 }
 
 // 0 stands for "no limit", as in cAdvisor; a container without memory figures has no such series.
-inline std::optional<double> memory_limit(const wire::Container& container) {
+template <auto figure>
+std::optional<double> memory_limit(const wire::Container& container) {
   constexpr std::uint64_t unlimited = std::uint64_t{1} << 62;
-  if (!container.memory_limit_bytes && !container.memory_usage_bytes) return std::nullopt;
-  const std::uint64_t limit = container.memory_limit_bytes.value_or(0);
+  if (!(container.*figure) && !container.memory_usage_bytes) return std::nullopt;
+  const std::uint64_t limit = (container.*figure).value_or(0);
   return limit > unlimited ? 0.0 : static_cast<double>(limit);
 }
 
@@ -50,7 +51,7 @@ namespace metric {
 using prometheus::MetricType;
 
 /// cAdvisor's metrics, by cAdvisor's names, types and meanings.
-inline constexpr std::array<ContainerMetric, 8> of_container{{
+inline constexpr std::array<ContainerMetric, 15> of_container{{
     {{"container_cpu_usage_seconds_total", "CPU time consumed by the container, in seconds.", MetricType::Counter},
      &detail::cpu_seconds,
      true},
@@ -69,8 +70,33 @@ inline constexpr std::array<ContainerMetric, 8> of_container{{
      &detail::plain<&wire::Container::memory_failcnt>},
     {{"container_spec_memory_limit_bytes", "Memory limit of the container, in bytes; 0 if it has none.",
       MetricType::Gauge},
-     &detail::memory_limit},
+     &detail::memory_limit<&wire::Container::memory_limit_bytes>},
+    {{"container_memory_mapped_file", "Size of memory mapped files in bytes.", MetricType::Gauge},
+     &detail::plain<&wire::Container::memory_mapped_file_bytes>},
+    {{"container_memory_total_active_file_bytes", "Current total active file in bytes.", MetricType::Gauge},
+     &detail::plain<&wire::Container::memory_active_file_bytes>},
+    {{"container_memory_total_inactive_file_bytes", "Current total inactive file in bytes.", MetricType::Gauge},
+     &detail::plain<&wire::Container::memory_inactive_file_bytes>},
+    {{"container_memory_swap", "Container swap usage in bytes.", MetricType::Gauge},
+     &detail::plain<&wire::Container::memory_swap_bytes>},
+    {{"container_memory_kernel_usage", "Size of kernel memory allocated in bytes.", MetricType::Gauge},
+     &detail::plain<&wire::Container::memory_kernel_bytes>},
+    {{"container_spec_memory_swap_limit_bytes", "Memory swap limit for the container.", MetricType::Gauge},
+     &detail::memory_limit<&wire::Container::memory_swap_limit_bytes>},
+    {{"container_spec_memory_reservation_limit_bytes", "Memory reservation limit for the container.",
+      MetricType::Gauge},
+     &detail::memory_limit<&wire::Container::memory_reservation_bytes>},
 }};
+
+// Each twice, for cAdvisor's scopes "container" and "hierarchy", between which it makes no difference.
+struct FailureMetric {
+  const char* failure_type;
+  wire::Figure wire::Container::*figure;
+};
+inline constexpr Descriptor memory_failures{"container_memory_failures_total",
+                                            "Cumulative count of memory allocation failures.", MetricType::Counter};
+inline constexpr std::array<FailureMetric, 2> memory_failure_types{
+    {{"pgfault", &wire::Container::page_faults}, {"pgmajfault", &wire::Container::major_page_faults}}};
 
 inline constexpr Descriptor container_ooms{"container_oom_events_total",
                                            "Number of processes of the container that the OOM killer chose.",
