@@ -7,7 +7,7 @@
 namespace katameter {
 
 /// A container's cgroups in the guest, as the Kata agent makes them: <path> in the cpu,cpuacct, memory and pids
-/// hierarchies of cgroup v1. Any failure ends the test.
+/// hierarchies of cgroup v1, or in that of cgroup v2 where there are none. Any failure ends the test.
 class TestCgroup {
  public:
   /// `digit` names it: /cri-containerd/<64 times digit>; `below` adds a cgroup inside ("/nested").
@@ -21,6 +21,8 @@ class TestCgroup {
 
   void write(const std::string& controller, const std::string& file, const std::string& text) const;
   std::uint64_t read(const std::string& controller, const std::string& file) const;
+  /// Whether this kernel has a file.
+  bool has(const std::string& controller, const std::string& file) const;
   /// A file of "key value" lines.
   std::map<std::string, std::uint64_t> read_table(const std::string& controller, const std::string& file) const;
   /// Removes the directories; waits for the last process to have left.
