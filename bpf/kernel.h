@@ -247,12 +247,49 @@ struct signal_struct {
   unsigned long long sum_sched_runtime;
 };
 
+struct hlist_node {
+  struct hlist_node *next;
+};
+
+struct hlist_head {
+  struct hlist_node *first;
+};
+
+/* include/linux/pid.h, pid_namespace.h, idr.h, xarray.h (a radix tree is an xarray since 4.20): from a number to a task. */
+struct upid {
+  struct pid_namespace *ns;
+};
+
+struct pid {
+  struct hlist_head tasks[1];
+  struct upid numbers[1];
+};
+
+struct xa_node {
+  unsigned char shift;
+  void *slots[1];
+};
+
+struct xarray {
+  void *xa_head;
+};
+
+struct idr {
+  struct xarray idr_rt;
+};
+
+struct pid_namespace {
+  struct idr idr;
+};
+
 struct task_struct {
   unsigned int flags;
   int pid;
   int tgid;
   char comm[16];
   struct css_set *cgroups;
+  struct pid *thread_pid;
+  struct hlist_node pid_links[1];
   struct mm_struct *mm;
   struct task_struct *group_leader;
   struct signal_struct *signal;

@@ -41,7 +41,8 @@ GuestPlan plan_guest(const KernelFacts& facts) {
   plan.events_index = facts.events_index;
   plan.unified_memory = !facts.memory_v1;
   plan.removals = base && facts.cgroup_rmdir;
-  plan.oom_events = plan.memory && facts.mark_victim_task && facts.ring_buffer;
+  plan.oom_events = plan.memory && facts.mark_victim && facts.ring_buffer;
+  plan.victim_by_pid = !facts.mark_victim_task;
 
   plan.needs = {
       {"BPF programs", facts.may_load, "everything", loading_remedy(facts.load_errno)},
@@ -56,9 +57,8 @@ GuestPlan plan_guest(const KernelFacts& facts) {
        "use a kernel from 5.8 on, and tell us which one this is"},
       {"cgroup_rmdir tracepoint", facts.cgroup_rmdir, "the last values of removed containers",
        "build the guest kernel with CONFIG_FTRACE and CONFIG_DEBUG_INFO_BTF"},
-      {"mark_victim tracepoint", facts.mark_victim_task, "OOM events; oom_kills is still counted",
-       facts.mark_victim ? "this kernel's mark_victim gives a pid only: use 5.10.235 or later of 5.10.y"
-                         : "build the guest kernel with CONFIG_FTRACE and CONFIG_DEBUG_INFO_BTF"},
+      {"mark_victim tracepoint", facts.mark_victim, "OOM events; oom_kills is still counted",
+       "build the guest kernel with CONFIG_FTRACE and CONFIG_DEBUG_INFO_BTF"},
       {"BPF ring buffer", facts.ring_buffer, "OOM events; oom_kills is still counted", "use a kernel from 5.8 on"},
       {"at most 256 possible CPUs", cpus_fit, "cpu_usage_ns, memory_rss_bytes, memory_cache_bytes",
        "start the guest with fewer maximum vCPUs"},

@@ -52,7 +52,8 @@ void size_maps(guest& skeleton, const GuestPlan& plan, std::size_t capacity) {
   bpf_program__set_autoload(skeleton.progs.collect_memory, plan.memory);
   bpf_program__set_autoload(skeleton.progs.find_stats, plan.memory_stat);
   bpf_program__set_autoload(skeleton.progs.note_removal, plan.removals);
-  bpf_program__set_autoload(skeleton.progs.note_victim, plan.oom_events);
+  bpf_program__set_autoload(skeleton.progs.note_victim, plan.oom_events && !plan.victim_by_pid);
+  bpf_program__set_autoload(skeleton.progs.note_victim_pid, plan.oom_events && plan.victim_by_pid);
   if (!plan.oom_events) bpf_map__set_autocreate(skeleton.maps.oom_events, false);
   skeleton.rodata->cpus = static_cast<std::uint32_t>(plan.possible_cpus);
 }
@@ -126,7 +127,7 @@ Result<GuestPrograms> GuestPrograms::load(const GuestPlan& plan, std::size_t cap
   }
   if (plan.oom_events) {
     Status step = take(map_fd(maps.oom_events), programs.oom_events_);
-    if (step) step = take(attach(progs.note_victim, "mark_victim"), programs.victim_link_);
+    if (step) step = take(attach(plan.victim_by_pid ? progs.note_victim_pid : progs.note_victim, "mark_victim"), programs.victim_link_);
     if (!step) return failure_from(step.error());
   }
   return programs;
