@@ -4,7 +4,7 @@
  *
  * Hook:    none. Run by BPF_PROG_TEST_RUN (raw_tp) when the host asks.
  * Rate:    twice per snapshot, until two runs agree (guest-probe/memory_account.h).
- * Kernels: 5.10 and later; rss, cache and working set up to 5.12 only.
+ * Kernels: 5.10 and later; the figures of memory.stat where find_stats finds them (memory_stat.bpf.c).
  * Without: no container has a memory figure.
  */
 #include "bpf/cgroup_walk.bpf.h"

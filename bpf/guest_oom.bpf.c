@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * note_victim: who was chosen by the OOM killer, and how full its cgroup was.
+ * note_victim, note_victim_pid: who was chosen by the OOM killer, and how full its cgroup was.
  *
  * Hook:    tp_btf/mark_victim (mm/oom_kill.c, mark_oom_victim; oom_lock and the victim's task lock are held).
  * Rate:    once per kill.
- * Kernels: those whose tracepoint hands over the task: 5.10.235 and later of 5.10.y, 6.9 and later (72ba14deb40a).
- *          User space looks at the argument's type in BTF and loads it where it is a pointer.
+ * Kernels: 5.10 and later. The tracepoint hands over the task in 5.10.235 and later of 5.10.y and since 6.9
+ *          (72ba14deb40a), a process id before. User space looks at the argument's type in BTF and loads one of the two.
  * Without: kills are still counted (memory_events[MEMCG_OOM_KILL]), but there are no events.
  */
 #include "bpf/cgroup.bpf.h"
 #include "bpf/guest_status.bpf.h"
 #include "bpf/memory_read.bpf.h"
+#include "bpf/task_of_pid.bpf.h"
 
 struct {
   __uint(type, BPF_MAP_TYPE_RINGBUF);
@@ -42,10 +43,8 @@ static __always_inline void name_levels(__u64 css, struct oom_record *record) {
   }
 }
 
-SEC("tp_btf/mark_victim")
-int BPF_PROG(note_victim, struct task_struct *victim) {
+static __always_inline int note_task(__u64 task) {
   struct guest_status *status = guest_status();
-  __u64 task = (__u64)victim;
   __u64 memcg = memory_index() < 0 ? 0 : task_css(task, memory_index());
   __u64 mm = read_u64(task + bpf_core_field_offset(struct task_struct, mm));
   struct oom_record *record;
@@ -73,6 +72,16 @@ int BPF_PROG(note_victim, struct task_struct *victim) {
   name_levels(memcg, record);
   bpf_ringbuf_submit(record, BPF_RB_FORCE_WAKEUP);
   return 0;
+}
+
+SEC("tp_btf/mark_victim")
+int BPF_PROG(note_victim, struct task_struct *victim) {
+  return note_task((__u64)victim);
+}
+
+SEC("tp_btf/mark_victim")
+int BPF_PROG(note_victim_pid, int pid) {
+  return note_task(task_of_pid(pid));
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -171,6 +171,7 @@ struct pids_cgroup {
 /* include/linux/page_counter.h: pages. */
 struct page_counter {
   atomic_long_t usage;
+  unsigned long min;
   unsigned long max;
   unsigned long watermark;
   unsigned long failcnt;
@@ -182,26 +183,75 @@ enum memcg_memory_event {
   MEMCG_OOM_KILL,
 };
 
+enum memcg_stat_item {
+  MEMCG_SWAP,
+  MEMCG_KMEM, /* since 5.18 */
+  MEMCG_NR_STAT,
+};
+
+/* include/linux/vm_event_item.h */
+enum vm_event_item {
+  PGFAULT,
+  PGMAJFAULT,
+  NR_VM_EVENT_ITEMS,
+};
+
 enum node_stat_item {
   NR_ANON_MAPPED,
   NR_FILE_PAGES,
   NR_INACTIVE_FILE,
+  NR_ACTIVE_FILE,
+  NR_FILE_MAPPED,
 };
 
 struct mem_cgroup {
   struct cgroup_subsys_state css;
   struct page_counter memory;
+  struct page_counter swap; /* v2: swap alone; v1: memory and swap, by the name of memsw */
+  struct page_counter kmem; /* v1 only; these two are gone without CONFIG_MEMCG_V1 (6.11) */
+  unsigned long soft_limit;
   atomic_long_t memory_events[1];
 };
 
 /* 5.8 to 5.12: the counters of the subtree are atomics in the struct, and each CPU keeps what it has not handed in. */
 struct memcg_vmstats_percpu___in_struct {
   long stat[1];
+  unsigned long events[1];
 };
 
 struct mem_cgroup___in_struct {
   atomic_long_t vmstats[1];
+  atomic_long_t vmevents[1];
   struct memcg_vmstats_percpu___in_struct *vmstats_percpu;
+};
+
+/*
+ * Since 5.13 (2d146aa3aa84): nothing is handed in by number, but a flush brings to `state` what each CPU counted since
+ * the last one (its `state` less its `state_prev`) and what flushes of children left in `state_pending`.
+ */
+struct memcg_vmstats {
+  long state[1];
+  unsigned long events[1];
+  long state_pending[1];
+  unsigned long events_pending[1];
+};
+
+struct memcg_vmstats_percpu {
+  long state[1];
+  unsigned long events[1];
+  long state_prev[1];
+  unsigned long events_prev[1];
+};
+
+/* A struct in the struct at first, a pointer since 6.1. */
+struct mem_cgroup___flushed_in_struct {
+  struct memcg_vmstats vmstats;
+  struct memcg_vmstats_percpu *vmstats_percpu;
+};
+
+struct mem_cgroup___flushed {
+  struct memcg_vmstats *vmstats;
+  struct memcg_vmstats_percpu *vmstats_percpu;
 };
 
 /* include/linux/mm_types_task.h: has no name in the kernel, so CO-RE cannot look it up; these since 4.5 (eca56ff906bd). */
@@ -284,12 +334,49 @@ struct signal_struct {
   unsigned long long sum_sched_runtime;
 };
 
+struct hlist_node {
+  struct hlist_node *next;
+};
+
+struct hlist_head {
+  struct hlist_node *first;
+};
+
+/* include/linux/pid.h, pid_namespace.h, idr.h, xarray.h (a radix tree is an xarray since 4.20): from a number to a task. */
+struct upid {
+  struct pid_namespace *ns;
+};
+
+struct pid {
+  struct hlist_head tasks[1];
+  struct upid numbers[1];
+};
+
+struct xa_node {
+  unsigned char shift;
+  void *slots[1];
+};
+
+struct xarray {
+  void *xa_head;
+};
+
+struct idr {
+  struct xarray idr_rt;
+};
+
+struct pid_namespace {
+  struct idr idr;
+};
+
 struct task_struct {
   unsigned int flags;
   int pid;
   int tgid;
   char comm[16];
   struct css_set *cgroups;
+  struct pid *thread_pid;
+  struct hlist_node pid_links[1];
   struct mm_struct *mm;
   struct task_struct *group_leader;
   struct signal_struct *signal;

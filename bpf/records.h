@@ -104,6 +104,12 @@ enum {
   STAT_ANON,          /* NR_ANON_MAPPED */
   STAT_FILE,          /* NR_FILE_PAGES */
   STAT_INACTIVE_FILE, /* NR_INACTIVE_FILE */
+  STAT_ACTIVE_FILE,   /* NR_ACTIVE_FILE */
+  STAT_MAPPED_FILE,   /* NR_FILE_MAPPED */
+  STAT_SWAP,          /* MEMCG_SWAP */
+  STAT_KERNEL,        /* MEMCG_KMEM */
+  STAT_FAULTS,        /* PGFAULT; from here on events, not pages */
+  STAT_MAJOR_FAULTS,  /* PGMAJFAULT */
   STATS,
 };
 
@@ -113,9 +119,14 @@ struct memory_record {
   __u64 peak_pages;    /* page_counter.watermark */
   __u64 limit_pages;   /* page_counter.max */
   __u64 failcnt;       /* page_counter.failcnt */
-  __u64 oom_kills;     /* memory_events[MEMCG_OOM_KILL]; v1: of this cgroup alone */
-  __s64 stat[STATS];    /* pages of the subtree, as handed in by the CPUs; v1: if NODE_CHARGES_PARENT below */
-  __s64 pending[STATS]; /* pages of this cgroup alone that the CPUs have not handed in yet */
+  __u64 oom_kills;     /* memory_events[MEMCG_OOM_KILL]; v1: of this cgroup alone, v2: of the subtree */
+  __u64 swap_pages;       /* mem_cgroup.swap.usage; v1: memory and swap together */
+  __u64 swap_limit_pages; /* mem_cgroup.swap.max; v1: of memory and swap together */
+  __u64 kernel_pages;     /* v1: mem_cgroup.kmem.usage */
+  __u64 soft_limit_pages; /* v1: mem_cgroup.soft_limit */
+  __u64 min_pages;        /* v2: page_counter.min */
+  __s64 stat[STATS];    /* of the subtree, as handed in by the CPUs; v1: if NODE_CHARGES_PARENT below */
+  __s64 pending[STATS]; /* of this cgroup alone, what the CPUs have not handed in yet */
 };
 
 struct name_record {

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdlib>
 #include <fstream>
 #include <initializer_list>
 #include <string_view>
@@ -18,6 +19,7 @@ namespace katameter {
 namespace {
 
 constexpr std::size_t kept_bytes = 512 * 1024;
+constexpr std::size_t file_bytes = 128 * 1024;
 constexpr std::size_t freed_bytes = 256 * 1024;  // makes the peak another number than the usage
 // Above what the process uses, and a number that no other field has by chance.
 constexpr std::string_view limit_bytes = "50192384";
@@ -58,10 +60,17 @@ void burn_cpu_ms(long ms) {
   const auto map = [](std::size_t bytes) {
     return mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   };
+  const int file = memfd_create("katameter-check", MFD_CLOEXEC);
+  void* cached = MAP_FAILED;
+  if (ftruncate(file, file_bytes) == 0) {
+    cached = mmap(nullptr, file_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+  }
+  if (cached == MAP_FAILED) _exit(1);
   void* kept = map(kept_bytes);
   void* freed = map(freed_bytes);
   if (joined && kept != MAP_FAILED && freed != MAP_FAILED) {
     touch(kept, kept_bytes);
+    touch(cached, file_bytes);
     touch(freed, freed_bytes);
     munmap(freed, freed_bytes);
     burn_cpu_ms(2);
@@ -73,8 +82,15 @@ void burn_cpu_ms(long ms) {
 
 Result<std::uint64_t> read_number(const std::string& path) {
   std::ifstream file(path);
-  std::uint64_t value = 0;
-  if (!(file >> value)) return failure("cannot read a number from " + path);
+  std::string text;
+  // v2 writes "max" for PAGE_COUNTER_MAX pages (include/linux/page_counter.h), v1 the bytes.
+  if (file >> text && text == "max") {
+    const auto page = static_cast<std::uint64_t>(getpagesize());
+    return static_cast<std::uint64_t>(INT64_MAX) / page * page;
+  }
+  char* end = nullptr;
+  const std::uint64_t value = std::strtoull(text.c_str(), &end, 10);
+  if (text.empty() || *end != 0) return failure("cannot read a number from " + path);
   return value;
 }
 
@@ -122,7 +138,8 @@ Result<CheckCgroup> CheckCgroup::make(const std::string& cpuacct_mount, const st
     if (!id) return failure_from(id.error());
     cgroup.memory_ = memory_mount + name;
     cgroup.memory_id_ = *id;
-    if (!write_file(cgroup.memory_ + "/memory.limit_in_bytes", limit_bytes)) {
+    if (!write_file(cgroup.memory_ + "/memory.limit_in_bytes", limit_bytes) &&
+        !write_file(cgroup.memory_ + "/memory.max", limit_bytes)) {  // v2
       return system_failure("cannot set a limit in " + cgroup.memory_);
     }
   }

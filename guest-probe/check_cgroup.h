@@ -16,7 +16,7 @@ namespace katameter {
 /// other.
 class CheckCgroup {
  public:
-  /// Makes it in the v1 hierarchies at these mount points; an empty one is left out. Takes about 5 ms.
+  /// Makes it in the hierarchies at these mount points; an empty one is left out. Takes about 5 ms.
   static Result<CheckCgroup> make(const std::string& cpuacct_mount, const std::string& memory_mount,
                                   const std::string& cpu_mount = {}, const std::string& pids_mount = {});
 
@@ -36,7 +36,7 @@ class CheckCgroup {
   /// Writes a file of it in the first hierarchy; false where the kernel does not take it.
   bool write_cpuacct(const std::string& file, const std::string& text) const;
 
-  /// A file that holds one number.
+  /// A file that holds one number; "max" is the largest number of bytes that pages make.
   Result<std::uint64_t> read_cpuacct(const std::string& file) const;
   Result<std::uint64_t> read_memory(const std::string& file) const;
   Result<std::uint64_t> read_cpu(const std::string& file) const;

@@ -36,10 +36,16 @@ int check_command(std::size_t capacity) {
   print("programs load and attach", true, "", "");
   print("comparison with the files", probe->check_failure.empty(), "the certainty that the figures are the kernel's",
         probe->check_failure);
+  bool refused = false;
   for (const Refusal& refusal : probe->refusals) {
+    if (refusal.absent) {
+      std::cout << fmt::format("{:<28}absent: {}\n", refusal.figure, refusal.text);
+      continue;
+    }
+    refused = true;
     print(refusal.figure, false, "this figure: " + refusal.text, "report this kernel and its configuration to us");
   }
-  const bool complete = plan.complete() && probe->refusals.empty() && probe->check_failure.empty();
+  const bool complete = plan.complete() && !refused && probe->check_failure.empty();
   std::cout << (complete ? "everything is there\n" : "works in part\n");
   return complete ? all_there : something_lost;
 }

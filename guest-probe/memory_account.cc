@@ -29,6 +29,18 @@ wire::Figure count_if(bool known, std::uint64_t count) {
   return known ? wire::Figure(count) : std::nullopt;
 }
 
+wire::Figure events_if(bool known, std::int64_t events) {
+  return count_if(known, static_cast<std::uint64_t>(std::max<std::int64_t>(events, 0)));
+}
+
+std::int64_t as_signed(std::uint64_t pages) {
+  return static_cast<std::int64_t>(pages);
+}
+
+wire::Figure limit_if(bool known, std::uint64_t pages) {
+  return pages_if(known && is_limit(pages), as_signed(pages));
+}
+
 }  // namespace
 
 std::vector<std::int64_t> subtree_pending(std::span<const memory_record> walk, std::size_t stat) {
@@ -53,17 +65,26 @@ std::vector<std::int64_t> subtree_pending(std::span<const memory_record> walk, s
 ContainerMemory memory_figures(const memory_record& record, const StatPages& pending, const MemoryFields& fields) {
   ContainerMemory memory;
   memory.cgroup_id = record.node.id;
-  const auto usage = static_cast<std::int64_t>(record.usage_pages);
+  const std::int64_t usage = as_signed(record.usage_pages);
   memory.usage_bytes = pages_if(fields.usage, usage);
-  memory.peak_bytes = pages_if(fields.peak, static_cast<std::int64_t>(record.peak_pages));
-  memory.limit_bytes =
-      pages_if(fields.limit && is_limit(record.limit_pages), static_cast<std::int64_t>(record.limit_pages));
+  memory.peak_bytes = pages_if(fields.peak, as_signed(record.peak_pages));
+  memory.limit_bytes = limit_if(fields.limit, record.limit_pages);
   memory.failcnt = count_if(fields.failcnt, record.failcnt);
   memory.oom_kills = count_if(fields.oom_kills, record.oom_kills);
-  memory.rss_bytes = pages_if(fields.rss, record.stat[STAT_ANON] + pending[STAT_ANON]);
-  memory.cache_bytes = pages_if(fields.cache, record.stat[STAT_FILE] + pending[STAT_FILE]);
-  memory.working_set_bytes = pages_if(fields.usage && fields.inactive_file,
-                                      usage - record.stat[STAT_INACTIVE_FILE] - pending[STAT_INACTIVE_FILE]);
+  const auto exact = [&](std::size_t stat) { return record.stat[stat] + pending[stat]; };
+  memory.rss_bytes = pages_if(fields.rss, exact(STAT_ANON));
+  memory.cache_bytes = pages_if(fields.cache, exact(STAT_FILE));
+  memory.working_set_bytes = pages_if(fields.usage && fields.inactive_file, usage - exact(STAT_INACTIVE_FILE));
+  memory.mapped_file_bytes = pages_if(fields.mapped_file, exact(STAT_MAPPED_FILE));
+  memory.active_file_bytes = pages_if(fields.active_file, exact(STAT_ACTIVE_FILE));
+  memory.inactive_file_bytes = pages_if(fields.inactive_file, exact(STAT_INACTIVE_FILE));
+  memory.page_faults = events_if(fields.page_faults, exact(STAT_FAULTS));
+  memory.major_page_faults = events_if(fields.major_page_faults, exact(STAT_MAJOR_FAULTS));
+  memory.swap_bytes = pages_if(fields.swap, fields.unified ? as_signed(record.swap_pages) : exact(STAT_SWAP));
+  memory.kernel_bytes = pages_if(fields.kernel, fields.unified ? exact(STAT_KERNEL) : as_signed(record.kernel_pages));
+  const std::uint64_t reservation = fields.unified ? record.min_pages : record.soft_limit_pages;
+  memory.reservation_bytes = limit_if(fields.reservation, reservation);
+  memory.swap_limit_bytes = limit_if(fields.swap_limit, record.swap_limit_pages);
   return memory;
 }
 
@@ -80,7 +101,8 @@ std::unordered_map<ContainerId, ContainerMemory> account_memory(std::span<const 
     const auto place = path == nullptr ? std::nullopt : container_of_path(*path);
     if (!place) continue;
     if (place->nested) {
-      nested_kills[place->id] += walk[i].oom_kills;  // v1 counts a kill in the victim's own cgroup only
+      // v1 counts a kill in the victim's own cgroup only.
+      if (!fields.unified) nested_kills[place->id] += walk[i].oom_kills;
       continue;
     }
     StatPages own{};
@@ -103,6 +125,15 @@ void set_memory(wire::Container& row, const ContainerMemory& memory) {
   row.memory_working_set_bytes = memory.working_set_bytes;
   row.memory_failcnt = memory.failcnt;
   row.oom_kills = memory.oom_kills;
+  row.memory_mapped_file_bytes = memory.mapped_file_bytes;
+  row.memory_active_file_bytes = memory.active_file_bytes;
+  row.memory_inactive_file_bytes = memory.inactive_file_bytes;
+  row.memory_swap_bytes = memory.swap_bytes;
+  row.memory_kernel_bytes = memory.kernel_bytes;
+  row.page_faults = memory.page_faults;
+  row.major_page_faults = memory.major_page_faults;
+  row.memory_swap_limit_bytes = memory.swap_limit_bytes;
+  row.memory_reservation_bytes = memory.reservation_bytes;
 }
 
 bool walks_agree(std::span<const memory_record> first, std::span<const memory_record> second) {

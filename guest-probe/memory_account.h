@@ -24,10 +24,20 @@ struct ContainerMemory {
   wire::Figure working_set_bytes;
   wire::Figure failcnt;
   wire::Figure oom_kills;
+  wire::Figure mapped_file_bytes;
+  wire::Figure active_file_bytes;
+  wire::Figure inactive_file_bytes;
+  wire::Figure swap_bytes;
+  wire::Figure kernel_bytes;
+  wire::Figure page_faults;
+  wire::Figure major_page_faults;
+  wire::Figure swap_limit_bytes;
+  wire::Figure reservation_bytes;
 };
 
 /// Which figures the self-check found right; the others are left out.
 struct MemoryFields {
+  bool unified = false;  ///< cgroup v2, which keeps some figures elsewhere than v1
   bool usage = true;
   bool peak = true;
   bool limit = true;
@@ -36,9 +46,17 @@ struct MemoryFields {
   bool rss = true;
   bool cache = true;
   bool inactive_file = true;
+  bool active_file = true;
+  bool mapped_file = true;
+  bool swap = true;
+  bool kernel = true;
+  bool page_faults = true;
+  bool major_page_faults = true;
+  bool swap_limit = true;
+  bool reservation = true;
 };
 
-/// Pages of each kind of memory.stat, by STAT_*.
+/// Pages or events of each kind of memory.stat, by STAT_*.
 using StatPages = std::array<std::int64_t, STATS>;
 
 /// The sum over a cgroup and everything below it of what the CPUs have not handed in yet, for each record of the walk.

@@ -14,7 +14,7 @@ void RemovedContainers::add(const removed_record& record, const MemoryFields& me
   if (!place) return;
   if (place->nested) {
     // Its CPU time stays in the container's own figure; v1 forgets its OOM kills with it.
-    if ((record.kinds & REMOVED_MEMORY) != 0 && record.memory.oom_kills > 0) {
+    if (!memory_fields.unified && (record.kinds & REMOVED_MEMORY) != 0 && record.memory.oom_kills > 0) {
       nested_kills_[place->id] += record.memory.oom_kills;
     }
     return;

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "guest-probe/check_cgroup.h"
+#include "guest-probe/memory_files.h"
 
 namespace katameter {
 namespace {
@@ -20,23 +21,7 @@ Status read_files(const CheckCgroup& cgroup, const ServedFigures& served, FileFi
   }
   if (Status status = read_cpu_files(cgroup, served.cpu_fields, figures.cpu); !status) return status;
   if (!served.memory) return {};
-  if (Status status = take(cgroup.read_memory("memory.usage_in_bytes"), figures.usage_bytes); !status) return status;
-  if (Status status = take(cgroup.read_memory("memory.max_usage_in_bytes"), figures.peak_bytes); !status) return status;
-  if (Status status = take(cgroup.read_memory("memory.limit_in_bytes"), figures.limit_bytes); !status) return status;
-  if (Status status = take(cgroup.read_memory("memory.failcnt"), figures.failcnt); !status) return status;
-  const auto control = cgroup.read_memory_table("memory.oom_control");
-  if (!control) return failure_from(control.error());
-  const auto stat = cgroup.read_memory_table("memory.stat");
-  if (!stat) return failure_from(stat.error());
-  const auto value = [](const std::map<std::string, std::uint64_t>& table, const char* key) {
-    const auto found = table.find(key);
-    return found == table.end() ? 0 : found->second;
-  };
-  figures.oom_kills = value(*control, "oom_kill");
-  figures.rss_bytes = value(*stat, "total_rss");
-  figures.cache_bytes = value(*stat, "total_cache");
-  figures.inactive_file_bytes = value(*stat, "total_inactive_file");
-  return {};
+  return read_memory_files(cgroup, served.memory_fields.unified, figures);
 }
 
 template <typename Record>
@@ -73,14 +58,27 @@ std::vector<Refusal> compare(const std::optional<cpu_record>& cpu, const std::op
   std::vector<Refusal> refusals;
   const auto judge = [&](const char* name, std::optional<std::uint64_t> ours, std::uint64_t first, std::uint64_t second,
                          bool& serve) { judge_figure(refusals, name, ours, first, second, serve); };
+  const auto judge_if_there = [&](const char* name, std::optional<std::uint64_t> ours,
+                                  std::optional<std::uint64_t> FileFigures::*file, bool& serve) {
+    if (serve && !(before.*file && after.*file)) {
+      serve = false;
+      refusals.push_back({name, "this kernel does not count it, or was told not to", true});
+      return;
+    }
+    judge(name, ours, (before.*file).value_or(0), (after.*file).value_or(0), serve);
+  };
   const auto page = static_cast<std::uint64_t>(getpagesize());
   const auto figure = [&](auto member, std::uint64_t unit) -> std::optional<std::uint64_t> {
     if (!memory) return std::nullopt;
     return (*memory).*member * unit;
   };
-  const auto stat = [&](int index) -> std::optional<std::uint64_t> {
+  const auto events = [&](int index) -> std::optional<std::uint64_t> {
     if (!memory || memory->stat[index] < 0) return std::nullopt;
-    return static_cast<std::uint64_t>(memory->stat[index]) * page;
+    return static_cast<std::uint64_t>(memory->stat[index]);
+  };
+  const auto stat = [&](int index) -> std::optional<std::uint64_t> {
+    const auto pages = events(index);
+    return pages ? std::optional(*pages * page) : std::nullopt;
   };
 
   judge("cpu_usage_ns", cpu ? std::optional(cpu->usage_ns) : std::nullopt, before.cpu_usage_ns, after.cpu_usage_ns,
@@ -90,8 +88,8 @@ std::vector<Refusal> compare(const std::optional<cpu_record>& cpu, const std::op
   MemoryFields& fields = served.memory_fields;
   judge("memory_usage_bytes", figure(&memory_record::usage_pages, page), before.usage_bytes, after.usage_bytes,
         fields.usage);
-  judge("memory_peak_bytes", figure(&memory_record::peak_pages, page), before.peak_bytes, after.peak_bytes,
-        fields.peak);
+  judge("memory_peak_bytes", figure(&memory_record::peak_pages, page), before.peak_bytes,
+        after.peak_has_file ? after.peak_bytes : after.limit_bytes, fields.peak);
   judge("memory_limit_bytes", figure(&memory_record::limit_pages, page), before.limit_bytes, after.limit_bytes,
         fields.limit);
   judge("memory_failcnt", figure(&memory_record::failcnt, 1), before.failcnt, after.failcnt, fields.failcnt);
@@ -100,6 +98,25 @@ std::vector<Refusal> compare(const std::optional<cpu_record>& cpu, const std::op
   judge("memory_cache_bytes", stat(STAT_FILE), before.cache_bytes, after.cache_bytes, fields.cache);
   judge("memory_working_set_bytes", stat(STAT_INACTIVE_FILE), before.inactive_file_bytes, after.inactive_file_bytes,
         fields.inactive_file);
+  judge_if_there("memory_active_file_bytes", stat(STAT_ACTIVE_FILE), &FileFigures::active_file_bytes,
+                 fields.active_file);
+  judge_if_there("memory_mapped_file_bytes", stat(STAT_MAPPED_FILE), &FileFigures::mapped_file_bytes,
+                 fields.mapped_file);
+  judge_if_there("page_faults", events(STAT_FAULTS), &FileFigures::page_faults, fields.page_faults);
+  judge_if_there("major_page_faults", events(STAT_MAJOR_FAULTS), &FileFigures::major_page_faults,
+                 fields.major_page_faults);
+  const auto either = [&](std::optional<std::uint64_t> v1, std::optional<std::uint64_t> v2) {
+    return fields.unified ? v2 : v1;
+  };
+  judge_if_there("memory_swap_bytes", either(stat(STAT_SWAP), figure(&memory_record::swap_pages, page)),
+                 &FileFigures::swap_bytes, fields.swap);
+  judge_if_there("memory_kernel_bytes", either(figure(&memory_record::kernel_pages, page), stat(STAT_KERNEL)),
+                 &FileFigures::kernel_bytes, fields.kernel);
+  judge_if_there("memory_swap_limit_bytes", figure(&memory_record::swap_limit_pages, page),
+                 &FileFigures::swap_limit_bytes, fields.swap_limit);
+  judge_if_there("memory_reservation_bytes",
+                 either(figure(&memory_record::soft_limit_pages, page), figure(&memory_record::min_pages, page)),
+                 &FileFigures::reservation_bytes, fields.reservation);
   return refusals;
 }
 

@@ -13,7 +13,7 @@
 
 namespace katameter {
 
-/// What the files of one cgroup say at one moment, in the units of the files.
+/// What the files of one cgroup say at one moment, in the units of the files. The names are v1's.
 struct FileFigures {
   std::uint64_t cpu_usage_ns = 0;         ///< cpuacct.usage
   std::uint64_t usage_bytes = 0;          ///< memory.usage_in_bytes
@@ -25,6 +25,16 @@ struct FileFigures {
   std::uint64_t cache_bytes = 0;          ///< memory.stat: total_cache
   std::uint64_t inactive_file_bytes = 0;  ///< memory.stat: total_inactive_file
   CpuFileFigures cpu{};
+  // No value: this kernel has no such file or line.
+  std::optional<std::uint64_t> active_file_bytes;  ///< memory.stat: total_active_file
+  std::optional<std::uint64_t> mapped_file_bytes;  ///< memory.stat: total_mapped_file
+  std::optional<std::uint64_t> swap_bytes;         ///< memory.stat: total_swap; v2: memory.swap.current
+  std::optional<std::uint64_t> kernel_bytes;       ///< memory.kmem.usage_in_bytes; v2: memory.stat: kernel
+  std::optional<std::uint64_t> page_faults;        ///< memory.stat: total_pgfault
+  std::optional<std::uint64_t> major_page_faults;  ///< memory.stat: total_pgmajfault
+  std::optional<std::uint64_t> swap_limit_bytes;   ///< memory.memsw.limit_in_bytes; v2: memory.swap.max
+  std::optional<std::uint64_t> reservation_bytes;  ///< memory.soft_limit_in_bytes; v2: memory.min
+  bool peak_has_file = true;                       ///< false: peak_bytes is only what the peak cannot be below
 };
 
 /// Compares a cgroup's records with its files, read before and after: each figure must lie between. Takes what differs

@@ -29,7 +29,8 @@ struct CpuFileFigures {
 /// A figure that BPF reads otherwise than the file shows it, and so is not served.
 struct Refusal {
   std::string figure;
-  std::string text;  ///< both values
+  std::string text;     ///< both values
+  bool absent = false;  ///< the kernel itself does not have it: nothing is wrong
 };
 
 /// Refuses a figure that does not lie between two reads of the file.

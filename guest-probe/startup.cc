@@ -35,9 +35,7 @@ ServedFigures planned_figures(const GuestPlan& plan) {
   if (!plan.cpu) served.cpu_fields.user = served.cpu_fields.system = false;
   if (!plan.bandwidth) refuse_bandwidth(served.cpu_fields);
   if (!plan.tasks) served.cpu_fields.threads = served.cpu_fields.threads_max = false;
-  served.memory_fields.rss = plan.memory_stat;
-  served.memory_fields.cache = plan.memory_stat;
-  served.memory_fields.inactive_file = plan.memory_stat;
+  served.memory_fields.unified = plan.unified_memory;
   return served;
 }
 
@@ -48,6 +46,40 @@ ServedFigures without_cpu(ServedFigures served) {
   served.cpu_fields = {.usage = false, .user = false, .system = false, .threads = false, .threads_max = false};
   refuse_bandwidth(served.cpu_fields);
   return served;
+}
+
+// What stands in memory.stat and is in none of the kernel's arrays where we look is not served.
+std::vector<Refusal> take_out_unfound(const GuestProbe& probe, MemoryFields& fields) {
+  struct Stat {
+    int index;
+    const char* figure;
+    bool MemoryFields::*field;
+  };
+  const bool unified = fields.unified;
+  const std::vector<Stat> stats{
+      {STAT_ANON, "memory_rss_bytes", &MemoryFields::rss},
+      {STAT_FILE, "memory_cache_bytes", &MemoryFields::cache},
+      {STAT_INACTIVE_FILE, "memory_working_set_bytes", &MemoryFields::inactive_file},
+      {STAT_ACTIVE_FILE, "memory_active_file_bytes", &MemoryFields::active_file},
+      {STAT_MAPPED_FILE, "memory_mapped_file_bytes", &MemoryFields::mapped_file},
+      {unified ? STAT_KERNEL : STAT_SWAP, unified ? "memory_kernel_bytes" : "memory_swap_bytes",
+       unified ? &MemoryFields::kernel : &MemoryFields::swap},
+      {STAT_FAULTS, "page_faults", &MemoryFields::page_faults},
+      {STAT_MAJOR_FAULTS, "major_page_faults", &MemoryFields::major_page_faults},
+  };
+  std::vector<Refusal> refusals;
+  for (const Stat& stat : stats) {
+    if (probe.programs->has_stat(stat.index)) continue;
+    fields.*stat.field = false;
+    if (!probe.plan.memory_stat) continue;  // said once, by the plan
+    const bool old_kernel = stat.index == STAT_KERNEL;  // counted since 5.18
+    refusals.push_back({stat.figure,
+                        old_kernel ? "this kernel does not count it in cgroup v2"
+                                   : "where the kernel keeps it is in a table that /proc/kallsyms does not show; build "
+                                     "the guest kernel with CONFIG_KALLSYMS_ALL",
+                        old_kernel});
+  }
+  return refusals;
 }
 
 }  // namespace
@@ -63,6 +95,7 @@ Result<GuestProbe> start_guest_probe(std::size_t capacity) {
   probe.programs = std::make_unique<GuestPrograms>(*std::move(programs));
   probe.served = planned_figures(probe.plan);
 
+  probe.refusals = take_out_unfound(probe, probe.served.memory_fields);
   const auto note = [&](Result<std::vector<Refusal>> refusals) {
     if (refusals) {
       probe.refusals.insert(probe.refusals.end(), refusals->begin(), refusals->end());

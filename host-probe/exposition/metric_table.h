@@ -48,10 +48,11 @@ inline std::optional<double> cpu_seconds(const wire::Container& container) {
 }
 
 // 0 stands for "no limit", as in cAdvisor; a container without memory figures has no such series.
-inline std::optional<double> memory_limit(const wire::Container& container) {
+template <auto figure>
+std::optional<double> memory_limit(const wire::Container& container) {
   constexpr std::uint64_t unlimited = std::uint64_t{1} << 62;
-  if (!container.memory_limit_bytes && !container.memory_usage_bytes) return std::nullopt;
-  const std::uint64_t limit = container.memory_limit_bytes.value_or(0);
+  if (!(container.*figure) && !container.memory_usage_bytes) return std::nullopt;
+  const std::uint64_t limit = (container.*figure).value_or(0);
   return limit > unlimited ? 0.0 : static_cast<double>(limit);
 }
 
@@ -81,7 +82,7 @@ inline constexpr auto of_container = std::to_array<ContainerMetric>({
      &detail::plain<&wire::Container::memory_failcnt>},
     {{"container_spec_memory_limit_bytes", "Memory limit of the container, in bytes; 0 if it has none.",
       MetricType::Gauge},
-     &detail::memory_limit},
+     &detail::memory_limit<&wire::Container::memory_limit_bytes>},
     {{"container_cpu_user_seconds_total", "Cumulative user cpu time consumed in seconds.", MetricType::Counter},
      &detail::in_seconds<&wire::Container::cpu_user_ns>},
     {{"container_cpu_system_seconds_total", "Cumulative system cpu time consumed in seconds.", MetricType::Counter},
@@ -104,7 +105,32 @@ inline constexpr auto of_container = std::to_array<ContainerMetric>({
     {{"container_threads_max", "Maximum number of threads allowed inside the container, infinity if value is zero",
       MetricType::Gauge},
      &detail::threads_max},
+    {{"container_memory_mapped_file", "Size of memory mapped files in bytes.", MetricType::Gauge},
+     &detail::plain<&wire::Container::memory_mapped_file_bytes>},
+    {{"container_memory_total_active_file_bytes", "Current total active file in bytes.", MetricType::Gauge},
+     &detail::plain<&wire::Container::memory_active_file_bytes>},
+    {{"container_memory_total_inactive_file_bytes", "Current total inactive file in bytes.", MetricType::Gauge},
+     &detail::plain<&wire::Container::memory_inactive_file_bytes>},
+    {{"container_memory_swap", "Container swap usage in bytes.", MetricType::Gauge},
+     &detail::plain<&wire::Container::memory_swap_bytes>},
+    {{"container_memory_kernel_usage", "Size of kernel memory allocated in bytes.", MetricType::Gauge},
+     &detail::plain<&wire::Container::memory_kernel_bytes>},
+    {{"container_spec_memory_swap_limit_bytes", "Memory swap limit for the container.", MetricType::Gauge},
+     &detail::memory_limit<&wire::Container::memory_swap_limit_bytes>},
+    {{"container_spec_memory_reservation_limit_bytes", "Memory reservation limit for the container.",
+      MetricType::Gauge},
+     &detail::memory_limit<&wire::Container::memory_reservation_bytes>},
 });
+
+// Each twice, for cAdvisor's scopes "container" and "hierarchy", between which it makes no difference.
+struct FailureMetric {
+  const char* failure_type;
+  wire::Figure wire::Container::*figure;
+};
+inline constexpr Descriptor memory_failures{"container_memory_failures_total",
+                                            "Cumulative count of memory allocation failures.", MetricType::Counter};
+inline constexpr std::array<FailureMetric, 2> memory_failure_types{
+    {{"pgfault", &wire::Container::page_faults}, {"pgmajfault", &wire::Container::major_page_faults}}};
 
 inline constexpr Descriptor container_ooms{"container_oom_events_total",
                                            "Number of processes of the container that the OOM killer chose.",

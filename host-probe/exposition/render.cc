@@ -32,6 +32,18 @@ double number(std::uint64_t value) {
   return static_cast<double>(value);
 }
 
+void add_memory_failures(Families& families, const wire::Container& container, const Labels& labels) {
+  for (const metric::FailureMetric& failure : metric::memory_failure_types) {
+    if (!(container.*failure.figure)) continue;
+    for (const char* scope : {"container", "hierarchy"}) {
+      Labels of_series = labels;
+      of_series.push_back({"failure_type", failure.failure_type});
+      of_series.push_back({"scope", scope});
+      families.add(metric::memory_failures, std::move(of_series), number(*(container.*failure.figure)));
+    }
+  }
+}
+
 void add_containers(Families& families, const SandboxReport& sandbox, const std::string& id) {
   for (const wire::Container& container : sandbox.containers) {
     const Labels labels = container_labels(id, container.id.hex());
@@ -42,6 +54,7 @@ void add_containers(Families& families, const SandboxReport& sandbox, const std:
       if (metric.per_cpu) of_series.push_back({"cpu", "total"});
       families.add(metric.descriptor, std::move(of_series), *value);
     }
+    add_memory_failures(families, container, labels);
   }
   for (const auto& [container, kills] : sandbox.oom_kills) {
     families.add(metric::container_ooms, container_labels(id, container.hex()), number(kills));

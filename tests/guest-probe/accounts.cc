@@ -93,6 +93,25 @@ TEST_CASE("OOM kills in nested cgroups are the container's") {
   CHECK(account_memory(walk, sample_paths(), MemoryFields()).at(id_a).oom_kills == 7);
 }
 
+TEST_CASE("In cgroup v2 a kill in a nested cgroup is in the container's own count already") {
+  std::vector<memory_record> walk{make_memory(1, 0, 0, 0), make_memory(2, 1, 0, 0), make_memory(3, 2, 0, 0),
+                                  make_memory(4, 3, 0, 0)};
+  walk[2].oom_kills = 3;
+  walk[3].oom_kills = 2;
+  MemoryFields fields;
+  fields.unified = true;
+  CHECK(account_memory(walk, sample_paths(), fields).at(id_a).oom_kills == 3);
+}
+
+TEST_CASE("Page faults are events of the subtree, not bytes") {
+  std::vector<memory_record> walk{make_memory(1, 0, 0, 0), make_memory(2, 1, 0, 0), make_memory(3, 2, 0, 0),
+                                  make_memory(4, 3, 0, 0)};
+  walk[2].stat[STAT_FAULTS] = 64;
+  walk[2].pending[STAT_FAULTS] = 3;
+  walk[3].pending[STAT_FAULTS] = 5;
+  CHECK(account_memory(walk, sample_paths(), MemoryFields()).at(id_a).page_faults == 72);
+}
+
 TEST_CASE("Two walks agree only if nothing was handed in between") {
   const std::vector<memory_record> first{make_memory(1, 0, 10, 1), make_memory(2, 1, 5, 2)};
   std::vector<memory_record> second = first;

@@ -28,8 +28,32 @@ struct Sample {
     cpu.system_ns = 29'999'999;
     cpu.bandwidth = {5'000'000, 7'000'000, 1500 * 1024, 11, 12, 13};
     cpu.tasks = {14, 15};
-    before = {2000, 100 * page, 200 * page, 300 * page, 7, 8, 40 * page, 50 * page, 60 * page};
     before.cpu = {30'000'000, 20'000'000, 11, 12, 13, 5000, 7000, 1500, 14, 15};
+    before.cpu_usage_ns = 2000;
+    before.usage_bytes = 100 * page;
+    before.peak_bytes = 200 * page;
+    before.limit_bytes = 300 * page;
+    before.failcnt = 7;
+    before.oom_kills = 8;
+    before.rss_bytes = 40 * page;
+    before.cache_bytes = 50 * page;
+    before.inactive_file_bytes = 60 * page;
+    memory.stat[STAT_ACTIVE_FILE] = 11;
+    memory.stat[STAT_MAPPED_FILE] = 12;
+    memory.stat[STAT_SWAP] = 13;
+    memory.stat[STAT_FAULTS] = 14;
+    memory.stat[STAT_MAJOR_FAULTS] = 15;
+    memory.kernel_pages = 16;
+    memory.swap_limit_pages = 17;
+    memory.soft_limit_pages = 18;
+    before.active_file_bytes = 11 * page;
+    before.mapped_file_bytes = 12 * page;
+    before.swap_bytes = 13 * page;
+    before.page_faults = 14;
+    before.major_page_faults = 15;
+    before.kernel_bytes = 16 * page;
+    before.swap_limit_bytes = 17 * page;
+    before.reservation_bytes = 18 * page;
     after = before;
   }
 
@@ -72,6 +96,14 @@ TEST_CASE("Each figure that is read wrongly is refused, and only that one") {
       {"memory_rss_bytes", [](Sample& sample) { sample.memory.stat[STAT_ANON] = 50; }},
       {"memory_cache_bytes", [](Sample& sample) { sample.memory.stat[STAT_FILE] = -1; }},
       {"memory_working_set_bytes", [](Sample& sample) { sample.memory.stat[STAT_INACTIVE_FILE] = 1; }},
+      {"memory_active_file_bytes", [](Sample& sample) { sample.memory.stat[STAT_ACTIVE_FILE] = 12; }},
+      {"memory_mapped_file_bytes", [](Sample& sample) { sample.memory.stat[STAT_MAPPED_FILE] = 0; }},
+      {"memory_swap_bytes", [](Sample& sample) { sample.memory.stat[STAT_SWAP] = 1; }},
+      {"page_faults", [](Sample& sample) { sample.memory.stat[STAT_FAULTS] = 15; }},
+      {"major_page_faults", [](Sample& sample) { sample.memory.stat[STAT_MAJOR_FAULTS] = 14; }},
+      {"memory_kernel_bytes", [](Sample& sample) { sample.memory.kernel_pages = 17; }},
+      {"memory_swap_limit_bytes", [](Sample& sample) { sample.memory.swap_limit_pages = 0; }},
+      {"memory_reservation_bytes", [](Sample& sample) { sample.memory.soft_limit_pages = 0; }},
   };
   for (const auto& [figure, make_mistake] : mistakes) {
     INFO(figure);
@@ -91,7 +123,41 @@ TEST_CASE("A cgroup that the walk did not find refuses everything") {
   const Sample sample;
   ServedFigures served = all_served();
   const auto refusals = compare(std::nullopt, std::nullopt, sample.before, sample.after, served);
-  CHECK(refusals.size() == 19);
+  CHECK(refusals.size() == 27);
   CHECK_FALSE(served.cpu);
   CHECK_FALSE(served.memory_fields.usage);
+}
+
+TEST_CASE("A figure that the kernel has no file for is absent, which is no mistake of the reading") {
+  Sample sample;
+  sample.after.swap_limit_bytes = std::nullopt;
+  ServedFigures served = all_served();
+  const std::vector<Refusal> refusals = sample.run(served);
+  REQUIRE(refusals.size() == 1);
+  CHECK(refusals[0].figure == "memory_swap_limit_bytes");
+  CHECK(refusals[0].absent);
+  CHECK_FALSE(served.memory_fields.swap_limit);
+}
+
+TEST_CASE("In cgroup v2 swap, kernel memory and reservation come from elsewhere") {
+  Sample sample;
+  sample.memory.swap_pages = 13;
+  sample.memory.stat[STAT_KERNEL] = 16;
+  sample.memory.min_pages = 18;
+  sample.memory.stat[STAT_SWAP] = 0;
+  sample.memory.kernel_pages = 0;
+  sample.memory.soft_limit_pages = 0;
+  ServedFigures served = all_served();
+  served.memory_fields.unified = true;
+  CHECK(sample.run(served).empty());
+}
+
+TEST_CASE("A peak without a file is between what is used and the limit") {
+  Sample sample;
+  sample.before.peak_bytes = sample.after.peak_bytes = sample.before.usage_bytes;
+  sample.before.peak_has_file = sample.after.peak_has_file = false;
+  ServedFigures served = all_served();
+  CHECK(sample.run(served).empty());
+  sample.memory.peak_pages = 301;
+  CHECK(sample.run(served).size() == 1);
 }

@@ -73,6 +73,15 @@ wire::Container full_container() {
   made.cpu_shares = 512;
   made.threads = 7;
   made.threads_max = 100;
+  made.memory_mapped_file_bytes = 19;
+  made.memory_active_file_bytes = 20;
+  made.memory_inactive_file_bytes = 21;
+  made.memory_swap_bytes = 22;
+  made.memory_kernel_bytes = 23;
+  made.page_faults = 24;
+  made.major_page_faults = 25;
+  made.memory_swap_limit_bytes = 26;
+  made.memory_reservation_bytes = 27;
   return made;
 }
 
@@ -109,6 +118,13 @@ TEST_CASE("a container's figures carry cAdvisor's names, types and labels") {
       {"container_spec_cpu_shares", {MetricType::Gauge, 512}},
       {"container_threads", {MetricType::Gauge, 7}},
       {"container_threads_max", {MetricType::Gauge, 100}},
+      {"container_memory_mapped_file", {MetricType::Gauge, 19}},
+      {"container_memory_total_active_file_bytes", {MetricType::Gauge, 20}},
+      {"container_memory_total_inactive_file_bytes", {MetricType::Gauge, 21}},
+      {"container_memory_swap", {MetricType::Gauge, 22}},
+      {"container_memory_kernel_usage", {MetricType::Gauge, 23}},
+      {"container_spec_memory_swap_limit_bytes", {MetricType::Gauge, 26}},
+      {"container_spec_memory_reservation_limit_bytes", {MetricType::Gauge, 27}},
   };
   for (const auto& [name, type_and_value] : expected) {
     INFO(name);
@@ -118,6 +134,18 @@ TEST_CASE("a container's figures carry cAdvisor's names, types and labels") {
   }
   CHECK(rendered.family("container_cpu_usage_seconds_total")->type == MetricType::Counter);
   CHECK(rendered.value("container_cpu_usage_seconds_total", with(container_labels, "cpu", "total")) == 1.5);
+}
+
+TEST_CASE("page faults are in both of cAdvisor's scopes") {
+  const Rendered rendered(with_container(full_container()));
+  for (const char* scope : {"container", "hierarchy"}) {
+    const Series labels = with(container_labels, "scope", scope);
+    CHECK(rendered.value("container_memory_failures_total", with(labels, "failure_type", "pgfault")) == 24.0);
+    CHECK(rendered.value("container_memory_failures_total", with(labels, "failure_type", "pgmajfault")) == 25.0);
+  }
+  REQUIRE(rendered.family("container_memory_failures_total") != nullptr);
+  CHECK(rendered.family("container_memory_failures_total")->metric.size() == 4);
+  CHECK(rendered.family("container_memory_failures_total")->type == MetricType::Counter);
 }
 
 TEST_CASE("a figure that is absent has no series") {

@@ -69,8 +69,8 @@ TEST_CASE("Each missing thing costs what stands on it and no more") {
   const GuestPlan no_rmdir = without([](KernelFacts& facts) { facts.cgroup_rmdir = false; });
   CHECK((no_rmdir.cpu && no_rmdir.memory && !no_rmdir.removals && no_rmdir.oom_events));
 
-  const GuestPlan pid_only = without([](KernelFacts& facts) { facts.mark_victim_task = false; });
-  CHECK((pid_only.memory && !pid_only.oom_events));
+  const GuestPlan no_victim = without([](KernelFacts& facts) { facts.mark_victim = false; });
+  CHECK((no_victim.memory && !no_victim.oom_events));
 
   const GuestPlan many_cpus = without([](KernelFacts& facts) { facts.possible_cpus = 257; });
   CHECK((!many_cpus.cpu && many_cpus.memory && !many_cpus.memory_stat));
@@ -121,4 +121,21 @@ TEST_CASE("Where v1's cpuacct is mounted, a v2 tree beside it is not read") {
   facts.unified_mount = "/sys/fs/cgroup/unified";
   const GuestPlan plan = plan_guest(facts);
   CHECK((plan.cpu && !plan.unified));
+}
+
+TEST_CASE("A mark_victim that gives a pid is as good as one that gives the task") {
+  KernelFacts facts = everything();
+  CHECK_FALSE(plan_guest(facts).victim_by_pid);
+  facts.mark_victim_task = false;
+  const GuestPlan plan = plan_guest(facts);
+  CHECK((plan.complete() && plan.oom_events && plan.victim_by_pid));
+}
+
+TEST_CASE("Statistics are read in cgroup v2 as well, which keeps some of them elsewhere") {
+  KernelFacts facts = everything();
+  CHECK_FALSE(plan_guest(facts).unified_memory);
+  facts.memory_v1 = false;
+  facts.memory_mount = "/sys/fs/cgroup";
+  const GuestPlan plan = plan_guest(facts);
+  CHECK((plan.memory && plan.memory_stat && plan.unified_memory));
 }

@@ -23,19 +23,32 @@ const std::string& mount_of(const std::string& controller) {
   return mounts->v2;
 }
 
+// In v2 a cgroup has the controllers that its parent passes on. One with processes in it may pass on none, so this is
+// to come before they do.
+void pass_on_controllers(const std::filesystem::path& cgroup) {
+  if (!std::filesystem::exists(cgroup / "cgroup.subtree_control")) return;
+  for (const char* controller : {"+cpu", "+memory", "+pids"}) {
+    std::ofstream out(cgroup / "cgroup.subtree_control");
+    out << controller << std::flush;
+    INFO("passing on " << controller << " from " << cgroup);
+    REQUIRE(out);
+  }
+}
+
+void make_cgroup(const std::string& mount, const std::string& path) {
+  std::filesystem::path cgroup(mount);
+  for (const auto& component : std::filesystem::path(path).relative_path()) {
+    pass_on_controllers(cgroup);
+    cgroup /= component;
+    std::filesystem::create_directory(cgroup);
+  }
+}
+
 }  // namespace
 
 TestCgroup::TestCgroup(char digit, const std::string& below)
     : id_(64, digit), path_("/cri-containerd/" + id_ + below) {
-  for (const char* controller : controllers) {
-    const std::string parent = mount_of(controller) + "/cri-containerd";
-    std::filesystem::create_directories(parent);
-    // v2 gives a cgroup the controllers that its parent has enabled for it.
-    if (std::filesystem::exists(parent + "/cgroup.subtree_control")) {
-      std::ofstream(parent + "/cgroup.subtree_control") << "+cpu +memory +pids" << std::flush;
-    }
-    std::filesystem::create_directories(mount_of(controller) + path_);
-  }
+  for (const char* controller : controllers) make_cgroup(mount_of(controller), path_);
 }
 
 std::string TestCgroup::file_path(const std::string& controller, const std::string& file) const {
@@ -57,6 +70,10 @@ std::uint64_t TestCgroup::read(const std::string& controller, const std::string&
   return value;
 }
 
+bool TestCgroup::has(const std::string& controller, const std::string& file) const {
+  return std::filesystem::exists(file_path(controller, file));
+}
+
 std::map<std::string, std::uint64_t> TestCgroup::read_table(const std::string& controller,
                                                             const std::string& file) const {
   std::ifstream in(file_path(controller, file));
@@ -73,7 +90,7 @@ void TestCgroup::remove() {
   removed_ = true;
   for (const char* controller : controllers) {
     const std::string directory = mount_of(controller) + path_;
-    bool gone = false;
+    bool gone = !std::filesystem::exists(directory);  // in v2 it is the same directory each time
     for (int attempt = 0; attempt < 2000 && !gone; ++attempt) {
       gone = rmdir(directory.c_str()) == 0 || errno == ENOENT;  // v2: one directory for all controllers
       if (!gone) usleep(1000);

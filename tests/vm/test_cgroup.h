@@ -21,6 +21,8 @@ class TestCgroup {
 
   void write(const std::string& controller, const std::string& file, const std::string& text) const;
   std::uint64_t read(const std::string& controller, const std::string& file) const;
+  /// Whether this kernel has a file.
+  bool has(const std::string& controller, const std::string& file) const;
   /// A file of "key value" lines.
   std::map<std::string, std::uint64_t> read_table(const std::string& controller, const std::string& file) const;
   std::string file_path(const std::string& controller, const std::string& file) const;

@@ -24,6 +24,14 @@ void touch(int fd, int flags, std::size_t pages) {
   for (std::size_t i = 0; i < pages; ++i) static_cast<volatile char*>(memory)[i * page] = 1;
 }
 
+void read_own_pages(std::size_t pages) {
+  const Fd file(open(GUEST_PROBE, O_RDONLY | O_CLOEXEC));
+  std::array<char, page> bytes{};
+  for (std::size_t i = 0; i < pages; ++i) {
+    if (read(file.get(), bytes.data(), bytes.size()) <= 0) _exit(6);
+  }
+}
+
 // `in_kernel`: by zeroing memory there, the copying of which takes far longer than the calls.
 void burn(std::size_t ms, bool in_kernel = false) {
   timespec start{};
@@ -70,6 +78,7 @@ void Workload::serve(const TestCgroup& cgroup, const std::string& comm, int step
     if (step.what == 'a') touch(-1, MAP_PRIVATE | MAP_ANONYMOUS, step.amount);
     if (step.what == 'b') burn(step.amount);
     if (step.what == 's') burn(step.amount, true);
+    if (step.what == 'r') read_own_pages(step.amount);
     if (step.what == 'f') {
       const int file = memfd_create("cache", 0);
       if (ftruncate(file, static_cast<off_t>(step.amount * page)) != 0) _exit(4);
@@ -96,6 +105,14 @@ void Workload::touch_anonymous(std::size_t pages) {
 
 void Workload::touch_file(std::size_t pages) {
   tell({'f', pages});
+  wait_done();
+}
+
+void Workload::read_file(std::size_t pages) {
+  // Pages belong to the cgroup that read them first: out with them, so that it is this one.
+  const Fd file(open(GUEST_PROBE, O_RDONLY | O_CLOEXEC));
+  posix_fadvise(file.get(), 0, 0, POSIX_FADV_DONTNEED);
+  tell({'r', pages});
   wait_done();
 }
 

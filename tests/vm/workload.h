@@ -26,6 +26,8 @@ class Workload {
   // Each returns when the process has done it and waits again.
   void touch_anonymous(std::size_t pages);
   void touch_file(std::size_t pages);
+  /// Reads the first pages of guest-probe's own file, which nobody else has in the page cache then.
+  void read_file(std::size_t pages);
   void burn_cpu_ms(std::size_t ms);
 
   /// Burns it in system calls.

@@ -44,9 +44,13 @@ GuestPlan plan_guest(const KernelFacts& facts) {
   plan.walk_pids = plan.tasks && facts.pids_v1 && !(plan.cpu && facts.pids_mount == facts.cpuacct_mount) &&
                    !(plan.walk_cpu && facts.pids_mount == facts.cpu_mount);
   plan.memory = base && facts.memory && !facts.memory_mount.empty();
-  plan.memory_stat = plan.memory && cpus_fit && facts.memory_stat && facts.memory_v1;
+  plan.memory_stat = plan.memory && cpus_fit && facts.memory_stat;
+  plan.stats_index = facts.stats_index;
+  plan.events_index = facts.events_index;
+  plan.unified_memory = !facts.memory_v1;
   plan.removals = base && facts.cgroup_rmdir;
-  plan.oom_events = plan.memory && facts.mark_victim_task && facts.ring_buffer;
+  plan.oom_events = plan.memory && facts.mark_victim && facts.ring_buffer;
+  plan.victim_by_pid = !facts.mark_victim_task;
 
   plan.needs = {
       {"BPF programs", facts.may_load, "everything", loading_remedy(facts.load_errno)},
@@ -65,14 +69,12 @@ GuestPlan plan_guest(const KernelFacts& facts) {
       {"memory controller", facts.memory && !facts.memory_mount.empty(), "all memory figures and OOM events",
        facts.memory ? "mount the memory controller's hierarchy before guest-probe starts"
                     : "build the guest kernel with CONFIG_MEMCG"},
-      {"memory statistics layout", facts.memory_stat && facts.memory_v1,
-       "memory_rss_bytes, memory_cache_bytes, memory_working_set_bytes",
-       "use a kernel from 5.8 to 5.12 with cgroup v1; later layouts are not read yet"},
+      {"memory statistics layout", facts.memory_stat, "all figures of memory.stat: memory_rss_bytes, page_faults ...",
+       "use a kernel from 5.8 on, and tell us which one this is"},
       {"cgroup_rmdir tracepoint", facts.cgroup_rmdir, "the last values of removed containers",
        "build the guest kernel with CONFIG_FTRACE and CONFIG_DEBUG_INFO_BTF"},
-      {"mark_victim tracepoint", facts.mark_victim_task, "OOM events; oom_kills is still counted",
-       facts.mark_victim ? "this kernel's mark_victim gives a pid only: use 5.10.235 or later of 5.10.y"
-                         : "build the guest kernel with CONFIG_FTRACE and CONFIG_DEBUG_INFO_BTF"},
+      {"mark_victim tracepoint", facts.mark_victim, "OOM events; oom_kills is still counted",
+       "build the guest kernel with CONFIG_FTRACE and CONFIG_DEBUG_INFO_BTF"},
       {"BPF ring buffer", facts.ring_buffer, "OOM events; oom_kills is still counted", "use a kernel from 5.8 on"},
       {"at most 256 possible CPUs", cpus_fit,
        "cpu_usage_ns, cpu_user_ns, cpu_system_ns, memory_rss_bytes, memory_cache_bytes",

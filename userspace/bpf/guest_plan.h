@@ -24,9 +24,13 @@ struct GuestPlan {
   bool walk_cpu = false;     ///< the cpu controller has a hierarchy without cpuacct: a walk of its own
   bool walk_pids = false;    ///< the same for pids, which shares one with neither
   bool memory = false;       ///< usage, peak, limit, failcnt, oom_kills
-  bool memory_stat = false;  ///< rss, cache, working set
+  bool memory_stat = false;  ///< rss, cache, working set, page faults
+  bool unified_memory = false;  ///< the memory controller is in the hierarchy of cgroup v2
+  std::uint64_t stats_index = 0;  ///< as in KernelFacts
+  std::uint64_t events_index = 0;
   bool removals = false;     ///< last values of removed containers
   bool oom_events = false;   ///< one event per OOM kill
+  bool victim_by_pid = false;  ///< mark_victim hands over a process id, not the task
   int possible_cpus = 1;
   std::vector<Need> needs;
 

@@ -58,8 +58,10 @@ void size_maps(guest& skeleton, const GuestPlan& plan, std::size_t capacity) {
   bpf_program__set_autoload(skeleton.progs.collect_unified, plan.unified);
   skeleton.rodata->cpu_is_unified = plan.unified ? 1 : 0;
   bpf_program__set_autoload(skeleton.progs.collect_memory, plan.memory);
+  bpf_program__set_autoload(skeleton.progs.find_stats, plan.memory_stat);
   bpf_program__set_autoload(skeleton.progs.note_removal, plan.removals);
-  bpf_program__set_autoload(skeleton.progs.note_victim, plan.oom_events);
+  bpf_program__set_autoload(skeleton.progs.note_victim, plan.oom_events && !plan.victim_by_pid);
+  bpf_program__set_autoload(skeleton.progs.note_victim_pid, plan.oom_events && plan.victim_by_pid);
   if (!plan.oom_events) bpf_map__set_autocreate(skeleton.maps.oom_events, false);
   skeleton.rodata->cpus = static_cast<std::uint32_t>(plan.possible_cpus);
 }
@@ -122,7 +124,15 @@ Result<GuestPrograms> GuestPrograms::load(const GuestPlan& plan, std::size_t cap
   for (int cpu = 0; cpu < plan.possible_cpus; ++cpu) {
     if (Result<bool> learned = programs.learn_cpu(cpu); !learned) return failure_from(learned.error());
   }
-  // Attached last: what they record relies on the CPUs' offsets.
+  if (plan.memory_stat) {
+    Result<Fd> program = program_fd(progs.find_stats);
+    if (!program) return failure_from(program.error());
+    const std::array<std::uint64_t, 2> tables{plan.stats_index, plan.events_index};
+    const Result<std::uint32_t> found = test_run(*program, tables);
+    if (!found) return failure_from(found.error(), "cannot find the figures of memory.stat");
+    programs.stats_found_ = *found;
+  }
+  // Attached last: what they record relies on what was learned.
   if (plan.removals) {
     if (Status step = take(attach(progs.note_removal, "cgroup_rmdir"), programs.removal_link_); !step) {
       return failure_from(step.error());
@@ -130,7 +140,7 @@ Result<GuestPrograms> GuestPrograms::load(const GuestPlan& plan, std::size_t cap
   }
   if (plan.oom_events) {
     Status step = take(map_fd(maps.oom_events), programs.oom_events_);
-    if (step) step = take(attach(progs.note_victim, "mark_victim"), programs.victim_link_);
+    if (step) step = take(attach(plan.victim_by_pid ? progs.note_victim_pid : progs.note_victim, "mark_victim"), programs.victim_link_);
     if (!step) return failure_from(step.error());
   }
   return programs;

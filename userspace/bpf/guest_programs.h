@@ -33,7 +33,7 @@ struct Walk {
 /// libbpf's copies are given back as soon as all is attached.
 class GuestPrograms {
  public:
-  /// Loads what the plan has. `capacity`: cgroups that a walk can hold; the maps take some 500 bytes for each.
+  /// Loads what the plan has. `capacity`: cgroups that a walk can hold; the maps take some 700 bytes for each.
   static Result<GuestPrograms> load(const GuestPlan& plan, std::size_t capacity);
 
   /// Each of these is one system call and copies nothing.
@@ -47,6 +47,9 @@ class GuestPrograms {
 
   /// Makes sure that the per-CPU counters of `cpu` are read; false while it is not online.
   Result<bool> learn_cpu(int cpu);
+
+  /// Whether this kernel keeps a figure of memory.stat (STAT_*) where it can be read.
+  bool has_stat(int stat) const { return (stats_found_ >> stat & 1) != 0; }
 
   /// Counters that BPF keeps, read through a mapping: no system call.
   const volatile guest_status& status() const;
@@ -82,6 +85,7 @@ class GuestPrograms {
   Fd victim_link_;
   Mapping status_;
   std::uint64_t removals_taken_ = 0;
+  std::uint32_t stats_found_ = 0;
 };
 
 }  // namespace katameter

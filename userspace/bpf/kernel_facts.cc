@@ -6,7 +6,9 @@
 #include <unistd.h>
 
 #include <array>
+#include <cstdlib>
 #include <cstring>
+#include <fstream>
 #include <memory>
 
 #include "userspace/cgroup_mounts.h"
@@ -71,7 +73,11 @@ void read_types(KernelFacts& facts) {
   facts.pids = member_type(*types, "pids_cgroup", "counter") != nullptr &&
                has_enum_value(*types, "cgroup_subsys_id", "pids_cgrp_id");
   const btf_type* vmstats = member_type(*types, "mem_cgroup", "vmstats");
-  facts.memory_stat = vmstats != nullptr && btf_is_array(vmstats);
+  const bool handed_in = vmstats != nullptr && btf_is_array(vmstats);
+  const bool flushed = vmstats != nullptr && member_type(*types, "memcg_vmstats", "state_pending") != nullptr &&
+                       member_type(*types, "memcg_vmstats_percpu", "state_prev") != nullptr;
+  facts.memory_stat = handed_in || flushed;
+  facts.compact_stat = flushed;
   facts.cgroup_rmdir = first_tracepoint_argument(*types, "btf_trace_cgroup_rmdir") != nullptr;
   const btf_type* victim = first_tracepoint_argument(*types, "btf_trace_mark_victim");
   facts.mark_victim = victim != nullptr;
@@ -90,6 +96,16 @@ void try_loading(KernelFacts& facts) {
   const Fd ring(
       bpf_map_create(BPF_MAP_TYPE_RINGBUF, "katameter_try", 0, 0, static_cast<unsigned>(getpagesize()), nullptr));
   facts.ring_buffer = static_cast<bool>(ring);
+}
+
+// The table of symbols has some 100,000 lines: only where something is to be found in it.
+void read_index_tables(KernelFacts& facts) {
+  std::ifstream symbols("/proc/kallsyms");
+  std::string line;
+  while (std::getline(symbols, line)) {
+    if (line.ends_with(" mem_cgroup_stats_index")) facts.stats_index = std::strtoull(line.c_str(), nullptr, 16);
+    if (line.ends_with(" mem_cgroup_events_index")) facts.events_index = std::strtoull(line.c_str(), nullptr, 16);
+  }
 }
 
 void read_hierarchies(KernelFacts& facts) {
@@ -115,6 +131,7 @@ KernelFacts read_kernel_facts() {
   KernelFacts facts;
   try_loading(facts);
   read_types(facts);
+  if (facts.compact_stat) read_index_tables(facts);
   read_hierarchies(facts);
   const int cpus = libbpf_num_possible_cpus();
   if (cpus > 0) facts.possible_cpus = cpus;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include "userspace/result.h"
@@ -16,7 +17,8 @@ struct KernelFacts {
 
   bool cpuacct = false;           ///< struct cpuacct and cpuacct_cgrp_id (CONFIG_CGROUP_CPUACCT)
   bool memory = false;            ///< struct mem_cgroup and memory_cgrp_id (CONFIG_MEMCG)
-  bool memory_stat = false;       ///< rss, cache ... are atomics in struct mem_cgroup (5.8 to 5.12)
+  bool memory_stat = false;       ///< rss, cache ... are kept in one of the ways of bpf/memory_stat.bpf.h
+  bool compact_stat = false;      ///< their positions may be in a table of the kernel (6.1)
   bool bandwidth = false;         ///< struct task_group has cfs_bandwidth (CONFIG_CFS_BANDWIDTH)
   bool pids = false;              ///< struct pids_cgroup and pids_cgrp_id (CONFIG_CGROUP_PIDS)
   bool base_stat = false;         ///< struct cgroup has bstat: cgroup v2 counts CPU time without a controller (4.15)
@@ -33,6 +35,10 @@ struct KernelFacts {
   std::string unified_mount;  ///< cgroup v2; empty = nowhere
   std::string cpuacct_mount;  ///< where, as in /proc/self/mountinfo; empty = nowhere
   std::string memory_mount;
+  // Addresses of the kernel's tables that say where in its arrays a figure of memory.stat is; 0 = there is none, or
+  // /proc/kallsyms does not show it (CONFIG_KALLSYMS_ALL). Looked for where there may be one.
+  std::uint64_t stats_index = 0;
+  std::uint64_t events_index = 0;
   int possible_cpus = 1;  ///< CPUs that the kernel has per-CPU variables for
 };
 

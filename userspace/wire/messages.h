@@ -59,6 +59,15 @@ struct Container {
   Figure cpu_shares;
   Figure threads;
   Figure threads_max;
+  Figure memory_mapped_file_bytes;
+  Figure memory_active_file_bytes;
+  Figure memory_inactive_file_bytes;
+  Figure memory_swap_bytes;
+  Figure memory_kernel_bytes;
+  Figure page_faults;
+  Figure major_page_faults;
+  Figure memory_swap_limit_bytes;
+  Figure memory_reservation_bytes;
 };
 
 /// One figure of a container: its name (also its key in `guest-probe dump --format json`) and its field number.
@@ -89,6 +98,15 @@ inline constexpr auto container_figures = std::to_array<ContainerFigure>({
     {"cpu_shares", 39, &Container::cpu_shares},
     {"threads", 40, &Container::threads},
     {"threads_max", 41, &Container::threads_max},
+    {"memory_mapped_file_bytes", 48, &Container::memory_mapped_file_bytes},
+    {"memory_active_file_bytes", 49, &Container::memory_active_file_bytes},
+    {"memory_inactive_file_bytes", 50, &Container::memory_inactive_file_bytes},
+    {"memory_swap_bytes", 51, &Container::memory_swap_bytes},
+    {"memory_kernel_bytes", 52, &Container::memory_kernel_bytes},
+    {"page_faults", 53, &Container::page_faults},
+    {"major_page_faults", 54, &Container::major_page_faults},
+    {"memory_swap_limit_bytes", 55, &Container::memory_swap_limit_bytes},
+    {"memory_reservation_bytes", 56, &Container::memory_reservation_bytes},
 });
 
 struct Guest {
