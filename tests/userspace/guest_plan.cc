@@ -1,7 +1,7 @@
 #include "userspace/bpf/guest_plan.h"
 
-#include <cerrno>
 #include <catch2/catch.hpp>
+#include <cerrno>
 
 using namespace katameter;
 
