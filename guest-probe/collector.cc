@@ -103,9 +103,10 @@ Status Collector::learn_names() {
 
 Status Collector::take_removed() {
   just_removed_.clear();
-  const Result<std::vector<Removed>> removed = programs_.take_removed();
+  Result<std::vector<Removed>> removed = programs_.take_removed();
   if (!removed) return failure_from(removed.error());
-  for (const auto& [id, record] : *removed) {
+  for (auto& [id, record] : *removed) {
+    if ((record.kinds & REMOVED_MEMORY) != 0) faults_.keep(id, record.memory);
     removed_.add(record, served_.memory_fields);
     just_removed_.push_back(id);
   }
@@ -127,12 +128,14 @@ void Collector::add_cpu(Rows& rows, wire::Guest& guest) const {
   guest.workload_cpu_usage_ns = workload_ns;
 }
 
-void Collector::add_memory(Rows& rows) const {
-  for (const auto& [id, memory] : account_memory(memory_walk_, memory_paths_, served_.memory_fields)) {
+void Collector::add_memory(Rows& rows) {
+  faults_.begin();
+  for (auto [id, memory] : account_memory(memory_walk_, memory_paths_, served_.memory_fields)) {
     if (std::count(just_removed_.begin(), just_removed_.end(), memory.cgroup_id) > 0) continue;
     wire::Container& row = rows[id];
     row.id = id;
     row.cgroup = *memory_paths_.find(memory.cgroup_id);
+    faults_.keep(memory);
     set_memory(row, memory);
   }
 }

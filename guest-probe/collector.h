@@ -8,6 +8,7 @@
 #include "guest-probe/memory_account.h"
 #include "guest-probe/online_cpus.h"
 #include "guest-probe/removed_containers.h"
+#include "guest-probe/rising_faults.h"
 #include "userspace/bpf/guest_plan.h"
 #include "userspace/bpf/guest_programs.h"
 #include "userspace/result.h"
@@ -42,7 +43,7 @@ class Collector {
   Status learn_names();
   Status take_removed();
   void add_cpu(Rows& rows, wire::Guest& guest) const;
-  void add_memory(Rows& rows) const;
+  void add_memory(Rows& rows);
 
   GuestPrograms& programs_;
   ServedFigures served_;
@@ -50,6 +51,7 @@ class Collector {
   CgroupPaths cpu_paths_;
   CgroupPaths memory_paths_;
   RemovedContainers removed_;
+  RisingFaults faults_;
   // Of the collect that is under way.
   std::vector<cpu_record> cpu_walk_;
   std::vector<memory_record> memory_walk_;
