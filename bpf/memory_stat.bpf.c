@@ -12,7 +12,8 @@
 
 __s32 stat_place[STATS];
 
-#define ITEM(type, value) (bpf_core_enum_value_exists(enum type, value) ? (int)bpf_core_enum_value(enum type, value) : -1)
+#define ITEM(type, value) \
+  (bpf_core_enum_value_exists(enum type, value) ? (int)bpf_core_enum_value(enum type, value) : -1)
 
 /* Items in an array; 0 if this kernel has no such array. */
 #define ROOM(structure, field) \
@@ -23,10 +24,8 @@ __s32 stat_place[STATS];
  * came first (6.1): int, 1 more than the position. When pages got theirs (6.10), both became s8 and the position.
  */
 static __always_inline int place_of(int item, int direct, __u64 table, int bytewise) {
-  if (item < 0 || direct)
-    return item;
-  if (!table)
-    return -1;
+  if (item < 0 || direct) return item;
+  if (!table) return -1;
   if (bytewise) {
     __s8 place = -1;
     bpf_probe_read_kernel(&place, sizeof(place), (void *)(table + item));
@@ -60,8 +59,7 @@ int find_stats(struct bpf_raw_tracepoint_args *ctx) {
   FIND_EVENTS(STAT_MAJOR_FAULTS, PGMAJFAULT);
 
   for (int stat = 0; stat < STATS; stat++) {
-    if (stat_place[stat] >= 0)
-      found |= 1 << stat;
+    if (stat_place[stat] >= 0) found |= 1 << stat;
   }
   return found;
 }

@@ -51,30 +51,24 @@ static __always_inline int find_arrays(__u64 memcg, struct stat_arrays *pages, s
 __weak __noinline __s64 stat_not_handed_in(__u64 own, __u64 handed_in) {
   __s64 sum = 0;
   for (__u32 cpu = 0; cpu < MAX_CPUS; cpu++) {
-    if (cpu >= cpus)
-      break;
-    if (!cpu_offset[cpu])
-      continue;
+    if (cpu >= cpus) break;
+    if (!cpu_offset[cpu]) continue;
     sum += read_u64(own + cpu_offset[cpu]);
-    if (handed_in)
-      sum -= read_u64(handed_in + cpu_offset[cpu]);
+    if (handed_in) sum -= read_u64(handed_in + cpu_offset[cpu]);
   }
   return sum;
 }
 
 static __always_inline void read_stats(__u64 memcg, struct memory_record *record) {
   struct stat_arrays pages = {}, events = {};
-  if (!find_arrays(memcg, &pages, &events))
-    return;
+  if (!find_arrays(memcg, &pages, &events)) return;
   for (int stat = 0; stat < STATS; stat++) {
     __s32 place = stat_place[stat];
-    if (place < 0)
-      continue;
+    if (place < 0) continue;
     const struct stat_arrays *from = stat >= STAT_FAULTS ? &events : &pages;
     __u64 offset = (__u64)place * sizeof(long);
     __s64 pending = stat_not_handed_in(from->own + offset, from->handed_in ? from->handed_in + offset : 0);
-    if (from->pending)
-      pending += read_u64(from->pending + offset);
+    if (from->pending) pending += read_u64(from->pending + offset);
     record->stat[stat] = read_u64(from->shared + offset);
     record->pending[stat] = pending;
   }

@@ -26,8 +26,7 @@ static __always_inline __u64 task_of_pid(__u32 number) {
     __u64 slot = (number >> (shift & 31)) & (slots - 1);
     entry = read_u64(node + bpf_core_field_offset(struct xa_node, slots) + slot * sizeof(void *));
   }
-  if (!entry || (entry & 3))
-    return 0;
+  if (!entry || (entry & 3)) return 0;
   __u64 link = read_u64(entry + bpf_core_field_offset(struct pid, tasks)); /* of type PIDTYPE_PID, the first */
   return link ? link - bpf_core_field_offset(struct task_struct, pid_links) : 0;
 }

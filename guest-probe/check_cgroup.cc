@@ -18,8 +18,8 @@
 namespace katameter {
 namespace {
 
-constexpr std::size_t kept_bytes = 512 * 1024;
-constexpr std::size_t file_bytes = 128 * 1024;
+constexpr std::size_t kept_bytes = CheckCgroup::kept_bytes;
+constexpr std::size_t file_bytes = CheckCgroup::file_bytes;
 constexpr std::size_t freed_bytes = 256 * 1024;  // makes the peak another number than the usage
 // Above what the process uses, and a number that no other field has by chance.
 constexpr std::string_view limit_bytes = "50192384";

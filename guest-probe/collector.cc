@@ -153,6 +153,7 @@ Status Collector::take_removed() {
   if (!removed) return failure_from(removed.error());
   just_removed_ = *std::move(removed);
   for (removed_record& record : just_removed_) {
+    if ((record.kinds & REMOVED_MEMORY) != 0) faults_.keep(record.id, record.memory);
     if ((record.kinds & REMOVED_CPU) != 0) shown_times_.settle(record.cpu);
     removed_.add(record, served_.memory_fields, served_.cpu_fields);
   }
@@ -182,12 +183,14 @@ void Collector::add_cpu(Rows& rows, wire::Guest& guest) const {
   if (served_.cpu) guest.workload_cpu_usage_ns = workload_ns;
 }
 
-void Collector::add_memory(Rows& rows) const {
-  for (const auto& [id, memory] : account_memory(memory_walk_, memory_paths_, served_.memory_fields)) {
+void Collector::add_memory(Rows& rows) {
+  faults_.begin();
+  for (auto [id, memory] : account_memory(memory_walk_, memory_paths_, served_.memory_fields)) {
     if (was_just_removed(Hierarchy::memory, memory.cgroup_id)) continue;
     wire::Container& row = rows[id];
     row.id = id;
     row.cgroup = *memory_paths_.find(memory.cgroup_id);
+    faults_.keep(memory);
     set_memory(row, memory);
   }
 }

@@ -9,6 +9,7 @@
 #include "guest-probe/memory_account.h"
 #include "guest-probe/online_cpus.h"
 #include "guest-probe/removed_containers.h"
+#include "guest-probe/rising_faults.h"
 #include "guest-probe/shown_times.h"
 #include "userspace/bpf/guest_plan.h"
 #include "userspace/bpf/guest_programs.h"
@@ -54,7 +55,7 @@ class Collector {
   Status take_removed();
   void add_cpu(Rows& rows, wire::Guest& guest) const;
   bool was_just_removed(Hierarchy hierarchy, std::uint64_t cgroup_id) const;
-  void add_memory(Rows& rows) const;
+  void add_memory(Rows& rows);
 
   GuestPrograms& programs_;
   ServedFigures served_;
@@ -63,6 +64,7 @@ class Collector {
   ShownTimes shown_times_;
   CgroupPaths memory_paths_;
   RemovedContainers removed_;
+  RisingFaults faults_;
   // Of the collect that is under way.
   std::vector<unified_record> unified_walk_;
   std::vector<memory_record> memory_walk_;

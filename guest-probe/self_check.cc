@@ -117,6 +117,17 @@ std::vector<Refusal> compare(const std::optional<cpu_record>& cpu, const std::op
   judge_if_there("memory_reservation_bytes",
                  either(figure(&memory_record::soft_limit_pages, page), figure(&memory_record::min_pages, page)),
                  &FileFigures::reservation_bytes, fields.reservation);
+  const auto at_least = [&](const char* name, int index, std::uint64_t least, bool& serve) {
+    if (!serve || !memory) return;
+    const std::int64_t ours = memory->stat[index] + memory->pending[index];
+    if (ours >= static_cast<std::int64_t>(least)) return;
+    serve = false;
+    refusals.push_back({name, fmt::format("a process holds {}, BPF read {}", least, ours)});
+  };
+  at_least("memory_rss_bytes", STAT_ANON, before.held_anonymous_bytes / page, fields.rss);
+  at_least("memory_cache_bytes", STAT_FILE, before.held_file_bytes / page, fields.cache);
+  at_least("memory_mapped_file_bytes", STAT_MAPPED_FILE, before.held_file_bytes / page, fields.mapped_file);
+  at_least("page_faults", STAT_FAULTS, before.held_anonymous_bytes > 0 ? 1 : 0, fields.page_faults);
   return refusals;
 }
 
@@ -129,6 +140,8 @@ Result<std::vector<Refusal>> self_check(GuestPrograms& programs, const KernelFac
 
   FileFigures before;
   FileFigures after;
+  before.held_anonymous_bytes = CheckCgroup::kept_bytes;
+  before.held_file_bytes = CheckCgroup::file_bytes;
   std::optional<cpu_record> cpu;
   std::optional<memory_record> memory;
   if (Status status = read_files(*cgroup, served, before); !status) return failure_from(status.error());

@@ -34,11 +34,15 @@ struct FileFigures {
   std::optional<std::uint64_t> major_page_faults;  ///< memory.stat: total_pgmajfault
   std::optional<std::uint64_t> swap_limit_bytes;   ///< memory.memsw.limit_in_bytes; v2: memory.swap.max
   std::optional<std::uint64_t> reservation_bytes;  ///< memory.soft_limit_in_bytes; v2: memory.min
-  bool peak_has_file = true;                       ///< false: peak_bytes is only what the peak cannot be below
+  // What the self-check's process holds. Where the files are late they say 0, and 0 has every layout.
+  std::uint64_t held_anonymous_bytes = 0;
+  std::uint64_t held_file_bytes = 0;
+  bool peak_has_file = true;  ///< false: peak_bytes is only what the peak cannot be below
 };
 
 /// Compares a cgroup's records with its files, read before and after: each figure must lie between. Takes what differs
-/// out of `served` and says so. memory.stat shows what the CPUs have handed in, so it is compared with `stat` alone.
+/// out of `served` and says so. memory.stat shows what the CPUs have handed in, so it is compared with `stat` alone;
+/// `stat` and `pending` together are at least what the cgroup's process holds.
 std::vector<Refusal> compare(const std::optional<cpu_record>& cpu, const std::optional<memory_record>& memory,
                              const FileFigures& before, const FileFigures& after, ServedFigures& served);
 

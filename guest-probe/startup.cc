@@ -71,7 +71,7 @@ std::vector<Refusal> take_out_unfound(const GuestProbe& probe, MemoryFields& fie
   for (const Stat& stat : stats) {
     if (probe.programs->has_stat(stat.index)) continue;
     fields.*stat.field = false;
-    if (!probe.plan.memory_stat) continue;  // said once, by the plan
+    if (!probe.plan.memory_stat) continue;              // said once, by the plan
     const bool old_kernel = stat.index == STAT_KERNEL;  // counted since 5.18
     refusals.push_back({stat.figure,
                         old_kernel ? "this kernel does not count it in cgroup v2"

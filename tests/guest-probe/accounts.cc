@@ -4,6 +4,7 @@
 
 #include "guest-probe/cpu_account.h"
 #include "guest-probe/memory_account.h"
+#include "guest-probe/rising_faults.h"
 #include "tests/guest-probe/records.h"
 
 using namespace katameter;
@@ -123,4 +124,27 @@ TEST_CASE("Two walks agree only if nothing was handed in between") {
   CHECK_FALSE(walks_agree({}, first));
   second = {first[0], make_memory(3, 1, 5, 2)};
   CHECK_FALSE(walks_agree(first, second));
+}
+
+TEST_CASE("Page faults do not go back, neither in a living cgroup nor in what is left of it") {
+  RisingFaults rising;
+  ContainerMemory memory;
+  memory.cgroup_id = 3;
+  const auto keep = [&](std::uint64_t faults) {
+    memory.page_faults = faults;
+    rising.begin();
+    rising.keep(memory);
+    return *memory.page_faults;
+  };
+  CHECK(keep(100) == 100);
+  CHECK(keep(90) == 100);
+  CHECK(keep(110) == 110);
+  memory_record removed = make_memory(3, 2, 0, 0);
+  removed.stat[STAT_FAULTS] = 60;
+  removed.pending[STAT_FAULTS] = 40;
+  rising.keep(3, removed);
+  CHECK(removed.stat[STAT_FAULTS] + removed.pending[STAT_FAULTS] == 110);
+  rising.begin();
+  rising.begin();  // it was not seen in between: another cgroup may not inherit anything
+  CHECK(keep(5) == 5);
 }

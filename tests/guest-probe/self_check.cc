@@ -161,3 +161,17 @@ TEST_CASE("A peak without a file is between what is used and the limit") {
   sample.memory.peak_pages = 301;
   CHECK(sample.run(served).size() == 1);
 }
+
+TEST_CASE("Files that are late and say 0 let no wrong layout pass: the process holds more than that") {
+  Sample sample;
+  sample.memory.stat[STAT_ANON] = 0;
+  sample.before.rss_bytes = sample.after.rss_bytes = 0;
+  sample.before.held_anonymous_bytes = 40 * page;
+  sample.memory.pending[STAT_ANON] = 40;
+  ServedFigures served = all_served();
+  CHECK(sample.run(served).empty());
+  sample.memory.pending[STAT_ANON] = 39;
+  const std::vector<Refusal> refusals = sample.run(served);
+  REQUIRE(refusals.size() == 1);
+  CHECK(refusals[0].figure == "memory_rss_bytes");
+}

@@ -4,7 +4,9 @@ using namespace katameter;
 
 namespace {
 
-std::uint64_t distance(std::uint64_t a, std::uint64_t b) { return a > b ? a - b : b - a; }
+std::uint64_t distance(std::uint64_t a, std::uint64_t b) {
+  return a > b ? a - b : b - a;
+}
 
 // A CPU hands in at more than 32, so memory.stat may be late by that on each of the guest's two CPUs.
 constexpr std::uint64_t late_bytes = 64 * page_bytes;
@@ -45,7 +47,8 @@ TEST_CASE("A mapped file is mapped to the page") {
   }
 }
 
-TEST_CASE("File pages that were read are inactive, and active when they were read again; the working set has the latter") {
+TEST_CASE(
+    "File pages that were read are inactive, and active when they were read again; the working set has the latter") {
   const Daemon daemon;
   const TestCgroup cgroup('2');
   Workload workload(cgroup);

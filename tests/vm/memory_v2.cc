@@ -96,8 +96,7 @@ TEST_CASE("memory v2: page faults are exact: what the process itself counted is 
     workload.touch_anonymous(pages);
     const wire::Container row = memory_row(daemon, cgroup);
     const Faults faults = faults_of(workload);
-    CHECK(*row.page_faults - *base.page_faults ==
-          faults.minor - faults_base.minor + faults.major - faults_base.major);
+    CHECK(*row.page_faults - *base.page_faults == faults.minor - faults_base.minor + faults.major - faults_base.major);
     CHECK(*row.major_page_faults - *base.major_page_faults == faults.major - faults_base.major);
   }
 }

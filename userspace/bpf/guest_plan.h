@@ -28,8 +28,8 @@ struct GuestPlan {
   bool unified_memory = false;  ///< the memory controller is in the hierarchy of cgroup v2
   std::uint64_t stats_index = 0;  ///< as in KernelFacts
   std::uint64_t events_index = 0;
-  bool removals = false;     ///< last values of removed containers
-  bool oom_events = false;   ///< one event per OOM kill
+  bool removals = false;       ///< last values of removed containers
+  bool oom_events = false;     ///< one event per OOM kill
   bool victim_by_pid = false;  ///< mark_victim hands over a process id, not the task
   int possible_cpus = 1;
   std::vector<Need> needs;

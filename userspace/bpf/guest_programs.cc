@@ -140,7 +140,9 @@ Result<GuestPrograms> GuestPrograms::load(const GuestPlan& plan, std::size_t cap
   }
   if (plan.oom_events) {
     Status step = take(map_fd(maps.oom_events), programs.oom_events_);
-    if (step) step = take(attach(plan.victim_by_pid ? progs.note_victim_pid : progs.note_victim, "mark_victim"), programs.victim_link_);
+    if (step)
+      step = take(attach(plan.victim_by_pid ? progs.note_victim_pid : progs.note_victim, "mark_victim"),
+                  programs.victim_link_);
     if (!step) return failure_from(step.error());
   }
   return programs;
