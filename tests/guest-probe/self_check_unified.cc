@@ -58,7 +58,8 @@ TEST_CASE("Each v2 figure that is read wrongly is refused, and only that one") {
   }
 }
 
-TEST_CASE("What v2 controllers do not keep of a cgroup is not compared, a cgroup that was not found refuses its times") {
+TEST_CASE(
+    "What v2 controllers do not keep of a cgroup is not compared, a cgroup that was not found refuses its times") {
   Sample sample;
   sample.record.kinds = CPU_TIMES | CPU_UNIFIED;
   CpuFields fields;

@@ -23,8 +23,8 @@ unified_record make_unified(std::uint64_t id, std::uint32_t depth, std::uint64_t
 //       - d
 //   - e
 std::vector<unified_record> sample_walk() {
-  return {make_unified(1, 0, 0, 0, 0, 5),       make_unified(2, 1, 1000, 0, 10), make_unified(3, 2, 300, 250, 20),
-          make_unified(4, 3, 100, 100, 5),      make_unified(5, 2, 40, 40, 0),   make_unified(6, 1, 7, 0, 1)};
+  return {make_unified(1, 0, 0, 0, 0, 5),  make_unified(2, 1, 1000, 0, 10), make_unified(3, 2, 300, 250, 20),
+          make_unified(4, 3, 100, 100, 5), make_unified(5, 2, 40, 40, 0),   make_unified(6, 1, 7, 0, 1)};
 }
 
 }  // namespace
@@ -65,10 +65,20 @@ TEST_CASE("Two v2 walks agree if nothing was flushed in between, whatever was us
   std::vector<unified_record> second = first;
   second[1].pending[TIME_USAGE] += 1000;
   CHECK(walks_agree(first, second));
-  SECTION("from a CPU") { second[3].taken_ns = 1; }
-  SECTION("into a cgroup") { second[3].flushed[TIME_SYSTEM] = 1; }
-  SECTION("into its parent") { second[3].handed_up[TIME_USER] = 1; }
-  SECTION("and the cgroups are the same") { second[5].cpu.node.id = 7; }
-  SECTION("and none was added") { second.push_back(make_unified(8, 1, 0, 0, 0)); }
+  SECTION("from a CPU") {
+    second[3].taken_ns = 1;
+  }
+  SECTION("into a cgroup") {
+    second[3].flushed[TIME_SYSTEM] = 1;
+  }
+  SECTION("into its parent") {
+    second[3].handed_up[TIME_USER] = 1;
+  }
+  SECTION("and the cgroups are the same") {
+    second[5].cpu.node.id = 7;
+  }
+  SECTION("and none was added") {
+    second.push_back(make_unified(8, 1, 0, 0, 0));
+  }
   CHECK_FALSE(walks_agree(first, second));
 }

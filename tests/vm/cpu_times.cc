@@ -26,7 +26,7 @@ void check_between(std::uint64_t before_ticks, std::uint64_t ours_ns, std::uint6
 
 }  // namespace
 
-TEST_CASE("User and system time lie between two reads of cpuacct.stat") {
+TEST_CASE("User and system time lie between two reads of cpuacct.stat", "[cpu-v1]") {
   const Daemon daemon;
   const TestCgroup cgroup('1');
   Workload workload(cgroup);
@@ -47,7 +47,7 @@ TEST_CASE("User and system time lie between two reads of cpuacct.stat") {
   CHECK(*row.cpu_system_ns > 150'000'000);
 }
 
-TEST_CASE("What a nested cgroup used as user and system time stays the container's after it is gone") {
+TEST_CASE("What a nested cgroup used as user and system time stays the container's after it is gone", "[cpu-v1]") {
   const Daemon daemon;
   const TestCgroup cgroup('1');
   std::uint64_t user_ns = 0;
@@ -67,7 +67,7 @@ TEST_CASE("What a nested cgroup used as user and system time stays the container
   CHECK(*row.cpu_system_ns >= system_ns);
 }
 
-TEST_CASE("Sampled every 10 ms, no CPU counter goes back") {
+TEST_CASE("Sampled every 10 ms, no CPU counter goes back", "[cpu-v1]") {
   const Daemon daemon;
   const TestCgroup cgroup('1');
   cgroup.write("cpu", "cpu.cfs_quota_us", "60000");
@@ -89,7 +89,7 @@ TEST_CASE("Sampled every 10 ms, no CPU counter goes back") {
   workload.wait_done();
 }
 
-TEST_CASE("A removed container is reported with its final user and system time") {
+TEST_CASE("A removed container is reported with its final user and system time", "[cpu-v1]") {
   const Daemon daemon;
   std::map<std::string, std::uint64_t> last;
   std::string id;

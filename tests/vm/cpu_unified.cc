@@ -132,9 +132,9 @@ TEST_CASE("cpu v2: sampled every 10 ms beside another reader and dying cgroups, 
     const Dump dump = daemon.dump();
     const auto row = Daemon::find(dump, cgroup.id());
     REQUIRE(row);
-    for (const auto figure : {&wire::Container::cpu_usage_ns, &wire::Container::cpu_user_ns,
-                              &wire::Container::cpu_system_ns, &wire::Container::cfs_periods,
-                              &wire::Container::cfs_throttled_periods, &wire::Container::cfs_throttled_ns}) {
+    for (const auto figure :
+         {&wire::Container::cpu_usage_ns, &wire::Container::cpu_user_ns, &wire::Container::cpu_system_ns,
+          &wire::Container::cfs_periods, &wire::Container::cfs_throttled_periods, &wire::Container::cfs_throttled_ns}) {
       CHECK((*row).*figure >= last.*figure);
     }
     CHECK(dump.snapshot.guest.workload_cpu_usage_ns >= workload_ns);

@@ -12,7 +12,7 @@
 namespace katameter {
 namespace {
 
-const char* const controllers[] = {"cpuacct", "memory", "pids"};
+const char* const controllers[] = {"cpuacct", "cpu", "memory", "pids"};
 
 const std::string& mount_of(const std::string& controller) {
   static const Result<CgroupMounts> mounts = read_cgroup_mounts();
@@ -92,7 +92,7 @@ void TestCgroup::remove() {
     const std::string directory = mount_of(controller) + path_;
     bool gone = !std::filesystem::exists(directory);  // in v2 it is the same directory each time
     for (int attempt = 0; attempt < 2000 && !gone; ++attempt) {
-      gone = rmdir(directory.c_str()) == 0 || errno == ENOENT;  // v2: one directory for all controllers
+      gone = rmdir(directory.c_str()) == 0 || errno == ENOENT;  // one directory for several controllers
       if (!gone) usleep(1000);
     }
     CHECK(gone);

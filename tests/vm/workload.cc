@@ -72,7 +72,7 @@ Workload::Workload(const TestCgroup& cgroup, const std::string& comm) {
 void Workload::serve(const TestCgroup& cgroup, const std::string& comm, int steps, int done) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   prctl(PR_SET_NAME, comm.c_str());
-  for (const char* controller : {"cpuacct", "memory", "pids"}) cgroup.write(controller, "cgroup.procs", "0");
+  for (const char* controller : {"cpuacct", "cpu", "memory", "pids"}) cgroup.write(controller, "cgroup.procs", "0");
   Step step{'-', 0};
   do {
     if (step.what == 'a') touch(-1, MAP_PRIVATE | MAP_ANONYMOUS, step.amount);
