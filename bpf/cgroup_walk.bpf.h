@@ -32,8 +32,7 @@ struct walk {
 static __always_inline __u64 css_root(__u64 css) {
   for (int level = 0; level < 64; level++) {
     __u64 parent = css ? css_parent(css) : 0;
-    if (!parent)
-      break;
+    if (!parent) break;
     css = parent;
   }
   return css;
@@ -82,34 +81,33 @@ static __always_inline void walk_advance(struct walk *walk) {
 }
 
 /*
- * Defines NAME_walk_below(css), to be called by the program NAME: it calls `visit(css, depth, position)` for this cgroup
- * and each below and returns how many there were, with WALK_UNFINISHED where the tree was larger than a walk may be.
+ * Defines NAME_walk_below(css), to be called by the program NAME: it calls `visit(css, depth, position)` for this
+ * cgroup and each below and returns how many there were, with WALK_UNFINISHED where the tree was larger than a walk may
+ * be.
  *
  * "used" keeps clang from taking the variable apart, the BTF of which the kernel would refuse.
  */
-#define DEFINE_WALK(NAME, visit)                              \
-  static struct walk NAME##_place __attribute__((used));      \
-  __noinline int NAME##_step(void) {                          \
-    struct walk *walk = &NAME##_place;                        \
-    if (!walk->ascending) {                                   \
-      visit(walk->css, walk->depth, walk->visited);           \
-      walk->visited++;                                        \
-    }                                                         \
-    walk_advance(walk);                                       \
-    return walk->done;                                        \
-  }                                                           \
-  __noinline int NAME##_chunk(void) {                         \
-    for (int i = 0; i < WALK_STEPS; i++)                      \
-      if (NAME##_step())                                      \
-        return 1;                                             \
-    return 0;                                                 \
-  }                                                           \
-  static __always_inline __u32 NAME##_walk_below(__u64 css) { \
-    walk_start(&NAME##_place, css);                           \
-    for (int i = 0; i < WALK_CHUNKS; i++)                     \
-      if (NAME##_place.done || NAME##_chunk())                \
-        return NAME##_place.visited;                          \
-    return NAME##_place.visited | WALK_UNFINISHED;            \
+#define DEFINE_WALK(NAME, visit)                                            \
+  static struct walk NAME##_place __attribute__((used));                    \
+  __noinline int NAME##_step(void) {                                        \
+    struct walk *walk = &NAME##_place;                                      \
+    if (!walk->ascending) {                                                 \
+      visit(walk->css, walk->depth, walk->visited);                         \
+      walk->visited++;                                                      \
+    }                                                                       \
+    walk_advance(walk);                                                     \
+    return walk->done;                                                      \
+  }                                                                         \
+  __noinline int NAME##_chunk(void) {                                       \
+    for (int i = 0; i < WALK_STEPS; i++)                                    \
+      if (NAME##_step()) return 1;                                          \
+    return 0;                                                               \
+  }                                                                         \
+  static __always_inline __u32 NAME##_walk_below(__u64 css) {               \
+    walk_start(&NAME##_place, css);                                         \
+    for (int i = 0; i < WALK_CHUNKS; i++)                                   \
+      if (NAME##_place.done || NAME##_chunk()) return NAME##_place.visited; \
+    return NAME##_place.visited | WALK_UNFINISHED;                          \
   }
 
 /* The root of the hierarchy that the running task is in with the given controller. */

@@ -21,8 +21,7 @@ struct {
 
 static __always_inline void visit_cpu(__u64 css, __u32 depth, __u32 position) {
   struct cpu_record *record = bpf_map_lookup_elem(&cpu_records, &position);
-  if (!record)
-    return;
+  if (!record) return;
   describe_css(css, depth, &record->node);
   read_cpu(css_cgroup(css), record);
 }

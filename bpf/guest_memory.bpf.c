@@ -20,8 +20,7 @@ struct {
 
 static __always_inline void visit_memory(__u64 css, __u32 depth, __u32 position) {
   struct memory_record *record = bpf_map_lookup_elem(&memory_records, &position);
-  if (!record)
-    return;
+  if (!record) return;
   describe_css(css, depth, &record->node);
   /* struct cgroup_subsys_state is the first member of struct mem_cgroup (mem_cgroup_from_css). */
   read_memory(css - bpf_core_field_offset(struct mem_cgroup, css), record);

@@ -20,8 +20,7 @@ struct {
 
 static __always_inline void visit_name(__u64 css, __u32 depth, __u32 position) {
   struct name_record *record = bpf_map_lookup_elem(&name_records, &position);
-  if (!record)
-    return;
+  if (!record) return;
   __u64 node = css_kernfs_node(css);
   record->id = kernfs_id(node);
   record->depth = depth;
@@ -32,8 +31,7 @@ DEFINE_WALK(names, visit_name)
 
 SEC("raw_tp")
 int collect_names(struct bpf_raw_tracepoint_args *ctx) {
-  if (ctx->args[0] == WALK_UNIFIED)
-    return names_walk_below(css_root(unified_css()));
+  if (ctx->args[0] == WALK_UNIFIED) return names_walk_below(css_root(unified_css()));
   return names_walk_below(hierarchy_root(hierarchy_index(ctx->args[0])));
 }
 

@@ -36,8 +36,7 @@ static __u64 sum[TIMES] __attribute__((used));
 
 static __always_inline void visit_below(__u64 css, __u32 depth, __u32 position) {
   read_unified(css_cgroup(css), &part);
-  for (int i = 0; i < TIMES; i++)
-    sum[i] += part.flushed[i] + part.pending[i] - (depth ? part.handed_up[i] : 0);
+  for (int i = 0; i < TIMES; i++) sum[i] += part.flushed[i] + part.pending[i] - (depth ? part.handed_up[i] : 0);
 }
 
 DEFINE_WALK(below, visit_below)
@@ -48,8 +47,7 @@ static __always_inline void unified_times(__u64 cgroup, struct cpu_record *recor
   for (int attempt = 0; attempt < 2; attempt++) {
     sum[TIME_USAGE] = sum[TIME_USER] = sum[TIME_SYSTEM] = 0;
     below_walk_below(cgroup + bpf_core_field_offset(struct cgroup, self));
-    if (sum[TIME_USAGE] < record->usage_ns)
-      continue;
+    if (sum[TIME_USAGE] < record->usage_ns) continue;
     record->usage_ns = sum[TIME_USAGE];
     record->user_ns = sum[TIME_USER];
     record->system_ns = sum[TIME_SYSTEM];
@@ -79,23 +77,19 @@ int BPF_PROG(note_removal, struct cgroup *cgroup, const char *path) {
   struct guest_status *status = guest_status();
   __u64 key;
 
-  if (!status)
-    return 0;
+  if (!status) return 0;
   scratch.kinds = 0;
   scratch.id = kernfs_id(read_u64(address + bpf_core_field_offset(struct cgroup, kn)));
   scratch.cpu.node.id = scratch.id;
   read_cpu(address, &scratch.cpu);
-  if (cpu_is_unified && is_unified(address))
-    unified_times(address, &scratch.cpu);
-  if (scratch.cpu.kinds)
-    scratch.kinds |= REMOVED_CPU;
+  if (cpu_is_unified && is_unified(address)) unified_times(address, &scratch.cpu);
+  if (scratch.cpu.kinds) scratch.kinds |= REMOVED_CPU;
   if (memory) {
     scratch.kinds |= REMOVED_MEMORY;
     scratch.memory.node.flags = 0;
     read_memory(memory - bpf_core_field_offset(struct mem_cgroup, css), &scratch.memory);
   }
-  if (!scratch.kinds)
-    return 0;
+  if (!scratch.kinds) return 0;
   bpf_probe_read_kernel_str(scratch.path, sizeof(scratch.path), path);
   key = removal_key(&scratch);
   if (bpf_map_update_elem(&removed, &key, &scratch, BPF_ANY))

@@ -21,8 +21,7 @@ struct {
 
 static __always_inline void visit_unified(__u64 css, __u32 depth, __u32 position) {
   struct unified_record *record = bpf_map_lookup_elem(&unified_records, &position);
-  if (!record)
-    return;
+  if (!record) return;
   __u64 cgroup = css_cgroup(css);
   describe_css(css, depth, &record->cpu.node);
   read_unified(cgroup, record);

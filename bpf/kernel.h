@@ -11,8 +11,8 @@
 #include <linux/bpf.h>
 #include <linux/types.h>
 
-#include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
@@ -122,7 +122,8 @@ struct css_set {
   struct cgroup_subsys_state *subsys[CGROUP_SUBSYS_COUNT];
 };
 
-/* kernel/sched/cpuacct.c: cpuusage was one struct cpuacct_usage per CPU, and is one u64 since 5.10.y and 5.18 (dd02d4234c9a). */
+/* kernel/sched/cpuacct.c: cpuusage was one struct cpuacct_usage per CPU, and is one u64 since 5.10.y and 5.18
+ * (dd02d4234c9a). */
 struct cpuacct {
   struct cgroup_subsys_state css;
   __u64 *cpuusage;
@@ -254,7 +255,8 @@ struct mem_cgroup___flushed {
   struct memcg_vmstats_percpu *vmstats_percpu;
 };
 
-/* include/linux/mm_types_task.h: has no name in the kernel, so CO-RE cannot look it up; these since 4.5 (eca56ff906bd). */
+/* include/linux/mm_types_task.h: has no name in the kernel, so CO-RE cannot look it up; these since 4.5 (eca56ff906bd).
+ */
 enum {
   MM_FILEPAGES,
   MM_ANONPAGES,
@@ -342,7 +344,8 @@ struct hlist_head {
   struct hlist_node *first;
 };
 
-/* include/linux/pid.h, pid_namespace.h, idr.h, xarray.h (a radix tree is an xarray since 4.20): from a number to a task. */
+/* include/linux/pid.h, pid_namespace.h, idr.h, xarray.h (a radix tree is an xarray since 4.20): from a number to a
+ * task. */
 struct upid {
   struct pid_namespace *ns;
 };

@@ -5,12 +5,17 @@
 #include "bpf/cgroup.bpf.h"
 #include "bpf/memory_stat.bpf.h"
 
-#define COUNTER_FIELD(memcg, counter, field) \
-  read_u64((memcg) + bpf_core_field_offset(struct mem_cgroup, counter) + bpf_core_field_offset(struct page_counter, field))
+#define COUNTER_FIELD(memcg, counter, field)                             \
+  read_u64((memcg) + bpf_core_field_offset(struct mem_cgroup, counter) + \
+           bpf_core_field_offset(struct page_counter, field))
 #define PAGE_COUNTER_FIELD(memcg, field) COUNTER_FIELD(memcg, memory, field)
 
-static __always_inline __u64 page_counter_usage(__u64 memcg) { return PAGE_COUNTER_FIELD(memcg, usage); }
-static __always_inline __u64 page_counter_limit(__u64 memcg) { return PAGE_COUNTER_FIELD(memcg, max); }
+static __always_inline __u64 page_counter_usage(__u64 memcg) {
+  return PAGE_COUNTER_FIELD(memcg, usage);
+}
+static __always_inline __u64 page_counter_limit(__u64 memcg) {
+  return PAGE_COUNTER_FIELD(memcg, max);
+}
 
 static __always_inline void read_memory(__u64 memcg, struct memory_record *record) {
   __u64 events = bpf_core_field_offset(struct mem_cgroup, memory_events);
@@ -24,8 +29,7 @@ static __always_inline void read_memory(__u64 memcg, struct memory_record *recor
   record->min_pages = PAGE_COUNTER_FIELD(memcg, min);
   record->swap_pages = COUNTER_FIELD(memcg, swap, usage);
   record->swap_limit_pages = COUNTER_FIELD(memcg, swap, max);
-  if (bpf_core_field_exists(struct mem_cgroup, kmem))
-    record->kernel_pages = COUNTER_FIELD(memcg, kmem, usage);
+  if (bpf_core_field_exists(struct mem_cgroup, kmem)) record->kernel_pages = COUNTER_FIELD(memcg, kmem, usage);
   if (bpf_core_field_exists(struct mem_cgroup, soft_limit))
     record->soft_limit_pages = read_u64(memcg + bpf_core_field_offset(struct mem_cgroup, soft_limit));
 

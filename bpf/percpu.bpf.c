@@ -2,10 +2,9 @@
 /*
  * learn_cpu_offset: where this CPU's per-CPU variables lie.
  *
- * Hook:    none. Run on each CPU by BPF_PROG_TEST_RUN (raw_tp, BPF_F_TEST_RUN_ON_CPU) at start and when one comes online.
- * Rate:    once per CPU.
- * Kernels: 5.10 and later; needs neither __per_cpu_offset in kallsyms nor bpf_map_lookup_percpu_elem (5.19).
- * Without: no per-CPU counter can be read, so neither CPU time nor rss and cache.
+ * Hook:    none. Run on each CPU by BPF_PROG_TEST_RUN (raw_tp, BPF_F_TEST_RUN_ON_CPU) at start and when one comes
+ * online. Rate:    once per CPU. Kernels: 5.10 and later; needs neither __per_cpu_offset in kallsyms nor
+ * bpf_map_lookup_percpu_elem (5.19). Without: no per-CPU counter can be read, so neither CPU time nor rss and cache.
  */
 #include "bpf/percpu.bpf.h"
 
@@ -33,8 +32,7 @@ int learn_cpu_offset(void *ctx) {
   __u64 percpu_pointer = read_u64(map_address + bpf_core_field_offset(struct bpf_array, pptrs));
   __u32 cpu = bpf_get_smp_processor_id();
 
-  if (!value || !percpu_pointer || cpu >= MAX_CPUS)
-    return 0;
+  if (!value || !percpu_pointer || cpu >= MAX_CPUS) return 0;
   cpu_offset[cpu] = value_address - percpu_pointer;
   return 1;
 }

@@ -18,10 +18,8 @@ extern __u64 cpu_offset[MAX_CPUS];
 static __always_inline __u64 percpu_sum(__u64 base) {
   __u64 sum = 0;
   for (__u32 cpu = 0; cpu < MAX_CPUS; cpu++) {
-    if (cpu >= cpus)
-      break;
-    if (cpu_offset[cpu])
-      sum += read_u64(base + cpu_offset[cpu]);
+    if (cpu >= cpus) break;
+    if (cpu_offset[cpu]) sum += read_u64(base + cpu_offset[cpu]);
   }
   return sum;
 }

@@ -7,11 +7,11 @@
 #include <linux/types.h>
 
 enum {
-  MAX_CPUS = 256,       /* possible CPUs of a guest */
-  NAME_BYTES = 128,     /* one component of a cgroup path; "cri-containerd-<64 hex>.scope" has 86 */
-  PATH_BYTES = 384,     /* a whole cgroup path; systemd's form of a Kubernetes container has about 170 */
-  COMM_BYTES = 16,      /* TASK_COMM_LEN */
-  OOM_NAMES = 6,        /* levels of a victim's cgroup that an OOM record names */
+  MAX_CPUS = 256,   /* possible CPUs of a guest */
+  NAME_BYTES = 128, /* one component of a cgroup path; "cri-containerd-<64 hex>.scope" has 86 */
+  PATH_BYTES = 384, /* a whole cgroup path; systemd's form of a Kubernetes container has about 170 */
+  COMM_BYTES = 16,  /* TASK_COMM_LEN */
+  OOM_NAMES = 6,    /* levels of a victim's cgroup that an OOM record names */
 };
 
 /* Which controller's hierarchy a walk goes through. */
@@ -28,9 +28,9 @@ enum {
  * the nearest one before it with a smaller depth.
  */
 struct cgroup_node {
-  __u64 id;        /* kernfs id = inode number of the directory */
-  __u32 depth;     /* 0 = root of the hierarchy */
-  __u32 flags;     /* NODE_* */
+  __u64 id;    /* kernfs id = inode number of the directory */
+  __u32 depth; /* 0 = root of the hierarchy */
+  __u32 flags; /* NODE_* */
 };
 
 enum {
@@ -68,7 +68,7 @@ enum {
 /* One cgroup of a hierarchy in which cpuacct, cpu or pids are; `kinds` says which of them are there. */
 struct cpu_record {
   struct cgroup_node node;
-  __u64 usage_ns; /* struct cpuacct.cpuusage, all CPUs; children included */
+  __u64 usage_ns;      /* struct cpuacct.cpuusage, all CPUs; children included */
   __u64 user_ns;       /* struct cpuacct.cpustat, all CPUs: ticks, as ns; children included */
   __u64 system_ns;     /* the same; with interrupts */
   __u64 shown_user_ns; /* struct cgroup.prev_cputime: what cputime_adjust() gave out last; 0 = it never ran */
@@ -92,12 +92,12 @@ enum {
  * cpu.stat make, carries it into `flushed`, and from there into that of the parent.
  */
 struct unified_record {
-  struct cpu_record cpu;     /* the times are those of the root's cpuacct, or left to be made of the rest */
-  __u64 flushed[TIMES];      /* cgroup.bstat: of the subtree */
-  __u64 handed_up[TIMES];    /* cgroup.last_bstat: the part of it that the parent has got */
-  __u64 pending[TIMES];      /* of this cgroup alone, not flushed yet */
-  __u64 taken_ns;            /* usage that flushes have taken from the CPUs so far: rises with each */
-  __u64 descendants;         /* cgroup.nr_descendants + nr_dying_descendants */
+  struct cpu_record cpu;  /* the times are those of the root's cpuacct, or left to be made of the rest */
+  __u64 flushed[TIMES];   /* cgroup.bstat: of the subtree */
+  __u64 handed_up[TIMES]; /* cgroup.last_bstat: the part of it that the parent has got */
+  __u64 pending[TIMES];   /* of this cgroup alone, not flushed yet */
+  __u64 taken_ns;         /* usage that flushes have taken from the CPUs so far: rises with each */
+  __u64 descendants;      /* cgroup.nr_descendants + nr_dying_descendants */
 };
 
 enum {
@@ -115,18 +115,18 @@ enum {
 
 struct memory_record {
   struct cgroup_node node;
-  __u64 usage_pages;   /* page_counter.usage */
-  __u64 peak_pages;    /* page_counter.watermark */
-  __u64 limit_pages;   /* page_counter.max */
-  __u64 failcnt;       /* page_counter.failcnt */
-  __u64 oom_kills;     /* memory_events[MEMCG_OOM_KILL]; v1: of this cgroup alone, v2: of the subtree */
+  __u64 usage_pages;      /* page_counter.usage */
+  __u64 peak_pages;       /* page_counter.watermark */
+  __u64 limit_pages;      /* page_counter.max */
+  __u64 failcnt;          /* page_counter.failcnt */
+  __u64 oom_kills;        /* memory_events[MEMCG_OOM_KILL]; v1: of this cgroup alone, v2: of the subtree */
   __u64 swap_pages;       /* mem_cgroup.swap.usage; v1: memory and swap together */
   __u64 swap_limit_pages; /* mem_cgroup.swap.max; v1: of memory and swap together */
   __u64 kernel_pages;     /* v1: mem_cgroup.kmem.usage */
   __u64 soft_limit_pages; /* v1: mem_cgroup.soft_limit */
   __u64 min_pages;        /* v2: page_counter.min */
-  __s64 stat[STATS];    /* of the subtree, as handed in by the CPUs; v1: if NODE_CHARGES_PARENT below */
-  __s64 pending[STATS]; /* of this cgroup alone, what the CPUs have not handed in yet */
+  __s64 stat[STATS];      /* of the subtree, as handed in by the CPUs; v1: if NODE_CHARGES_PARENT below */
+  __s64 pending[STATS];   /* of this cgroup alone, what the CPUs have not handed in yet */
 };
 
 struct name_record {
@@ -168,10 +168,10 @@ struct oom_record {
 
 /* One for the whole guest; BPF writes, C++ reads it through mmap. */
 struct guest_status {
-  __u64 removals;          /* records ever put into `removed` */
-  __u64 removals_lost;     /* cgroups removed while `removed` was full */
-  __u64 oom_events;        /* records ever made; the last one's sequence */
-  __u64 oom_events_lost;   /* of these, not delivered: the buffer was full */
+  __u64 removals;        /* records ever put into `removed` */
+  __u64 removals_lost;   /* cgroups removed while `removed` was full */
+  __u64 oom_events;      /* records ever made; the last one's sequence */
+  __u64 oom_events_lost; /* of these, not delivered: the buffer was full */
 };
 
 #endif

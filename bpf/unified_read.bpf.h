@@ -54,10 +54,8 @@ static __always_inline void read_unified(__u64 cgroup, struct unified_record *re
   for (__u32 cpu = 0; cpu < MAX_CPUS; cpu++) {
     __u64 counted[TIMES];
     __u64 flushed[TIMES];
-    if (cpu >= cpus)
-      break;
-    if (!cpu_offset[cpu])
-      continue;
+    if (cpu >= cpus) break;
+    if (!cpu_offset[cpu]) continue;
     read_times(base.pointer + cpu_offset[cpu] + base.bstat, counted);
     read_times(base.pointer + cpu_offset[cpu] + base.last_bstat, flushed);
     usage += counted[TIME_USAGE] - flushed[TIME_USAGE];

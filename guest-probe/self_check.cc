@@ -1,5 +1,6 @@
 #include "guest-probe/self_check.h"
 
+#include <fmt/core.h>
 #include <unistd.h>
 
 #include <algorithm>

@@ -39,15 +39,17 @@ TEST_CASE("A container's CPU time is its own cgroup's, which has the nested ones
 }
 
 TEST_CASE("A cgroup whose directory is gone is no container") {
-  const CpuAccount account =
-      account_cpu(std::vector<cpu_record>{make_cpu(1, 0, 1000), make_cpu(2, 1, 600), make_cpu(3, 2, 500, 0)},
-                  sample_paths());
+  const CpuAccount account = account_cpu(
+      std::vector<cpu_record>{make_cpu(1, 0, 1000), make_cpu(2, 1, 600), make_cpu(3, 2, 500, 0)}, sample_paths());
   CHECK(account.containers.empty());
 }
 
 TEST_CASE("Pending pages are summed over the subtree, the removed part of it included") {
-  const std::vector<memory_record> walk{make_memory(1, 0, 0, 1),  make_memory(2, 1, 0, 2), make_memory(3, 2, 50, 3),
-                                        make_memory(4, 3, 20, 4), make_memory(9, 4, 0, 5, NODE_CHARGES_PARENT),
+  const std::vector<memory_record> walk{make_memory(1, 0, 0, 1),
+                                        make_memory(2, 1, 0, 2),
+                                        make_memory(3, 2, 50, 3),
+                                        make_memory(4, 3, 20, 4),
+                                        make_memory(9, 4, 0, 5, NODE_CHARGES_PARENT),
                                         make_memory(6, 1, 0, -7)};
   CHECK(subtree_pending(walk, STAT_ANON) == std::vector<std::int64_t>{8, 14, 12, 9, 5, -7});
   const auto containers = account_memory(walk, sample_paths(), MemoryFields());

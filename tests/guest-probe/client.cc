@@ -43,10 +43,10 @@ TEST_CASE("The snapshot, the greeting and the events before it are the dump") {
   event.sequence = 5;
   wire::Snapshot snapshot;
   snapshot.sequence = 9;
-  const auto dump = ask_one_that_answers(
-      wire::frame(wire::encode(wire::GuestMessage(hello))) + wire::frame(wire::encode(wire::GuestMessage(event))) +
-          wire::frame(wire::encode(wire::GuestMessage(snapshot))),
-      false);
+  const auto dump = ask_one_that_answers(wire::frame(wire::encode(wire::GuestMessage(hello))) +
+                                             wire::frame(wire::encode(wire::GuestMessage(event))) +
+                                             wire::frame(wire::encode(wire::GuestMessage(snapshot))),
+                                         false);
   REQUIRE(dump);
   CHECK(dump->hello.kernel == "5.10");
   CHECK(dump->snapshot.sequence == 9);

@@ -12,7 +12,9 @@ namespace {
 
 const auto page = static_cast<std::uint64_t>(getpagesize());
 
-ContainerId id_of(char digit) { return *ContainerId::from_hex(std::string(64, digit)); }
+ContainerId id_of(char digit) {
+  return *ContainerId::from_hex(std::string(64, digit));
+}
 
 removed_record make_removed(const std::string& path, std::uint32_t kinds, std::uint64_t cpu_ns = 0) {
   removed_record record{};
@@ -24,7 +26,9 @@ removed_record make_removed(const std::string& path, std::uint32_t kinds, std::u
   return record;
 }
 
-std::string path_of(char digit) { return "/cri-containerd/" + std::string(64, digit); }
+std::string path_of(char digit) {
+  return "/cri-containerd/" + std::string(64, digit);
+}
 
 using Rows = std::map<ContainerId, wire::Container>;
 

@@ -66,7 +66,9 @@ struct Peer {
   bool ended = false;
 };
 
-std::string framed(const wire::HostMessage& message) { return wire::frame(wire::encode(message)); }
+std::string framed(const wire::HostMessage& message) {
+  return wire::frame(wire::encode(message));
+}
 
 }  // namespace
 

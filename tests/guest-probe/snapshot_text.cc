@@ -9,7 +9,9 @@ using namespace katameter;
 
 namespace {
 
-Dump sample_dump() { return {wire::sample_hello(), wire::sample_snapshot(), {wire::sample_oom_event()}}; }
+Dump sample_dump() {
+  return {wire::sample_hello(), wire::sample_snapshot(), {wire::sample_oom_event()}};
+}
 
 }  // namespace
 

@@ -78,7 +78,15 @@ TEST_CASE("A message without a single field is still a message") {
 TEST_CASE("Fields of a newer version are skipped") {
   std::string payload = encode(GuestMessage(sample_snapshot()));
   // Field 100, in the frame itself: a varint, eight bytes, a text, four bytes.
-  const std::string unknown("\xa0\x06\x01" "\xa1\x06" "12345678" "\xa2\x06\x03" "abc" "\xa5\x06" "1234", 25);
+  const std::string unknown(
+      "\xa0\x06\x01"
+      "\xa1\x06"
+      "12345678"
+      "\xa2\x06\x03"
+      "abc"
+      "\xa5\x06"
+      "1234",
+      25);
   const auto received = decode_guest_message(unknown + payload);
   REQUIRE(received);
   CHECK(std::get<Snapshot>(*received).containers.size() == 2);

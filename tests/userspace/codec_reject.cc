@@ -45,7 +45,7 @@ TEST_CASE("Nonsense is an error that says what is wrong") {
   CHECK(error_of("") == "the frame holds no message that this version knows");
   CHECK(error_of("hello, this is text") != "");
   CHECK(error_of(std::string(1000, '\xff')) != "");
-  CHECK(error_of(snapshot_frame(std::string("\x08", 1))) != "");              // a number that never comes
+  CHECK(error_of(snapshot_frame(std::string("\x08", 1))) != "");  // a number that never comes
   CHECK(error_of(snapshot_frame("\x0a\x01x")) == "Snapshot.request is no number");
   CHECK(error_of(snapshot_frame(std::string("\x22\x00", 2))) == "a Container has no id");
   CHECK(error_of(snapshot_frame("\x22\x06\x0a\x04zzzz")) == "Container.id has not 32 bytes");

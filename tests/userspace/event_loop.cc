@@ -32,7 +32,10 @@ TEST_CASE("A callback runs when its descriptor is ready, and may unwatch itself 
     const std::uint64_t one = 1;
     REQUIRE(write(last.get(), &one, sizeof(one)) == sizeof(one));
   }));
-  REQUIRE(loop->watch(second, EPOLLIN, [&](std::uint32_t) { ++second_calls; loop->unwatch(second); }));
+  REQUIRE(loop->watch(second, EPOLLIN, [&](std::uint32_t) {
+    ++second_calls;
+    loop->unwatch(second);
+  }));
   REQUIRE(loop->watch(last, EPOLLIN, [&](std::uint32_t) { loop->stop(); }));
   REQUIRE(loop->run());
   CHECK(first_calls == 1);

@@ -4,7 +4,9 @@
 
 namespace katameter::wire {
 
-inline ContainerId sample_id(char digit) { return *ContainerId::from_hex(std::string(64, digit)); }
+inline ContainerId sample_id(char digit) {
+  return *ContainerId::from_hex(std::string(64, digit));
+}
 
 inline Snapshot sample_snapshot() {
   Snapshot snapshot;

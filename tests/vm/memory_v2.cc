@@ -119,7 +119,7 @@ TEST_CASE("memory v2: a container has the memory of the cgroups inside it, once"
   const TestCgroup cgroup('5');
   std::uint64_t faults = 0;
   {
-    const TestCgroup nested('5', "/nested");
+    const TestCgroup nested('5', "/nested", TestCgroup::Inside::with_controllers);
     Workload workload(nested);
     workload.touch_anonymous(1);
     const std::uint64_t base = *memory_row(daemon, cgroup).memory_rss_bytes;
@@ -139,7 +139,7 @@ TEST_CASE("memory v2: a container has the memory of the cgroups inside it, once"
 TEST_CASE("memory v2: OOM kills are counted and told, nested ones as the container's", "[.v2]") {
   const Daemon daemon;
   const TestCgroup cgroup('6');
-  const TestCgroup nested('6', "/nested");
+  const TestCgroup nested('6', "/nested", TestCgroup::Inside::with_controllers);
   nested.write("memory", "memory.max", "8388608");
   for (int kill = 0; kill < 3; ++kill) {
     Workload workload(nested, "victim-" + std::to_string(kill));

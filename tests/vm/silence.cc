@@ -51,9 +51,7 @@ TEST_CASE("In steady state no file of a cgroup is opened, and nothing is done wh
   const std::size_t silent = lines_of(trace).size();
   sleep(5);
   workload.burn_cpu_ms(50);
-  {
-    const TestCgroup unseen('d');
-  }
+  { const TestCgroup unseen('d'); }
   sleep(5);
   CHECK(lines_of(trace).size() == silent);
 }

@@ -23,8 +23,7 @@ const std::string& mount_of(const std::string& controller) {
   return mounts->v2;
 }
 
-// In v2 a cgroup has the controllers that its parent passes on. One with processes in it may pass on none, so this is
-// to come before they do.
+// In v2 a cgroup has the controllers that its parent passes on.
 void pass_on_controllers(const std::filesystem::path& cgroup) {
   if (!std::filesystem::exists(cgroup / "cgroup.subtree_control")) return;
   for (const char* controller : {"+cpu", "+memory", "+pids"}) {
@@ -35,10 +34,13 @@ void pass_on_controllers(const std::filesystem::path& cgroup) {
   }
 }
 
-void make_cgroup(const std::string& mount, const std::string& path) {
+void make_cgroup(const std::string& mount, const std::string& path, std::size_t levels_passing_on) {
   std::filesystem::path cgroup(mount);
   for (const auto& component : std::filesystem::path(path).relative_path()) {
-    pass_on_controllers(cgroup);
+    if (levels_passing_on > 0) {
+      --levels_passing_on;
+      pass_on_controllers(cgroup);
+    }
     cgroup /= component;
     std::filesystem::create_directory(cgroup);
   }
@@ -46,9 +48,11 @@ void make_cgroup(const std::string& mount, const std::string& path) {
 
 }  // namespace
 
-TestCgroup::TestCgroup(char digit, const std::string& below)
+TestCgroup::TestCgroup(char digit, const std::string& below, Inside inside)
     : id_(64, digit), path_("/cri-containerd/" + id_ + below) {
-  for (const char* controller : controllers) make_cgroup(mount_of(controller), path_);
+  // The root and /cri-containerd hold no processes that would mind.
+  const std::size_t levels = inside == Inside::with_controllers ? 3 : 2;
+  for (const char* controller : controllers) make_cgroup(mount_of(controller), path_, levels);
 }
 
 std::string TestCgroup::file_path(const std::string& controller, const std::string& file) const {

@@ -10,8 +10,11 @@ namespace katameter {
 /// hierarchies of cgroup v1, or in the one of v2. Any failure ends the test.
 class TestCgroup {
  public:
-  /// `digit` names it: /cri-containerd/<64 times digit>; `below` adds a cgroup inside ("/nested").
-  explicit TestCgroup(char digit, const std::string& below = "");
+  enum class Inside { without_controllers, with_controllers };
+
+  /// `digit` names it: /cri-containerd/<64 times digit>; `below` adds a cgroup inside ("/nested"). In v2 that one has
+  /// controllers of its own only if it is told to, for then the container's own cgroup may hold no process.
+  explicit TestCgroup(char digit, const std::string& below = "", Inside inside = Inside::without_controllers);
   TestCgroup(const TestCgroup&) = delete;
   TestCgroup& operator=(const TestCgroup&) = delete;
   ~TestCgroup() { remove(); }

@@ -17,15 +17,15 @@ struct Need {
 
 /// What will be loaded and which figures there will be. Decided once, at start.
 struct GuestPlan {
-  bool cpu = false;          ///< cpu_usage_ns, from the cpuacct hierarchy or cgroup v2
-  bool unified = false;      ///< CPU time is that of cgroup v2
-  bool bandwidth = false;    ///< cfs_*, cpu_quota_us, cpu_period_us, cpu_shares
-  bool tasks = false;        ///< threads, threads_max
-  bool walk_cpu = false;     ///< the cpu controller has a hierarchy without cpuacct: a walk of its own
-  bool walk_pids = false;    ///< the same for pids, which shares one with neither
-  bool memory = false;       ///< usage, peak, limit, failcnt, oom_kills
-  bool memory_stat = false;  ///< rss, cache, working set, page faults
-  bool unified_memory = false;  ///< the memory controller is in the hierarchy of cgroup v2
+  bool cpu = false;               ///< cpu_usage_ns, from the cpuacct hierarchy or cgroup v2
+  bool unified = false;           ///< CPU time is that of cgroup v2
+  bool bandwidth = false;         ///< cfs_*, cpu_quota_us, cpu_period_us, cpu_shares
+  bool tasks = false;             ///< threads, threads_max
+  bool walk_cpu = false;          ///< the cpu controller has a hierarchy without cpuacct: a walk of its own
+  bool walk_pids = false;         ///< the same for pids, which shares one with neither
+  bool memory = false;            ///< usage, peak, limit, failcnt, oom_kills
+  bool memory_stat = false;       ///< rss, cache, working set, page faults
+  bool unified_memory = false;    ///< the memory controller is in the hierarchy of cgroup v2
   std::uint64_t stats_index = 0;  ///< as in KernelFacts
   std::uint64_t events_index = 0;
   bool removals = false;       ///< last values of removed containers

@@ -26,8 +26,8 @@ struct KernelFacts {
   bool mark_victim = false;       ///< tracepoint oom:mark_victim is in BTF
   bool mark_victim_task = false;  ///< its argument is the task, not a pid
 
-  bool cpuacct_v1 = false;    ///< a cgroup v1 hierarchy with cpuacct is mounted or was
-  bool memory_v1 = false;     ///< the same for memory
+  bool cpuacct_v1 = false;  ///< a cgroup v1 hierarchy with cpuacct is mounted or was
+  bool memory_v1 = false;   ///< the same for memory
   bool cpu_v1 = false;      ///< the same for cpu
   bool pids_v1 = false;     ///< the same for pids
   std::string cpu_mount;    ///< as cpuacct_mount; the same text where both are one hierarchy
