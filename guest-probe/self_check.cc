@@ -39,7 +39,7 @@ std::uint64_t id_in(const CheckCgroup& cgroup, Hierarchy hierarchy) {
     case Hierarchy::cpuacct: return cgroup.cpuacct_id();
     case Hierarchy::cpu: return cgroup.cpu_id();
     case Hierarchy::pids: return cgroup.pids_id();
-    case Hierarchy::unified: break;  // self_check_unified.h
+    case Hierarchy::unified:  // self_check_unified.h
     case Hierarchy::memory: break;
   }
   return cgroup.memory_id();

@@ -2,8 +2,9 @@
 # usage: scripts/test.sh [--all] [CTEST-ARGUMENT...]
 #
 # Installs what is missing, builds, and runs every test. --all adds the checks
-# of scripts/lint.sh and the tests under the sanitizers. Further arguments go to
-# ctest: -LE vm leaves out what boots kernels, -R wire takes what is so named.
+# of scripts/lint.sh, the tests under the sanitizers, and the VM tests on every
+# kernel. Further arguments go to ctest: -LE vm leaves out what boots kernels,
+# -R guest takes what is so named.
 
 set -euo pipefail
 here=$(cd "${BASH_SOURCE[0]%/*}" && pwd)
@@ -29,6 +30,7 @@ if [[ $all ]]; then
     ctest --test-dir build/asan --output-on-failure "$@"
 fi
 scripts/build.sh
+cmake -B build -DKATAMETER_ALL_KERNELS="${all:-no}" >/dev/null
 
 # What VM tests boot is fetched before the clock of any test runs.
 if ctest --test-dir build --show-only=json-v1 "$@" | grep -F vmtest/ >/dev/null; then
