@@ -58,7 +58,7 @@ start_qemu() { # WORK ID MEMORY KERNEL_DIR CONSOLE PIDFILE
         -numa node,memdev=mem -nodefaults -display none -no-reboot \
         -chardev "file,id=console,path=$5" -serial chardev:console \
         -kernel "$4"/boot/vmlinuz-* -initrd "$1/initrd" \
-        -append 'console=ttyS0 quiet panic=-1' -pidfile "$6" \
+        -append 'console=ttyS0 loglevel=5 panic=-1' -pidfile "$6" \
         -chardev "socket,id=fs,path=$1/fs.sock" \
         -device vhost-user-fs-pci,chardev=fs,tag=kataShared,queue-size=1024 \
         -chardev "socket,id=vsock,path=$1/vsock.sock,reconnect=0" \

@@ -50,6 +50,6 @@ virtme_run() { # TIMEOUT MEMORY CPUS JOB CGROUP
         --memory "${memory}M" --cpus "$cpus" --overlay-rwdir /tmp \
         --kopt "init=$here/guest/vm-init.sh" \
         --kopt "JOB=$job" --kopt "KATAMETER_CGROUP=$cgroup" \
-        --kopt loglevel=4 --script-sh true \
+        --kopt loglevel=4 --kopt softlockup_panic=1 --script-sh true \
         --qemu-opts -set "chardev.console.path=$job/console" "${cpu[@]}"
 }
