@@ -9,11 +9,11 @@
  */
 
 #include <linux/bpf.h>
-#include <linux/types.h>
 
 #include <bpf/bpf_core_read.h>
-#include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
+
+#include "bpf/read.bpf.h"
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
@@ -396,12 +396,5 @@ struct bpf_iter__task {
 };
 
 #pragma clang attribute pop
-
-/* The value of a pointer-sized or 64-bit field at `address`; 0 if it cannot be read. */
-static __always_inline __u64 read_u64(__u64 address) {
-  __u64 value = 0;
-  bpf_probe_read_kernel(&value, sizeof(value), (void *)address);
-  return value;
-}
 
 #endif
