@@ -16,7 +16,7 @@ case ${1:-} in
     ;;
 esac
 preset=${1:-dev}
-shift || true
+(($# == 0)) || shift
 targets=()
 ((!$#)) || targets=(--target "$@")
 

@@ -43,7 +43,7 @@ for group in "$@"; do
     *)
         [[ ${packages[$group]:-} ]] ||
             die "no group '$group'; there are: ${!packages[*]}"
-        read -r -d '' -a group_packages <<<"${packages[$group]}" || true
+        read -r -a group_packages <<<"${packages[$group]//$'\n'/ }"
         wanted+=("${group_packages[@]}")
         ;;
     esac

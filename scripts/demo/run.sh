@@ -71,7 +71,7 @@ await_containers() { # URL DIR COUNT
     for _ in {1..150}; do
         still_running || exit 1
         if curl -fs --max-time 5 -o "$2/await.prom" "$1"; then
-            found=$(grep -c '^container_memory_usage_bytes{' "$2/await.prom") || true
+            found=$(awk '/^container_memory_usage_bytes[{]/ { n++ } END { print n + 0 }' "$2/await.prom")
             ((found < $3)) || return 0
         fi
         sleep 0.2

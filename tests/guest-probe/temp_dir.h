@@ -2,8 +2,10 @@
 
 #include <stdlib.h>
 
+#include <cerrno>
 #include <filesystem>
 #include <string>
+#include <system_error>
 
 namespace katameter {
 
@@ -12,7 +14,8 @@ class TempDir {
  public:
   TempDir() {
     std::string name = "/tmp/katameter-test-XXXXXX";
-    path_ = mkdtemp(name.data());
+    if (mkdtemp(name.data()) == nullptr) throw std::system_error(errno, std::generic_category(), name);
+    path_ = name;
   }
   TempDir(const TempDir&) = delete;
   TempDir& operator=(const TempDir&) = delete;
