@@ -5,7 +5,7 @@
 #include "bpf/cgroup.bpf.h"
 
 /*
- * Visits every cgroup of a hierarchy, parents first, in one BPF_PROG_TEST_RUN. The kernel holds rcu_read_lock()
+ * Visits every cgroup of a hierarchy, parents first, in one run of a program. The kernel holds rcu_read_lock()
  * throughout, so that nothing on the way is freed.
  *
  * 5.10's verifier has neither unbounded loops nor bpf_loop() (5.17), and one long loop over everything is beyond its

@@ -3,7 +3,7 @@
  * collect_cpu: what cpuacct, cpu and pids keep of every cgroup of one hierarchy (cgroup v1). Controllers that are
  * mounted together are read in one walk.
  *
- * Hook:    none. Run by BPF_PROG_TEST_RUN (raw_tp) when the host asks. args[0] chooses the hierarchy (WALK_*).
+ * Hook:    none. Run when the host asks (on_request.bpf.h), for the hierarchy that is asked for (WALK_*).
  * Rate:    once per snapshot and hierarchy.
  * Costs:   about 1.1 us a cgroup (bpf_stats, 6.18, JIT, 2 CPUs, 204 cgroups, cpuacct alone in its hierarchy).
  * Kernels: 5.10 and later with cgroup v1.
@@ -11,6 +11,7 @@
  */
 #include "bpf/cgroup_walk.bpf.h"
 #include "bpf/cpu_read.bpf.h"
+#include "bpf/on_request.bpf.h"
 
 struct {
   __uint(type, BPF_MAP_TYPE_ARRAY);
@@ -29,9 +30,8 @@ static __always_inline void visit_cpu(__u64 css, __u32 depth, __u32 position) {
 
 DEFINE_WALK(cpu, visit_cpu)
 
-SEC("raw_tp")
-int collect_cpu(struct bpf_raw_tracepoint_args *ctx) {
-  return cpu_walk_below(hierarchy_root(hierarchy_index(ctx->args[0])));
+ON_REQUEST(collect_cpu) {
+  return cpu_walk_below(hierarchy_root(hierarchy_index(asked)));
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -2,7 +2,7 @@
 /*
  * collect_memory: the memory counters of every cgroup that the memory controller knows.
  *
- * Hook:    none. Run by BPF_PROG_TEST_RUN (raw_tp) when the host asks.
+ * Hook:    none. Run when the host asks (on_request.bpf.h).
  * Rate:    twice per snapshot, until two runs agree (guest-probe/memory_account.h).
  * Costs:   about 0.7 us a cgroup (bpf_stats, 6.18, JIT, 2 CPUs, 204 cgroups).
  * Kernels: 5.10 and later; the figures of memory.stat where find_stats finds them (memory_stat.bpf.c).
@@ -10,6 +10,7 @@
  */
 #include "bpf/cgroup_walk.bpf.h"
 #include "bpf/memory_read.bpf.h"
+#include "bpf/on_request.bpf.h"
 
 struct {
   __uint(type, BPF_MAP_TYPE_ARRAY);
@@ -29,8 +30,7 @@ static __always_inline void visit_memory(__u64 css, __u32 depth, __u32 position)
 
 DEFINE_WALK(memory, visit_memory)
 
-SEC("raw_tp")
-int collect_memory(void *ctx) {
+ON_REQUEST(collect_memory) {
   return memory_walk_below(hierarchy_root(memory_index()));
 }
 

@@ -2,14 +2,15 @@
 /*
  * collect_names: the name of every cgroup of one hierarchy, in the order in which the other walks find them.
  *
- * Hook:    none. Run by BPF_PROG_TEST_RUN (raw_tp) when a walk has met a cgroup that has no name in user space yet.
- *          args[0] chooses the hierarchy (WALK_*).
+ * Hook:    none. Run (on_request.bpf.h) when a walk has met a cgroup that has no name in user space yet, for the
+ *          hierarchy that is asked for (WALK_*).
  * Rate:    at start, and once after a cgroup was made.
  * Costs:   about 0.4 us a cgroup (bpf_stats, 6.18, JIT, 2 CPUs, 204 cgroups).
  * Kernels: 5.10 and later.
  * Without: no cgroup is known to be a container.
  */
 #include "bpf/cgroup_walk.bpf.h"
+#include "bpf/on_request.bpf.h"
 
 struct {
   __uint(type, BPF_MAP_TYPE_ARRAY);
@@ -30,10 +31,9 @@ static __always_inline void visit_name(__u64 css, __u32 depth, __u32 position) {
 
 DEFINE_WALK(names, visit_name)
 
-SEC("raw_tp")
-int collect_names(struct bpf_raw_tracepoint_args *ctx) {
-  if (ctx->args[0] == WALK_UNIFIED) return names_walk_below(css_root(unified_css()));
-  return names_walk_below(hierarchy_root(hierarchy_index(ctx->args[0])));
+ON_REQUEST(collect_names) {
+  if (asked == WALK_UNIFIED) return names_walk_below(css_root(unified_css()));
+  return names_walk_below(hierarchy_root(hierarchy_index(asked)));
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

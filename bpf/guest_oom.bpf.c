@@ -14,10 +14,20 @@
 #include "bpf/memory_read.bpf.h"
 #include "bpf/task_of_pid.bpf.h"
 
+/* A ring; oom_lock makes these programs its only writers. */
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(map_flags, BPF_F_MMAPABLE);
+  __uint(max_entries, OOM_KEPT);
+  __type(key, __u32);
+  __type(value, struct oom_record);
+} oom_events SEC(".maps");
+
+/* Wakes user space; where it is full, user space has been woken and has not looked yet. */
 struct {
   __uint(type, BPF_MAP_TYPE_RINGBUF);
-  __uint(max_entries, 64 * 1024); /* 70 records; user space is woken by each */
-} oom_events SEC(".maps");
+  __uint(max_entries, 4096);
+} oom_bell SEC(".maps");
 
 static __always_inline __u64 rss_pages(__u64 mm, int member) {
   __s64 pages;
@@ -49,15 +59,16 @@ static __always_inline int note_task(__u64 task) {
   __u64 memcg = memory_index() < 0 ? 0 : task_css(task, memory_index());
   __u64 mm = read_u64(task + bpf_core_field_offset(struct task_struct, mm));
   struct oom_record *record;
+  __u64 sequence;
+  __u32 slot;
 
-  if (!status) return 0;
-  status->oom_events++; /* oom_lock: never two at once */
-  record = bpf_ringbuf_reserve(&oom_events, sizeof(*record), 0);
-  if (!record) {
-    status->oom_events_lost++;
-    return 0;
-  }
-  record->sequence = status->oom_events;
+  if (!status || !is_current(status)) return 0;
+  sequence = status->oom_events + 1;
+  slot = sequence % OOM_KEPT;
+  record = bpf_map_lookup_elem(&oom_events, &slot);
+  if (!record) return 0;
+  record->sequence = 0;
+  RECORD_IS_WHOLE();
   record->boottime_ns = bpf_ktime_get_boot_ns();
   record->cgroup_id = kernfs_id(css_kernfs_node(memcg));
   record->anon_pages = rss_pages(mm, MM_ANONPAGES);
@@ -70,7 +81,11 @@ static __always_inline int note_task(__u64 task) {
                         (void *)(task + bpf_core_field_offset(struct task_struct, tgid)));
   bpf_probe_read_kernel(record->comm, COMM_BYTES, (void *)(task + bpf_core_field_offset(struct task_struct, comm)));
   name_levels(memcg, record);
-  bpf_ringbuf_submit(record, BPF_RB_FORCE_WAKEUP);
+  RECORD_IS_WHOLE();
+  record->sequence = sequence;
+  RECORD_IS_WHOLE();
+  status->oom_events = sequence;
+  bpf_ringbuf_output(&oom_bell, &sequence, sizeof(sequence), BPF_RB_FORCE_WAKEUP);
   return 0;
 }
 

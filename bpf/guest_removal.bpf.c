@@ -18,19 +18,18 @@
 /* Whether CPU time is that of cgroup v2; set before loading. A v1 guest may have a v2 tree of systemd's beside. */
 const volatile __u32 cpu_is_unified = 0;
 
+/* A ring; cgroup_mutex makes this program its only writer. */
 struct {
-  __uint(type, BPF_MAP_TYPE_HASH); /* by removal_key(); one access per removal */
-  __uint(max_entries, 1024);
-  __type(key, __u64);
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(map_flags, BPF_F_MMAPABLE);
+  __uint(max_entries, REMOVED_KEPT);
+  __type(key, __u32);
   __type(value, struct removed_record);
 } removed SEC(".maps");
 
-/* A removed_record is too large for the stack; cgroup_mutex makes one enough. "used": see cgroup_walk.bpf.h. */
-static struct removed_record scratch __attribute__((used));
-
 /*
  * What removed cgroups inside this one used may still be on its way up; they stay in the tree until it has arrived.
- * cgroup_mutex keeps the walk alone here.
+ * cgroup_mutex keeps the walk alone here. "used": see cgroup_walk.bpf.h.
  */
 static struct unified_record part __attribute__((used));
 static __u64 sum[TIMES] __attribute__((used));
@@ -62,41 +61,37 @@ static __always_inline int is_unified(__u64 cgroup) {
   return read_u32(root + bpf_core_field_offset(struct cgroup_root, hierarchy_id)) == 0; /* "0::" in /proc/PID/cgroup */
 }
 
-/*
- * Ids are a hierarchy's own, and a container's directories go within milliseconds, so that two may have the same id at
- * once. A controller is in one hierarchy only: with the kinds the key is unique. The upper half of an id counts how
- * often the lower half was used up; its top byte stays 0.
- */
-static __always_inline __u64 removal_key(const struct removed_record *record) {
-  return record->id ^ (__u64)(record->kinds << 4 | record->cpu.kinds) << 56;
-}
-
 SEC("tp_btf/cgroup_rmdir")
 int BPF_PROG(note_removal, struct cgroup *cgroup, const char *path) {
   __u64 address = (__u64)cgroup;
   __u64 memory = memory_index() < 0 ? 0 : cgroup_css(address, memory_index());
   struct guest_status *status = guest_status();
-  __u64 key;
+  struct removed_record *record;
+  __u32 slot;
 
-  if (!status) return 0;
-  scratch.kinds = 0;
-  scratch.id = kernfs_id(read_u64(address + bpf_core_field_offset(struct cgroup, kn)));
-  scratch.cpu.node.id = scratch.id;
-  read_cpu(address, &scratch.cpu);
-  if (cpu_is_unified && is_unified(address)) unified_times(address, &scratch.cpu);
-  if (scratch.cpu.kinds) scratch.kinds |= REMOVED_CPU;
+  if (!status || !is_current(status)) return 0;
+  slot = (status->removals + 1) % REMOVED_KEPT;
+  record = bpf_map_lookup_elem(&removed, &slot);
+  if (!record) return 0;
+  record->sequence = 0;
+  RECORD_IS_WHOLE();
+  record->kinds = 0;
+  record->id = kernfs_id(read_u64(address + bpf_core_field_offset(struct cgroup, kn)));
+  record->cpu.node.id = record->id;
+  read_cpu(address, &record->cpu);
+  if (cpu_is_unified && is_unified(address)) unified_times(address, &record->cpu);
+  if (record->cpu.kinds) record->kinds |= REMOVED_CPU;
   if (memory) {
-    scratch.kinds |= REMOVED_MEMORY;
-    scratch.memory.node.flags = 0;
-    read_memory(memory - bpf_core_field_offset(struct mem_cgroup, css), &scratch.memory);
+    record->kinds |= REMOVED_MEMORY;
+    record->memory.node.flags = 0;
+    read_memory(memory - bpf_core_field_offset(struct mem_cgroup, css), &record->memory);
   }
-  if (!scratch.kinds) return 0;
-  bpf_probe_read_kernel_str(scratch.path, sizeof(scratch.path), path);
-  key = removal_key(&scratch);
-  if (bpf_map_update_elem(&removed, &key, &scratch, BPF_ANY))
-    status->removals_lost++;
-  else
-    status->removals++;
+  if (!record->kinds) return 0; /* the next one gets the place */
+  bpf_probe_read_kernel_str(record->path, sizeof(record->path), path);
+  RECORD_IS_WHOLE();
+  record->sequence = status->removals + 1;
+  RECORD_IS_WHOLE();
+  status->removals++;
   return 0;
 }
 

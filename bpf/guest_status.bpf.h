@@ -19,4 +19,17 @@ static __always_inline struct guest_status *guest_status(void) {
   return bpf_map_lookup_elem(&status_map, &zero);
 }
 
+/*
+ * Beside the programs of an earlier load, which stay attached while guest-probe is gone, those of a new one are
+ * attached; all look at status_map, and only the current generation records.
+ */
+extern const volatile __u64 generation;
+
+static __always_inline int is_current(const struct guest_status *status) {
+  return status->generation == generation;
+}
+
+/* Keeps the compiler from writing a record's sequence before the record. */
+#define RECORD_IS_WHOLE() asm volatile("" ::: "memory")
+
 #endif

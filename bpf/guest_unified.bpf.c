@@ -2,13 +2,14 @@
 /*
  * collect_unified: CPU time of every cgroup of cgroup v2, and what cpu and pids keep of it.
  *
- * Hook:    none. Run by BPF_PROG_TEST_RUN (raw_tp) when the host asks.
+ * Hook:    none. Run when the host asks (on_request.bpf.h).
  * Rate:    twice per snapshot, until two runs agree (guest-probe/unified_account.h).
  * Kernels: 5.10 and later with cgroup v2.
  * Without: in a guest with cgroup v2 no container has a CPU figure, nor the number of its threads.
  */
 #include "bpf/cgroup_walk.bpf.h"
 #include "bpf/cpu_read.bpf.h"
+#include "bpf/on_request.bpf.h"
 #include "bpf/unified_read.bpf.h"
 
 struct {
@@ -34,8 +35,7 @@ static __always_inline void visit_unified(__u64 css, __u32 depth, __u32 position
 
 DEFINE_WALK(unified, visit_unified)
 
-SEC("raw_tp")
-int collect_unified(void *ctx) {
+ON_REQUEST(collect_unified) {
   return unified_walk_below(css_root(unified_css()));
 }
 

@@ -7,11 +7,14 @@
 #include <linux/types.h>
 
 enum {
-  MAX_CPUS = 256,   /* possible CPUs of a guest */
-  NAME_BYTES = 128, /* one component of a cgroup path; "cri-containerd-<64 hex>.scope" has 86 */
-  PATH_BYTES = 384, /* a whole cgroup path; systemd's form of a Kubernetes container has about 170 */
-  COMM_BYTES = 16,  /* TASK_COMM_LEN */
-  OOM_NAMES = 6,    /* levels of a victim's cgroup that an OOM record names */
+  MAX_CPUS = 256,      /* possible CPUs of a guest */
+  NAME_BYTES = 128,    /* one component of a cgroup path; "cri-containerd-<64 hex>.scope" has 86 */
+  PATH_BYTES = 384,    /* a whole cgroup path; systemd's form of a Kubernetes container has about 170 */
+  COMM_BYTES = 16,     /* TASK_COMM_LEN */
+  OOM_NAMES = 6,       /* levels of a victim's cgroup that an OOM record names */
+  TURNS = 32,          /* on_request.bpf.h: reads of one opened iterator */
+  REMOVED_KEPT = 1024, /* records in the ring `removed`; a multiple of 64 */
+  OOM_KEPT = 256,      /* records in the ring `oom_events` */
 };
 
 /* Which controller's hierarchy a walk goes through. */
@@ -141,10 +144,16 @@ enum {
   REMOVED_MEMORY = 1 << 1, /* `memory` holds its last values */
 };
 
+/*
+ * The rings `removed` and `oom_events`: record N is at N modulo the ring's size. While one is written its sequence
+ * is 0; whoever reads looks at it before and after.
+ */
+
 /* The last values of a cgroup, taken as its directory was removed. */
 struct removed_record {
-  __u64 id;    /* of the cgroup, in its hierarchy: each hierarchy gives out its own */
-  __u32 kinds; /* REMOVED_* */
+  __u64 sequence; /* from 1 */
+  __u64 id;       /* of the cgroup, in its hierarchy: each hierarchy gives out its own */
+  __u32 kinds;    /* REMOVED_* */
   __u32 reserved;
   struct cpu_record cpu;
   struct memory_record memory;
@@ -166,12 +175,31 @@ struct oom_record {
   char name[OOM_NAMES][NAME_BYTES]; /* components of the cgroup's path, the last one first */
 };
 
-/* One for the whole guest; BPF writes, C++ reads it through mmap. */
+/* One for the whole guest. */
 struct guest_status {
-  __u64 removals;        /* records ever put into `removed` */
-  __u64 removals_lost;   /* cgroups removed while `removed` was full */
-  __u64 oom_events;      /* records ever made; the last one's sequence */
-  __u64 oom_events_lost; /* of these, not delivered: the buffer was full */
+  __u64 generation; /* which load of the attached programs is to record; C++ writes it, BPF the rest */
+  __u64 removals;   /* the sequence of the last removed_record */
+  __u64 oom_events; /* the sequence of the last oom_record */
+};
+
+/* How far C++ has got with the rings; BPF does not look at it. */
+struct progress {
+  __u64 instance_ns;                /* CLOCK_BOOTTIME when the sequences began */
+  __u64 snapshots;                  /* the sequence of the last snapshot */
+  __u64 events_settled;             /* the host has the OOM events up to this one */
+  __u64 events_lost;                /* OOM events overwritten before the host had them */
+  __u64 removals_taken;             /* removed_records read so far */
+  __u64 removals_lost;              /* removed_records overwritten before they were read */
+  __u64 removals_settled;           /* those up to this one are done with */
+  __u64 settled[REMOVED_KEPT / 64]; /* of those after it: a bit each, at the place that it has in the ring */
+  __u64 removed_cpu_ns;             /* CPU time of the containers whose records are done with */
+};
+
+/* Two of them, so that each change is whole whenever guest-probe ends: the new one is written, then made current. */
+struct kept_record {
+  struct progress progress[2];
+  __u32 current;
+  __u32 reserved;
 };
 
 #endif

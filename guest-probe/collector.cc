@@ -47,37 +47,44 @@ bool is_of(Hierarchy hierarchy, const removed_record& record) {
 
 }  // namespace
 
-Collector::Collector(GuestPrograms& programs, const ServedFigures& served, int possible_cpus)
-    : programs_(programs),
-      served_(served),
-      cpus_(possible_cpus),
-      shown_times_(served.cpu_times_scaled),
-      removed_(removed_kept) {
+Collector::Collector(GuestPrograms& programs, const ServedFigures& served)
+    : programs_(programs), served_(served), shown_times_(served.cpu_times_scaled), removed_(removed_kept) {
   served_.cpu_fields.usage = served_.cpu;
   for (const Hierarchy hierarchy : served_.cpu_walks) cpu_walks_.push_back({hierarchy, {}, {}});
 }
 
 Result<wire::Snapshot> Collector::collect(std::uint64_t request) {
-  if (Status status = read_kernel(); !status) return failure_from(status.error());
+  const Status read = read_kernel();
+  programs_.rest();
+  if (!read) return failure_from(read.error());
 
   wire::Snapshot snapshot;
   snapshot.request = request;
-  snapshot.sequence = ++sequence_;
+  snapshot.sequence = programs_.next_snapshot();
   snapshot.boottime_ns = boottime_ns();
-  snapshot.guest.oom_events_lost = programs_.status().oom_events_lost;
-  snapshot.guest.containers_unreported = cgroups_beyond_ + programs_.status().removals_lost + removed_.forgotten();
+  snapshot.guest.oom_events_lost = programs_.kept().events_lost;
+  snapshot.guest.containers_unreported = cgroups_beyond_ + programs_.kept().removals_lost + removed_.forgotten();
 
   Rows rows;
   add_cpu(rows, snapshot.guest);
   if (served_.memory) add_memory(rows);
-  removed_.report(rows, sequence_);
+  removed_.report(rows, snapshot.sequence);
   for (auto& [id, row] : rows) snapshot.containers.push_back(std::move(row));
   return snapshot;
 }
 
+void Collector::acknowledge(std::uint64_t sequence) {
+  removed_.acknowledge(sequence);
+  settle_removed();
+}
+
+void Collector::settle_removed() {
+  const SettledRemovals settled = removed_.take_settled();
+  if (!settled.sequences.empty()) programs_.settle_removed(settled.sequences, settled.cpu_usage_ns);
+}
+
 Status Collector::read_kernel() {
   cgroups_beyond_ = 0;
-  if (Status status = cpus_.refresh(programs_); !status) return status;
   if (Status status = read_cpu(); !status) return status;
   if (Status status = read_memory(); !status) return status;
   if (Status status = learn_names(); !status) return status;
@@ -157,6 +164,7 @@ Status Collector::take_removed() {
     if ((record.kinds & REMOVED_CPU) != 0) shown_times_.settle(record.cpu);
     removed_.add(record, served_.memory_fields, served_.cpu_fields);
   }
+  settle_removed();
   shown_times_.forget_unseen();
   return {};
 }
@@ -167,7 +175,7 @@ bool Collector::was_just_removed(Hierarchy hierarchy, std::uint64_t cgroup_id) c
 }
 
 void Collector::add_cpu(Rows& rows, wire::Guest& guest) const {
-  std::uint64_t workload_ns = removed_.cpu_usage_ns();
+  std::uint64_t workload_ns = programs_.kept().removed_cpu_ns + removed_.cpu_usage_ns();
   for (const CpuWalk& walk : cpu_walks_) {
     const CpuAccount account = account_cpu(walk.records, walk.paths);
     if (served_.cpu && account.root_ns) guest.cpu_usage_ns = account.root_ns;

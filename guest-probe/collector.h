@@ -7,7 +7,6 @@
 #include "guest-probe/cgroup_paths.h"
 #include "guest-probe/cpu_account.h"
 #include "guest-probe/memory_account.h"
-#include "guest-probe/online_cpus.h"
 #include "guest-probe/removed_containers.h"
 #include "guest-probe/rising_faults.h"
 #include "guest-probe/shown_times.h"
@@ -31,13 +30,13 @@ struct ServedFigures {
 /// Makes snapshots: runs the BPF programs and turns their records into containers.
 class Collector {
  public:
-  Collector(GuestPrograms& programs, const ServedFigures& served, int possible_cpus);
+  Collector(GuestPrograms& programs, const ServedFigures& served);
 
   /// All counters now. `request` goes back to whoever asked.
   Result<wire::Snapshot> collect(std::uint64_t request);
 
   /// The host has the snapshots up to `sequence`.
-  void acknowledge(std::uint64_t sequence) { removed_.acknowledge(sequence); }
+  void acknowledge(std::uint64_t sequence);
 
  private:
   using Rows = std::map<ContainerId, wire::Container>;
@@ -53,13 +52,13 @@ class Collector {
   Status read_memory();
   Status learn_names();
   Status take_removed();
+  void settle_removed();
   void add_cpu(Rows& rows, wire::Guest& guest) const;
   bool was_just_removed(Hierarchy hierarchy, std::uint64_t cgroup_id) const;
   void add_memory(Rows& rows);
 
   GuestPrograms& programs_;
   ServedFigures served_;
-  OnlineCpus cpus_;
   std::vector<CpuWalk> cpu_walks_;
   ShownTimes shown_times_;
   CgroupPaths memory_paths_;
@@ -70,8 +69,6 @@ class Collector {
   std::vector<memory_record> memory_walk_;
   std::vector<removed_record> just_removed_;
   std::uint64_t cgroups_beyond_ = 0;
-
-  std::uint64_t sequence_ = 0;
 };
 
 }  // namespace katameter

@@ -4,6 +4,8 @@
 #include <string>
 #include <vector>
 
+#include "userspace/bpf/pin_directory.h"
+
 namespace katameter {
 
 // The subcommands. Each prints what it has to say and returns the exit status.
@@ -13,6 +15,7 @@ inline const std::string default_socket = "/run/katameter/guest-probe.sock";
 struct RunOptions {
   std::vector<std::string> listen;  ///< empty = vsock:1717 and, if it can be made, default_socket
   std::size_t capacity = 1280;      ///< cgroups in a snapshot: 1,000 containers and what the guest system has
+  std::string pin_directory = default_pin_directory;  ///< where what has to survive is kept; empty = nothing does
 };
 
 /// Serves until SIGTERM or SIGINT: 0. 1 if it could not start.
@@ -26,6 +29,9 @@ struct DumpOptions {
 
 /// Prints one snapshot, of the running daemon if there is one, else loading the programs for the moment. 0 or 1.
 int dump_command(const DumpOptions& options);
+
+/// Removes all that a guest-probe, which must have ended, has left in the kernel: 0. 1 if it cannot, or one runs.
+int detach_command(const std::string& pin_directory);
 
 /// Prints each thing that guest-probe needs. 0: all is there, 3: something is lost, 1: nothing works.
 int check_command(std::size_t capacity);

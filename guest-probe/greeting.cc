@@ -1,8 +1,6 @@
 #include "guest-probe/greeting.h"
 
-#include <fmt/core.h>
 #include <sys/utsname.h>
-#include <time.h>
 
 #include <fstream>
 
@@ -14,9 +12,7 @@ wire::Hello make_hello(const GuestProbe& probe) {
   std::ifstream("/proc/sys/kernel/random/boot_id") >> hello.boot_id;
   utsname system{};
   if (uname(&system) == 0) hello.kernel = system.release;
-  timespec now{};
-  clock_gettime(CLOCK_BOOTTIME, &now);
-  hello.instance = fmt::format("{}.{:09}", now.tv_sec, now.tv_nsec);
+  hello.instance = std::to_string(probe.programs->kept().instance_ns);
   hello.lacks = probe.plan.lacks();
   for (const Refusal& refusal : probe.refusals) hello.lacks.push_back(refusal.figure);
   return hello;

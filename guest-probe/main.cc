@@ -44,12 +44,16 @@ int main(int argc, char** argv) {
     target->add_option("--listen", run_options.listen,
                        "vsock:PORT or unix:PATH, repeatable (default vsock:1717 and unix:" + default_socket + ")");
   }
+  std::string& pins = run_options.pin_directory;
+  app.add_option("--pin-dir", pins, "Where in a BPF file system to keep what outlives guest-probe; \"\" = nowhere")
+      ->capture_default_str();
   CLI::App& dump = *app.add_subcommand("dump", "Print one snapshot, of the running guest-probe or by itself");
   dump.add_option("--format", dump_options.format, "text or json")
       ->capture_default_str()
       ->check(CLI::IsMember({"text", "json"}));
   dump.add_option("--socket", dump_options.socket, "Where guest-probe runs")->capture_default_str();
   CLI::App& check = *app.add_subcommand("check", "Say what guest-probe needs here, what is found and what to do");
+  CLI::App& detach = *app.add_subcommand("detach", "Remove everything a stopped guest-probe left in the kernel");
   app.require_subcommand(0, 1);
 
   try {
@@ -67,5 +71,6 @@ int main(int argc, char** argv) {
   dump_options.capacity = capacity;
   if (dump.parsed()) return dump_command(dump_options);
   if (check.parsed()) return check_command(capacity);
+  if (detach.parsed()) return detach_command(pins);
   return run_command(run_options);
 }

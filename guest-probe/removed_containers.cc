@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cstring>
+#include <iterator>
+#include <utility>
 
 #include "guest-probe/containers.h"
 
@@ -11,50 +13,67 @@ void RemovedContainers::add(const removed_record& record, const MemoryFields& me
                             const CpuFields& cpu_fields) {
   const std::string path = printable({record.path, strnlen(record.path, sizeof(record.path))});
   const auto place = container_of_path(path);
-  if (!place) return;
-  if (place->nested) {
-    // Its CPU time stays in the container's own figure; v1 forgets its OOM kills with it.
-    if (!memory_fields.unified && (record.kinds & REMOVED_MEMORY) != 0 && record.memory.oom_kills > 0) {
-      nested_kills_[place->id] += record.memory.oom_kills;
-    }
+  if (!place) {
+    settled_.sequences.push_back(record.sequence);
     return;
   }
-
-  auto found = entries_.find(place->id);
-  if (found != entries_.end() && found->second.reported != 0) {
-    // The same id lived and went once more; what was reported of the first life is the host's by now.
-    entries_.erase(found);
-    found = entries_.end();
+  if (place->nested) {
+    add_nested(place->id, record, memory_fields);
+    return;
   }
-  if (found == entries_.end()) {
-    make_room();
-    found = entries_.emplace(place->id, Entry{}).first;
-    found->second.added = ++added_;
-  }
-  wire::Container& row = found->second.row;
+  Entry& entry = entry_for(place->id);
+  entry.sequences.push_back(record.sequence);
+  wire::Container& row = entry.row;
   row.id = place->id;
   row.cgroup = path;
   if ((record.kinds & REMOVED_CPU) != 0) {
     set_cpu(row, record.cpu, cpu_fields);
-    if ((record.cpu.kinds & CPU_TIMES) != 0) cpu_usage_ns_ += record.cpu.usage_ns;
+    if ((record.cpu.kinds & CPU_TIMES) != 0) entry.cpu_usage_ns += record.cpu.usage_ns;
   }
   if ((record.kinds & REMOVED_MEMORY) != 0) {
     // Nothing is left below a cgroup that can be removed: its own pending pages are all there are.
     StatPages pending{};
     std::copy_n(record.memory.pending, pending.size(), pending.begin());
     set_memory(row, memory_figures(record.memory, pending, memory_fields));
-    const auto kills = nested_kills_.find(place->id);
-    if (kills != nested_kills_.end()) {
-      if (row.oom_kills) *row.oom_kills += kills->second;
-      nested_kills_.erase(kills);
+    const auto nested = nested_kills_.find(place->id);
+    if (nested != nested_kills_.end()) {
+      if (row.oom_kills) *row.oom_kills += nested->second.kills;
+      entry.sequences.insert(entry.sequences.end(), nested->second.sequences.begin(), nested->second.sequences.end());
+      nested_kills_.erase(nested);
     }
   }
 }
 
+// Its CPU time stays in the container's own figure; v1 forgets its OOM kills with it.
+void RemovedContainers::add_nested(const ContainerId& id, const removed_record& record,
+                                   const MemoryFields& memory_fields) {
+  if (memory_fields.unified || (record.kinds & REMOVED_MEMORY) == 0 || record.memory.oom_kills == 0) {
+    settled_.sequences.push_back(record.sequence);
+    return;
+  }
+  nested_kills_[id].kills += record.memory.oom_kills;
+  nested_kills_[id].sequences.push_back(record.sequence);
+}
+
+RemovedContainers::Entry& RemovedContainers::entry_for(const ContainerId& id) {
+  auto found = entries_.find(id);
+  if (found != entries_.end() && found->second.reported != 0) {
+    // The same id lived and went once more; what was reported of the first life is the host's by now.
+    forget(found);
+    found = entries_.end();
+  }
+  if (found == entries_.end()) {
+    make_room();
+    found = entries_.emplace(id, Entry{}).first;
+    found->second.added = ++added_;
+  }
+  return found->second;
+}
+
 void RemovedContainers::report(std::map<ContainerId, wire::Container>& rows, std::uint64_t sequence) {
-  for (const auto& [id, kills] : nested_kills_) {
+  for (const auto& [id, nested] : nested_kills_) {
     const auto row = rows.find(id);
-    if (row != rows.end() && row->second.oom_kills) *row->second.oom_kills += kills;
+    if (row != rows.end() && row->second.oom_kills) *row->second.oom_kills += nested.kills;
   }
   for (auto& [id, entry] : entries_) {
     const auto living = rows.find(id);
@@ -73,15 +92,33 @@ void RemovedContainers::report(std::map<ContainerId, wire::Container>& rows, std
 }
 
 void RemovedContainers::acknowledge(std::uint64_t sequence) {
-  std::erase_if(entries_,
-                [&](const auto& item) { return item.second.reported != 0 && item.second.reported <= sequence; });
+  for (auto entry = entries_.begin(); entry != entries_.end();) {
+    const std::uint64_t reported = entry->second.reported;
+    entry = reported != 0 && reported <= sequence ? forget(entry) : std::next(entry);
+  }
+}
+
+SettledRemovals RemovedContainers::take_settled() {
+  return std::exchange(settled_, {});
+}
+
+std::uint64_t RemovedContainers::cpu_usage_ns() const {
+  std::uint64_t sum = settled_.cpu_usage_ns;
+  for (const auto& [id, entry] : entries_) sum += entry.cpu_usage_ns;
+  return sum;
+}
+
+RemovedContainers::Entries::iterator RemovedContainers::forget(Entries::iterator entry) {
+  const Entry& gone = entry->second;
+  settled_.sequences.insert(settled_.sequences.end(), gone.sequences.begin(), gone.sequences.end());
+  settled_.cpu_usage_ns += gone.cpu_usage_ns;
+  return entries_.erase(entry);
 }
 
 void RemovedContainers::make_room() {
   if (entries_.size() < capacity_) return;
-  const auto oldest = std::min_element(entries_.begin(), entries_.end(),
-                                       [](const auto& a, const auto& b) { return a.second.added < b.second.added; });
-  entries_.erase(oldest);
+  forget(std::min_element(entries_.begin(), entries_.end(),
+                          [](const auto& a, const auto& b) { return a.second.added < b.second.added; }));
   ++forgotten_;
 }
 

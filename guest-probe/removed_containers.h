@@ -14,6 +14,12 @@
 
 namespace katameter {
 
+/// Records that need not be kept any longer.
+struct SettledRemovals {
+  std::vector<std::uint64_t> sequences;
+  std::uint64_t cpu_usage_ns = 0;  ///< CPU time of the containers among them
+};
+
 /// Containers whose cgroups are gone, with their last values, until the host says that it has them.
 /// In cgroup v1 a container goes in several steps, one per hierarchy: what has gone already is added to the living row.
 class RemovedContainers {
@@ -30,8 +36,11 @@ class RemovedContainers {
   /// The host has the snapshots up to `sequence`: forgets the containers that they reported.
   void acknowledge(std::uint64_t sequence);
 
-  /// CPU time of all containers ever removed, ns: a counter.
-  std::uint64_t cpu_usage_ns() const { return cpu_usage_ns_; }
+  /// What was forgotten since the last call, and what was never a container's.
+  SettledRemovals take_settled();
+
+  /// CPU time of the containers that are not settled, ns.
+  std::uint64_t cpu_usage_ns() const;
   /// Containers forgotten before they were acknowledged.
   std::uint64_t forgotten() const { return forgotten_; }
 
@@ -40,15 +49,25 @@ class RemovedContainers {
     wire::Container row;
     std::uint64_t added = 0;
     std::uint64_t reported = 0;  ///< the first snapshot that had it as removed; 0 = none yet
+    std::uint64_t cpu_usage_ns = 0;
+    std::vector<std::uint64_t> sequences;  ///< of the records that it is made of
   };
+  struct NestedKills {
+    std::uint64_t kills = 0;
+    std::vector<std::uint64_t> sequences;
+  };
+  using Entries = std::map<ContainerId, Entry>;
 
+  void add_nested(const ContainerId& id, const removed_record& record, const MemoryFields& memory_fields);
+  Entry& entry_for(const ContainerId& id);
   void make_room();
+  Entries::iterator forget(Entries::iterator entry);
 
   std::size_t capacity_;
-  std::map<ContainerId, Entry> entries_;
-  std::unordered_map<ContainerId, std::uint64_t> nested_kills_;
+  Entries entries_;
+  std::unordered_map<ContainerId, NestedKills> nested_kills_;
+  SettledRemovals settled_;
   std::uint64_t added_ = 0;
-  std::uint64_t cpu_usage_ns_ = 0;
   std::uint64_t forgotten_ = 0;
 };
 

@@ -5,6 +5,8 @@
 #include <vector>
 
 #include "guest-probe/commands.h"
+#include "guest-probe/confinement.h"
+#include "guest-probe/footprint.h"
 #include "guest-probe/greeting.h"
 #include "guest-probe/listen_address.h"
 #include "guest-probe/server.h"
@@ -55,7 +57,7 @@ Status serve(const RunOptions& options) {
   // Before anything is loaded: a second guest-probe is to end without having touched the kernel.
   std::vector<Fd> listening;
   if (Status status = listen_everywhere(options, listening); !status) return status;
-  const Result<GuestProbe> probe = start_guest_probe(options.capacity);
+  const Result<GuestProbe> probe = start_guest_probe(options.capacity, options.pin_directory);
   if (!probe) return failure_from(probe.error());
   for (const std::string& line : describe_lacks(*probe)) log_warning("{}", line);
 
@@ -64,6 +66,10 @@ Status serve(const RunOptions& options) {
     if (Status status = server.serve(std::move(socket)); !status) return status;
   }
   if (Status status = server.watch_oom_events(); !status) return status;
+  shed_startup_memory();
+  if (Status status = shield_from_oom_killer(); !status) log_warning("{}", status.error().text);
+  const bool pinned = !probe->pins.path().empty();
+  if (Status status = confine(pinned ? Rights::none : Rights::run_bpf); !status) log_warning("{}", status.error().text);
   log_info("guest-probe {} is ready", KATAMETER_VERSION);
   return loop->run();
 }

@@ -7,6 +7,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "guest-probe/oom_event.h"
 #include "userspace/log.h"
 
 namespace katameter {
@@ -14,16 +15,15 @@ namespace {
 
 // The host needs one connection, a person another; a VMM has 1023 for all its guest's services.
 constexpr std::size_t sessions_at_most = 16;
-constexpr std::size_t oom_events_kept = 256;
 
 }  // namespace
 
 Server::Server(EventLoop& loop, Collector& collector, GuestPrograms& programs, wire::Hello hello)
-    : loop_(loop), collector_(collector), programs_(programs), hello_(std::move(hello)), oom_log_(oom_events_kept) {}
+    : loop_(loop), collector_(collector), programs_(programs), hello_(std::move(hello)) {}
 
 Server::~Server() {
   for (const Fd& listening : listening_) loop_.unwatch(listening);
-  if (programs_.oom_events()) loop_.unwatch(programs_.oom_events());
+  if (programs_.oom_bell()) loop_.unwatch(programs_.oom_bell());
 }
 
 Status Server::serve(Fd listening) {
@@ -32,8 +32,9 @@ Status Server::serve(Fd listening) {
 }
 
 Status Server::watch_oom_events() {
-  if (!programs_.oom_events()) return {};
-  return loop_.watch(programs_.oom_events(), EPOLLIN, [this](std::uint32_t) { on_oom_events(); });
+  if (!programs_.oom_bell()) return {};
+  on_oom_events();
+  return loop_.watch(programs_.oom_bell(), EPOLLIN, [this](std::uint32_t) { on_oom_events(); });
 }
 
 void Server::accept_peer(const Fd& listening) {
@@ -62,7 +63,7 @@ Status Server::handle(Session& session, const wire::HostMessage& message) {
   if (const auto* hello = std::get_if<wire::Hello>(&message)) return greet(session, *hello);
   if (!session.greeted) return failure("it did not begin with Hello");
   if (const auto* acknowledge = std::get_if<wire::Acknowledge>(&message)) {
-    oom_log_.acknowledge(acknowledge->event_sequence);
+    programs_.settle_oom_events(acknowledge->event_sequence);
     collector_.acknowledge(acknowledge->snapshot_sequence);
     return {};
   }
@@ -70,7 +71,6 @@ Status Server::handle(Session& session, const wire::HostMessage& message) {
   on_oom_events();
   Result<wire::Snapshot> snapshot = collector_.collect(std::get<wire::Collect>(message).request);
   if (!snapshot) return failure_from(snapshot.error(), "cannot collect");
-  snapshot->guest.oom_events_lost += oom_log_.dropped();
   return session.send(*std::move(snapshot));
 }
 
@@ -80,26 +80,32 @@ Status Server::greet(Session& session, const wire::Hello& hello) {
     return failure(fmt::format("it speaks protocol {}, this guest-probe speaks {}: use the same version on both sides",
                                hello.protocol, wire::protocol_version));
   }
+  on_oom_events();  // the others get what is new, and this one all that waits
+  const Result<std::vector<oom_record>> waiting = programs_.oom_events_after(0);
+  if (!waiting) return failure_from(waiting.error());
   session.greeted = true;
-  for (const wire::OomEvent& event : oom_log_.events()) {
-    if (Status status = session.send(event); !status) return status;
+  for (const oom_record& record : *waiting) {
+    if (Status status = session.send(make_oom_event(record)); !status) return status;
   }
   return {};
 }
 
 void Server::on_oom_events() {
-  if (!programs_.oom_events()) return;
-  const Status status = programs_.read_oom_events([this](const oom_record& record) {
+  const Result<std::vector<oom_record>> records = programs_.oom_events_after(events_seen_);
+  if (!records) {
+    log_error("{}", records.error().text);
+    return;
+  }
+  for (const oom_record& record : *records) {
+    events_seen_ = record.sequence;
     const wire::OomEvent event = make_oom_event(record);
     log_info("oom kill: pid {} ({}) in {}, {} of {} bytes used", event.victim_pid, event.victim_comm, event.cgroup,
              event.memory_usage_bytes, event.memory_limit_bytes);
-    oom_log_.add(event);
     for (Session& session : sessions_) {
       // A session that cannot take it is ended by its own next event; the others must not wait for that.
       if (session.greeted && !session.send(event)) session.greeted = false;
     }
-  });
-  if (!status) log_error("{}", status.error().text);
+  }
 }
 
 void Server::end(Session& session) {

@@ -5,7 +5,6 @@
 #include <vector>
 
 #include "guest-probe/collector.h"
-#include "guest-probe/oom_log.h"
 #include "guest-probe/session.h"
 #include "userspace/event_loop.h"
 #include "userspace/result.h"
@@ -23,7 +22,7 @@ class Server {
 
   /// Takes peers from a listening socket.
   Status serve(Fd listening);
-  /// Passes OOM events on from now on.
+  /// Passes OOM events on from now on, those first that waited for a guest-probe.
   Status watch_oom_events();
 
  private:
@@ -37,7 +36,7 @@ class Server {
   Collector& collector_;
   GuestPrograms& programs_;
   wire::Hello hello_;
-  OomLog oom_log_;
+  std::uint64_t events_seen_ = 0;  // the sequence of the last OOM event that was passed on
   std::list<Fd> listening_;
   std::list<Session> sessions_;
 };

@@ -1,7 +1,6 @@
 #include "guest-probe/startup.h"
 
 #include <fmt/core.h>
-#include <malloc.h>
 
 #include "guest-probe/self_check_unified.h"
 #include "userspace/bpf/kernel_facts.h"
@@ -82,15 +81,29 @@ std::vector<Refusal> take_out_unfound(const GuestProbe& probe, MemoryFields& fie
   return refusals;
 }
 
+Status open_pins(GuestProbe& probe, const std::string& path) {
+  if (path.empty()) return {};
+  Result<PinDirectory> pins = PinDirectory::open(path);
+  if (!pins && pins.error().code == EWOULDBLOCK) return failure_from(pins.error());
+  if (pins) {
+    probe.pins = *std::move(pins);
+  } else {
+    probe.pin_failure = pins.error().text;
+  }
+  return {};
+}
+
 }  // namespace
 
-Result<GuestProbe> start_guest_probe(std::size_t capacity) {
+Result<GuestProbe> start_guest_probe(std::size_t capacity, const std::string& pin_directory) {
   GuestProbe probe;
   const KernelFacts facts = read_kernel_facts();
   probe.plan = plan_guest(facts);
   if (!probe.plan.works()) return nothing_works(probe.plan);
 
-  Result<GuestPrograms> programs = GuestPrograms::load(probe.plan, capacity);
+  if (Status status = open_pins(probe, pin_directory); !status) return failure_from(status.error());
+  const PinDirectory* pins = probe.pins.path().empty() ? nullptr : &probe.pins;
+  Result<GuestPrograms> programs = GuestPrograms::load(probe.plan, capacity, pins);
   if (!programs) return failure_from(programs.error());
   probe.programs = std::make_unique<GuestPrograms>(*std::move(programs));
   probe.served = planned_figures(probe.plan);
@@ -112,9 +125,8 @@ Result<GuestProbe> start_guest_probe(std::size_t capacity) {
   } else {
     note(self_check(*probe.programs, facts, probe.served));
   }
-  probe.collector = std::make_unique<Collector>(*probe.programs, probe.served, probe.plan.possible_cpus);
-  // Loading needed some megabytes, running needs almost nothing: back to the guest with them.
-  malloc_trim(0);
+  probe.collector = std::make_unique<Collector>(*probe.programs, probe.served);
+  probe.programs->rest();
   return probe;
 }
 
@@ -126,6 +138,9 @@ std::vector<std::string> describe_lacks(const GuestProbe& probe) {
   }
   for (const Refusal& refusal : probe.refusals) {
     lines.push_back(fmt::format("{} is not served: {}", refusal.figure, refusal.text));
+  }
+  if (!probe.pin_failure.empty()) {
+    lines.push_back(fmt::format("nothing is kept while guest-probe is not running: {}", probe.pin_failure));
   }
   if (!probe.check_failure.empty()) {
     lines.push_back(fmt::format("the figures could not be compared with the kernel's files: {}", probe.check_failure));

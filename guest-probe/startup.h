@@ -19,13 +19,17 @@ struct GuestProbe {
   ServedFigures served;
   std::vector<Refusal> refusals;
   std::string check_failure;  ///< why the self-check could not be made; empty = it was made
+  std::string pin_failure;    ///< why nothing survives guest-probe; empty = it does, or was not to
+  PinDirectory pins;          ///< held as long as this guest-probe runs
   std::unique_ptr<GuestPrograms> programs;
   std::unique_ptr<Collector> collector;
 };
 
 /// Looks at the kernel, plans, loads, attaches and checks. An error if nothing works; what works in part is in the
 /// result. `capacity`: cgroups that a snapshot can hold.
-Result<GuestProbe> start_guest_probe(std::size_t capacity);
+/// `pin_directory`: PinDirectory; empty = nothing is kept when the programs go. Where it cannot be had, guest-probe
+/// works without, and says so; but one that another guest-probe holds is an error.
+Result<GuestProbe> start_guest_probe(std::size_t capacity, const std::string& pin_directory = "");
 
 /// What is missing and what is lost, one line each; empty if everything is there.
 std::vector<std::string> describe_lacks(const GuestProbe& probe);

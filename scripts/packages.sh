@@ -19,7 +19,7 @@ here=$(cd "${BASH_SOURCE[0]%/*}" && pwd)
 # like, which should not or cannot be installed, come by vmtest/tools/fetch.sh.
 declare -A packages=(
     [build]='cmake ninja-build g++ clang llvm bpftool
-        libbpf-dev libelf-dev zlib1g-dev
+        libbpf-dev libelf-dev zlib1g-dev libseccomp-dev
         libspdlog-dev libfmt-dev libcli11-dev libexpected-dev
         libprotozero-dev nlohmann-json3-dev prometheus-cpp-dev'
     [test]='catch2 protobuf-compiler libprotobuf-dev strace curl python3 procps'

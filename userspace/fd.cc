@@ -43,18 +43,18 @@ Mapping::~Mapping() {
   if (address_ != nullptr) munmap(address_, size_);
 }
 
-Result<Mapping> Mapping::map(const Fd& fd, std::size_t size, int protection) {
-  void* address = mmap(nullptr, size, protection, MAP_SHARED, fd.get(), 0);
+Result<Mapping> Mapping::map(const Fd& fd, std::size_t size, std::size_t offset, int protection) {
+  void* address = mmap(nullptr, size, protection, MAP_SHARED, fd.get(), static_cast<off_t>(offset));
   if (address == MAP_FAILED) return system_failure("cannot map " + std::to_string(size) + " bytes of a BPF map");
   return Mapping(address, size);
 }
 
-Result<Mapping> Mapping::read_only(const Fd& fd, std::size_t size) {
-  return map(fd, size, PROT_READ);
+Result<Mapping> Mapping::read_only(const Fd& fd, std::size_t size, std::size_t offset) {
+  return map(fd, size, offset, PROT_READ);
 }
 
 Result<Mapping> Mapping::writable(const Fd& fd, std::size_t size) {
-  return map(fd, size, PROT_READ | PROT_WRITE);
+  return map(fd, size, 0, PROT_READ | PROT_WRITE);
 }
 
 }  // namespace katameter

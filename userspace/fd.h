@@ -42,9 +42,10 @@ class Mapping {
   Mapping& operator=(const Mapping&) = delete;
   ~Mapping();
 
-  /// Maps the first `size` bytes of `fd`, shared and read-only (a BPF array made with BPF_F_MMAPABLE).
-  static Result<Mapping> read_only(const Fd& fd, std::size_t size);
-  /// The same, also writable.
+  /// Maps `size` bytes of `fd` from `offset`, a multiple of the page size, on; shared and read-only (a BPF array made
+  /// with BPF_F_MMAPABLE). The kernel makes all of it resident at once.
+  static Result<Mapping> read_only(const Fd& fd, std::size_t size, std::size_t offset = 0);
+  /// From the beginning, also writable.
   static Result<Mapping> writable(const Fd& fd, std::size_t size);
 
   const std::byte* data() const { return static_cast<const std::byte*>(address_); }
@@ -59,7 +60,7 @@ class Mapping {
 
  private:
   Mapping(void* address, std::size_t size) : address_(address), size_(size) {}
-  static Result<Mapping> map(const Fd& fd, std::size_t size, int protection);
+  static Result<Mapping> map(const Fd& fd, std::size_t size, std::size_t offset, int protection);
 
   void* address_ = nullptr;
   std::size_t size_ = 0;

@@ -17,7 +17,9 @@ ContainerId id_of(char digit) {
 }
 
 removed_record make_removed(const std::string& path, std::uint32_t kinds, std::uint64_t cpu_ns = 0) {
+  static std::uint64_t sequence = 0;
   removed_record record{};
+  record.sequence = ++sequence;
   record.kinds = kinds;
   record.cpu.usage_ns = cpu_ns;
   record.cpu.kinds = CPU_TIMES;
@@ -52,7 +54,12 @@ TEST_CASE("A removed container is reported with its last values until it is ackn
   Rows rows;
   removed.report(rows, 3);
   CHECK(rows.empty());
-  CHECK(removed.cpu_usage_ns() == 500);  // the total never forgets
+  CHECK(removed.cpu_usage_ns() == 500);
+  // What is settled is the total's.
+  const SettledRemovals settled = removed.take_settled();
+  CHECK(settled.sequences == std::vector<std::uint64_t>{1, 2});
+  CHECK(settled.cpu_usage_ns == 500);
+  CHECK(removed.cpu_usage_ns() == 0);
 }
 
 TEST_CASE("While one of its hierarchies is still there, a container is not removed") {

@@ -15,7 +15,7 @@ KernelFacts everything() {
   facts.cpu_v1 = facts.pids_v1 = true;
   facts.cpu_mount = "/sys/fs/cgroup/cpuacct";
   facts.pids_mount = "/sys/fs/cgroup/pids";
-  facts.cgroup_rmdir = facts.mark_victim = facts.mark_victim_task = true;
+  facts.cgroup_rmdir = facts.mark_victim = facts.mark_victim_task = facts.cpuhp_enter = true;
   facts.cpuacct_v1 = facts.memory_v1 = true;
   facts.cpuacct_mount = "/sys/fs/cgroup/cpuacct";
   facts.memory_mount = "/sys/fs/cgroup/memory";
@@ -138,4 +138,13 @@ TEST_CASE("Statistics are read in cgroup v2 as well, which keeps some of them el
   facts.memory_mount = "/sys/fs/cgroup";
   const GuestPlan plan = plan_guest(facts);
   CHECK((plan.memory && plan.memory_stat && plan.unified_memory));
+}
+
+TEST_CASE("CPUs that come later need a tracepoint, unless there can be none") {
+  CHECK(plan_guest(everything()).new_cpus);
+  CHECK_FALSE(without([](KernelFacts& facts) { facts.cpuhp_enter = false; }).new_cpus);
+  KernelFacts one = everything();
+  one.cpuhp_enter = false;
+  one.possible_cpus = 1;
+  CHECK(plan_guest(one).complete());
 }

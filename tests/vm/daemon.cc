@@ -1,21 +1,32 @@
 #include "tests/vm/daemon.h"
 
 #include <signal.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
 #include <catch2/catch.hpp>
+#include <cstdlib>
 
 #include "guest-probe/client.h"
+#include "guest-probe/listen_address.h"
+#include "userspace/wire/codec.h"
+#include "userspace/wire/frame.h"
 
 namespace katameter {
 
-Daemon::Daemon(const std::vector<std::string>& prefix) : socket_("/tmp/katameter-vm-" + std::to_string(getpid())) {
-  std::vector<std::string> command = prefix;
-  for (const char* word : {GUEST_PROBE, "run", "--listen"}) command.push_back(word);
-  command.push_back("unix:" + socket_);
+Daemon::Daemon(const std::vector<std::string>& prefix, const std::vector<std::string>& arguments)
+    : socket_("/tmp/katameter-vm-" + std::to_string(getpid())), command_(prefix) {
+  for (const char* word : {GUEST_PROBE, "run", "--listen"}) command_.push_back(word);
+  command_.push_back("unix:" + socket_);
+  command_.insert(command_.end(), arguments.begin(), arguments.end());
+  start();
+}
+
+void Daemon::start() {
   std::vector<char*> arguments;
-  for (std::string& word : command) arguments.push_back(word.data());
+  for (std::string& word : command_) arguments.push_back(word.data());
   arguments.push_back(nullptr);
 
   pid_ = fork();
@@ -33,15 +44,41 @@ Daemon::Daemon(const std::vector<std::string>& prefix) : socket_("/tmp/katameter
   FAIL("guest-probe does not answer");
 }
 
+void Daemon::end(int signal) {
+  if (pid_ > 0) {
+    kill(pid_, signal);
+    waitpid(pid_, nullptr, 0);
+  }
+  pid_ = -1;
+}
+
 Daemon::~Daemon() {
-  kill(pid_, SIGTERM);
-  waitpid(pid_, nullptr, 0);
+  end(SIGTERM);
+  // Each test begins with an empty kernel.
+  if (std::system(GUEST_PROBE " detach >/dev/null") != 0) std::abort();
 }
 
 Dump Daemon::dump() const {
   Result<Dump> dump = ask_daemon(socket_, 30);
   if (!dump) FAIL(dump.error().text);
   return *std::move(dump);
+}
+
+void Daemon::acknowledge(const Dump& dump) const {
+  const Result<Fd> peer = connect_to(socket_, 30);
+  REQUIRE(peer);
+  const std::uint64_t events = dump.oom_events.empty() ? 0 : dump.oom_events.back().sequence;
+  std::string bytes;
+  for (const wire::HostMessage& message :
+       {wire::HostMessage(wire::Hello{}), wire::HostMessage(wire::Acknowledge{events, dump.snapshot.sequence})}) {
+    bytes += wire::frame(wire::encode(message));
+  }
+  REQUIRE(send(peer->get(), bytes.data(), bytes.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(bytes.size()));
+  // It ends the connection when it has read to its end.
+  REQUIRE(shutdown(peer->get(), SHUT_WR) == 0);
+  std::array<char, 4096> rest{};
+  while (recv(peer->get(), rest.data(), rest.size(), 0) > 0) {
+  }
 }
 
 std::optional<wire::Container> Daemon::find(const Dump& dump, const std::string& id) {

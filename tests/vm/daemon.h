@@ -13,20 +13,27 @@ namespace katameter {
 /// A guest-probe that serves on a Unix socket of its own, for the life of the object.
 class Daemon {
  public:
-  /// Returns when it is ready. `prefix`: what it is started under ("strace", ...).
-  explicit Daemon(const std::vector<std::string>& prefix = {});
+  /// Returns when it is ready. `prefix`: what it is started under ("strace", ...), `arguments`: more options.
+  explicit Daemon(const std::vector<std::string>& prefix = {}, const std::vector<std::string>& arguments = {});
   Daemon(const Daemon&) = delete;
   Daemon& operator=(const Daemon&) = delete;
   ~Daemon();
 
   pid_t pid() const { return pid_; }
+  /// Ends it by a signal and waits for that; what it has pinned stays, for the next Daemon to go on with.
+  void end(int signal);
+  /// After end(): starts another one. What is pinned is removed with the last.
+  void start();
   /// One snapshot and the events waiting; a failure ends the test.
   Dump dump() const;
+  /// Tells it, as the host does, that all of `dump` has arrived.
+  void acknowledge(const Dump& dump) const;
   /// What a container's row says; nothing if there is none.
   static std::optional<wire::Container> find(const Dump& dump, const std::string& id);
 
  private:
   std::string socket_;
+  std::vector<std::string> command_;
   pid_t pid_ = -1;
 };
 

@@ -49,6 +49,7 @@ GuestPlan plan_guest(const KernelFacts& facts) {
   plan.events_index = facts.events_index;
   plan.unified_memory = !facts.memory_v1;
   plan.removals = base && facts.cgroup_rmdir;
+  plan.new_cpus = base && facts.cpuhp_enter && facts.possible_cpus > 1;
   plan.oom_events = plan.memory && facts.mark_victim && facts.ring_buffer;
   plan.victim_by_pid = !facts.mark_victim_task;
 
@@ -72,6 +73,9 @@ GuestPlan plan_guest(const KernelFacts& facts) {
       {"memory statistics layout", facts.memory_stat, "all figures of memory.stat: memory_rss_bytes, page_faults ...",
        "use a kernel from 5.8 on, and tell us which one this is"},
       {"cgroup_rmdir tracepoint", facts.cgroup_rmdir, "the last values of removed containers",
+       "build the guest kernel with CONFIG_FTRACE and CONFIG_DEBUG_INFO_BTF"},
+      {"cpuhp_enter tracepoint", facts.cpuhp_enter || facts.possible_cpus == 1,
+       "what is counted on CPUs that come online after guest-probe",
        "build the guest kernel with CONFIG_FTRACE and CONFIG_DEBUG_INFO_BTF"},
       {"mark_victim tracepoint", facts.mark_victim, "OOM events; oom_kills is still counted",
        "build the guest kernel with CONFIG_FTRACE and CONFIG_DEBUG_INFO_BTF"},

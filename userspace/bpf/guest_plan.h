@@ -29,6 +29,7 @@ struct GuestPlan {
   std::uint64_t stats_index = 0;  ///< as in KernelFacts
   std::uint64_t events_index = 0;
   bool removals = false;       ///< last values of removed containers
+  bool new_cpus = false;       ///< CPUs that come online later are learned
   bool oom_events = false;     ///< one event per OOM kill
   bool victim_by_pid = false;  ///< mark_victim hands over a process id, not the task
   int possible_cpus = 1;

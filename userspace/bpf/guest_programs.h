@@ -2,12 +2,17 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <functional>
+#include <memory>
 #include <span>
 #include <vector>
 
 #include "bpf/records.h"
+#include "userspace/bpf/doorbell.h"
 #include "userspace/bpf/guest_plan.h"
+#include "userspace/bpf/kept_progress.h"
+#include "userspace/bpf/on_request.h"
+#include "userspace/bpf/pin_directory.h"
+#include "userspace/bpf/record_window.h"
 #include "userspace/fd.h"
 #include "userspace/result.h"
 
@@ -29,14 +34,17 @@ struct Walk {
   std::size_t visited = 0;  ///< cgroups there were; more than records.size() where the map was too small
 };
 
-/// The guest's BPF programs, loaded and attached; they go when it goes. Holds descriptors and mappings only:
-/// libbpf's copies are given back as soon as all is attached.
+/// The guest's BPF programs, loaded and attached. Holds descriptors and mappings only: libbpf's copies are given back
+/// as soon as all is attached.
 class GuestPrograms {
  public:
   /// Loads what the plan has. `capacity`: cgroups that a walk can hold; the maps take some 700 bytes for each.
-  static Result<GuestPrograms> load(const GuestPlan& plan, std::size_t capacity);
+  ///
+  /// With `pins`, goes on with what an earlier load has kept there, and what is attached stays attached when this
+  /// object goes; the methods below then take no capability and make no bpf() call. Without, all goes with it.
+  static Result<GuestPrograms> load(const GuestPlan& plan, std::size_t capacity, const PinDirectory* pins = nullptr);
 
-  /// Each of these is one system call and copies nothing.
+  /// Each of these copies nothing.
   Result<Walk<cpu_record>> walk_cpu(Hierarchy hierarchy = Hierarchy::cpuacct);
   Result<Walk<unified_record>> walk_unified();
   Result<Walk<memory_record>> walk_memory();
@@ -45,47 +53,58 @@ class GuestPrograms {
   /// map is not kept mapped.
   Result<std::vector<name_record>> walk_names(Hierarchy hierarchy);
 
-  /// Makes sure that the per-CPU counters of `cpu` are read; false while it is not online.
-  Result<bool> learn_cpu(int cpu);
+  /// Gives back what the kernel holds between two walks. Call when a snapshot is made.
+  void rest();
 
   /// Whether this kernel keeps a figure of memory.stat (STAT_*) where it can be read.
   bool has_stat(int stat) const { return (stats_found_ >> stat & 1) != 0; }
 
-  /// Counters that BPF keeps, read through a mapping: no system call.
-  const volatile guest_status& status() const;
+  /// How far the rings below were read; no system call, like all that changes it.
+  const progress& kept() const { return kept_.get(); }
+  /// Counts a snapshot; its sequence.
+  std::uint64_t next_snapshot();
 
-  /// Takes the removed cgroups out of the kernel's map; asks the kernel only if there are new ones.
+  /// The removed cgroups that were not taken before; the first time also those taken before an earlier guest-probe
+  /// ended and not settled by it. Two system calls if there are any.
   Result<std::vector<removed_record>> take_removed();
+  /// The host has these; `cpu_ns` of CPU time goes into the total of removed containers with them.
+  void settle_removed(std::span<const std::uint64_t> sequences, std::uint64_t cpu_ns);
 
-  /// Readable when an OOM event waits; nothing (get() < 0) if the plan has no events.
-  const Fd& oom_events() const { return oom_events_; }
-  /// Hands every waiting event to `consumer`.
-  Status read_oom_events(const std::function<void(const oom_record&)>& consumer);
+  /// Readable when an OOM event was noted since the last look; nothing (get() < 0) if the plan has no events.
+  const Fd& oom_bell() const { return oom_bell_.fd(); }
+  /// The OOM events that the host does not have, after `sequence`. Two system calls if there are any.
+  Result<std::vector<oom_record>> oom_events_after(std::uint64_t sequence);
+  /// The host has the OOM events up to `sequence`.
+  void settle_oom_events(std::uint64_t sequence);
 
  private:
-  struct Program {
-    Fd program;
-    Fd map;
-    Mapping records;
-    std::size_t capacity = 0;
+  friend class GuestLoader;
+
+  struct Walker {
+    OnRequest program;
+    RecordWindow records;
   };
 
   GuestPrograms() = default;
   template <typename Record>
-  static Result<Walk<Record>> walk(Program& program, std::span<const std::uint64_t> arguments);
+  Result<Walk<Record>> walk(Walker& walker, Hierarchy hierarchy);
+  const volatile guest_status& status() const {
+    return *reinterpret_cast<const volatile guest_status*>(status_.data());
+  }
 
-  Program cpu_;
-  Program unified_;
-  Program memory_;
-  Program names_;
-  Fd learn_cpu_offset_;
+  std::unique_ptr<Turns> turns_;
+  Walker cpu_;
+  Walker unified_;
+  Walker memory_;
+  Walker names_;
+  Mapping status_;
+  KeptProgress kept_;
   Fd removed_;
   Fd oom_events_;
-  Fd removal_link_;
-  Fd victim_link_;
-  Mapping status_;
-  std::uint64_t removals_taken_ = 0;
+  Doorbell oom_bell_;
+  std::vector<Fd> hooks_;  // links; none where they are pinned
   std::uint32_t stats_found_ = 0;
+  bool replayed_ = false;
 };
 
 }  // namespace katameter

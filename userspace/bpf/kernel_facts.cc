@@ -79,6 +79,7 @@ void read_types(KernelFacts& facts) {
   facts.memory_stat = handed_in || flushed;
   facts.compact_stat = flushed;
   facts.cgroup_rmdir = first_tracepoint_argument(*types, "btf_trace_cgroup_rmdir") != nullptr;
+  facts.cpuhp_enter = first_tracepoint_argument(*types, "btf_trace_cpuhp_enter") != nullptr;
   const btf_type* victim = first_tracepoint_argument(*types, "btf_trace_mark_victim");
   facts.mark_victim = victim != nullptr;
   facts.mark_victim_task = victim != nullptr && btf_is_ptr(victim);

@@ -23,6 +23,7 @@ struct KernelFacts {
   bool pids = false;              ///< struct pids_cgroup and pids_cgrp_id (CONFIG_CGROUP_PIDS)
   bool base_stat = false;         ///< struct cgroup has bstat: cgroup v2 counts CPU time without a controller (4.15)
   bool cgroup_rmdir = false;      ///< tracepoint cgroup:cgroup_rmdir is in BTF
+  bool cpuhp_enter = false;       ///< tracepoint cpuhp:cpuhp_enter is in BTF
   bool mark_victim = false;       ///< tracepoint oom:mark_victim is in BTF
   bool mark_victim_task = false;  ///< its argument is the task, not a pid
 

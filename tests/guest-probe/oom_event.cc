@@ -1,4 +1,4 @@
-#include "guest-probe/oom_log.h"
+#include "guest-probe/oom_event.h"
 
 #include <unistd.h>
 
@@ -51,19 +51,4 @@ TEST_CASE("A victim in no container, without a limit, with a name that is no tex
   CHECK_FALSE(event.container);
   CHECK(event.memory_limit_bytes == 0);
   CHECK(event.victim_comm == "?og");
-}
-
-TEST_CASE("Events are kept until acknowledged, and the oldest go when there are too many") {
-  OomLog log(3);
-  for (std::uint64_t sequence = 1; sequence <= 5; ++sequence) {
-    wire::OomEvent event;
-    event.sequence = sequence;
-    log.add(event);
-  }
-  CHECK(log.dropped() == 2);
-  REQUIRE(log.events().size() == 3);
-  CHECK(log.events().front().sequence == 3);
-  log.acknowledge(4);
-  REQUIRE(log.events().size() == 1);
-  CHECK(log.events().front().sequence == 5);
 }

@@ -1,4 +1,4 @@
-#include "guest-probe/oom_log.h"
+#include "guest-probe/oom_event.h"
 
 #include <unistd.h>
 
@@ -38,18 +38,6 @@ wire::OomEvent make_oom_event(const oom_record& record) {
   const bool limited = record.limit_pages < static_cast<std::uint64_t>(INT64_MAX) / page;
   event.memory_limit_bytes = limited ? record.limit_pages * page : 0;
   return event;
-}
-
-void OomLog::add(wire::OomEvent event) {
-  if (events_.size() == capacity_) {
-    events_.pop_front();
-    ++dropped_;
-  }
-  events_.push_back(std::move(event));
-}
-
-void OomLog::acknowledge(std::uint64_t sequence) {
-  while (!events_.empty() && events_.front().sequence <= sequence) events_.pop_front();
 }
 
 }  // namespace katameter

@@ -1,0 +1,9 @@
+#pragma once
+
+namespace katameter {
+
+/// Gives back the memory that starting took and serving does not need: free heap, and the program's own pages, of which
+/// those that are needed again come back from the page cache.
+void shed_startup_memory();
+
+}  // namespace katameter

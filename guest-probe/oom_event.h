@@ -1,0 +1,11 @@
+#pragma once
+
+#include "bpf/records.h"
+#include "userspace/wire/messages.h"
+
+namespace katameter {
+
+/// An OOM record of the kernel as an event for the host; says which container the victim was in.
+wire::OomEvent make_oom_event(const oom_record& record);
+
+}  // namespace katameter

@@ -1,0 +1,70 @@
+#include "userspace/bpf/progress.h"
+
+#include <catch2/catch.hpp>
+#include <vector>
+
+using namespace katameter;
+
+namespace {
+
+void settle(progress& progress, std::vector<std::uint64_t> sequences, std::uint64_t cpu_ns = 0) {
+  settle_removals(progress, sequences, cpu_ns);
+}
+
+}  // namespace
+
+TEST_CASE("Removals are taken once, and settled in any order") {
+  progress progress{};
+  SequenceRange range = take_removals(progress, 5);
+  CHECK(range.first == 1);
+  CHECK(range.last == 5);
+  range = take_removals(progress, 5);
+  CHECK(range.first > range.last);
+
+  settle(progress, {2, 4}, 70);
+  CHECK(progress.removals_settled == 0);
+  CHECK(is_settled(progress, 2));
+  CHECK_FALSE(is_settled(progress, 3));
+  settle(progress, {1}, 30);
+  CHECK(progress.removals_settled == 2);
+  settle(progress, {3, 5});
+  CHECK(progress.removals_settled == 5);
+  CHECK(progress.removed_cpu_ns == 100);
+  for (const auto word : progress.settled) CHECK(word == 0);  // the bits are free for the next round of the ring
+}
+
+TEST_CASE("What was not taken cannot be settled, and nothing is settled twice") {
+  progress progress{};
+  take_removals(progress, 2);
+  settle(progress, {7, 1, 1});
+  CHECK(progress.removals_settled == 1);
+  take_removals(progress, 10);
+  CHECK_FALSE(is_settled(progress, 7));
+}
+
+TEST_CASE("A ring that went over its end loses the oldest, and counts them") {
+  progress progress{};
+  take_removals(progress, 10);
+  settle(progress, {1, 3});
+  const SequenceRange range = take_removals(progress, REMOVED_KEPT + 40);
+  CHECK(range.first == 41);
+  CHECK(range.last == REMOVED_KEPT + 40);
+  CHECK(progress.removals_lost == 30);
+  // 2 was taken and not settled: it cannot be read again. Its place in the ring is that of a new one.
+  CHECK(progress.removals_settled == 40);
+  CHECK_FALSE(is_settled(progress, REMOVED_KEPT + 3));
+}
+
+TEST_CASE("OOM events wait for the host as long as there is room") {
+  progress progress{};
+  SequenceRange range = unsettled_events(progress, 3);
+  CHECK(range.first == 1);
+  settle_events(progress, 2, 3);
+  settle_events(progress, 1, 3);  // late
+  CHECK(unsettled_events(progress, 3).first == 3);
+  settle_events(progress, 99, 3);  // a host that says nonsense
+  CHECK(progress.events_settled == 3);
+  range = unsettled_events(progress, 3 + OOM_KEPT + 5);
+  CHECK(range.first == 9);
+  CHECK(progress.events_lost == 5);
+}

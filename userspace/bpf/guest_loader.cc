@@ -1,0 +1,278 @@
+#include "userspace/bpf/guest_loader.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <fmt/format.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <guest.skel.h>
+#include <array>
+
+#include "userspace/bpf/layout.h"
+#include "userspace/bpf/test_run.h"
+#include "userspace/log.h"
+
+namespace katameter {
+namespace {
+
+// What a later load goes on with.
+constexpr std::array kept_structures{"removed_record", "oom_record", "guest_status", "kept_record"};
+std::array<bpf_map*, 4> kept_maps(const guest& skeleton) {
+  const auto& maps = skeleton.maps;
+  return {maps.removed, maps.oom_events, maps.status_map, maps.kept};
+}
+
+// Whether any hierarchy of cgroup v1 is walked for cpuacct, cpu or pids.
+bool walks_cpu(const GuestPlan& plan) {
+  return (plan.cpu && !plan.unified) || plan.walk_cpu || plan.walk_pids;
+}
+
+struct DestroyLink {
+  void operator()(bpf_link* link) const { bpf_link__destroy(link); }
+};
+using Link = std::unique_ptr<bpf_link, DestroyLink>;
+
+std::uint64_t boottime_ns() {
+  timespec now{};
+  clock_gettime(CLOCK_BOOTTIME, &now);
+  return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(now.tv_nsec);
+}
+
+}  // namespace
+
+GuestLoader::GuestLoader(const GuestPlan& plan, std::size_t capacity, const PinDirectory* pins)
+    : plan_(plan), capacity_(capacity), pins_(pins) {}
+
+GuestLoader::~GuestLoader() {
+  guest::destroy(skeleton_);
+}
+
+Result<GuestPrograms> GuestLoader::load() {
+  libbpf_set_print(nullptr);
+  skeleton_ = guest::open();
+  if (skeleton_ == nullptr) return system_failure("cannot open the built-in BPF object");
+  // Hooks come last: what they record relies on what was learned. The one for new CPUs has to miss none meanwhile.
+  for (const auto step : {&GuestLoader::choose_programs, &GuestLoader::reuse_kept_maps, &GuestLoader::load_object,
+                          &GuestLoader::take_maps, &GuestLoader::take_walkers, &GuestLoader::learn_cpus,
+                          &GuestLoader::find_stats, &GuestLoader::attach_hooks, &GuestLoader::hand_over}) {
+    if (Status status = (this->*step)(); !status) return failure_from(status.error());
+  }
+  return std::move(programs_);
+}
+
+Status GuestLoader::choose_programs() {
+  const auto entries = static_cast<std::uint32_t>(capacity_);
+  auto& maps = skeleton_->maps;
+  auto& progs = skeleton_->progs;
+  bpf_map__set_max_entries(maps.cpu_records, walks_cpu(plan_) ? entries : 1);
+  bpf_map__set_max_entries(maps.unified_records, plan_.unified ? entries : 1);
+  bpf_map__set_max_entries(maps.memory_records, plan_.memory ? entries : 1);
+  bpf_map__set_max_entries(maps.name_records, entries);
+  bpf_program__set_autoload(progs.collect_cpu, walks_cpu(plan_));
+  bpf_program__set_autoload(progs.collect_unified, plan_.unified);
+  bpf_program__set_autoload(progs.collect_memory, plan_.memory);
+  bpf_program__set_autoload(progs.find_stats, plan_.memory_stat);
+  bpf_program__set_autoload(progs.note_removal, plan_.removals);
+  bpf_program__set_autoload(progs.note_victim, plan_.oom_events && !plan_.victim_by_pid);
+  bpf_program__set_autoload(progs.note_victim_pid, plan_.oom_events && plan_.victim_by_pid);
+  bpf_program__set_autoload(progs.learn_new_cpu, plan_.new_cpus);
+  if (!plan_.oom_events) bpf_map__set_autocreate(maps.oom_bell, false);
+  skeleton_->rodata->cpu_is_unified = plan_.unified ? 1 : 0;
+  skeleton_->rodata->cpus = static_cast<std::uint32_t>(plan_.possible_cpus);
+  return {};
+}
+
+Status GuestLoader::reuse_kept_maps() {
+  if (pins_ == nullptr) return {};
+  layout_ = fmt::format("{}-{}-{}", layout_of(*bpf_object__btf(skeleton_->obj), kept_structures), int{REMOVED_KEPT},
+                        int{OOM_KEPT});
+  Status made = make_folder(layout_, here_);
+  if (made) made = make_folder(layout_ + "/maps", maps_);
+  if (made) made = make_folder(layout_ + "/loads", loads_);
+  if (!made) return made;
+
+  for (bpf_map* map : kept_maps(*skeleton_)) {
+    const std::string path = maps_ + "/" + bpf_map__name(map);
+    const Fd kept(bpf_obj_get(path.c_str()));
+    if (!kept && errno == ENOENT) continue;
+    if (!kept) return system_failure("cannot open " + path);
+    if (const int status = bpf_map__reuse_fd(map, kept.get()); status != 0) {
+      return system_failure("cannot use " + path, -status);
+    }
+    if (map != skeleton_->maps.status_map) continue;
+    const Result<Mapping> status = Mapping::read_only(kept, static_cast<std::size_t>(getpagesize()));
+    if (!status) return failure_from(status.error());
+    generation_ = status->as<guest_status>()[0].generation + 1;
+  }
+  skeleton_->rodata->generation = generation_;
+  made = make_folder(layout_ + "/loads/" + std::to_string(generation_), here_);
+  if (!made) return made;
+  // An earlier start may have ended half-way in it.
+  if (const auto cleared = pins_->clear(here_); !cleared) return failure_from(cleared.error());
+  return {};
+}
+
+Status GuestLoader::make_folder(const std::string& name, std::string& path) const {
+  const Result<std::string> made = pins_->make(name);
+  if (!made) return failure_from(made.error());
+  path = *made;
+  return {};
+}
+
+Status GuestLoader::load_object() {
+  if (pins_ == nullptr) skeleton_->rodata->generation = generation_;
+  if (const int status = guest::load(skeleton_); status != 0) {
+    return system_failure("cannot load the BPF programs (see guest-probe check)", -status);
+  }
+  return {};
+}
+
+Status GuestLoader::take_maps() {
+  auto& maps = skeleton_->maps;
+  const auto duplicate = [](const bpf_map* map, Fd& into) -> Status {
+    Result<Fd> fd = Fd::duplicate(bpf_map__fd(map));
+    if (!fd) return failure_from(fd.error());
+    into = *std::move(fd);
+    return {};
+  };
+  Fd turns;
+  Fd status;
+  Fd kept;
+  for (Status step : {duplicate(maps.turns, turns), duplicate(maps.status_map, status), duplicate(maps.kept, kept),
+                      duplicate(maps.removed, programs_.removed_), duplicate(maps.oom_events, programs_.oom_events_)}) {
+    if (!step) return step;
+  }
+  Result<Turns> mapped_turns = Turns::map(turns);
+  if (!mapped_turns) return failure_from(mapped_turns.error());
+  programs_.turns_ = std::make_unique<Turns>(*std::move(mapped_turns));
+  Result<Mapping> mapped_status = Mapping::writable(status, static_cast<std::size_t>(getpagesize()));
+  if (!mapped_status) return failure_from(mapped_status.error());
+  programs_.status_ = *std::move(mapped_status);
+  Result<KeptProgress> mapped_kept = KeptProgress::map(kept, boottime_ns());
+  if (!mapped_kept) return failure_from(mapped_kept.error());
+  programs_.kept_ = *std::move(mapped_kept);
+  if (pins_ == nullptr) return {};
+  for (const bpf_map* map : kept_maps(*skeleton_)) {
+    if (bpf_obj_pin(bpf_map__fd(map), (maps_ + "/" + bpf_map__name(map)).c_str()) != 0 && errno != EEXIST) {
+      return system_failure(std::string("cannot keep ") + bpf_map__name(map));
+    }
+  }
+  return {};
+}
+
+Status GuestLoader::pin(int fd, const std::string& folder, const std::string& name) const {
+  if (bpf_obj_pin(fd, (folder + "/" + name).c_str()) == 0) return {};
+  return system_failure("cannot pin " + name + " in " + folder);
+}
+
+Status GuestLoader::take_walker(bpf_program* program, bpf_map* records, std::size_t record_bytes,
+                                GuestPrograms::Walker& into) {
+  bpf_iter_link_info over{};
+  over.map.map_fd = static_cast<std::uint32_t>(bpf_map__fd(skeleton_->maps.turns));
+  bpf_iter_attach_opts options{};
+  options.sz = sizeof(options);
+  options.link_info = &over;
+  options.link_info_len = sizeof(over);
+  const Link link(bpf_program__attach_iter(program, &options));
+  if (link == nullptr) return system_failure(std::string("cannot make an iterator of ") + bpf_program__name(program));
+  Result<Fd> map = Fd::duplicate(bpf_map__fd(records));
+  if (!map) return failure_from(map.error());
+  into.records = RecordWindow(*std::move(map), record_bytes, bpf_map__max_entries(records));
+  if (pins_ != nullptr) {
+    const std::string name = bpf_program__name(program);
+    into.program = OnRequest(Fd(), here_ + "/" + name);
+    return pin(bpf_link__fd(link.get()), here_, name);
+  }
+  Result<Fd> fd = Fd::duplicate(bpf_link__fd(link.get()));
+  if (!fd) return failure_from(fd.error());
+  into.program = OnRequest(*std::move(fd), "");
+  return {};
+}
+
+Status GuestLoader::take_walkers() {
+  auto& maps = skeleton_->maps;
+  auto& progs = skeleton_->progs;
+  Status status = take_walker(progs.collect_names, maps.name_records, sizeof(name_record), programs_.names_);
+  if (status && walks_cpu(plan_)) {
+    status = take_walker(progs.collect_cpu, maps.cpu_records, sizeof(cpu_record), programs_.cpu_);
+  }
+  if (status && plan_.unified) {
+    status = take_walker(progs.collect_unified, maps.unified_records, sizeof(unified_record), programs_.unified_);
+  }
+  if (status && plan_.memory) {
+    status = take_walker(progs.collect_memory, maps.memory_records, sizeof(memory_record), programs_.memory_);
+  }
+  return status;
+}
+
+Status GuestLoader::learn_cpus() {
+  if (plan_.new_cpus) {
+    if (Status status = attach_hook(skeleton_->progs.learn_new_cpu, "cpuhp_enter"); !status) return status;
+  }
+  const Result<Fd> program = Fd::duplicate(bpf_program__fd(skeleton_->progs.learn_cpu_offset));
+  if (!program) return failure_from(program.error());
+  for (int cpu = 0; cpu < plan_.possible_cpus; ++cpu) {
+    const Result<std::uint32_t> learned = test_run_on_cpu(*program, cpu);
+    const bool offline = !learned && learned.error().code == ENXIO;
+    if (!learned && !offline) return failure_from(learned.error(), "cannot find the per-CPU variables");
+  }
+  return {};
+}
+
+Status GuestLoader::find_stats() {
+  if (!plan_.memory_stat) return {};
+  const Result<Fd> program = Fd::duplicate(bpf_program__fd(skeleton_->progs.find_stats));
+  if (!program) return failure_from(program.error());
+  const std::array<std::uint64_t, 2> tables{plan_.stats_index, plan_.events_index};
+  const Result<std::uint32_t> found = test_run(*program, tables);
+  if (!found) return failure_from(found.error(), "cannot find the figures of memory.stat");
+  programs_.stats_found_ = *found;
+  return {};
+}
+
+Status GuestLoader::attach_hook(bpf_program* program, const char* hook) {
+  const Link link(bpf_program__attach(program));
+  if (link == nullptr) return system_failure(std::string("cannot attach to ") + hook);
+  if (pins_ != nullptr) return pin(bpf_link__fd(link.get()), here_, bpf_program__name(program));
+  // The duplicate keeps the program attached; destroying libbpf's link closes only its own descriptor.
+  Result<Fd> fd = Fd::duplicate(bpf_link__fd(link.get()));
+  if (!fd) return failure_from(fd.error());
+  programs_.hooks_.push_back(*std::move(fd));
+  return {};
+}
+
+Status GuestLoader::attach_hooks() {
+  auto& progs = skeleton_->progs;
+  if (plan_.removals) {
+    if (Status status = attach_hook(progs.note_removal, "cgroup_rmdir"); !status) return status;
+  }
+  if (!plan_.oom_events) return {};
+  Result<Fd> bell = Fd::duplicate(bpf_map__fd(skeleton_->maps.oom_bell));
+  if (!bell) return failure_from(bell.error());
+  Result<Doorbell> mapped = Doorbell::map(*std::move(bell));
+  if (!mapped) return failure_from(mapped.error());
+  programs_.oom_bell_ = *std::move(mapped);
+  return attach_hook(plan_.victim_by_pid ? progs.note_victim_pid : progs.note_victim, "mark_victim");
+}
+
+// From this moment on the hooks of this load record, and those of an earlier one do not.
+Status GuestLoader::hand_over() {
+  reinterpret_cast<volatile guest_status*>(programs_.status_.data())->generation = generation_;
+  if (pins_ == nullptr) return {};
+  const auto cleared = pins_->clear(loads_, std::to_string(generation_));
+  if (!cleared) return failure_from(cleared.error());
+  const auto others = pins_->clear(pins_->path(), layout_);
+  if (!others) return failure_from(others.error());
+  if (!others->empty()) {
+    log_warning("started clean: what a guest-probe of another version had kept ({}) cannot be read by this one",
+                fmt::join(*others, ", "));
+  }
+  return {};
+}
+
+Result<GuestPrograms> GuestPrograms::load(const GuestPlan& plan, std::size_t capacity, const PinDirectory* pins) {
+  return GuestLoader(plan, capacity, pins).load();
+}
+
+}  // namespace katameter

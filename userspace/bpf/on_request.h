@@ -1,0 +1,48 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "bpf/records.h"
+#include "userspace/fd.h"
+#include "userspace/result.h"
+
+namespace katameter {
+
+/// The array `turns` of bpf/on_request.bpf.h: what the next turn of a program is asked for.
+class Turns {
+ public:
+  static Result<Turns> map(const Fd& map);
+  void ask(std::size_t turn, std::uint64_t what) { places()[turn] = what; }
+
+ private:
+  explicit Turns(Mapping mapping) : mapping_(std::move(mapping)) {}
+  volatile std::uint64_t* places() { return reinterpret_cast<volatile std::uint64_t*>(mapping_.data()); }
+
+  Mapping mapping_;
+};
+
+/// A program that runs when it is asked to: an iterator's link, pinned or not.
+class OnRequest {
+ public:
+  OnRequest() = default;
+  /// `path`: where the link is pinned; running it takes no capability then. Empty: it is not, and bpf() is used.
+  OnRequest(Fd link, std::string path) : link_(std::move(link)), path_(std::move(path)) {}
+
+  /// Runs the program once under rcu_read_lock(); what it returns. Two or three system calls for the first run, one
+  /// for those after it.
+  Result<std::uint32_t> run(Turns& turns, std::uint64_t what);
+
+  /// Gives back what the kernel holds between two runs (a buffer of 32 KiB).
+  void rest() { opened_.reset(); }
+
+ private:
+  Result<Fd> open_iterator() const;
+
+  Fd link_;
+  std::string path_;
+  Fd opened_;
+  std::size_t turn_ = 0;
+};
+
+}  // namespace katameter

@@ -1,0 +1,86 @@
+#include "userspace/bpf/pin_directory.h"
+
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <sys/file.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+
+namespace katameter {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* bpf_mount = "/sys/fs/bpf";
+constexpr const char* mount_source = "katameter";  // how a mount of ours is known again
+
+bool is_bpf(const std::string& path) {
+  struct statfs system {};
+  return statfs(path.c_str(), &system) == 0 && system.f_type == BPF_FS_MAGIC;
+}
+
+Status ensure_mounted(const std::string& parent) {
+  if (is_bpf(parent)) return {};
+  if (parent != bpf_mount) return failure(parent + " is in no BPF file system: mount -t bpf bpf " + parent);
+  if (mount(mount_source, bpf_mount, "bpf", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0700") == 0) return {};
+  return system_failure("no BPF file system is mounted at /sys/fs/bpf, and it cannot be");
+}
+
+bool mounted_by_us() {
+  std::ifstream mounts("/proc/self/mounts");
+  const std::string ours = std::string(mount_source) + " " + bpf_mount + " bpf ";
+  bool last = false;
+  for (std::string line; std::getline(mounts, line);) {
+    if (line.find(std::string(" ") + bpf_mount + " ") != std::string::npos) last = line.starts_with(ours);
+  }
+  return last;
+}
+
+}  // namespace
+
+Result<PinDirectory> PinDirectory::open(const std::string& path) {
+  if (Status status = ensure_mounted(fs::path(path).parent_path()); !status) return failure_from(status.error());
+  if (mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) return system_failure("cannot make " + path);
+  Fd lock(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!lock) return system_failure("cannot open " + path);
+  if (flock(lock.get(), LOCK_EX | LOCK_NB) != 0) return system_failure(path + " is held by another guest-probe");
+  return PinDirectory(path, std::move(lock));
+}
+
+Result<std::string> PinDirectory::make(const std::string& name) const {
+  std::string made = path_ + "/" + name;
+  if (mkdir(made.c_str(), 0700) != 0 && errno != EEXIST) return system_failure("cannot make " + made);
+  return made;
+}
+
+Result<std::vector<std::string>> PinDirectory::clear(const std::string& folder, const std::string& but) const {
+  std::vector<std::string> removed;
+  std::error_code error;
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder, error)) {
+    const std::string name = entry.path().filename();
+    if (name != but) removed.push_back(name);
+  }
+  for (const std::string& name : removed) {
+    if (!error) fs::remove_all(folder + "/" + name, error);
+  }
+  if (error) return system_failure("cannot clear " + folder, error.value());
+  return removed;
+}
+
+Status PinDirectory::remove() {
+  if (rmdir(path_.c_str()) != 0) return system_failure("cannot remove " + path_);
+  lock_.reset();
+  const std::string parent = fs::path(path_).parent_path();
+  if (parent != bpf_mount || !mounted_by_us()) return {};
+  std::error_code error;
+  if (!fs::is_empty(parent, error)) return {};
+  if (umount2(bpf_mount, 0) != 0 && errno != EBUSY) return system_failure("cannot unmount /sys/fs/bpf");
+  return {};
+}
+
+}  // namespace katameter

@@ -1,0 +1,32 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "bpf/records.h"
+
+namespace katameter {
+
+/// Sequences from `first` to `last`; none if first > last.
+struct SequenceRange {
+  std::uint64_t first = 1;
+  std::uint64_t last = 0;
+};
+
+/// The removed_records that have not been read, of `written` there are; they count as read from now on. Those that the
+/// ring has overwritten are counted as lost.
+SequenceRange take_removals(progress& progress, std::uint64_t written);
+
+/// Whether a removed_record is done with.
+bool is_settled(const progress& progress, std::uint64_t sequence);
+
+/// These removed_records are done with; `cpu_ns` of CPU time goes into the total with them.
+void settle_removals(progress& progress, std::span<const std::uint64_t> sequences, std::uint64_t cpu_ns);
+
+/// The OOM events that the host does not have, of `written` there are. Those overwritten are counted as lost.
+SequenceRange unsettled_events(progress& progress, std::uint64_t written);
+
+/// The host has the OOM events up to `sequence`.
+void settle_events(progress& progress, std::uint64_t sequence, std::uint64_t written);
+
+}  // namespace katameter
