@@ -66,11 +66,11 @@ Status serve(const RunOptions& options) {
     if (Status status = server.serve(std::move(socket)); !status) return status;
   }
   if (Status status = server.watch_oom_events(); !status) return status;
-  shed_startup_memory();
   if (Status status = shield_from_oom_killer(); !status) log_warning("{}", status.error().text);
   const bool pinned = !probe->pins.path().empty();
   if (Status status = confine(pinned ? Rights::none : Rights::run_bpf); !status) log_warning("{}", status.error().text);
   log_info("guest-probe {} is ready", KATAMETER_VERSION);
+  shed_startup_memory();
   return loop->run();
 }
 

@@ -1,0 +1,108 @@
+#include <unistd.h>
+
+#include <catch2/catch.hpp>
+#include <fstream>
+#include <iostream>
+#include <list>
+#include <string>
+
+#include "tests/vm/daemon.h"
+#include "tests/vm/peer.h"
+#include "tests/vm/test_cgroup.h"
+#include "tests/vm/workload.h"
+
+using namespace katameter;
+
+namespace {
+
+// A figure of /proc/PID/status.
+std::uint64_t status_of(pid_t pid, const std::string& key) {
+  std::ifstream file("/proc/" + std::to_string(pid) + "/status");
+  for (std::string line; std::getline(file, line);) {
+    if (line.starts_with(key + ":")) return std::stoull(line.substr(key.size() + 1));
+  }
+  FAIL("no " << key << " in /proc/" << pid << "/status");
+  return 0;
+}
+
+std::uint64_t switches_of(pid_t pid) {
+  return status_of(pid, "voluntary_ctxt_switches") + status_of(pid, "nonvoluntary_ctxt_switches");
+}
+
+std::size_t lines_of(const std::string& path) {
+  std::ifstream file(path);
+  std::size_t lines = 0;
+  for (std::string line; std::getline(file, line);) ++lines;
+  return lines;
+}
+
+// Ten containers, each with a process in it.
+class TenContainers {
+ public:
+  TenContainers() {
+    for (char digit = '0'; digit <= '9'; ++digit) {
+      cgroups_.emplace_back(digit);
+      workloads_.emplace_back(cgroups_.back());
+    }
+  }
+  // A process ends when its pipe is closed, which those forked after it have open too.
+  ~TenContainers() {
+    while (!workloads_.empty()) workloads_.pop_back();
+  }
+  TenContainers(const TenContainers&) = delete;
+  TenContainers& operator=(const TenContainers&) = delete;
+
+ private:
+  std::list<TestCgroup> cgroups_;
+  std::list<Workload> workloads_;
+};
+
+}  // namespace
+
+// The aim is 1536 kB. Of its own it has 200 kB; the rest are pages of the program's file, which the kernel maps 16 at a
+// time around each that is used.
+TEST_CASE("Cost: at most 1.75 MiB stay resident with 10 containers", "[cost]") {
+  const TenContainers containers;
+  const Daemon daemon;
+  const Peer host(daemon);
+  for (int round = 0; round < 10; ++round) (void)host.collect();
+  const std::uint64_t resident_kb = status_of(daemon.pid(), "VmRSS");
+  std::cout << "resident with 10 containers: " << resident_kb << " kB, of that " << status_of(daemon.pid(), "RssAnon")
+            << " kB of its own\n";
+  CHECK(resident_kb <= 1792);
+}
+
+TEST_CASE("Cost: a Collect of 10 containers takes at most 20 system calls", "[cost]") {
+  const TenContainers containers;
+  const std::string trace = "/tmp/katameter-strace-cost";
+  const Daemon daemon({"strace", "-D", "-f", "-o", trace});
+  const Peer host(daemon);
+  (void)host.collect();  // learns the names
+  sleep(1);
+  const std::size_t before = lines_of(trace);
+  constexpr std::size_t rounds = 20;
+  for (std::size_t round = 0; round < rounds; ++round) (void)host.collect();
+  sleep(1);
+  const std::size_t calls = lines_of(trace) - before;
+  std::cout << "system calls in " << rounds << " collects: " << calls << "\n";
+  CHECK(calls >= rounds);  // or the trace shows nothing
+  CHECK(calls <= 20 * rounds);
+}
+
+TEST_CASE("Cost: with nobody asking guest-probe does not wake in 30 s", "[cost]") {
+  const TestCgroup cgroup('b');
+  Workload workload(cgroup);
+  const Daemon daemon;
+  const Peer host(daemon);  // connected, as a host is between two scrapes
+  (void)host.collect();
+  sleep(1);
+  const std::uint64_t before = switches_of(daemon.pid());
+  REQUIRE(before > 0);
+  sleep(15);
+  workload.burn_cpu_ms(50);
+  { const TestCgroup unseen('d'); }
+  sleep(15);
+  const std::uint64_t woken = switches_of(daemon.pid()) - before;
+  std::cout << "context switches in 30 s: " << woken << "\n";
+  CHECK(woken == 0);
+}
