@@ -75,7 +75,7 @@ TEST_CASE("What is no container's cgroup is no container", "[any][paths]") {
 }
 
 TEST_CASE("A tree of cgroups inside a container is the container's: systemd's, and Docker's with ids of its own",
-          "[any][paths]") {
+          "[any][nested]") {
   const Daemon daemon;
   HostPeer host(daemon);
   const std::string id = numbered_id(3000);

@@ -33,7 +33,7 @@ void pin_to_cpu1(pid_t pid) {
 
 }  // namespace
 
-TEST_CASE("What runs on a CPU that came after guest-probe had started is counted", "[any][cpu][hotplug]") {
+TEST_CASE("What runs on a CPU that came after guest-probe had started is counted", "[any][late CPU]") {
   const OnlineAgain online_again;
   REQUIRE(set_online(false));
   const Daemon daemon;

@@ -128,6 +128,7 @@ TEST_CASE("Sampled every 10 ms beside a throttled container, dying cgroups and a
   std::thread reader([&] {
     while (!end) {
       std::ifstream(cgroup.file_path("cpu", "cpu.stat")).ignore(1 << 16, '\0');
+      std::ifstream(cgroup.file_path("cpuacct", "cpuacct.stat")).ignore(1 << 16, '\0');
       usleep(500);
     }
   });
