@@ -36,7 +36,7 @@ configure() { # SOURCE OUT CONF...
         die "cannot configure: $(tail -n 5 "$out/log")"
     # What depends on something that is not there is left out without a word.
     missing=$(grep '^CONFIG_' "$out/wanted" | grep -vxFf "$out/.config" || true)
-    [[ ! $missing ]] || die "not in the resulting configuration:" $missing
+    [[ ! $missing ]] || die "not in the resulting configuration: ${missing//$'\n'/ }"
 }
 
 build() { # SOURCE NAME DIR
@@ -64,7 +64,7 @@ build_all() { # DIR
     archive_unpack "$suite" "$work" "$package=$version"
     source=$work/$package
     tar -xJf "$work/usr/src/$package.tar.xz" -C "$work"
-    rm -r "$work/usr"
+    rm -r "${work:?}/usr"
     configure "$source" "$source/out-kata-like" "$base" "$fragment"
     configure "$source" "$source/out-kata-like-bare" "$base"
     build "$source" kata-like "$dir"
