@@ -56,10 +56,10 @@ struct bandwidth_record {
 /* What the pids controller keeps of a cgroup (struct pids_cgroup). */
 struct tasks_record {
   __u64 current;
-  __u64 max; /* above TASKS_MOST: no limit */
+  __u64 max; /* NO_TASKS_LIMIT without one */
 };
 
-#define TASKS_MOST (4ULL << 20) /* PID_MAX_LIMIT in include/linux/threads.h; pids.max takes nothing above */
+#define NO_TASKS_LIMIT (~0ULL)
 
 enum {
   CPU_TIMES = 1 << 0,     /* usage_ns, user_ns, system_ns */

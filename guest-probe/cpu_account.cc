@@ -66,7 +66,7 @@ void set_cpu(wire::Container& row, const cpu_record& record, const CpuFields& fi
   if ((record.kinds & CPU_BANDWIDTH) != 0) set_bandwidth(row, record, fields);
   if ((record.kinds & CPU_TASKS) != 0) {
     set_if(fields.threads, row.threads, record.tasks.current);
-    set_if(fields.threads_max && record.tasks.max <= TASKS_MOST, row.threads_max, record.tasks.max);
+    set_if(fields.threads_max && record.tasks.max != NO_TASKS_LIMIT, row.threads_max, record.tasks.max);
   }
 }
 

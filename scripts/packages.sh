@@ -6,6 +6,7 @@
 #   build  compiles guest-probe and host-probe
 #   test   compiles and runs the tests
 #   vm     boots kernels and sandboxes (vmtest/)
+#   kernel compiles the Kata-like guest kernel (vmtest/kernels/build.sh)
 #   demo   what scripts/demo.sh needs besides
 #   lint   formatting and static checks
 # Does nothing, quickly, when all is there. Runs apt-get by sudo if you are not
@@ -26,6 +27,7 @@ declare -A packages=(
     [vm]='qemu-system-x86 qemu-system-common busybox-static kmod cpio
         xz-utils file python3 python3-argcomplete python3-pkg-resources
         debian-archive-keyring'
+    [kernel]='gcc make flex bison bc pahole libelf-dev xz-utils perl debian-archive-keyring'
     [demo]='curl'
     [fuzz]='libclang-rt-14-dev'
     [lint]='clang-format clang-tidy shellcheck'

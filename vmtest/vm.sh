@@ -47,7 +47,7 @@ for number in memory cpus limit; do
     [[ ${!number} =~ ^[1-9][0-9]*$ ]] || die "'${!number}' is no number for $number"
 done
 if [[ ! $cgroup ]]; then
-    case $kernel in 5.* | 6.1) cgroup=v1 ;; *) cgroup=v2 ;; esac
+    case $kernel in 5.* | 6.1 | kata-like*) cgroup=v1 ;; *) cgroup=v2 ;; esac
 fi
 [[ $cgroup == v[12] ]] || die "--cgroup is v1 or v2, not '$cgroup'"
 

@@ -50,7 +50,7 @@ TEST_CASE("Without a quota there are neither a quota nor CFS counters, but perio
 
 TEST_CASE("A pids limit that is none is left out") {
   cpu_record record = full_record();
-  record.tasks.max = TASKS_MOST + 1;
+  record.tasks.max = NO_TASKS_LIMIT;
   CHECK_FALSE(row_of(record).threads_max);
   CHECK(row_of(record).threads == 7);
 }

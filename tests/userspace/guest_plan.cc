@@ -47,6 +47,14 @@ TEST_CASE("Without BTF or the right to load nothing works") {
   CHECK_FALSE(without([](KernelFacts& facts) { facts.may_load = false; }).works());
 }
 
+TEST_CASE("Without BTF no other thing is said to be missing, for nobody knows") {
+  KernelFacts facts;
+  facts.load_errno = EINVAL;
+  CHECK(plan_guest(facts).lacks() == std::vector<std::string>{"BPF programs", "kernel BTF"});
+  facts.may_load = true;
+  CHECK(plan_guest(facts).lacks() == std::vector<std::string>{"kernel BTF"});
+}
+
 TEST_CASE("What to do about loading depends on why it failed") {
   KernelFacts facts = everything();
   facts.may_load = false;

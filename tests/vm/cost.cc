@@ -7,7 +7,7 @@
 #include <string>
 
 #include "tests/vm/daemon.h"
-#include "tests/vm/peer.h"
+#include "tests/vm/host_peer.h"
 #include "tests/vm/test_cgroup.h"
 #include "tests/vm/workload.h"
 
@@ -34,6 +34,13 @@ std::size_t lines_of(const std::string& path) {
   std::size_t lines = 0;
   for (std::string line; std::getline(file, line);) ++lines;
   return lines;
+}
+
+void scrape(HostPeer& host, std::size_t rounds) {
+  for (std::size_t round = 0; round < rounds; ++round) {
+    (void)host.collect();
+    host.acknowledge();
+  }
 }
 
 // Ten containers, each with a process in it.
@@ -64,8 +71,8 @@ class TenContainers {
 TEST_CASE("Cost: at most 1.75 MiB stay resident with 10 containers", "[cost]") {
   const TenContainers containers;
   const Daemon daemon;
-  const Peer host(daemon);
-  for (int round = 0; round < 10; ++round) (void)host.collect();
+  HostPeer host(daemon);
+  scrape(host, 10);
   const std::uint64_t resident_kb = status_of(daemon.pid(), "VmRSS");
   std::cout << "resident with 10 containers: " << resident_kb << " kB, of that " << status_of(daemon.pid(), "RssAnon")
             << " kB of its own\n";
@@ -76,12 +83,12 @@ TEST_CASE("Cost: a Collect of 10 containers takes at most 20 system calls", "[co
   const TenContainers containers;
   const std::string trace = "/tmp/katameter-strace-cost";
   const Daemon daemon({"strace", "-D", "-f", "-o", trace});
-  const Peer host(daemon);
+  HostPeer host(daemon);
   (void)host.collect();  // learns the names
   sleep(1);
   const std::size_t before = lines_of(trace);
   constexpr std::size_t rounds = 20;
-  for (std::size_t round = 0; round < rounds; ++round) (void)host.collect();
+  scrape(host, rounds);
   sleep(1);
   const std::size_t calls = lines_of(trace) - before;
   std::cout << "system calls in " << rounds << " collects: " << calls << "\n";
@@ -93,7 +100,7 @@ TEST_CASE("Cost: with nobody asking guest-probe does not wake in 30 s", "[cost]"
   const TestCgroup cgroup('b');
   Workload workload(cgroup);
   const Daemon daemon;
-  const Peer host(daemon);  // connected, as a host is between two scrapes
+  HostPeer host(daemon);  // connected, as a host is between two scrapes
   (void)host.collect();
   sleep(1);
   const std::uint64_t before = switches_of(daemon.pid());

@@ -17,7 +17,7 @@ std::uint64_t cpu_of(const Daemon& daemon, const TestCgroup& cgroup) {
 
 }  // namespace
 
-TEST_CASE("The CPU time of a busy container lies between two reads of cpuacct.usage") {
+TEST_CASE("The CPU time of a busy container lies between two reads of cpuacct.usage", "[cpu]") {
   const Daemon daemon;
   const TestCgroup cgroup('1');
   Workload workload(cgroup);
@@ -36,7 +36,7 @@ TEST_CASE("The CPU time of a busy container lies between two reads of cpuacct.us
   workload.wait_done();
 }
 
-TEST_CASE("The CPU time of a container at rest is cpuacct.usage to the nanosecond") {
+TEST_CASE("The CPU time of a container at rest is cpuacct.usage to the nanosecond", "[cpu]") {
   const Daemon daemon;
   const TestCgroup cgroup('1');
   Workload workload(cgroup);
@@ -51,7 +51,7 @@ TEST_CASE("The CPU time of a container at rest is cpuacct.usage to the nanosecon
   }
 }
 
-TEST_CASE("What a cgroup inside a container uses is the container's") {
+TEST_CASE("What a cgroup inside a container uses is the container's", "[cpu][nested]") {
   const Daemon daemon;
   const TestCgroup cgroup('1');
   {
@@ -69,7 +69,7 @@ TEST_CASE("What a cgroup inside a container uses is the container's") {
   CHECK(ours >= 50'000'000);
 }
 
-TEST_CASE("The guest's books close: containers and the rest are the root's CPU time") {
+TEST_CASE("The guest's books close: containers and the rest are the root's CPU time", "[guest]") {
   const Daemon daemon;
   const TestCgroup cgroup('1');
   Workload workload(cgroup);

@@ -18,7 +18,7 @@ wire::Container row_of(const Daemon& daemon, const TestCgroup& cgroup) {
 
 }  // namespace
 
-TEST_CASE("A throttled container's CFS counters lie between two reads of cpu.stat", "[cpu-v1]") {
+TEST_CASE("A throttled container's CFS counters lie between two reads of cpu.stat", "[cfs][cpu-v1]") {
   const Daemon daemon;
   const TestCgroup cgroup('1');
   cgroup.write("cpu", "cpu.cfs_period_us", "50000");
@@ -46,7 +46,7 @@ TEST_CASE("A throttled container's CFS counters lie between two reads of cpu.sta
   workload.wait_done();
 }
 
-TEST_CASE("A container without a quota has neither a quota nor CFS counters", "[cpu-v1]") {
+TEST_CASE("A container without a quota has neither a quota nor CFS counters", "[cfs][cpu-v1]") {
   const Daemon daemon;
   const TestCgroup cgroup('1');
   const wire::Container row = row_of(daemon, cgroup);
@@ -55,7 +55,7 @@ TEST_CASE("A container without a quota has neither a quota nor CFS counters", "[
   CHECK(row.cpu_shares == cgroup.read("cpu", "cpu.shares"));
 }
 
-TEST_CASE("Shares and the number of threads are the files'", "[cpu-v1]") {
+TEST_CASE("Shares and the number of threads are the files'", "[cfs][threads][cpu-v1]") {
   const Daemon daemon;
   const TestCgroup cgroup('1');
   CHECK_FALSE(row_of(daemon, cgroup).threads_max);
@@ -73,7 +73,7 @@ TEST_CASE("Shares and the number of threads are the files'", "[cpu-v1]") {
   CHECK(row.threads_max == 77);
 }
 
-TEST_CASE("A removed container is reported with its final CFS counters", "[cpu-v1]") {
+TEST_CASE("A removed container is reported with its final CFS counters", "[cfs][removed][cpu-v1]") {
   const Daemon daemon;
   std::map<std::string, std::uint64_t> last;
   std::string id;

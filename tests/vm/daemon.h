@@ -20,6 +20,7 @@ class Daemon {
   ~Daemon();
 
   pid_t pid() const { return pid_; }
+  /// The path of its socket.
   const std::string& socket() const { return socket_; }
   /// Ends it by a signal and waits for that; what it has pinned stays, for the next Daemon to go on with.
   void end(int signal);

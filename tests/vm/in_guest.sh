@@ -1,18 +1,25 @@
 #!/bin/bash
-# usage: in_guest.sh KERNEL CGROUP COMMAND...
+# usage: in_guest.sh REPORT KERNEL CGROUP COMMAND...
 #
-# Runs a test in a guest. QEMU without KVM now and then loses a guest's kernel
-# while it rewrites its own code (tracepoints attaching; "Oops: int3", a soft
-# lockup): such a guest is booted once more, and said so. A test that fails is
-# never repeated, and with KVM nothing is.
+# Runs a test in a guest. What its tests and guest-probe check said goes to the
+# file REPORT, for scripts/kernels.sh; its first line names the guest, its last
+# one is the exit status.
+#
+# QEMU without KVM now and then loses a guest's kernel while it rewrites its own
+# code (tracepoints attaching; "Oops: int3", a soft lockup): such a guest is
+# booted once more, and said so. A test that fails is never repeated, and with
+# KVM nothing is.
 
 set -euo pipefail
 vmtest=$(cd "${BASH_SOURCE[0]%/*}/../../vmtest" && pwd)
-kernel=$1 cgroup=$2
-shift 2
+report=$1 kernel=$2 cgroup=$3
+shift 3
+mkdir -p "${report%/*}"
 
 run() {
-    "$vmtest/vm.sh" --kernel "$kernel" --cgroup "$cgroup" --timeout 300 -- "$@"
+    printf '@guest\t%s\t%s\n' "$kernel" "$cgroup" >"$report"
+    "$vmtest/vm.sh" --kernel "$kernel" --cgroup "$cgroup" --timeout 600 -- env KATAMETER_REPORT=yes "$@" |
+        awk -v report="$report" '/^@(check|test)\t/ { print >>report; next } { print; fflush() }'
 }
 
 status=0
@@ -23,4 +30,5 @@ if [[ $status == 125 || $status == 255 ]] && [[ $("$vmtest/accel.sh") == tcg ]];
     status=0
     run "$@" || status=$?
 fi
+printf '@end\t%s\n' "$status" >>"$report"
 exit "$status"

@@ -24,7 +24,7 @@ std::uint64_t distance(std::uint64_t a, std::uint64_t b) {
 
 }  // namespace
 
-TEST_CASE("Usage, peak, limit and failcnt are the files' of the same moment") {
+TEST_CASE("Usage, peak, limit and failcnt are the files' of the same moment", "[memory]") {
   const Daemon daemon;
   const TestCgroup cgroup('2');
   cgroup.write("memory", "memory.limit_in_bytes", "67108864");
@@ -49,7 +49,7 @@ TEST_CASE("Usage, peak, limit and failcnt are the files' of the same moment") {
   }
 }
 
-TEST_CASE("A peak that no sample saw is reported") {
+TEST_CASE("A peak that no sample saw is reported", "[memory]") {
   const Daemon daemon;
   const TestCgroup cgroup('2');
   {
@@ -62,13 +62,13 @@ TEST_CASE("A peak that no sample saw is reported") {
   CHECK(row.memory_peak_bytes == cgroup.read("memory", "memory.max_usage_in_bytes"));
 }
 
-TEST_CASE("Without a limit there is no limit figure") {
+TEST_CASE("Without a limit there is no limit figure", "[memory]") {
   const Daemon daemon;
   const TestCgroup cgroup('2');
   CHECK_FALSE(row_of(daemon, cgroup).memory_limit_bytes);
 }
 
-TEST_CASE("rss is right to the page: the pages that the process touched are the witness") {
+TEST_CASE("rss is right to the page: the pages that the process touched are the witness", "[memory.stat]") {
   const Daemon daemon;
   const TestCgroup cgroup('3');
   Workload workload(cgroup);
@@ -85,7 +85,7 @@ TEST_CASE("rss is right to the page: the pages that the process touched are the 
   }
 }
 
-TEST_CASE("cache is right to the page, and none of it is lost from the working set") {
+TEST_CASE("cache is right to the page, and none of it is lost from the working set", "[memory.stat]") {
   const Daemon daemon;
   const TestCgroup cgroup('4');
   Workload workload(cgroup);
@@ -104,7 +104,7 @@ TEST_CASE("cache is right to the page, and none of it is lost from the working s
   }
 }
 
-TEST_CASE("A container's memory has that of the cgroups inside it") {
+TEST_CASE("A container's memory has that of the cgroups inside it", "[memory.stat][nested]") {
   const Daemon daemon;
   const TestCgroup cgroup('5');
   const TestCgroup nested('5', "/nested");

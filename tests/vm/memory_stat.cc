@@ -13,7 +13,7 @@ constexpr std::uint64_t late_bytes = 64 * page_bytes;
 
 }  // namespace
 
-TEST_CASE("Page faults are exact: what the process itself counted is the witness") {
+TEST_CASE("Page faults are exact: what the process itself counted is the witness", "[memory.stat]") {
   const Daemon daemon;
   const TestCgroup cgroup('2');
   Workload workload(cgroup);
@@ -31,7 +31,7 @@ TEST_CASE("Page faults are exact: what the process itself counted is the witness
   }
 }
 
-TEST_CASE("A mapped file is mapped to the page") {
+TEST_CASE("A mapped file is mapped to the page", "[memory.stat]") {
   const Daemon daemon;
   const TestCgroup cgroup('2');
   Workload workload(cgroup);
@@ -48,7 +48,8 @@ TEST_CASE("A mapped file is mapped to the page") {
 }
 
 TEST_CASE(
-    "File pages that were read are inactive, and active when they were read again; the working set has the latter") {
+    "File pages that were read are inactive, and active when they were read again; the working set has the latter",
+    "[memory.stat]") {
   const Daemon daemon;
   const TestCgroup cgroup('2');
   Workload workload(cgroup);
@@ -64,7 +65,7 @@ TEST_CASE(
   }
 }
 
-TEST_CASE("Swap limit, reservation and kernel memory are the files'") {
+TEST_CASE("Swap limit, reservation and kernel memory are the files'", "[memory]") {
   const Daemon daemon;
   const TestCgroup cgroup('2');
   CHECK_FALSE(memory_row(daemon, cgroup).memory_swap_limit_bytes);

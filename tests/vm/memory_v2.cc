@@ -17,7 +17,7 @@ TEST_CASE("memory v2: this guest has what the tests compare with", "[.v2]") {
   REQUIRE_FALSE(facts.memory_mount.empty());
 }
 
-TEST_CASE("memory v2: usage, limit, reservation, swap and kills are the files' of the same moment", "[.v2]") {
+TEST_CASE("memory v2: usage, limit, reservation, swap and kills are the files' of the same moment", "[memory][.v2]") {
   const Daemon daemon;
   const TestCgroup cgroup('2');
   CHECK_FALSE(memory_row(daemon, cgroup).memory_limit_bytes);
@@ -44,7 +44,7 @@ TEST_CASE("memory v2: usage, limit, reservation, swap and kills are the files' o
   }
 }
 
-TEST_CASE("memory v2: a peak that no sample saw is reported", "[.v2]") {
+TEST_CASE("memory v2: a peak that no sample saw is reported", "[memory][.v2]") {
   const Daemon daemon;
   const TestCgroup cgroup('2');
   {
@@ -56,7 +56,8 @@ TEST_CASE("memory v2: a peak that no sample saw is reported", "[.v2]") {
   CHECK(*row.memory_usage_bytes < 1000 * page_bytes);
 }
 
-TEST_CASE("memory v2: rss, cache and mapped file are right to the page where memory.stat is late", "[.v2]") {
+TEST_CASE("memory v2: rss, cache and mapped file are right to the page where memory.stat is late",
+          "[memory.stat][.v2]") {
   const Daemon daemon;
   const TestCgroup cgroup('3');
   Workload workload(cgroup);
@@ -83,7 +84,7 @@ TEST_CASE("memory v2: rss, cache and mapped file are right to the page where mem
   CHECK(stat.at("anon") + 200 * page_bytes >= ours);
 }
 
-TEST_CASE("memory v2: page faults are exact: what the process itself counted is the witness", "[.v2]") {
+TEST_CASE("memory v2: page faults are exact: what the process itself counted is the witness", "[memory.stat][.v2]") {
   const Daemon daemon;
   const TestCgroup cgroup('3');
   Workload workload(cgroup);
@@ -101,7 +102,7 @@ TEST_CASE("memory v2: page faults are exact: what the process itself counted is 
   }
 }
 
-TEST_CASE("memory v2: file pages that were read are inactive or active, as in memory.stat", "[.v2]") {
+TEST_CASE("memory v2: file pages that were read are inactive or active, as in memory.stat", "[memory.stat][.v2]") {
   const Daemon daemon;
   const TestCgroup cgroup('3');
   Workload workload(cgroup);
@@ -114,7 +115,7 @@ TEST_CASE("memory v2: file pages that were read are inactive or active, as in me
   CHECK(near(*row.memory_active_file_bytes, stat.at("active_file")));
 }
 
-TEST_CASE("memory v2: a container has the memory of the cgroups inside it, once", "[.v2]") {
+TEST_CASE("memory v2: a container has the memory of the cgroups inside it, once", "[memory.stat][nested][.v2]") {
   const Daemon daemon;
   const TestCgroup cgroup('5');
   std::uint64_t faults = 0;
@@ -136,7 +137,7 @@ TEST_CASE("memory v2: a container has the memory of the cgroups inside it, once"
   CHECK(*memory_row(daemon, cgroup).page_faults >= faults);
 }
 
-TEST_CASE("memory v2: OOM kills are counted and told, nested ones as the container's", "[.v2]") {
+TEST_CASE("memory v2: OOM kills are counted and told, nested ones as the container's", "[oom][nested][.v2]") {
   const Daemon daemon;
   const TestCgroup cgroup('6');
   const TestCgroup nested('6', "/nested", TestCgroup::Inside::with_controllers);
@@ -161,7 +162,7 @@ TEST_CASE("memory v2: OOM kills are counted and told, nested ones as the contain
   }
 }
 
-TEST_CASE("memory v2: a container that lived shortly is in the next snapshot with its peak", "[.v2]") {
+TEST_CASE("memory v2: a container that lived shortly is in the next snapshot with its peak", "[removed][.v2]") {
   const Daemon daemon;
   TestCgroup cgroup('8');
   {

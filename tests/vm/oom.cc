@@ -10,7 +10,7 @@
 
 using namespace katameter;
 
-TEST_CASE("Ten OOM kills are ten counted and ten events with the right victims") {
+TEST_CASE("Ten OOM kills are ten counted and ten events with the right victims", "[oom]") {
   const Daemon daemon;
   const TestCgroup cgroup('6');
   cgroup.write("memory", "memory.limit_in_bytes", "16777216");
@@ -46,7 +46,8 @@ TEST_CASE("Ten OOM kills are ten counted and ten events with the right victims")
   }
 }
 
-TEST_CASE("Events wait for whoever acknowledges them, and a kill in a nested cgroup is the container's") {
+TEST_CASE("Events wait for whoever acknowledges them, and a kill in a nested cgroup is the container's",
+          "[oom][nested]") {
   const Daemon daemon;
   const TestCgroup cgroup('7');
   const TestCgroup nested('7', "/nested");

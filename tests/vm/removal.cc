@@ -8,7 +8,7 @@
 
 using namespace katameter;
 
-TEST_CASE("A container that lived 50 ms is in the next snapshot with its final CPU and peak") {
+TEST_CASE("A container that lived 50 ms is in the next snapshot with its final CPU and peak", "[removed]") {
   const Daemon daemon;
   std::uint64_t final_cpu = 0;
   std::uint64_t final_peak = 0;
@@ -35,7 +35,7 @@ TEST_CASE("A container that lived 50 ms is in the next snapshot with its final C
   CHECK(row->memory_peak_bytes == final_peak);
 }
 
-TEST_CASE("What removed containers used stays in the workload's total") {
+TEST_CASE("What removed containers used stays in the workload's total", "[removed][guest]") {
   const Daemon daemon;
   std::uint64_t last = *daemon.dump().snapshot.guest.workload_cpu_usage_ns;
   for (int round = 0; round < 5; ++round) {
@@ -53,7 +53,7 @@ TEST_CASE("What removed containers used stays in the workload's total") {
   }
 }
 
-TEST_CASE("Containers that were there before guest-probe are found") {
+TEST_CASE("Containers that were there before guest-probe are found", "[paths]") {
   const TestCgroup cgroup('a');
   Workload workload(cgroup);
   workload.burn_cpu_ms(10);

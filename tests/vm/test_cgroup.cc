@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <filesystem>
 #include <fstream>
@@ -52,6 +53,11 @@ TestCgroup::TestCgroup(char digit, const std::string& below, Inside inside)
     : id_(64, digit), path_("/cri-containerd/" + id_ + below) {
   // The root and /cri-containerd hold no processes that would mind.
   const std::size_t levels = inside == Inside::with_controllers ? 3 : 2;
+  for (const char* controller : controllers) make_cgroup(mount_of(controller), path_, levels);
+}
+
+TestCgroup::TestCgroup(std::string id, std::string path) : id_(std::move(id)), path_(std::move(path)) {
+  const auto levels = static_cast<std::size_t>(std::count(path_.begin(), path_.end(), '/'));
   for (const char* controller : controllers) make_cgroup(mount_of(controller), path_, levels);
 }
 

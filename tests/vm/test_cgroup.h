@@ -15,6 +15,8 @@ class TestCgroup {
   /// `digit` names it: /cri-containerd/<64 times digit>; `below` adds a cgroup inside ("/nested"). In v2 that one has
   /// controllers of its own only if it is told to, for then the container's own cgroup may hold no process.
   explicit TestCgroup(char digit, const std::string& below = "", Inside inside = Inside::without_controllers);
+  /// At any path, which has the id in it somewhere. What is above it stays when it is removed.
+  TestCgroup(std::string id, std::string path);
   TestCgroup(const TestCgroup&) = delete;
   TestCgroup& operator=(const TestCgroup&) = delete;
   ~TestCgroup() { remove(); }

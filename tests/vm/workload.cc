@@ -1,6 +1,7 @@
 #include "tests/vm/workload.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -10,6 +11,8 @@
 
 #include <array>
 #include <catch2/catch.hpp>
+
+#include "tests/vm/storms.h"
 
 namespace katameter {
 namespace {
@@ -32,20 +35,24 @@ void read_own_pages(std::size_t pages) {
   }
 }
 
-// `in_kernel`: by zeroing memory there, the copying of which takes far longer than the calls.
-void burn(std::size_t ms, bool in_kernel = false) {
+// By the clock of the thread. `in_kernel`: by zeroing memory there, the copying of which takes far longer than the calls.
+void burn_cpu(std::size_t ms, bool in_kernel) {
   timespec start{};
   timespec now{};
   const int zeros = open("/dev/zero", O_RDONLY | O_CLOEXEC);
   static std::array<char, 1 << 20> bytes;
-  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &start);
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &start);
   do {
     if (in_kernel && read(zeros, bytes.data(), bytes.size()) < 0) _exit(6);
-    // Asking for the process's time is a system call: most of the time is to go elsewhere.
+    // Asking for the thread's time is a system call: most of the time is to go elsewhere.
     for (volatile int spin = 0; !in_kernel && spin < 20'000;) spin = spin + 1;
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
   } while ((now.tv_sec - start.tv_sec) * 1000 + (now.tv_nsec - start.tv_nsec) / 1'000'000 < static_cast<long>(ms));
   close(zeros);
+}
+
+void burn(std::size_t ms) {
+  burn_cpu(ms, false);
 }
 
 }  // namespace
@@ -77,8 +84,12 @@ void Workload::serve(const TestCgroup& cgroup, const std::string& comm, int step
   do {
     if (step.what == 'a') touch(-1, MAP_PRIVATE | MAP_ANONYMOUS, step.amount);
     if (step.what == 'b') burn(step.amount);
-    if (step.what == 's') burn(step.amount, true);
+    if (step.what == 's') burn_cpu(step.amount, true);
     if (step.what == 'r') read_own_pages(step.amount);
+    if (step.what == 'm') burn_in_threads(step.amount, burn);
+    if (step.what == 'p') ping_pong(step.amount);
+    if (step.what == 'n') make_processes(step.amount);
+    if (step.what == 't') make_threads(step.amount);
     if (step.what == 'f') {
       const int file = memfd_create("cache", 0);
       if (ftruncate(file, static_cast<off_t>(step.amount * page)) != 0) _exit(4);
@@ -128,6 +139,29 @@ void Workload::burn_system_ms(std::size_t ms) {
 
 void Workload::start_burning_ms(std::size_t ms) {
   tell({'b', ms});
+}
+
+void Workload::start_burning_threads_ms(std::size_t ms) {
+  tell({'m', ms});
+}
+
+void Workload::start_ping_pong(std::size_t rounds) {
+  tell({'p', rounds});
+}
+
+void Workload::start_processes(std::size_t count) {
+  tell({'n', count});
+}
+
+void Workload::start_threads(std::size_t count) {
+  tell({'t', count});
+}
+
+bool Workload::is_done() {
+  pollfd ready{.fd = done_.get(), .events = POLLIN, .revents = 0};
+  if (poll(&ready, 1, 0) <= 0) return false;
+  wait_done();
+  return true;
 }
 
 int Workload::run_out_of_memory(std::size_t pages) {

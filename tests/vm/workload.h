@@ -35,7 +35,17 @@ class Workload {
 
   /// Starts burning CPU and does not wait for its end.
   void start_burning_ms(std::size_t ms);
+  /// The same in several threads at once, each of which burns that much.
+  void start_burning_threads_ms(std::size_t ms);
+  /// Starts to hand a byte back and forth between two processes over pipes: two context switches a round.
+  void start_ping_pong(std::size_t rounds);
+  /// Starts to make processes, one after the other, that end at once.
+  void start_processes(std::size_t count);
+  /// The same with threads.
+  void start_threads(std::size_t count);
   void wait_done();
+  /// Whether what was started is done, in which case nobody needs to wait for it.
+  bool is_done();
 
   /// Tells it to touch more than its limit allows and returns its wait status (a kill, if all is as it should be).
   int run_out_of_memory(std::size_t pages);

@@ -84,6 +84,8 @@ GuestPlan plan_guest(const KernelFacts& facts) {
        "cpu_usage_ns, cpu_user_ns, cpu_system_ns, memory_rss_bytes, memory_cache_bytes",
        "start the guest with fewer maximum vCPUs"},
   };
+  // Of what BTF would show nothing is known without it; the first two lines say what to do.
+  if (!facts.btf) plan.needs.erase(plan.needs.begin() + 2, plan.needs.end());
   return plan;
 }
 

@@ -1,10 +1,11 @@
 #!/bin/bash
 # usage: vmtest/kernels/fetch.sh VERSION
 #
-# Prints the directory of an unpacked Debian cloud kernel: boot/vmlinuz-* and
-# lib/modules/* with modules.dep. VERSION is one of the first column of
-# vmtest/kernels/table; without VERSION the table is printed. Downloaded once
-# into the cache (KATAMETER_CACHE, else ~/.cache/katameter).
+# Prints the directory of a kernel: boot/vmlinuz-* and lib/modules/* with
+# modules.dep. VERSION is one of the first column of vmtest/kernels/table;
+# without VERSION the table is printed. Debian's are downloaded once into the
+# cache (KATAMETER_CACHE, else ~/.cache/katameter), the Kata-like ones are
+# built once (build.sh).
 
 set -euo pipefail
 here=$(cd "${BASH_SOURCE[0]%/*}" && pwd)
@@ -48,4 +49,9 @@ PATH=$PATH:/usr/sbin:/sbin command -v depmod >/dev/null ||
 PATH=$PATH:/usr/sbin:/sbin
 
 read -r version suite package _ <<<"$row"
+if [[ $package == build.sh ]]; then
+    key=$("$here/build.sh" --list | sha256sum)
+    printf '%s\n' "$(cache_entry "kernels/kata-like-${key:0:12}" "$here/build.sh")/$version"
+    exit 0
+fi
 cache_entry "kernels/$version" unpack_kernel "$suite" "$package"

@@ -22,6 +22,8 @@ initramfs_modules() { # DIR KERNEL_DIR MODULE...
     local dir=$1 kernel=$2 version file number=10
     shift 2
     version=$(basename "$kernel"/lib/modules/*)
+    # The Kata-like kernels have everything built in.
+    [[ -s $kernel/lib/modules/$version/modules.dep ]] || return 0
     modprobe --show-depends --all -d "$kernel" -S "$version" -C /dev/null "$@" |
         awk '$1 == "insmod" && !seen[$2]++ { print $2 }' |
         while read -r file; do

@@ -26,8 +26,8 @@ virtme_prepare() { # KERNEL
 }
 
 # Runs JOB/command in the guest; its stdin, stdout, stderr and exit status are
-# the caller's. virtme-ng's initramfs takes the first init= there is, so ours
-# comes before its own; --script-sh makes it set up the ports for input, output
+# the caller's. virtme-ng's initramfs, which it would leave out where there are no
+# modules, takes the first init= there is, so ours comes before its own; --script-sh makes it set up the ports for input, output
 # and exit status. Meant to be run in the background: it becomes the process that
 # holds all others of the VM, and ends them on SIGTERM.
 virtme_run() { # TIMEOUT MEMORY CPUS JOB CGROUP
@@ -46,7 +46,7 @@ virtme_run() { # TIMEOUT MEMORY CPUS JOB CGROUP
         setpriv --pdeathsig TERM timeout --kill-after=5 "$limit" \
         "$virtme_program" \
         --kimg "$virtme_kernel"/boot/vmlinuz-* --mods auto \
-        --disable-microvm "${accel[@]}" \
+        --disable-microvm --force-initramfs "${accel[@]}" \
         --memory "${memory}M" --cpus "$cpus" --overlay-rwdir /tmp \
         --kopt "init=$here/guest/vm-init.sh" \
         --kopt "JOB=$job" --kopt "KATAMETER_CGROUP=$cgroup" \

@@ -1,0 +1,145 @@
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <catch2/catch.hpp>
+#include <cstdlib>
+#include <fstream>
+
+#include "tests/vm/truth.h"
+#include "tests/vm/workload.h"
+
+using namespace katameter;
+
+namespace {
+
+constexpr std::uint64_t page = 4096;
+constexpr std::uint64_t limit = 16u << 20;
+// memory.stat may be late by what each of the guest's two CPUs keeps to itself.
+constexpr std::uint64_t late_bytes = 200 * page;
+
+bool is_v1(const TestCgroup& cgroup) {
+  return cgroup.has("memory", "memory.usage_in_bytes");
+}
+
+void set_limit(const TestCgroup& cgroup) {
+  cgroup.write("memory", is_v1(cgroup) ? "memory.limit_in_bytes" : "memory.max", std::to_string(limit));
+}
+
+std::uint64_t usage_file(const TestCgroup& cgroup) {
+  return cgroup.read("memory", is_v1(cgroup) ? "memory.usage_in_bytes" : "memory.current");
+}
+
+std::uint64_t swap_file(const TestCgroup& cgroup) {
+  if (!is_v1(cgroup)) return cgroup.read("memory", "memory.swap.current");
+  return cgroup.read_table("memory", "memory.stat").at("total_swap");
+}
+
+bool near(std::uint64_t a, std::uint64_t b) {
+  return (a > b ? a - b : b - a) <= late_bytes;
+}
+
+// Anonymous pages that are mapped, bytes; with those that it has in common with the test, which are not its cgroup's.
+// A small kernel does not tell (CONFIG_PROC_PAGE_MONITOR).
+std::optional<std::uint64_t> anonymous_bytes(const Workload& workload) {
+  std::ifstream file("/proc/" + std::to_string(workload.pid()) + "/smaps_rollup");
+  for (std::string word; file >> word;) {
+    std::uint64_t kib = 0;
+    if (word == "Anonymous:" && file >> kib) return kib * 1024;
+  }
+  return std::nullopt;
+}
+
+std::uint64_t rss_of(HostPeer& host, const TestCgroup& cgroup) {
+  const auto row = find_container(host.collect(), cgroup.id());
+  REQUIRE(row);
+  REQUIRE(row->memory_rss_bytes);
+  return *row->memory_rss_bytes;
+}
+
+// 64 MiB of swap on a file in memory, which every guest can have; its pages are there before they are needed.
+class Swap {
+ public:
+  Swap() {
+    run("modprobe -q loop; dd if=/dev/zero of=/dev/shm/swap bs=1M count=64 2>/dev/null && mkswap -q /dev/shm/swap && "
+        "losetup /dev/loop0 /dev/shm/swap && swapon /dev/loop0");
+  }
+  Swap(const Swap&) = delete;
+  Swap& operator=(const Swap&) = delete;
+  ~Swap() { run("swapoff /dev/loop0; losetup -d /dev/loop0; rm /dev/shm/swap"); }
+
+ private:
+  static void run(const std::string& command) {
+    INFO(command);
+    CHECK(std::system(("( " + command + " ) >&2").c_str()) == 0);
+  }
+};
+
+}  // namespace
+
+TEST_CASE("Page cache grows up to the limit and is reclaimed there: usage, cache and failcnt stay the kernel's",
+          "[any][memory][memory.stat]") {
+  // It is on the share of the host, so that its pages can be dropped and read again.
+  struct stat file {};
+  REQUIRE(stat(GUEST_PROBE, &file) == 0);
+  REQUIRE(static_cast<std::uint64_t>(file.st_size) > 2 * limit);
+  const Daemon daemon;
+  HostPeer host(daemon);
+  const TestCgroup cgroup('3');
+  set_limit(cgroup);
+  Workload workload(cgroup);
+  std::uint64_t largest = 0;
+  for (const std::size_t pages : {500u, 1000u, 2000u, 4000u, 8000u, 8000u}) {
+    workload.read_file(pages);
+    const std::uint64_t usage_before = usage_file(cgroup);
+    const auto row = find_container(host.collect(), cgroup.id());
+    const std::uint64_t usage_after = usage_file(cgroup);
+    const auto stat = cgroup.read_table("memory", "memory.stat");
+    REQUIRE(row);
+    CHECK(*row->memory_usage_bytes >= std::min(usage_before, usage_after));
+    CHECK(*row->memory_usage_bytes <= std::max(usage_before, usage_after));
+    CHECK(*row->memory_usage_bytes <= limit);
+    CHECK(near(*row->memory_cache_bytes, stat.at(is_v1(cgroup) ? "total_cache" : "file")));
+    CHECK(near(*row->memory_inactive_file_bytes, stat.at(is_v1(cgroup) ? "total_inactive_file" : "inactive_file")));
+    CHECK(*row->memory_working_set_bytes == *row->memory_usage_bytes - *row->memory_inactive_file_bytes);
+    if (is_v1(cgroup)) CHECK(row->memory_failcnt == cgroup.read("memory", "memory.failcnt"));
+    largest = std::max(largest, *row->memory_cache_bytes);
+  }
+  CHECK(largest > limit / 2);
+  const auto row = find_container(host.collect(), cgroup.id());
+  CHECK(*row->memory_peak_bytes <= limit);
+  CHECK(*row->memory_peak_bytes > limit - late_bytes);
+  CHECK(row->oom_kills == 0);
+}
+
+TEST_CASE("What was swapped out is swap and no longer rss", "[any][memory][swap]") {
+  const Swap swap;
+  const Daemon daemon;
+  HostPeer host(daemon);
+  const TestCgroup cgroup('3');
+  set_limit(cgroup);
+  Workload workload(cgroup);
+  workload.touch_anonymous(1);
+  const std::uint64_t in_common = anonymous_bytes(workload).value_or(0) - rss_of(host, cgroup);
+  for (int round = 0; round < 3; ++round) {
+    workload.touch_anonymous(3000);
+    const std::uint64_t swap_before = swap_file(cgroup);
+    const auto row = find_container(host.collect(), cgroup.id());
+    const std::uint64_t swap_after = swap_file(cgroup);
+    REQUIRE(row);
+    REQUIRE((row->memory_swap_bytes && row->memory_rss_bytes));
+    const std::uint64_t late = is_v1(cgroup) ? late_bytes : 0;  // v1's file is memory.stat
+    CHECK(*row->memory_swap_bytes + late >= std::min(swap_before, swap_after));
+    CHECK(*row->memory_swap_bytes <= std::max(swap_before, swap_after) + late);
+    if (const auto anonymous = anonymous_bytes(workload)) {
+      // To the page, whichever of them the kernel chose to write out.
+      CHECK(rss_of(host, cgroup) == *anonymous - in_common);
+    } else {
+      const auto stat = cgroup.read_table("memory", "memory.stat");
+      CHECK(near(rss_of(host, cgroup), stat.at(is_v1(cgroup) ? "total_rss" : "anon")));
+    }
+    CHECK(*row->memory_usage_bytes <= limit);
+  }
+  CHECK(*find_container(host.collect(), cgroup.id())->memory_swap_bytes > 16u << 20);
+}

@@ -1,0 +1,65 @@
+#include "tests/vm/truth.h"
+
+#include <catch2/catch.hpp>
+#include <string_view>
+
+namespace katameter {
+namespace {
+
+constexpr auto counters = {
+    &wire::Container::cpu_usage_ns,
+    &wire::Container::cpu_user_ns,
+    &wire::Container::cpu_system_ns,
+    &wire::Container::cfs_periods,
+    &wire::Container::cfs_throttled_periods,
+    &wire::Container::cfs_throttled_ns,
+    &wire::Container::page_faults,
+    &wire::Container::major_page_faults,
+    &wire::Container::memory_failcnt,
+    &wire::Container::memory_peak_bytes,
+    &wire::Container::oom_kills,
+};
+
+std::string_view name_of(wire::Figure wire::Container::*value) {
+  for (const wire::ContainerFigure& figure : wire::container_figures) {
+    if (figure.value == value) return figure.name;
+  }
+  return "?";
+}
+
+}  // namespace
+
+CpuFile CpuFile::read(const TestCgroup& cgroup) {
+  if (cgroup.has("cpuacct", "cpuacct.usage")) return {cgroup.read("cpuacct", "cpuacct.usage"), 1};
+  return {cgroup.read_table("cpu", "cpu.stat").at("usage_usec") * 1000, 1000};
+}
+
+bool lies_between(const CpuFile& before, std::uint64_t ours_ns, const CpuFile& after) {
+  return ours_ns >= before.ns && ours_ns < after.ns + after.grain_ns;
+}
+
+std::string numbered_id(std::uint64_t number) {
+  constexpr std::string_view digits = "0123456789abcdef";
+  std::string id(64, '0');
+  for (std::size_t i = id.size() - 1; number > 0; --i, number /= 16) id[i] = digits[number % 16];
+  return id;
+}
+
+void NeverBack::check(const wire::Snapshot& snapshot) {
+  for (const wire::Container& container : snapshot.containers) {
+    const auto last = containers_.find(container.id.hex());
+    if (last == containers_.end()) continue;
+    for (const auto counter : counters) {
+      if (container.*counter >= last->second.*counter) continue;
+      INFO(name_of(counter) << " of " << container.cgroup);
+      CHECK(container.*counter >= last->second.*counter);
+    }
+  }
+  CHECK(snapshot.guest.cpu_usage_ns >= guest_.cpu_usage_ns);
+  CHECK(snapshot.guest.workload_cpu_usage_ns >= guest_.workload_cpu_usage_ns);
+  containers_.clear();
+  for (const wire::Container& container : snapshot.containers) containers_[container.id.hex()] = container;
+  guest_ = snapshot.guest;
+}
+
+}  // namespace katameter

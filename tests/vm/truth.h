@@ -1,0 +1,37 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+
+#include "tests/vm/host_peer.h"
+#include "tests/vm/test_cgroup.h"
+
+// For tests that hold for cgroup v1 and v2 alike; they have the tag [any].
+namespace katameter {
+
+/// A container's CPU time as the kernel's own file shows it: cpuacct.usage of v1, usage_usec in cpu.stat of v2.
+struct CpuFile {
+  std::uint64_t ns = 0;
+  std::uint64_t grain_ns = 1;  ///< what the file rounds down to
+
+  static CpuFile read(const TestCgroup& cgroup);
+};
+
+/// Whether `ours_ns` lies between two readings of the file.
+bool lies_between(const CpuFile& before, std::uint64_t ours_ns, const CpuFile& after);
+
+/// The id of a container by number: 64 hex digits.
+std::string numbered_id(std::uint64_t number);
+
+/// Holds each snapshot against the one before: no counter of a container or of the guest ever goes back.
+class NeverBack {
+ public:
+  void check(const wire::Snapshot& snapshot);
+
+ private:
+  std::map<std::string, wire::Container> containers_;
+  wire::Guest guest_;
+};
+
+}  // namespace katameter
