@@ -36,6 +36,8 @@ int check_command(std::size_t capacity) {
   print("programs load and attach", true, "", "");
   print("comparison with the files", probe->check_failure.empty(), "the certainty that the figures are the kernel's",
         probe->check_failure);
+  std::cout << fmt::format("{:<28}{} KiB of the kernel's memory\n", "its maps take",
+                           probe->programs->kernel_bytes() / 1024);
   bool refused = false;
   for (const Refusal& refusal : probe->refusals) {
     if (refusal.absent) {

@@ -35,6 +35,10 @@ int main(int argc, char** argv) {
   app.allow_config_extras(CLI::config_extras_mode::error);
   app.fallthrough();
   app.add_option("--log.level", level, "debug, info, warning or error")->capture_default_str();
+  std::string log_target = "stderr";
+  app.add_option("--log.target", log_target, "stderr or kmsg (the kernel's log)")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"stderr", "kmsg"}));
   app.add_option("--max-cgroups", capacity, "Cgroups that a snapshot can hold")
       ->capture_default_str()
       ->check(CLI::Range(16, 65536));
@@ -67,6 +71,9 @@ int main(int argc, char** argv) {
     return usage_error;
   }
   start_log(*log_level);
+  if (log_target == "kmsg") {
+    if (Status status = start_kernel_log(*log_level, "guest-probe"); !status) log_warning("{}", status.error().text);
+  }
   run_options.capacity = capacity;
   dump_options.capacity = capacity;
   if (dump.parsed()) return dump_command(dump_options);

@@ -1,5 +1,7 @@
 #include "userspace/log.h"
 
+#include <spdlog/pattern_formatter.h>
+#include <spdlog/sinks/basic_file_sink.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 
@@ -16,6 +18,21 @@ spdlog::level::level_enum to_spdlog(LogLevel level) {
   return spdlog::level::err;
 }
 
+// KERN_DEBUG, KERN_INFO, KERN_WARNING, KERN_ERR of include/linux/kern_levels.h
+class KernelLevel : public spdlog::custom_flag_formatter {
+ public:
+  void format(const spdlog::details::log_msg& message, const std::tm&, spdlog::memory_buf_t& out) override {
+    switch (message.level) {
+      case spdlog::level::trace:
+      case spdlog::level::debug: out.push_back('7'); break;
+      case spdlog::level::info: out.push_back('6'); break;
+      case spdlog::level::warn: out.push_back('4'); break;
+      default: out.push_back('3');
+    }
+  }
+  std::unique_ptr<custom_flag_formatter> clone() const override { return spdlog::details::make_unique<KernelLevel>(); }
+};
+
 }  // namespace
 
 void start_log(LogLevel level) {
@@ -23,6 +40,22 @@ void start_log(LogLevel level) {
   logger->set_level(to_spdlog(level));
   logger->set_pattern("%Y-%m-%dT%H:%M:%S.%e %l %v");
   spdlog::set_default_logger(std::move(logger));
+}
+
+Status start_kernel_log(LogLevel level, std::string_view program) {
+  try {
+    auto logger =
+        std::make_shared<spdlog::logger>("katameter", std::make_shared<spdlog::sinks::basic_file_sink_st>("/dev/kmsg"));
+    logger->set_level(to_spdlog(level));
+    logger->flush_on(spdlog::level::trace);  // one write is one line of the kernel's
+    auto formatter = std::make_unique<spdlog::pattern_formatter>();
+    formatter->add_flag<KernelLevel>('K').set_pattern("<%K>" + std::string(program) + ": %l %v");
+    logger->set_formatter(std::move(formatter));
+    spdlog::set_default_logger(std::move(logger));
+  } catch (const spdlog::spdlog_ex& error) {
+    return failure(error.what());
+  }
+  return {};
 }
 
 Result<LogLevel> parse_log_level(std::string_view name) {

@@ -15,6 +15,10 @@ enum class LogLevel { debug, info, warning, error };
 /// Sends log lines to stderr from `level` on, as `time level message`. Call once, before the first line.
 void start_log(LogLevel level);
 
+/// The same to the kernel's log (/dev/kmsg), as `program: level message` at the kernel's own levels: for a guest in
+/// which nobody reads stderr. An error where it cannot be opened; nothing has changed then.
+Status start_kernel_log(LogLevel level, std::string_view program);
+
 /// "debug", "info", "warning" or "error".
 Result<LogLevel> parse_log_level(std::string_view name);
 

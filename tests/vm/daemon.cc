@@ -17,7 +17,7 @@
 namespace katameter {
 
 Daemon::Daemon(const std::vector<std::string>& prefix, const std::vector<std::string>& arguments)
-    : socket_("/tmp/katameter-vm-" + std::to_string(getpid())), command_(prefix) {
+    : socket_("/run/katameter-vm-" + std::to_string(getpid())), command_(prefix) {
   for (const char* word : {GUEST_PROBE, "run", "--listen"}) command_.push_back(word);
   command_.push_back("unix:" + socket_);
   command_.insert(command_.end(), arguments.begin(), arguments.end());

@@ -8,6 +8,7 @@
 
 #include <guest.skel.h>
 #include <array>
+#include <fstream>
 
 #include "userspace/bpf/layout.h"
 #include "userspace/bpf/test_run.h"
@@ -37,6 +38,16 @@ std::uint64_t boottime_ns() {
   timespec now{};
   clock_gettime(CLOCK_BOOTTIME, &now);
   return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(now.tv_nsec);
+}
+
+// kernel/bpf/syscall.c, bpf_map_show_fdinfo()
+std::uint64_t kernel_bytes_of(int map) {
+  std::ifstream file("/proc/self/fdinfo/" + std::to_string(map));
+  for (std::string key; file >> key;) {
+    std::uint64_t bytes = 0;
+    if (key == "memlock:" && file >> bytes) return bytes;
+  }
+  return 0;
 }
 
 }  // namespace
@@ -136,6 +147,8 @@ Status GuestLoader::take_maps() {
     into = *std::move(fd);
     return {};
   };
+  const bpf_map* each = nullptr;
+  bpf_object__for_each_map(each, skeleton_->obj) programs_.kernel_bytes_ += kernel_bytes_of(bpf_map__fd(each));
   Fd turns;
   Fd status;
   Fd kept;

@@ -59,6 +59,9 @@ class GuestPrograms {
   /// Whether this kernel keeps a figure of memory.stat (STAT_*) where it can be read.
   bool has_stat(int stat) const { return (stats_found_ >> stat & 1) != 0; }
 
+  /// What all of its maps take of the kernel's memory, bytes: the sum of "memlock" in their /proc/self/fdinfo.
+  std::uint64_t kernel_bytes() const { return kernel_bytes_; }
+
   /// How far the rings below were read; no system call, like all that changes it.
   const progress& kept() const { return kept_.get(); }
   /// Counts a snapshot; its sequence.
@@ -103,6 +106,7 @@ class GuestPrograms {
   Fd oom_events_;
   Doorbell oom_bell_;
   std::vector<Fd> hooks_;  // links; none where they are pinned
+  std::uint64_t kernel_bytes_ = 0;
   std::uint32_t stats_found_ = 0;
   bool replayed_ = false;
 };

@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 #include <filesystem>
-#include <fstream>
 
 namespace katameter {
 namespace {
@@ -17,7 +16,8 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* bpf_mount = "/sys/fs/bpf";
-constexpr const char* mount_source = "katameter";  // how a mount of ours is known again
+// How a mount of ours is known again: 5.10 forgets the source that a BPF file system is mounted with.
+constexpr const char* mount_mark = "/sys/fs/bpf/katameter_mounted_this";
 
 bool is_bpf(const std::string& path) {
   struct statfs system {};
@@ -27,18 +27,20 @@ bool is_bpf(const std::string& path) {
 Status ensure_mounted(const std::string& parent) {
   if (is_bpf(parent)) return {};
   if (parent != bpf_mount) return failure(parent + " is in no BPF file system: mount -t bpf bpf " + parent);
-  if (mount(mount_source, bpf_mount, "bpf", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0700") == 0) return {};
-  return system_failure("no BPF file system is mounted at /sys/fs/bpf, and it cannot be");
+  if (mount("bpf", bpf_mount, "bpf", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0700") != 0) {
+    return system_failure("no BPF file system is mounted at /sys/fs/bpf, and it cannot be");
+  }
+  if (mkdir(mount_mark, 0700) != 0) return system_failure(std::string("cannot make ") + mount_mark);
+  return {};
 }
 
-bool mounted_by_us() {
-  std::ifstream mounts("/proc/self/mounts");
-  const std::string ours = std::string(mount_source) + " " + bpf_mount + " bpf ";
-  bool last = false;
-  for (std::string line; std::getline(mounts, line);) {
-    if (line.find(std::string(" ") + bpf_mount + " ") != std::string::npos) last = line.starts_with(ours);
+// Whether anything but the mark is there. Names with a dot are the kernel's own (kernel/bpf/inode.c, bpf_lookup).
+bool holds_pins(const std::string& folder) {
+  std::error_code error;
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder, error)) {
+    if (entry.path() != mount_mark && entry.path().filename().string().find('.') == std::string::npos) return true;
   }
-  return last;
+  return static_cast<bool>(error);
 }
 
 }  // namespace
@@ -75,10 +77,8 @@ Result<std::vector<std::string>> PinDirectory::clear(const std::string& folder, 
 Status PinDirectory::remove() {
   if (rmdir(path_.c_str()) != 0) return system_failure("cannot remove " + path_);
   lock_.reset();
-  const std::string parent = fs::path(path_).parent_path();
-  if (parent != bpf_mount || !mounted_by_us()) return {};
-  std::error_code error;
-  if (!fs::is_empty(parent, error)) return {};
+  if (fs::path(path_).parent_path() != bpf_mount || !fs::exists(mount_mark) || holds_pins(bpf_mount)) return {};
+  if (rmdir(mount_mark) != 0) return system_failure(std::string("cannot remove ") + mount_mark);
   if (umount2(bpf_mount, 0) != 0 && errno != EBUSY) return system_failure("cannot unmount /sys/fs/bpf");
   return {};
 }

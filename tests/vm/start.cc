@@ -1,0 +1,96 @@
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <catch2/catch.hpp>
+#include <cstdlib>
+#include <fstream>
+#include <string>
+
+#include "tests/vm/daemon.h"
+#include "tests/vm/test_cgroup.h"
+#include "tests/vm/workload.h"
+
+using namespace katameter;
+
+namespace {
+
+std::string line_of(pid_t pid, const std::string& file, const std::string& key) {
+  std::ifstream status("/proc/" + std::to_string(pid) + "/" + file);
+  for (std::string line; std::getline(status, line);) {
+    if (key.empty()) return line;
+    if (line.starts_with(key + ":")) return line.substr(line.find_last_of(" \t") + 1);
+  }
+  return "";
+}
+
+// What a shell does before it becomes guest-probe.
+std::vector<std::string> after(const std::string& script) {
+  return {"unshare", "-m", "sh", "-ec", script + "\nexec \"$@\"", "sh"};
+}
+
+// All figures of a container, that is: the checks of start passed, and the kernel is read.
+void require_figures(const Daemon& daemon) {
+  const TestCgroup cgroup('a');
+  Workload workload(cgroup);
+  workload.burn_cpu_ms(10);
+  const auto row = Daemon::find(daemon.dump(), cgroup.id());
+  REQUIRE(row);
+  CHECK(row->cpu_usage_ns == cgroup.read("cpuacct", "cpuacct.usage"));
+  CHECK(row->memory_rss_bytes);
+}
+
+}  // namespace
+
+TEST_CASE("What serves has no capability, cannot get one, and is filtered") {
+  const Daemon daemon;
+  for (const char* set : {"CapInh", "CapPrm", "CapEff", "CapAmb"}) {
+    CHECK(line_of(daemon.pid(), "status", set) == "0000000000000000");
+  }
+  CHECK(line_of(daemon.pid(), "status", "NoNewPrivs") == "1");
+  CHECK(line_of(daemon.pid(), "status", "Seccomp") == "2");
+  CHECK(line_of(daemon.pid(), "oom_score_adj", "") == "-999");
+  require_figures(daemon);
+}
+
+// The self-check cannot be made then, for the top folders of cgroup v1 are r-xr-xr-x even to root; and that is said.
+TEST_CASE("CAP_BPF, CAP_PERFMON and CAP_SYS_RESOURCE are enough to start") {
+  REQUIRE(std::system("mountpoint -q /sys/fs/bpf || mount -t bpf bpf /sys/fs/bpf") == 0);
+  const Daemon daemon({"setpriv", "--inh-caps", "-all", "--bounding-set", "-all,+bpf,+perfmon,+sys_resource"});
+  require_figures(daemon);
+}
+
+TEST_CASE("A read-only root, no /tmp, no tracefs, no log: it starts all the same") {
+  const Daemon daemon(
+      after("umount -l /sys/kernel/tracing /sys/kernel/debug 2>/dev/null || true\n"
+            "mount -t tmpfs -o ro none /tmp\n"
+            "mount -o remount,ro,bind / 2>/dev/null || mount -o remount,ro /\n"
+            "! touch /katameter-vm-test 2>/dev/null\n"
+            "! touch /tmp/katameter-vm-test 2>/dev/null\n"
+            "exec 2>&-"));
+  require_figures(daemon);
+}
+
+TEST_CASE("Where there is no BPF file system and none is wanted, it keeps CAP_BPF and counts") {
+  const Daemon daemon({}, {"--pin-dir", ""});
+  CHECK(line_of(daemon.pid(), "status", "CapEff") == "0000008000000000");
+  require_figures(daemon);
+}
+
+TEST_CASE("Where the guest has not mounted the BPF file system, guest-probe does, and undoes it") {
+  const bool mounted = std::system("mountpoint -q /sys/fs/bpf") == 0;
+  if (mounted) REQUIRE(std::system("umount /sys/fs/bpf") == 0);
+  {
+    const Daemon daemon;
+    CHECK(std::system("mountpoint -q /sys/fs/bpf") == 0);
+    require_figures(daemon);
+  }
+  CHECK(std::system("mountpoint -q /sys/fs/bpf") != 0);
+  if (mounted) REQUIRE(std::system("mount -t bpf bpf /sys/fs/bpf") == 0);
+}
+
+TEST_CASE("Its log can be the kernel's") {
+  const Daemon daemon({}, {"--log.target", "kmsg"});
+  CHECK(std::system("dmesg | grep -q 'guest-probe: info guest-probe .* is ready'") == 0);
+}
