@@ -160,6 +160,13 @@ struct removed_record {
   char path[PATH_BYTES];
 };
 
+/* Whose memory was out when the OOM killer was called. */
+enum {
+  OOM_CLASS_UNKNOWN = 0,
+  OOM_CLASS_LIMIT = 1, /* a cgroup was at its limit */
+  OOM_CLASS_GUEST = 2, /* the whole guest */
+};
+
 struct oom_record {
   __u64 sequence;    /* from 1 */
   __u64 boottime_ns; /* CLOCK_BOOTTIME, or CLOCK_MONOTONIC where the kernel's BPF has no boot clock */
@@ -169,6 +176,10 @@ struct oom_record {
   __u64 shmem_pages;
   __u64 usage_pages;
   __u64 limit_pages;
+  __u64 over_usage_pages; /* OOM_CLASS_LIMIT: of the cgroup that was at its limit; else 0 */
+  __u64 over_limit_pages;
+  __u32 oom_class;  /* OOM_CLASS_* */
+  __u32 over_level; /* OOM_CLASS_LIMIT: that cgroup, as levels above the victim's */
   __u32 victim_tgid;
   __u32 names; /* how many of `name` are filled */
   char comm[COMM_BYTES];

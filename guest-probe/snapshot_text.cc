@@ -38,6 +38,12 @@ Json event_json(const wire::OomEvent& event) {
   json["victim_shmem_bytes"] = event.victim_shmem_bytes;
   json["memory_usage_bytes"] = event.memory_usage_bytes;
   if (event.memory_limit_bytes != 0) json["memory_limit_bytes"] = event.memory_limit_bytes;
+  json["oom_class"] = wire::name(event.oom_class);
+  if (!event.limit_cgroup.empty()) {
+    json["limit_cgroup"] = event.limit_cgroup;
+    json["limit_usage_bytes"] = event.limit_usage_bytes;
+    json["limit_bytes"] = event.limit_bytes;
+  }
   return json;
 }
 
@@ -83,8 +89,8 @@ std::string to_text(const Dump& dump) {
   text += fmt::format("{:<14}{:>12}  (containers: {} s)\n", "whole guest", seconds(dump.snapshot.guest.cpu_usage_ns),
                       seconds(dump.snapshot.guest.workload_cpu_usage_ns));
   for (const wire::OomEvent& event : dump.oom_events) {
-    text += fmt::format("oom kill {}: pid {} ({}) in {}\n", event.sequence, event.victim_pid, event.victim_comm,
-                        event.cgroup);
+    text += fmt::format("oom kill {}: pid {} ({}) in {}: {} {}\n", event.sequence, event.victim_pid, event.victim_comm,
+                        event.cgroup, wire::name(event.oom_class), event.limit_cgroup);
   }
   return text;
 }

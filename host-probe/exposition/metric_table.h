@@ -155,6 +155,11 @@ inline constexpr Descriptor guest_up{
     "katameter_guest_probe_up", "1 if the guest-probe of the sandbox answered this scrape, else 0.", MetricType::Gauge};
 inline constexpr Descriptor oom_events{"katameter_oom_events_received_total",
                                        "Number of OOM events received from the guest.", MetricType::Counter};
+inline constexpr Descriptor guest_ooms{
+    "katameter_guest_oom_kills_total",
+    "Number of OOM kills in the guest by whose memory was out: a limit of the container or of the pod, or the whole "
+    "guest's.",
+    MetricType::Counter};
 inline constexpr Descriptor rejected{"katameter_guest_frames_rejected_total",
                                      "Number of times that what a guest sent, or its silence, was not accepted, by "
                                      "reason.",

@@ -76,10 +76,22 @@ void add_processes(Families& families, const SandboxProcesses& processes, const 
   memory("page_tables", processes.memory.page_tables_bytes);
 }
 
+// From 0 on, so that the first kill is an increase; classes that ought not to be there only if they are.
+void add_oom_classes(Families& families, const SandboxReport& sandbox, const std::string& id) {
+  for (std::size_t i = 0; i < sandbox.oom_kills_by_class.size(); ++i) {
+    const auto oom_class = static_cast<wire::OomClass>(i);
+    const bool rare = oom_class == wire::OomClass::unknown || oom_class == wire::OomClass::other_limit;
+    if (rare && sandbox.oom_kills_by_class[i] == 0) continue;
+    families.add(metric::guest_ooms, {{"sandbox_id", id}, {"class", std::string(wire::name(oom_class))}},
+                 number(sandbox.oom_kills_by_class[i]));
+  }
+}
+
 void add_guest(Families& families, const SandboxReport& sandbox, const std::string& id) {
   const Labels labels{{"sandbox_id", id}};
   families.add(metric::guest_up, labels, sandbox.guest_up ? 1 : 0);
   families.add(metric::oom_events, labels, number(sandbox.oom_events));
+  add_oom_classes(families, sandbox, id);
   for (std::size_t i = 0; i < sandbox.rejected.size(); ++i) {
     if (sandbox.rejected[i] == 0) continue;
     const std::string reason(name(static_cast<DropReason>(i)));

@@ -27,6 +27,7 @@ struct SandboxReport {
   std::optional<GuestCpu> guest_cpu;                   // absent unless guest_up
   std::map<ContainerId, std::uint64_t> oom_kills;      // per container, those included that ended a short while ago
   std::uint64_t oom_events = 0;                        // received from this guest
+  std::array<std::uint64_t, wire::oom_classes> oom_kills_by_class{};  // the same, by wire::OomClass
   std::array<std::uint64_t, drop_reasons> rejected{};  // by DropReason
   std::optional<SandboxProcesses> processes;           // absent if the host's figures are
 };

@@ -206,6 +206,22 @@ TEST_CASE("a sandbox's own figures") {
   CHECK(rendered.family("katameter_guest_frames_rejected_total")->metric.size() == 1);
 }
 
+TEST_CASE("OOM kills by class begin at 0, rare classes where there are some") {
+  NodeReport report = with_container(full_container());
+  const auto kills = [&](const char* oom_class) {
+    return Rendered(report).value("katameter_guest_oom_kills_total",
+                                  {{"sandbox_id", sandbox_hex}, {"class", oom_class}});
+  };
+  for (const char* oom_class : {"container_limit", "pod_limit", "guest"}) CHECK(kills(oom_class) == 0.0);
+  for (const char* oom_class : {"unknown", "other_limit"}) CHECK_FALSE(kills(oom_class));
+  report.sandboxes[0].oom_kills_by_class = {1, 2, 3, 4, 5};
+  CHECK(kills("unknown") == 1.0);
+  CHECK(kills("container_limit") == 2.0);
+  CHECK(kills("pod_limit") == 3.0);
+  CHECK(kills("guest") == 4.0);
+  CHECK(kills("other_limit") == 5.0);
+}
+
 TEST_CASE("without the host's or the guest's figures the others are there") {
   NodeReport report;
   report.sandboxes.emplace_back().id = *ContainerId::from_hex(sandbox_hex);

@@ -47,6 +47,8 @@ TEST_CASE("Hello and OOM events come back as they were sent") {
   REQUIRE(event);
   CHECK(std::get<OomEvent>(*event).container == sample_id('c'));
   CHECK(std::get<OomEvent>(*event).victim_comm == "hog");
+  CHECK(std::get<OomEvent>(*event).oom_class == OomClass::pod_limit);
+  CHECK(std::get<OomEvent>(*event).limit_cgroup == "/cri-containerd");
   CHECK(bytes_of(*event) == bytes_of(GuestMessage(sample_oom_event())));
 
   OomEvent outside = sample_oom_event();
@@ -54,6 +56,14 @@ TEST_CASE("Hello and OOM events come back as they were sent") {
   const auto no_container = decode_guest_message(encode(GuestMessage(outside)));
   REQUIRE(no_container);
   CHECK_FALSE(std::get<OomEvent>(*no_container).container);
+}
+
+TEST_CASE("A class of OOM kills that this version does not know is unknown") {
+  OomEvent event = sample_oom_event();
+  event.oom_class = static_cast<OomClass>(oom_classes);
+  const auto received = decode_guest_message(encode(GuestMessage(event)));
+  REQUIRE(received);
+  CHECK(std::get<OomEvent>(*received).oom_class == OomClass::unknown);
 }
 
 TEST_CASE("The host's messages come back as they were sent") {

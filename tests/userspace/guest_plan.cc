@@ -16,6 +16,7 @@ KernelFacts everything() {
   facts.cpu_mount = "/sys/fs/cgroup/cpuacct";
   facts.pids_mount = "/sys/fs/cgroup/pids";
   facts.cgroup_rmdir = facts.mark_victim = facts.mark_victim_task = facts.cpuhp_enter = true;
+  facts.oom_control = true;
   facts.cpuacct_v1 = facts.memory_v1 = true;
   facts.cpuacct_mount = "/sys/fs/cgroup/cpuacct";
   facts.memory_mount = "/sys/fs/cgroup/memory";
@@ -79,6 +80,9 @@ TEST_CASE("Each missing thing costs what stands on it and no more") {
 
   const GuestPlan no_victim = without([](KernelFacts& facts) { facts.mark_victim = false; });
   CHECK((no_victim.memory && !no_victim.oom_events));
+
+  const GuestPlan no_class = without([](KernelFacts& facts) { facts.oom_control = false; });
+  CHECK((no_class.oom_events && no_class.lacks() == std::vector<std::string>{"oom_control layout"}));
 
   const GuestPlan many_cpus = without([](KernelFacts& facts) { facts.possible_cpus = 257; });
   CHECK((!many_cpus.cpu && many_cpus.memory && !many_cpus.memory_stat));

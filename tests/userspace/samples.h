@@ -44,6 +44,10 @@ inline OomEvent sample_oom_event() {
   event.victim_shmem_bytes = 3;
   event.memory_usage_bytes = 4;
   event.memory_limit_bytes = 5;
+  event.oom_class = OomClass::pod_limit;
+  event.limit_cgroup = "/cri-containerd";
+  event.limit_usage_bytes = 6;
+  event.limit_bytes = 7;
   return event;
 }
 

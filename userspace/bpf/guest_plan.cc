@@ -79,6 +79,8 @@ GuestPlan plan_guest(const KernelFacts& facts) {
        "build the guest kernel with CONFIG_FTRACE and CONFIG_DEBUG_INFO_BTF"},
       {"mark_victim tracepoint", facts.mark_victim, "OOM events; oom_kills is still counted",
        "build the guest kernel with CONFIG_FTRACE and CONFIG_DEBUG_INFO_BTF"},
+      {"oom_control layout", facts.oom_control, "the class of OOM events, and whose limit was hit",
+       "tell us which kernel this is"},
       {"BPF ring buffer", facts.ring_buffer, "OOM events; oom_kills is still counted", "use a kernel from 5.8 on"},
       {"at most 256 possible CPUs", cpus_fit,
        "cpu_usage_ns, cpu_user_ns, cpu_system_ns, memory_rss_bytes, memory_cache_bytes",

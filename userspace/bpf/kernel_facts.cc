@@ -83,6 +83,9 @@ void read_types(KernelFacts& facts) {
   const btf_type* victim = first_tracepoint_argument(*types, "btf_trace_mark_victim");
   facts.mark_victim = victim != nullptr;
   facts.mark_victim_task = victim != nullptr && btf_is_ptr(victim);
+  facts.oom_control = member_type(*types, "oom_control", "memcg") != nullptr &&
+                      member_type(*types, "oom_control", "chosen") != nullptr &&
+                      member_type(*types, "oom_control", "constraint") != nullptr;
 }
 
 void try_loading(KernelFacts& facts) {

@@ -154,6 +154,12 @@ void read(Reader in, Snapshot& snapshot, const Limits& limits) {
   }
 }
 
+// A class that a newer guest-probe tells apart is not known here.
+OomClass oom_class(Reader& in) {
+  const std::uint64_t value = number(in, "OomEvent.oom_class");
+  return value < oom_classes ? static_cast<OomClass>(value) : OomClass::unknown;
+}
+
 void read(Reader in, OomEvent& event, const Limits& limits) {
   while (in.next()) {
     switch (in.tag()) {
@@ -168,6 +174,10 @@ void read(Reader in, OomEvent& event, const Limits& limits) {
       case 9: event.victim_shmem_bytes = number(in, "OomEvent.victim_shmem_bytes"); break;
       case 10: event.memory_usage_bytes = number(in, "OomEvent.memory_usage_bytes"); break;
       case 11: event.memory_limit_bytes = number(in, "OomEvent.memory_limit_bytes"); break;
+      case 16: event.oom_class = oom_class(in); break;
+      case 17: event.limit_cgroup = text(in, "OomEvent.limit_cgroup", limits); break;
+      case 18: event.limit_usage_bytes = number(in, "OomEvent.limit_usage_bytes"); break;
+      case 19: event.limit_bytes = number(in, "OomEvent.limit_bytes"); break;
       default: in.skip();
     }
   }

@@ -70,6 +70,10 @@ void write(Writer out, const OomEvent& event) {
   put(out, 9, event.victim_shmem_bytes);
   put(out, 10, event.memory_usage_bytes);
   put(out, 11, event.memory_limit_bytes);
+  put(out, 16, std::uint64_t{static_cast<std::uint32_t>(event.oom_class)});
+  put(out, 17, event.limit_cgroup);
+  put(out, 18, event.limit_usage_bytes);
+  put(out, 19, event.limit_bytes);
 }
 
 // The position of a message in its variant is its number in the schema's oneof, less one.

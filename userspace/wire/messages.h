@@ -124,6 +124,16 @@ struct Snapshot {
   Guest guest;
 };
 
+enum class OomClass : std::uint32_t { unknown, container_limit, pod_limit, guest, other_limit };
+inline constexpr std::size_t oom_classes = 5;
+
+/// As in series and logs.
+constexpr std::string_view name(OomClass oom_class) {
+  constexpr std::array<std::string_view, oom_classes> names{"unknown", "container_limit", "pod_limit", "guest",
+                                                            "other_limit"};
+  return names[static_cast<std::size_t>(oom_class)];
+}
+
 struct OomEvent {
   std::uint64_t sequence = 0;
   std::uint64_t boottime_ns = 0;
@@ -136,6 +146,10 @@ struct OomEvent {
   std::uint64_t victim_shmem_bytes = 0;
   std::uint64_t memory_usage_bytes = 0;
   std::uint64_t memory_limit_bytes = 0;
+  OomClass oom_class = OomClass::unknown;
+  std::string limit_cgroup;
+  std::uint64_t limit_usage_bytes = 0;
+  std::uint64_t limit_bytes = 0;
 };
 
 using HostMessage = std::variant<Hello, Collect, Acknowledge>;
