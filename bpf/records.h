@@ -128,6 +128,8 @@ struct memory_record {
   __u64 kernel_pages;     /* v1: mem_cgroup.kmem.usage */
   __u64 soft_limit_pages; /* v1: mem_cgroup.soft_limit */
   __u64 min_pages;        /* v2: page_counter.min */
+  __u64 stalls;           /* times that a task of it, or of one below, had to reclaim memory itself (guest_stalls) */
+  __u64 stall_ns;         /* for how long; stalls that have ended */
   __s64 stat[STATS];      /* of the subtree, as handed in by the CPUs; v1: if NODE_CHARGES_PARENT below */
   __s64 pending[STATS];   /* of this cgroup alone, what the CPUs have not handed in yet */
 };
@@ -191,6 +193,7 @@ struct guest_status {
   __u64 generation; /* which load of the attached programs is to record; C++ writes it, BPF the rest */
   __u64 removals;   /* the sequence of the last removed_record */
   __u64 oom_events; /* the sequence of the last oom_record */
+  __u64 stalls_lost; /* stalls that found a map of guest_stalls full */
 };
 
 /* How far C++ has got with the rings; BPF does not look at it. */

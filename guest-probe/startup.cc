@@ -35,6 +35,7 @@ ServedFigures planned_figures(const GuestPlan& plan) {
   if (!plan.bandwidth) refuse_bandwidth(served.cpu_fields);
   if (!plan.tasks) served.cpu_fields.threads = served.cpu_fields.threads_max = false;
   served.memory_fields.unified = plan.unified_memory;
+  served.memory_fields.stalls = plan.stalls;
   return served;
 }
 

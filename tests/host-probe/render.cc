@@ -82,6 +82,8 @@ wire::Container full_container() {
   made.major_page_faults = 25;
   made.memory_swap_limit_bytes = 26;
   made.memory_reservation_bytes = 27;
+  made.memory_stalls = 28;
+  made.memory_stall_ns = 1'250'000'000;
   return made;
 }
 
@@ -125,6 +127,8 @@ TEST_CASE("a container's figures carry cAdvisor's names, types and labels") {
       {"container_memory_kernel_usage", {MetricType::Gauge, 23}},
       {"container_spec_memory_swap_limit_bytes", {MetricType::Gauge, 26}},
       {"container_spec_memory_reservation_limit_bytes", {MetricType::Gauge, 27}},
+      {"katameter_container_reclaim_stalls_total", {MetricType::Counter, 28}},
+      {"katameter_container_reclaim_stall_seconds_total", {MetricType::Counter, 1.25}},
   };
   for (const auto& [name, type_and_value] : expected) {
     INFO(name);

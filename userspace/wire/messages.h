@@ -68,6 +68,8 @@ struct Container {
   Figure major_page_faults;
   Figure memory_swap_limit_bytes;
   Figure memory_reservation_bytes;
+  Figure memory_stalls;
+  Figure memory_stall_ns;
 };
 
 /// One figure of a container: its name (also its key in `guest-probe dump --format json`) and its field number.
@@ -107,6 +109,8 @@ inline constexpr auto container_figures = std::to_array<ContainerFigure>({
     {"major_page_faults", 54, &Container::major_page_faults},
     {"memory_swap_limit_bytes", 55, &Container::memory_swap_limit_bytes},
     {"memory_reservation_bytes", 56, &Container::memory_reservation_bytes},
+    {"memory_stalls", 96, &Container::memory_stalls},
+    {"memory_stall_ns", 97, &Container::memory_stall_ns},
 });
 
 struct Guest {
