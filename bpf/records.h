@@ -190,9 +190,9 @@ struct oom_record {
 
 /* One for the whole guest. */
 struct guest_status {
-  __u64 generation; /* which load of the attached programs is to record; C++ writes it, BPF the rest */
-  __u64 removals;   /* the sequence of the last removed_record */
-  __u64 oom_events; /* the sequence of the last oom_record */
+  __u64 generation;  /* which load of the attached programs is to record; C++ writes it, BPF the rest */
+  __u64 removals;    /* the sequence of the last removed_record */
+  __u64 oom_events;  /* the sequence of the last oom_record */
   __u64 stalls_lost; /* stalls that found a map of guest_stalls full */
 };
 

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "host-probe/exposition/families.h"
+#include "host-probe/exposition/guest_metrics.h"
 #include "host-probe/exposition/metric_table.h"
 
 namespace katameter {
@@ -87,6 +88,28 @@ void add_oom_classes(Families& families, const SandboxReport& sandbox, const std
   }
 }
 
+// The interfaces are the sandbox's; as with kubelet its pause container, which has its id, stands for the pod.
+void add_network(Families& families, const SandboxReport& sandbox, const std::string& id) {
+  for (const wire::Interface& link : sandbox.interfaces) {
+    Labels labels = container_labels(id, id);
+    labels.push_back({"interface", link.name});
+    for (const metric::InterfaceMetric& metric : metric::of_interface) {
+      families.add(metric.descriptor, labels, number(link.*metric.figure));
+    }
+  }
+}
+
+void add_guest_memory(Families& families, const wire::Guest& guest, const std::string& id) {
+  for (const metric::GuestMemoryMetric& metric : metric::of_guest) {
+    if (guest.*metric.figure) families.add(metric.descriptor, {{"sandbox_id", id}}, number(*(guest.*metric.figure)));
+  }
+  for (const metric::GuestMemoryPart& part : metric::guest_memory_parts) {
+    if (!(guest.*part.figure)) continue;
+    families.add(metric::guest_memory, {{"sandbox_id", id}, {"component", part.component}},
+                 number(*(guest.*part.figure)));
+  }
+}
+
 void add_guest(Families& families, const SandboxReport& sandbox, const std::string& id) {
   const Labels labels{{"sandbox_id", id}};
   families.add(metric::guest_up, labels, sandbox.guest_up ? 1 : 0);
@@ -97,6 +120,8 @@ void add_guest(Families& families, const SandboxReport& sandbox, const std::stri
     const std::string reason(name(static_cast<DropReason>(i)));
     families.add(metric::rejected, {{"sandbox_id", id}, {"reason", reason}}, number(sandbox.rejected[i]));
   }
+  add_network(families, sandbox, id);
+  add_guest_memory(families, sandbox.guest, id);
   if (!sandbox.guest_cpu) return;
   const auto cpu = [&](const char* owner, std::uint64_t ns) {
     families.add(metric::guest_cpu, {{"sandbox_id", id}, {"owner", owner}}, detail::seconds(ns));

@@ -158,6 +158,7 @@ TEST_CASE("a figure that is absent has no series") {
   for (const auto& family : Rendered(with_container(bare)).families) {
     INFO(family.name);
     CHECK(family.name.rfind("container_", 0) != 0);
+    CHECK(family.name.rfind("katameter_container_", 0) != 0);
   }
 }
 
@@ -224,6 +225,57 @@ TEST_CASE("OOM kills by class begin at 0, rare classes where there are some") {
   CHECK(kills("pod_limit") == 3.0);
   CHECK(kills("guest") == 4.0);
   CHECK(kills("other_limit") == 5.0);
+}
+
+TEST_CASE("the network is the pod's: cAdvisor's names once per interface, with no container") {
+  NodeReport report = with_container(full_container());
+  report.sandboxes[0].interfaces = {{"eth0", 1, 2, 3, 4, 5, 6, 7, 8}, {"eth1", 9, 0, 0, 0, 0, 0, 0, 0}};
+  const Rendered rendered(report);
+  const Series pod{{"id", "/kata/" + sandbox_hex + "/" + sandbox_hex},
+                   {"name", sandbox_hex},
+                   {"image", ""},
+                   {"namespace", ""},
+                   {"pod", ""},
+                   {"container", ""}};
+  const std::vector<std::pair<std::string, double>> expected{{"container_network_receive_bytes_total", 1},
+                                                             {"container_network_receive_packets_total", 2},
+                                                             {"container_network_receive_packets_dropped_total", 3},
+                                                             {"container_network_receive_errors_total", 4},
+                                                             {"container_network_transmit_bytes_total", 5},
+                                                             {"container_network_transmit_packets_total", 6},
+                                                             {"container_network_transmit_packets_dropped_total", 7},
+                                                             {"container_network_transmit_errors_total", 8}};
+  for (const auto& [name, value] : expected) {
+    INFO(name);
+    CHECK(rendered.value(name, with(pod, "interface", "eth0")) == value);
+    REQUIRE(rendered.family(name) != nullptr);
+    CHECK(rendered.family(name)->type == MetricType::Counter);
+    CHECK(rendered.family(name)->metric.size() == 2);
+  }
+  CHECK(rendered.value("container_network_receive_bytes_total", with(pod, "interface", "eth1")) == 9.0);
+}
+
+TEST_CASE("the memory of the guest, of what is known") {
+  NodeReport report = with_container(full_container());
+  wire::Guest& guest = report.sandboxes[0].guest;
+  std::uint64_t value = 0;
+  for (const wire::GuestFigure& figure : wire::guest_figures) guest.*figure.value = ++value;
+  guest.memory_slab_bytes.reset();
+  const Rendered rendered(report);
+  const Series id{{"sandbox_id", sandbox_hex}};
+  CHECK(rendered.value("katameter_guest_memory_total_bytes", id) == 1.0);
+  CHECK(rendered.value("katameter_guest_memory_available_bytes", id) == 3.0);
+  CHECK(rendered.value("katameter_guest_swap_total_bytes", id) == 9.0);
+  CHECK(rendered.value("katameter_guest_swap_free_bytes", id) == 10.0);
+  const auto part = [&](const char* component) {
+    return rendered.value("katameter_guest_memory_bytes", with(id, "component", component));
+  };
+  CHECK(part("free") == 2.0);
+  CHECK(part("page_cache") == 4.0);
+  CHECK(part("anonymous") == 5.0);
+  CHECK_FALSE(part("slab"));
+  CHECK(part("kernel_stack") == 7.0);
+  CHECK(part("page_tables") == 8.0);
 }
 
 TEST_CASE("without the host's or the guest's figures the others are there") {

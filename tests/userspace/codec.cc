@@ -34,6 +34,12 @@ TEST_CASE("A snapshot comes back as it was sent, absent figures absent and zeros
   CHECK_FALSE(snapshot.containers[1].memory_usage_bytes);
   CHECK(snapshot.guest.workload_cpu_usage_ns == 0);
   CHECK(snapshot.guest.containers_unreported == 5);
+  CHECK(snapshot.guest.swap_free_bytes == 0);
+  CHECK(snapshot.guest.interfaces_unreported == 6);
+  REQUIRE(snapshot.interfaces.size() == 2);
+  CHECK(snapshot.interfaces[0].name == "eth0");
+  CHECK(snapshot.interfaces[0].transmit_errors == UINT64_MAX);
+  CHECK(snapshot.interfaces[1].name == "eth1");
   CHECK(bytes_of(GuestMessage(snapshot)) == bytes_of(GuestMessage(sent)));
 }
 

@@ -28,6 +28,10 @@ inline Snapshot sample_snapshot() {
   snapshot.guest.cpu_usage_ns = 99;
   snapshot.guest.workload_cpu_usage_ns = 0;
   snapshot.guest.containers_unreported = 5;
+  for (const GuestFigure& figure : guest_figures) snapshot.guest.*figure.value = value += 7;
+  snapshot.guest.swap_free_bytes = 0;
+  snapshot.guest.interfaces_unreported = 6;
+  snapshot.interfaces = {{"eth0", 1, 2, 3, 4, 5, 6, 7, UINT64_MAX}, {"eth1", 0, 0, 0, 0, 0, 0, 0, 0}};
   return snapshot;
 }
 

@@ -56,7 +56,7 @@ std::size_t compare(const std::vector<LoggedKill>& kills, const Dump& dump) {
 
 }  // namespace
 
-TEST_CASE("100 OOM kills in 5 containers at once are 100 events with the right victims and class", "[any]") {
+TEST_CASE("100 OOM kills in 5 containers at once are 100 events with the right victims and class", "[any][oom]") {
   constexpr std::size_t containers = 5;
   constexpr std::size_t rounds = 20;
   const Daemon daemon;
@@ -98,7 +98,7 @@ TEST_CASE("100 OOM kills in 5 containers at once are 100 events with the right v
   CHECK(compare(log.take_kills(), dump) > 0);
 }
 
-TEST_CASE("A limit above the container, one inside it and its own are told apart", "[any]") {
+TEST_CASE("A limit above the container, one inside it and its own are told apart", "[any][oom]") {
   const Daemon daemon;
   KernelLog log;
   const TestCgroup cgroup('6');
@@ -150,7 +150,7 @@ TEST_CASE("A limit above the container, one inside it and its own are told apart
   CHECK(compare(log.take_kills(), dump) > 0);
 }
 
-TEST_CASE("A guest that is out of memory as a whole is told apart, in a limited container too", "[any]") {
+TEST_CASE("A guest that is out of memory as a whole is told apart, in a limited container too", "[any][oom]") {
   const Daemon daemon;
   KernelLog log;
   const TestCgroup cgroup('9');
@@ -179,7 +179,7 @@ TEST_CASE("A guest that is out of memory as a whole is told apart, in a limited 
   CHECK(compare(log.take_kills(), dump) == 2);
 }
 
-TEST_CASE("memory v2: all victims of an OOM group have the class of the first", "[.v2]") {
+TEST_CASE("memory v2: all victims of an OOM group have the class of the first", "[.v2][oom]") {
   const Daemon daemon;
   const TestCgroup cgroup('a');
   limit(cgroup, std::to_string(8 * mebibyte));

@@ -50,7 +50,7 @@ void limit(const TestCgroup& cgroup, std::uint64_t bytes) {
 
 }  // namespace
 
-TEST_CASE("Stalls of a container at its limit are those of the kernel's trace, and rise only then", "[any]") {
+TEST_CASE("Stalls of a container at its limit are those of the kernel's trace, and rise only then", "[any][memory]") {
   const Daemon daemon;
   const TestCgroup cgroup('1');
   const TestCgroup other('2');
@@ -78,7 +78,7 @@ TEST_CASE("Stalls of a container at its limit are those of the kernel's trace, a
   CHECK(figures_of(daemon, other).seconds == 0);
 }
 
-TEST_CASE("Stalls in a nested cgroup are the container's, after it is gone as well", "[any]") {
+TEST_CASE("Stalls in a nested cgroup are the container's, after it is gone as well", "[any][memory]") {
   const Daemon daemon;
   const TestCgroup cgroup('3');
   ReclaimTrace::Stalls seen;
@@ -95,7 +95,7 @@ TEST_CASE("Stalls in a nested cgroup are the container's, after it is gone as we
   check_same(figures_of(daemon, cgroup), seen);
 }
 
-TEST_CASE("A removed container is reported with its stalls", "[any]") {
+TEST_CASE("A removed container is reported with its stalls", "[any][memory]") {
   const Daemon daemon;
   ReclaimTrace::Stalls seen;
   const std::string id(64, '4');
@@ -115,7 +115,7 @@ TEST_CASE("A removed container is reported with its stalls", "[any]") {
   check_same({*row->memory_stalls, static_cast<double>(*row->memory_stall_ns) / 1e9}, seen);
 }
 
-TEST_CASE("Stalls without a limit, because the guest has no memory left, are the container's too", "[any]") {
+TEST_CASE("Stalls without a limit, because the guest has no memory left, are the container's too", "[any][memory]") {
   const Daemon daemon;
   const TestCgroup cgroup('5');
   Workload workload(cgroup);
@@ -127,7 +127,7 @@ TEST_CASE("Stalls without a limit, because the guest has no memory left, are the
   check_same(figures_of(daemon, cgroup), trace.read());
 }
 
-TEST_CASE("Stalls go on being counted while guest-probe is gone", "[any]") {
+TEST_CASE("Stalls go on being counted while guest-probe is gone", "[any][memory]") {
   Daemon daemon;
   const TestCgroup cgroup('6');
   limit(cgroup, 4 * mebibyte);

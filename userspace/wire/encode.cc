@@ -48,6 +48,13 @@ void write(Writer out, const Guest& guest) {
   put(out, 2, guest.workload_cpu_usage_ns);
   put(out, 3, guest.containers_unreported);
   put(out, 4, guest.oom_events_lost);
+  for (const GuestFigure& figure : guest_figures) put(out, figure.field, guest.*figure.value);
+  put(out, 48, guest.interfaces_unreported);
+}
+
+void write(Writer out, const Interface& link) {
+  put(out, 1, link.name);
+  for (const InterfaceFigure& figure : interface_figures) put(out, figure.field, link.*figure.value);
 }
 
 void write(Writer out, const Snapshot& snapshot) {
@@ -56,6 +63,7 @@ void write(Writer out, const Snapshot& snapshot) {
   put(out, 3, snapshot.boottime_ns);
   for (const Container& container : snapshot.containers) write(Writer(out, 4), container);
   write(Writer(out, 5), snapshot.guest);
+  for (const Interface& link : snapshot.interfaces) write(Writer(out, 8), link);
 }
 
 void write(Writer out, const OomEvent& event) {
