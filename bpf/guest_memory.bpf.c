@@ -11,6 +11,7 @@
 #include "bpf/cgroup_walk.bpf.h"
 #include "bpf/memory_read.bpf.h"
 #include "bpf/on_request.bpf.h"
+#include "bpf/stalls.bpf.h"
 
 struct {
   __uint(type, BPF_MAP_TYPE_ARRAY);
@@ -26,6 +27,7 @@ static __always_inline void visit_memory(__u64 css, __u32 depth, __u32 position)
   describe_css(css, depth, &record->node);
   /* struct cgroup_subsys_state is the first member of struct mem_cgroup (mem_cgroup_from_css). */
   read_memory(css - bpf_core_field_offset(struct mem_cgroup, css), record);
+  read_stalls(record->node.id, record);
 }
 
 DEFINE_WALK(memory, visit_memory)

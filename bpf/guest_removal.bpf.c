@@ -13,6 +13,7 @@
 #include "bpf/cpu_read.bpf.h"
 #include "bpf/guest_status.bpf.h"
 #include "bpf/memory_read.bpf.h"
+#include "bpf/stalls.bpf.h"
 #include "bpf/unified_read.bpf.h"
 
 /* Whether CPU time is that of cgroup v2; set before loading. A v1 guest may have a v2 tree of systemd's beside. */
@@ -85,6 +86,8 @@ int BPF_PROG(note_removal, struct cgroup *cgroup, const char *path) {
     record->kinds |= REMOVED_MEMORY;
     record->memory.node.flags = 0;
     read_memory(memory - bpf_core_field_offset(struct mem_cgroup, css), &record->memory);
+    read_stalls(record->id, &record->memory);
+    forget_stalls(record->id);
   }
   if (!record->kinds) return 0; /* the next one gets the place */
   bpf_probe_read_kernel_str(record->path, sizeof(record->path), path);

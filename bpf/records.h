@@ -128,6 +128,8 @@ struct memory_record {
   __u64 kernel_pages;     /* v1: mem_cgroup.kmem.usage */
   __u64 soft_limit_pages; /* v1: mem_cgroup.soft_limit */
   __u64 min_pages;        /* v2: page_counter.min */
+  __u64 stalls;           /* times that a task of it, or of one below, had to reclaim memory itself (guest_stalls) */
+  __u64 stall_ns;         /* for how long; stalls that have ended */
   __s64 stat[STATS];      /* of the subtree, as handed in by the CPUs; v1: if NODE_CHARGES_PARENT below */
   __s64 pending[STATS];   /* of this cgroup alone, what the CPUs have not handed in yet */
 };
@@ -160,6 +162,13 @@ struct removed_record {
   char path[PATH_BYTES];
 };
 
+/* Whose memory was out when the OOM killer was called. */
+enum {
+  OOM_CLASS_UNKNOWN = 0,
+  OOM_CLASS_LIMIT = 1, /* a cgroup was at its limit */
+  OOM_CLASS_GUEST = 2, /* the whole guest */
+};
+
 struct oom_record {
   __u64 sequence;    /* from 1 */
   __u64 boottime_ns; /* CLOCK_BOOTTIME, or CLOCK_MONOTONIC where the kernel's BPF has no boot clock */
@@ -169,6 +178,10 @@ struct oom_record {
   __u64 shmem_pages;
   __u64 usage_pages;
   __u64 limit_pages;
+  __u64 over_usage_pages; /* OOM_CLASS_LIMIT: of the cgroup that was at its limit; else 0 */
+  __u64 over_limit_pages;
+  __u32 oom_class;  /* OOM_CLASS_* */
+  __u32 over_level; /* OOM_CLASS_LIMIT: that cgroup, as levels above the victim's */
   __u32 victim_tgid;
   __u32 names; /* how many of `name` are filled */
   char comm[COMM_BYTES];
@@ -177,9 +190,10 @@ struct oom_record {
 
 /* One for the whole guest. */
 struct guest_status {
-  __u64 generation; /* which load of the attached programs is to record; C++ writes it, BPF the rest */
-  __u64 removals;   /* the sequence of the last removed_record */
-  __u64 oom_events; /* the sequence of the last oom_record */
+  __u64 generation;  /* which load of the attached programs is to record; C++ writes it, BPF the rest */
+  __u64 removals;    /* the sequence of the last removed_record */
+  __u64 oom_events;  /* the sequence of the last oom_record */
+  __u64 stalls_lost; /* stalls that found a map of guest_stalls full */
 };
 
 /* How far C++ has got with the rings; BPF does not look at it. */

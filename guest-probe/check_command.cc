@@ -47,7 +47,8 @@ int check_command(std::size_t capacity) {
     refused = true;
     print(refusal.figure, false, "this figure: " + refusal.text, "report this kernel and its configuration to us");
   }
-  const bool complete = plan.complete() && !refused && probe->check_failure.empty();
+  for (const std::string& lack : probe->sources_lacking) std::cout << lack << '\n';
+  const bool complete = plan.complete() && probe->sources_lacking.empty() && !refused && probe->check_failure.empty();
   std::cout << (complete ? "everything is there\n" : "works in part\n");
   return complete ? all_there : something_lost;
 }

@@ -68,6 +68,7 @@ Result<wire::Snapshot> Collector::collect(std::uint64_t request) {
   Rows rows;
   add_cpu(rows, snapshot.guest);
   if (served_.memory) add_memory(rows);
+  sources_.read(snapshot);
   removed_.report(rows, snapshot.sequence);
   for (auto& [id, row] : rows) snapshot.containers.push_back(std::move(row));
   return snapshot;

@@ -6,6 +6,7 @@
 
 #include "guest-probe/cgroup_paths.h"
 #include "guest-probe/cpu_account.h"
+#include "guest-probe/guest_sources.h"
 #include "guest-probe/memory_account.h"
 #include "guest-probe/removed_containers.h"
 #include "guest-probe/rising_faults.h"
@@ -34,6 +35,9 @@ class Collector {
 
   /// All counters now. `request` goes back to whoever asked.
   Result<wire::Snapshot> collect(std::uint64_t request);
+
+  /// Memory and network of the whole guest are in the snapshots from now on.
+  void add(GuestSources sources) { sources_ = std::move(sources); }
 
   /// The host has the snapshots up to `sequence`.
   void acknowledge(std::uint64_t sequence);
@@ -64,6 +68,7 @@ class Collector {
   CgroupPaths memory_paths_;
   RemovedContainers removed_;
   RisingFaults faults_;
+  GuestSources sources_;
   // Of the collect that is under way.
   std::vector<unified_record> unified_walk_;
   std::vector<memory_record> memory_walk_;

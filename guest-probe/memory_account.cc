@@ -84,6 +84,8 @@ ContainerMemory memory_figures(const memory_record& record, const StatPages& pen
   memory.kernel_bytes = pages_if(fields.kernel, fields.unified ? exact(STAT_KERNEL) : as_signed(record.kernel_pages));
   const std::uint64_t reservation = fields.unified ? record.min_pages : record.soft_limit_pages;
   memory.reservation_bytes = limit_if(fields.reservation, reservation);
+  memory.stalls = count_if(fields.stalls, record.stalls);
+  memory.stall_ns = count_if(fields.stalls, record.stall_ns);
   memory.swap_limit_bytes = limit_if(fields.swap_limit, record.swap_limit_pages);
   return memory;
 }
@@ -134,6 +136,8 @@ void set_memory(wire::Container& row, const ContainerMemory& memory) {
   row.major_page_faults = memory.major_page_faults;
   row.memory_swap_limit_bytes = memory.swap_limit_bytes;
   row.memory_reservation_bytes = memory.reservation_bytes;
+  row.memory_stalls = memory.stalls;
+  row.memory_stall_ns = memory.stall_ns;
 }
 
 bool walks_agree(std::span<const memory_record> first, std::span<const memory_record> second) {

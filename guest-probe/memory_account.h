@@ -33,6 +33,8 @@ struct ContainerMemory {
   wire::Figure major_page_faults;
   wire::Figure swap_limit_bytes;
   wire::Figure reservation_bytes;
+  wire::Figure stalls;
+  wire::Figure stall_ns;
 };
 
 /// Which figures the self-check found right; the others are left out.
@@ -54,6 +56,7 @@ struct MemoryFields {
   bool major_page_faults = true;
   bool swap_limit = true;
   bool reservation = true;
+  bool stalls = true;
 };
 
 /// Pages or events of each kind of memory.stat, by STAT_*.

@@ -10,14 +10,32 @@
 namespace katameter {
 namespace {
 
-std::string path_of(const oom_record& record) {
+// Of the victim's cgroup, or of the one that is `level` above it.
+std::string path_of(const oom_record& record, std::uint32_t above = 0) {
   std::string path;
-  const int names = std::min<int>(static_cast<int>(record.names), OOM_NAMES);
-  for (int level = names - 1; level >= 0; --level) {
+  const std::uint32_t names = std::min<std::uint32_t>(record.names, OOM_NAMES);
+  for (std::uint32_t level = names; level-- > above;) {
     const char* name = record.name[level];
     path += "/" + printable({name, strnlen(name, NAME_BYTES)});
   }
   return path.empty() ? "/" : path;
+}
+
+std::uint64_t limit_bytes(std::uint64_t pages, std::uint64_t page) {
+  const bool limited = pages < static_cast<std::uint64_t>(INT64_MAX) / page;
+  return limited ? pages * page : 0;
+}
+
+void set_class(wire::OomEvent& event, const oom_record& record, std::uint64_t page) {
+  if (record.oom_class == OOM_CLASS_GUEST) event.oom_class = wire::OomClass::guest;
+  if (record.oom_class != OOM_CLASS_LIMIT) return;
+  event.limit_cgroup = path_of(record, record.over_level);
+  event.limit_usage_bytes = record.over_usage_pages * page;
+  event.limit_bytes = limit_bytes(record.over_limit_pages, page);
+  const bool in_container = container_of_path(event.limit_cgroup).has_value();
+  event.oom_class = !event.container ? wire::OomClass::other_limit
+                    : in_container   ? wire::OomClass::container_limit
+                                     : wire::OomClass::pod_limit;
 }
 
 }  // namespace
@@ -35,8 +53,8 @@ wire::OomEvent make_oom_event(const oom_record& record) {
   event.victim_file_bytes = record.file_pages * page;
   event.victim_shmem_bytes = record.shmem_pages * page;
   event.memory_usage_bytes = record.usage_pages * page;
-  const bool limited = record.limit_pages < static_cast<std::uint64_t>(INT64_MAX) / page;
-  event.memory_limit_bytes = limited ? record.limit_pages * page : 0;
+  event.memory_limit_bytes = limit_bytes(record.limit_pages, page);
+  set_class(event, record, page);
   return event;
 }
 

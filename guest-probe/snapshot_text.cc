@@ -24,6 +24,17 @@ Json guest_json(const wire::Guest& guest) {
   if (guest.workload_cpu_usage_ns) json["workload_cpu_usage_ns"] = *guest.workload_cpu_usage_ns;
   json["containers_unreported"] = guest.containers_unreported;
   json["oom_events_lost"] = guest.oom_events_lost;
+  for (const wire::GuestFigure& figure : wire::guest_figures) {
+    if (const wire::Figure& value = guest.*figure.value) json[std::string(figure.name)] = *value;
+  }
+  json["interfaces_unreported"] = guest.interfaces_unreported;
+  return json;
+}
+
+Json interface_json(const wire::Interface& link) {
+  Json json{{"name", link.name}};
+  for (const wire::InterfaceFigure& figure : wire::interface_figures)
+    json[std::string(figure.name)] = link.*figure.value;
   return json;
 }
 
@@ -38,6 +49,12 @@ Json event_json(const wire::OomEvent& event) {
   json["victim_shmem_bytes"] = event.victim_shmem_bytes;
   json["memory_usage_bytes"] = event.memory_usage_bytes;
   if (event.memory_limit_bytes != 0) json["memory_limit_bytes"] = event.memory_limit_bytes;
+  json["oom_class"] = wire::name(event.oom_class);
+  if (!event.limit_cgroup.empty()) {
+    json["limit_cgroup"] = event.limit_cgroup;
+    json["limit_usage_bytes"] = event.limit_usage_bytes;
+    json["limit_bytes"] = event.limit_bytes;
+  }
   return json;
 }
 
@@ -64,6 +81,8 @@ std::string to_json(const Dump& dump) {
     json["containers"].push_back(container_json(container));
   }
   json["guest"] = guest_json(dump.snapshot.guest);
+  json["interfaces"] = Json::array();
+  for (const wire::Interface& link : dump.snapshot.interfaces) json["interfaces"].push_back(interface_json(link));
   json["oom_events"] = Json::array();
   for (const wire::OomEvent& event : dump.oom_events) json["oom_events"].push_back(event_json(event));
   return json.dump();
@@ -82,9 +101,15 @@ std::string to_text(const Dump& dump) {
   }
   text += fmt::format("{:<14}{:>12}  (containers: {} s)\n", "whole guest", seconds(dump.snapshot.guest.cpu_usage_ns),
                       seconds(dump.snapshot.guest.workload_cpu_usage_ns));
+  const wire::Guest& guest = dump.snapshot.guest;
+  text += fmt::format("memory MiB: {} of {} available\n", mebibytes(guest.memory_available_bytes),
+                      mebibytes(guest.memory_total_bytes));
+  for (const wire::Interface& link : dump.snapshot.interfaces) {
+    text += fmt::format("{}: {} bytes received, {} sent\n", link.name, link.receive_bytes, link.transmit_bytes);
+  }
   for (const wire::OomEvent& event : dump.oom_events) {
-    text += fmt::format("oom kill {}: pid {} ({}) in {}\n", event.sequence, event.victim_pid, event.victim_comm,
-                        event.cgroup);
+    text += fmt::format("oom kill {}: pid {} ({}) in {}: {} {}\n", event.sequence, event.victim_pid, event.victim_comm,
+                        event.cgroup, wire::name(event.oom_class), event.limit_cgroup);
   }
   return text;
 }

@@ -35,6 +35,7 @@ ServedFigures planned_figures(const GuestPlan& plan) {
   if (!plan.bandwidth) refuse_bandwidth(served.cpu_fields);
   if (!plan.tasks) served.cpu_fields.threads = served.cpu_fields.threads_max = false;
   served.memory_fields.unified = plan.unified_memory;
+  served.memory_fields.stalls = plan.stalls;
   return served;
 }
 
@@ -126,6 +127,9 @@ Result<GuestProbe> start_guest_probe(std::size_t capacity, const std::string& pi
     note(self_check(*probe.programs, facts, probe.served));
   }
   probe.collector = std::make_unique<Collector>(*probe.programs, probe.served);
+  GuestSources sources = GuestSources::open();
+  probe.sources_lacking = sources.lacks();
+  probe.collector->add(std::move(sources));
   probe.programs->rest();
   return probe;
 }
@@ -139,6 +143,7 @@ std::vector<std::string> describe_lacks(const GuestProbe& probe) {
   for (const Refusal& refusal : probe.refusals) {
     lines.push_back(fmt::format("{} is not served: {}", refusal.figure, refusal.text));
   }
+  lines.insert(lines.end(), probe.sources_lacking.begin(), probe.sources_lacking.end());
   if (!probe.pin_failure.empty()) {
     lines.push_back(fmt::format("nothing is kept while guest-probe is not running: {}", probe.pin_failure));
   }

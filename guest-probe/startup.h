@@ -18,9 +18,10 @@ struct GuestProbe {
   GuestPlan plan;
   ServedFigures served;
   std::vector<Refusal> refusals;
-  std::string check_failure;  ///< why the self-check could not be made; empty = it was made
-  std::string pin_failure;    ///< why nothing survives guest-probe; empty = it does, or was not to
-  PinDirectory pins;          ///< held as long as this guest-probe runs
+  std::string check_failure;                 ///< why the self-check could not be made; empty = it was made
+  std::vector<std::string> sources_lacking;  ///< as GuestSources::lacks()
+  std::string pin_failure;                   ///< why nothing survives guest-probe; empty = it does, or was not to
+  PinDirectory pins;                         ///< held as long as this guest-probe runs
   std::unique_ptr<GuestPrograms> programs;
   std::unique_ptr<Collector> collector;
 };

@@ -19,6 +19,7 @@ SandboxReport Sandbox::report(SandboxState::Time now) {
   SandboxReport report;
   report.id = id_;
   report.oom_events = oom_events_;
+  report.oom_kills_by_class = oom_kills_by_class_;
   report.rejected = rejected_;
   state_.report(report, peer_.connected(), now);
   return report;
@@ -55,6 +56,7 @@ std::optional<Drop> Sandbox::guest_snapshot(const wire::Snapshot& snapshot) {
 void Sandbox::guest_oom_event(const wire::OomEvent& event) {
   if (!events_.is_new(event)) return;
   ++oom_events_;
+  ++oom_kills_by_class_[static_cast<std::size_t>(event.oom_class)];
   log_info("{}", describe(id_, event));
 }
 

@@ -51,6 +51,7 @@ class Sandbox : private GuestObserver {
   OomEventFilter events_;
   std::string run_;  // boot and instance of the guest-probe that was last connected
   std::uint64_t oom_events_ = 0;
+  std::array<std::uint64_t, wire::oom_classes> oom_kills_by_class_{};
   std::array<std::uint64_t, drop_reasons> rejected_{};
   std::bitset<drop_reasons> logged_;  // reasons that have had their line; the counters tell the rest
   GuestPeer peer_;

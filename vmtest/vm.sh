@@ -16,7 +16,8 @@
 #   --timeout S        for boot and COMMAND together (default 300)
 #   --verbose          kernel messages to stderr, from the start
 #
-# /proc, /sys, /dev, bpf at /sys/fs/bpf are mounted, lo is up. Stdout and
+# /proc, /sys, /dev, bpf at /sys/fs/bpf are mounted, lo is up; there is a virtio
+# network device that reaches nothing but its gateway. Stdout and
 # stderr are COMMAND's; its stdin is empty. Exit status: that of COMMAND;
 # 124 after a timeout, 125 if the guest did not come up, 255 if it died while
 # COMMAND ran; these three say so on stderr.

@@ -62,7 +62,7 @@ namespace metric {
 
 using prometheus::MetricType;
 
-/// cAdvisor's metrics, by cAdvisor's names, types and meanings.
+/// cAdvisor's metrics, by cAdvisor's names, types and meanings; last, under our name, what cAdvisor has not.
 inline constexpr auto of_container = std::to_array<ContainerMetric>({
     {{"container_cpu_usage_seconds_total", "CPU time consumed by the container, in seconds.", MetricType::Counter},
      &detail::cpu_seconds,
@@ -120,6 +120,13 @@ inline constexpr auto of_container = std::to_array<ContainerMetric>({
     {{"container_spec_memory_reservation_limit_bytes", "Memory reservation limit for the container.",
       MetricType::Gauge},
      &detail::memory_limit<&wire::Container::memory_reservation_bytes>},
+    {{"katameter_container_reclaim_stalls_total",
+      "Number of times that a task of the container had to free memory itself before it got some.",
+      MetricType::Counter},
+     &detail::plain<&wire::Container::memory_stalls>},
+    {{"katameter_container_reclaim_stall_seconds_total",
+      "Time that tasks of the container spent freeing memory before they got some, in seconds.", MetricType::Counter},
+     &detail::in_seconds<&wire::Container::memory_stall_ns>},
 });
 
 // Each twice, for cAdvisor's scopes "container" and "hierarchy", between which it makes no difference.
@@ -155,6 +162,11 @@ inline constexpr Descriptor guest_up{
     "katameter_guest_probe_up", "1 if the guest-probe of the sandbox answered this scrape, else 0.", MetricType::Gauge};
 inline constexpr Descriptor oom_events{"katameter_oom_events_received_total",
                                        "Number of OOM events received from the guest.", MetricType::Counter};
+inline constexpr Descriptor guest_ooms{
+    "katameter_guest_oom_kills_total",
+    "Number of OOM kills in the guest by whose memory was out: a limit of the container or of the pod, or the whole "
+    "guest's.",
+    MetricType::Counter};
 inline constexpr Descriptor rejected{"katameter_guest_frames_rejected_total",
                                      "Number of times that what a guest sent, or its silence, was not accepted, by "
                                      "reason.",

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "host-probe/exposition/families.h"
+#include "host-probe/exposition/guest_metrics.h"
 #include "host-probe/exposition/metric_table.h"
 
 namespace katameter {
@@ -76,15 +77,51 @@ void add_processes(Families& families, const SandboxProcesses& processes, const 
   memory("page_tables", processes.memory.page_tables_bytes);
 }
 
+// From 0 on, so that the first kill is an increase; classes that ought not to be there only if they are.
+void add_oom_classes(Families& families, const SandboxReport& sandbox, const std::string& id) {
+  for (std::size_t i = 0; i < sandbox.oom_kills_by_class.size(); ++i) {
+    const auto oom_class = static_cast<wire::OomClass>(i);
+    const bool rare = oom_class == wire::OomClass::unknown || oom_class == wire::OomClass::other_limit;
+    if (rare && sandbox.oom_kills_by_class[i] == 0) continue;
+    families.add(metric::guest_ooms, {{"sandbox_id", id}, {"class", std::string(wire::name(oom_class))}},
+                 number(sandbox.oom_kills_by_class[i]));
+  }
+}
+
+// The interfaces are the sandbox's; as with kubelet its pause container, which has its id, stands for the pod.
+void add_network(Families& families, const SandboxReport& sandbox, const std::string& id) {
+  for (const wire::Interface& link : sandbox.interfaces) {
+    Labels labels = container_labels(id, id);
+    labels.push_back({"interface", link.name});
+    for (const metric::InterfaceMetric& metric : metric::of_interface) {
+      families.add(metric.descriptor, labels, number(link.*metric.figure));
+    }
+  }
+}
+
+void add_guest_memory(Families& families, const wire::Guest& guest, const std::string& id) {
+  for (const metric::GuestMemoryMetric& metric : metric::of_guest) {
+    if (guest.*metric.figure) families.add(metric.descriptor, {{"sandbox_id", id}}, number(*(guest.*metric.figure)));
+  }
+  for (const metric::GuestMemoryPart& part : metric::guest_memory_parts) {
+    if (!(guest.*part.figure)) continue;
+    families.add(metric::guest_memory, {{"sandbox_id", id}, {"component", part.component}},
+                 number(*(guest.*part.figure)));
+  }
+}
+
 void add_guest(Families& families, const SandboxReport& sandbox, const std::string& id) {
   const Labels labels{{"sandbox_id", id}};
   families.add(metric::guest_up, labels, sandbox.guest_up ? 1 : 0);
   families.add(metric::oom_events, labels, number(sandbox.oom_events));
+  add_oom_classes(families, sandbox, id);
   for (std::size_t i = 0; i < sandbox.rejected.size(); ++i) {
     if (sandbox.rejected[i] == 0) continue;
     const std::string reason(name(static_cast<DropReason>(i)));
     families.add(metric::rejected, {{"sandbox_id", id}, {"reason", reason}}, number(sandbox.rejected[i]));
   }
+  add_network(families, sandbox, id);
+  add_guest_memory(families, sandbox.guest, id);
   if (!sandbox.guest_cpu) return;
   const auto cpu = [&](const char* owner, std::uint64_t ns) {
     families.add(metric::guest_cpu, {{"sandbox_id", id}, {"owner", owner}}, detail::seconds(ns));

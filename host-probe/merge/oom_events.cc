@@ -31,10 +31,11 @@ bool OomEventFilter::is_new(const wire::OomEvent& event) {
 }
 
 std::string describe(const ContainerId& sandbox, const wire::OomEvent& event) {
-  return fmt::format("oom kill sandbox={} container={} pid={} comm={} rss={} limit={}", sandbox.hex(),
-                     event.container ? event.container->hex() : "none", event.victim_pid, quoted(event.victim_comm),
-                     event.victim_anon_bytes + event.victim_file_bytes + event.victim_shmem_bytes,
-                     event.memory_limit_bytes);
+  return fmt::format(
+      "oom kill sandbox={} container={} pid={} comm={} rss={} limit={} class={} limit_cgroup={}", sandbox.hex(),
+      event.container ? event.container->hex() : "none", event.victim_pid, quoted(event.victim_comm),
+      event.victim_anon_bytes + event.victim_file_bytes + event.victim_shmem_bytes, event.memory_limit_bytes,
+      wire::name(event.oom_class), event.limit_cgroup.empty() ? "none" : quoted(event.limit_cgroup));
 }
 
 }  // namespace katameter

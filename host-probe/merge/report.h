@@ -21,14 +21,17 @@ struct GuestCpu {
 
 struct SandboxReport {
   ContainerId id;
-  bool ended = false;                                  // the sandbox is gone; only `oom_kills` is still told
-  bool guest_up = false;                               // its guest-probe answered this collection
-  std::vector<wire::Container> containers;             // each id once; empty unless guest_up
-  std::optional<GuestCpu> guest_cpu;                   // absent unless guest_up
-  std::map<ContainerId, std::uint64_t> oom_kills;      // per container, those included that ended a short while ago
-  std::uint64_t oom_events = 0;                        // received from this guest
-  std::array<std::uint64_t, drop_reasons> rejected{};  // by DropReason
-  std::optional<SandboxProcesses> processes;           // absent if the host's figures are
+  bool ended = false;                              // the sandbox is gone; only `oom_kills` is still told
+  bool guest_up = false;                           // its guest-probe answered this collection
+  std::vector<wire::Container> containers;         // each id once; empty unless guest_up
+  std::optional<GuestCpu> guest_cpu;               // absent unless guest_up
+  wire::Guest guest;                               // the guest's own figures; all absent unless guest_up
+  std::vector<wire::Interface> interfaces;         // each name once; empty unless guest_up
+  std::map<ContainerId, std::uint64_t> oom_kills;  // per container, those included that ended a short while ago
+  std::uint64_t oom_events = 0;                    // received from this guest
+  std::array<std::uint64_t, wire::oom_classes> oom_kills_by_class{};  // the same, by wire::OomClass
+  std::array<std::uint64_t, drop_reasons> rejected{};                 // by DropReason
+  std::optional<SandboxProcesses> processes;                          // absent if the host's figures are
 };
 
 struct NodeReport {

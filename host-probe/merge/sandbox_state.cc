@@ -18,6 +18,8 @@ void SandboxState::end(Time now) {
   listed_removed_.clear();
   finals_.clear();
   guest_cpu_.reset();
+  guest_ = {};
+  interfaces_.clear();
   ooms_.all_ended(now);
 }
 
@@ -31,6 +33,7 @@ void SandboxState::take_over(const wire::Snapshot& snapshot, Time now) {
   ooms_.living(living_, now);
   ooms_.expire(now);
   take_guest(snapshot.guest);
+  take_interfaces(snapshot.interfaces);
   taken_at_ = now;
 }
 
@@ -55,7 +58,15 @@ void SandboxState::take_removed(const std::vector<wire::Container>& removed, Tim
   listed_removed_ = std::move(listed);
 }
 
+void SandboxState::take_interfaces(const std::vector<wire::Interface>& interfaces) {
+  interfaces_.clear();
+  for (const wire::Interface& link : interfaces) {
+    if (interface_names_.admit(link.name)) interfaces_.push_back(link);
+  }
+}
+
 void SandboxState::take_guest(const wire::Guest& guest) {
+  guest_ = guest;
   if (!guest.cpu_usage_ns || !guest.workload_cpu_usage_ns) {
     guest_cpu_.reset();
     return;
@@ -77,6 +88,8 @@ void SandboxState::report(SandboxReport& report, bool connected, Time now) {
   for (const wire::Container& container : living_) by_id.insert_or_assign(container.id, container);
   for (auto& [id, container] : by_id) report.containers.push_back(std::move(container));
   report.guest_cpu = guest_cpu_;
+  report.guest = guest_;
+  report.interfaces = interfaces_;
 }
 
 bool SandboxState::forgotten(Time now) {

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "host-probe/merge/interface_names.h"
 #include "host-probe/merge/oom_ledger.h"
 #include "host-probe/merge/report.h"
 #include "userspace/wire/messages.h"
@@ -30,7 +31,7 @@ class SandboxState {
   /// The sandbox has ended; what remains to be told is in the ledger.
   void end(Time now);
 
-  /// Fills in containers, guest_cpu, oom_kills and guest_up, the latter if the guest is connected and its snapshot
+  /// Fills in containers, guest_cpu, guest, interfaces, oom_kills and guest_up, the latter if the guest is connected and its snapshot
   /// fresh. A removed container is in the first report after its removal and in none after that.
   void report(SandboxReport& report, bool connected, Time now);
 
@@ -44,6 +45,7 @@ class SandboxState {
 
   void take_removed(const std::vector<wire::Container>& removed, Time now);
   void take_guest(const wire::Guest& guest);
+  void take_interfaces(const std::vector<wire::Interface>& interfaces);
 
   std::string boot_id_;
   std::optional<Time> taken_at_;
@@ -51,6 +53,9 @@ class SandboxState {
   std::set<Listing> listed_removed_;     // by the last snapshot; sent again until it is acknowledged
   std::vector<wire::Container> finals_;  // last values that are still to be told
   std::optional<GuestCpu> guest_cpu_;
+  wire::Guest guest_;
+  std::vector<wire::Interface> interfaces_;
+  InterfaceNames interface_names_;
   OomLedger ooms_;
 };
 

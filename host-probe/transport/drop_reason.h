@@ -21,15 +21,17 @@ enum class DropReason {
   stalled,              // sends, but does not take what it is sent
   counter_fell,         // a counter of a snapshot went back
   duplicate_container,  // a snapshot lists a living container twice
+  bad_interface,        // a network interface whose name cannot be one, or that is listed twice
 };
 
-inline constexpr std::size_t drop_reasons = 12;
+inline constexpr std::size_t drop_reasons = 13;
 
 /// The value of the `reason` label.
 constexpr std::string_view name(DropReason reason) {
   constexpr std::array<std::string_view, drop_reasons> names{
-      "absent",    "closed",     "unreachable",      "silent",  "handshake",    "malformed",
-      "truncated", "unexpected", "protocol_version", "stalled", "counter_fell", "duplicate_container"};
+      "absent",       "closed",     "unreachable",      "silent",  "handshake",    "malformed",
+      "truncated",    "unexpected", "protocol_version", "stalled", "counter_fell", "duplicate_container",
+      "bad_interface"};
   return names[static_cast<std::size_t>(reason)];
 }
 

@@ -3,7 +3,10 @@
 #include <fmt/core.h>
 
 #include <array>
+#include <set>
 #include <string_view>
+
+#include "userspace/wire/interface_name.h"
 
 namespace katameter {
 namespace {
@@ -37,10 +40,25 @@ void SnapshotRules::connected(const std::string& boot_id) {
 std::optional<Drop> SnapshotRules::check(const wire::Snapshot& snapshot) {
   std::optional<Drop> broken = check_guest(snapshot);
   if (!broken) broken = check_containers(snapshot);
+  if (!broken) broken = check_interfaces(snapshot);
   if (broken) return broken;
   known_ = {snapshot.guest, snapshot.boottime_ns, {}};
   for (const wire::Container& container : snapshot.containers) {
     if (!container.removed) known_.living.emplace(container.id, container);
+  }
+  return std::nullopt;
+}
+
+// The names become values of a label. Their counters may fall: an interface can be taken away and made again.
+std::optional<Drop> SnapshotRules::check_interfaces(const wire::Snapshot& snapshot) {
+  std::set<std::string_view> names;
+  for (const wire::Interface& link : snapshot.interfaces) {
+    if (!wire::is_interface_name(link.name)) {
+      return Drop{DropReason::bad_interface, fmt::format("'{}' cannot be a network interface", link.name)};
+    }
+    if (!names.insert(link.name).second) {
+      return Drop{DropReason::bad_interface, fmt::format("interface {} is listed twice", link.name)};
+    }
   }
   return std::nullopt;
 }

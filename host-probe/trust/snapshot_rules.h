@@ -27,6 +27,7 @@ class SnapshotRules {
     std::uint64_t boottime_ns = 0;
     std::map<ContainerId, wire::Container> living;
   };
+  static std::optional<Drop> check_interfaces(const wire::Snapshot& snapshot);
   std::optional<Drop> check_guest(const wire::Snapshot& snapshot) const;
   std::optional<Drop> check_container(const wire::Container& container) const;
   std::optional<Drop> check_containers(const wire::Snapshot& snapshot) const;

@@ -46,6 +46,21 @@ above_zero container_oom_events_total "$(id dead)"
 [[ $(value container_memory_max_usage_bytes "$(id dead)") == $((24 << 20)) ]] || fail "the peak is not the limit"
 
 above_zero katameter_oom_events_received_total "$sandbox"
+# The container that is killed is killed at its own limit, and for nothing else.
+above_zero katameter_guest_oom_kills_total 'class="container_limit"'
+for class in pod_limit guest; do
+    [[ $(value katameter_guest_oom_kills_total "class=\"$class\"") == 0 ]] || fail "there are OOM kills of class $class"
+done
+for class in unknown other_limit; do
+    ! grep -F "class=\"$class\"" "$file" >/dev/null || fail "there are OOM kills of class $class"
+done
+[[ $(value katameter_container_reclaim_stalls_total "$(id cede)") == 0 ]] || fail "a container with plenty of memory stalled"
+above_zero katameter_container_reclaim_stalls_total "$(id dead)"
+for component in free page_cache anonymous slab kernel_stack page_tables; do
+    above_zero katameter_guest_memory_bytes "component=\"$component\""
+done
+awk -v total="$(value katameter_guest_memory_total_bytes "$sandbox")" \
+    'BEGIN { exit !(total > 128 * 1024 * 1024 && total <= 256 * 1024 * 1024) }' || fail "the guest has not its 256 MiB"
 for role in vcpu vmm virtiofsd; do above_zero katameter_process_cpu_seconds_total "role=\"$role\""; done
 for component in guest_ram vmm virtiofsd page_tables; do
     above_zero katameter_sandbox_memory_bytes "component=\"$component\""

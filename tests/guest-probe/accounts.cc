@@ -106,6 +106,20 @@ TEST_CASE("In cgroup v2 a kill in a nested cgroup is in the container's own coun
   CHECK(account_memory(walk, sample_paths(), fields).at(id_a).oom_kills == 3);
 }
 
+TEST_CASE("Stalls of nested cgroups are in the container's own count already, and are absent where not counted") {
+  std::vector<memory_record> walk{make_memory(1, 0, 0, 0), make_memory(2, 1, 0, 0), make_memory(3, 2, 0, 0),
+                                  make_memory(4, 3, 0, 0)};
+  walk[2].stalls = 3;
+  walk[2].stall_ns = 300;
+  walk[3].stalls = 2;
+  walk[3].stall_ns = 200;
+  MemoryFields fields;
+  CHECK(account_memory(walk, sample_paths(), fields).at(id_a).stalls == 3);
+  CHECK(account_memory(walk, sample_paths(), fields).at(id_a).stall_ns == 300);
+  fields.stalls = false;
+  CHECK_FALSE(account_memory(walk, sample_paths(), fields).at(id_a).stalls);
+}
+
 TEST_CASE("Page faults are events of the subtree, not bytes") {
   std::vector<memory_record> walk{make_memory(1, 0, 0, 0), make_memory(2, 1, 0, 0), make_memory(3, 2, 0, 0),
                                   make_memory(4, 3, 0, 0)};

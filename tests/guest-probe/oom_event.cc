@@ -52,3 +52,32 @@ TEST_CASE("A victim in no container, without a limit, with a name that is no tex
   CHECK(event.memory_limit_bytes == 0);
   CHECK(event.victim_comm == "?og");
 }
+
+TEST_CASE("Whose limit was hit is told by its place with regard to the container") {
+  oom_record record = make_record();
+  CHECK(make_oom_event(record).oom_class == wire::OomClass::unknown);
+  CHECK(make_oom_event(record).limit_cgroup.empty());
+
+  record.oom_class = OOM_CLASS_GUEST;
+  CHECK(make_oom_event(record).oom_class == wire::OomClass::guest);
+  CHECK(make_oom_event(record).limit_cgroup.empty());
+
+  record.oom_class = OOM_CLASS_LIMIT;
+  record.over_usage_pages = 40;
+  record.over_limit_pages = 50;
+  const wire::OomEvent own = make_oom_event(record);
+  CHECK(own.oom_class == wire::OomClass::container_limit);
+  CHECK(own.limit_cgroup == own.cgroup);
+  CHECK(own.limit_usage_bytes == 40u * static_cast<unsigned>(getpagesize()));
+  CHECK(own.limit_bytes == 50u * static_cast<unsigned>(getpagesize()));
+
+  record.over_level = 1;
+  CHECK(make_oom_event(record).oom_class == wire::OomClass::pod_limit);
+  CHECK(make_oom_event(record).limit_cgroup == "/cri-containerd");
+  record.over_level = UINT32_MAX;
+  CHECK(make_oom_event(record).limit_cgroup == "/");
+
+  record.over_level = 0;
+  record.name[0][0] = 'x';
+  CHECK(make_oom_event(record).oom_class == wire::OomClass::other_limit);
+}

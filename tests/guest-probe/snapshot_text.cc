@@ -33,11 +33,16 @@ TEST_CASE("JSON has the figures under their names and leaves out what is not kno
   CHECK_FALSE(removed.contains("memory_usage_bytes"));
   CHECK(json["oom_events"][0]["victim_comm"] == "hog");
   CHECK(json["guest"]["cpu_usage_ns"] == 99);
+  CHECK(json["guest"]["swap_free_bytes"] == 0);
+  CHECK(json["interfaces"][0]["name"] == "eth0");
+  CHECK(json["interfaces"][0]["receive_bytes"] == 1);
+  CHECK(json["oom_events"][0]["oom_class"] == "pod_limit");
+  CHECK(json["oom_events"][0]["limit_cgroup"] == "/cri-containerd");
 }
 
-TEST_CASE("The table has a line for each container, the guest and each event") {
+TEST_CASE("The table has a line for each container, interface and event, and two for the guest") {
   const std::string text = to_text(sample_dump());
-  CHECK(std::count(text.begin(), text.end(), '\n') == 5);
+  CHECK(std::count(text.begin(), text.end(), '\n') == 8);
   CHECK(text.find("aaaaaaaaaaaa") != std::string::npos);
   CHECK(text.find("removed") != std::string::npos);
   CHECK(text.find("pid 4242 (hog)") != std::string::npos);

@@ -41,7 +41,7 @@ struct Fixture {
     directory = temporary.path() / below;
     std::filesystem::create_directories(directory);
     guest = std::make_unique<FakeGuest>(loop, directory / "clh.sock");
-    guest->snapshot = [this](std::uint64_t request) { return wire::Snapshot{request, ++sequence, 1, {}, {}}; };
+    guest->snapshot = [this](std::uint64_t request) { return wire::Snapshot{request, ++sequence, 1, {}, {}, {}}; };
   }
   void start() {
     peer = std::make_unique<GuestPeer>(loop.events(), loop.timers(),
@@ -202,7 +202,7 @@ TEST_CASE("messages out of place end the connection") {
     test.guest->connect_answer = "OK 1\n";
     test.start();
     REQUIRE(test.loop.until([&] { return test.guest->received<wire::Hello>().size() == 1; }));
-    test.guest->send(wire::Snapshot{1, 1, 1, {}, {}});
+    test.guest->send(wire::Snapshot{1, 1, 1, {}, {}, {}});
   }
   SECTION("a second Hello") {
     test.connect();
@@ -210,10 +210,10 @@ TEST_CASE("messages out of place end the connection") {
   }
   SECTION("a snapshot that nobody asked for") {
     test.connect();
-    test.guest->send(wire::Snapshot{1, 1, 1, {}, {}});
+    test.guest->send(wire::Snapshot{1, 1, 1, {}, {}, {}});
   }
   SECTION("the answer to another request") {
-    test.guest->snapshot = [](std::uint64_t request) { return wire::Snapshot{request + 1, 1, 1, {}, {}}; };
+    test.guest->snapshot = [](std::uint64_t request) { return wire::Snapshot{request + 1, 1, 1, {}, {}, {}}; };
     test.connect();
     CHECK(test.peer->collect());
   }

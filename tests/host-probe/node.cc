@@ -39,7 +39,7 @@ struct Fixture {
     FakeGuest& added = *guest;
     guests.push_back(std::move(guest));
     added.snapshot = [this, digit](std::uint64_t request) {
-      wire::Snapshot made{request, ++sequence, sequence, {}, {}};
+      wire::Snapshot made{request, ++sequence, sequence, {}, {}, {}};
       made.containers.emplace_back().id = id_of(digit == 'a' ? '1' : '2');
       made.containers.back().cpu_usage_ns = cpu_ns;
       made.containers.back().oom_kills = 1;

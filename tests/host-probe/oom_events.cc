@@ -68,7 +68,10 @@ TEST_CASE("an event is one line with all its facts") {
   oom.memory_limit_bytes = 1024;
   const ContainerId sandbox = *ContainerId::from_hex(std::string(64, 'a'));
   CHECK(describe(sandbox, oom) == "oom kill sandbox=" + std::string(64, 'a') + " container=" + std::string(64, 'c') +
-                                      " pid=4711 comm=hog rss=1230 limit=1024");
+                                      " pid=4711 comm=hog rss=1230 limit=1024 class=unknown limit_cgroup=none");
+  oom.oom_class = wire::OomClass::pod_limit;
+  oom.limit_cgroup = "/pod x";
+  CHECK_THAT(describe(sandbox, oom), Catch::EndsWith(" class=pod_limit limit_cgroup=\"/pod x\""));
   oom.container.reset();
   CHECK_THAT(describe(sandbox, oom), Catch::Contains(" container=none "));
 }

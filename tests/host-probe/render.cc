@@ -82,6 +82,8 @@ wire::Container full_container() {
   made.major_page_faults = 25;
   made.memory_swap_limit_bytes = 26;
   made.memory_reservation_bytes = 27;
+  made.memory_stalls = 28;
+  made.memory_stall_ns = 1'250'000'000;
   return made;
 }
 
@@ -125,6 +127,8 @@ TEST_CASE("a container's figures carry cAdvisor's names, types and labels") {
       {"container_memory_kernel_usage", {MetricType::Gauge, 23}},
       {"container_spec_memory_swap_limit_bytes", {MetricType::Gauge, 26}},
       {"container_spec_memory_reservation_limit_bytes", {MetricType::Gauge, 27}},
+      {"katameter_container_reclaim_stalls_total", {MetricType::Counter, 28}},
+      {"katameter_container_reclaim_stall_seconds_total", {MetricType::Counter, 1.25}},
   };
   for (const auto& [name, type_and_value] : expected) {
     INFO(name);
@@ -154,6 +158,7 @@ TEST_CASE("a figure that is absent has no series") {
   for (const auto& family : Rendered(with_container(bare)).families) {
     INFO(family.name);
     CHECK(family.name.rfind("container_", 0) != 0);
+    CHECK(family.name.rfind("katameter_container_", 0) != 0);
   }
 }
 
@@ -204,6 +209,73 @@ TEST_CASE("a sandbox's own figures") {
   CHECK(rendered.value("katameter_oom_events_received_total", id) == 5.0);
   CHECK(rendered.value("katameter_guest_frames_rejected_total", with(id, "reason", "truncated")) == 2.0);
   CHECK(rendered.family("katameter_guest_frames_rejected_total")->metric.size() == 1);
+}
+
+TEST_CASE("OOM kills by class begin at 0, rare classes where there are some") {
+  NodeReport report = with_container(full_container());
+  const auto kills = [&](const char* oom_class) {
+    return Rendered(report).value("katameter_guest_oom_kills_total",
+                                  {{"sandbox_id", sandbox_hex}, {"class", oom_class}});
+  };
+  for (const char* oom_class : {"container_limit", "pod_limit", "guest"}) CHECK(kills(oom_class) == 0.0);
+  for (const char* oom_class : {"unknown", "other_limit"}) CHECK_FALSE(kills(oom_class));
+  report.sandboxes[0].oom_kills_by_class = {1, 2, 3, 4, 5};
+  CHECK(kills("unknown") == 1.0);
+  CHECK(kills("container_limit") == 2.0);
+  CHECK(kills("pod_limit") == 3.0);
+  CHECK(kills("guest") == 4.0);
+  CHECK(kills("other_limit") == 5.0);
+}
+
+TEST_CASE("the network is the pod's: cAdvisor's names once per interface, with no container") {
+  NodeReport report = with_container(full_container());
+  report.sandboxes[0].interfaces = {{"eth0", 1, 2, 3, 4, 5, 6, 7, 8}, {"eth1", 9, 0, 0, 0, 0, 0, 0, 0}};
+  const Rendered rendered(report);
+  const Series pod{{"id", "/kata/" + sandbox_hex + "/" + sandbox_hex},
+                   {"name", sandbox_hex},
+                   {"image", ""},
+                   {"namespace", ""},
+                   {"pod", ""},
+                   {"container", ""}};
+  const std::vector<std::pair<std::string, double>> expected{{"container_network_receive_bytes_total", 1},
+                                                             {"container_network_receive_packets_total", 2},
+                                                             {"container_network_receive_packets_dropped_total", 3},
+                                                             {"container_network_receive_errors_total", 4},
+                                                             {"container_network_transmit_bytes_total", 5},
+                                                             {"container_network_transmit_packets_total", 6},
+                                                             {"container_network_transmit_packets_dropped_total", 7},
+                                                             {"container_network_transmit_errors_total", 8}};
+  for (const auto& [name, value] : expected) {
+    INFO(name);
+    CHECK(rendered.value(name, with(pod, "interface", "eth0")) == value);
+    REQUIRE(rendered.family(name) != nullptr);
+    CHECK(rendered.family(name)->type == MetricType::Counter);
+    CHECK(rendered.family(name)->metric.size() == 2);
+  }
+  CHECK(rendered.value("container_network_receive_bytes_total", with(pod, "interface", "eth1")) == 9.0);
+}
+
+TEST_CASE("the memory of the guest, of what is known") {
+  NodeReport report = with_container(full_container());
+  wire::Guest& guest = report.sandboxes[0].guest;
+  std::uint64_t value = 0;
+  for (const wire::GuestFigure& figure : wire::guest_figures) guest.*figure.value = ++value;
+  guest.memory_slab_bytes.reset();
+  const Rendered rendered(report);
+  const Series id{{"sandbox_id", sandbox_hex}};
+  CHECK(rendered.value("katameter_guest_memory_total_bytes", id) == 1.0);
+  CHECK(rendered.value("katameter_guest_memory_available_bytes", id) == 3.0);
+  CHECK(rendered.value("katameter_guest_swap_total_bytes", id) == 9.0);
+  CHECK(rendered.value("katameter_guest_swap_free_bytes", id) == 10.0);
+  const auto part = [&](const char* component) {
+    return rendered.value("katameter_guest_memory_bytes", with(id, "component", component));
+  };
+  CHECK(part("free") == 2.0);
+  CHECK(part("page_cache") == 4.0);
+  CHECK(part("anonymous") == 5.0);
+  CHECK_FALSE(part("slab"));
+  CHECK(part("kernel_stack") == 7.0);
+  CHECK(part("page_tables") == 8.0);
 }
 
 TEST_CASE("without the host's or the guest's figures the others are there") {

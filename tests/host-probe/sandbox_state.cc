@@ -119,6 +119,34 @@ TEST_CASE("the guest's CPU is split into workload and guest system, and neither 
   CHECK_FALSE(report(state).guest_cpu);
 }
 
+TEST_CASE("the guest's memory and its interfaces are told while it is there") {
+  SandboxState state;
+  wire::Snapshot first = snapshot({});
+  first.guest.memory_total_bytes = 7;
+  first.interfaces = {{"eth0", 1, 0, 0, 0, 0, 0, 0, 0}};
+  state.take_over(first, start);
+  CHECK(report(state).guest.memory_total_bytes == 7);
+  REQUIRE(report(state).interfaces.size() == 1);
+  CHECK(report(state).interfaces[0].receive_bytes == 1);
+  CHECK_FALSE(report(state, start, false).guest.memory_total_bytes);
+  CHECK(report(state, start, false).interfaces.empty());
+  state.connected("another boot", start);
+  state.take_over(snapshot({}), start);
+  CHECK(report(state).interfaces.empty());
+}
+
+TEST_CASE("a guest that names its interfaces ever anew makes no more series") {
+  SandboxState state;
+  for (std::size_t i = 0; i < InterfaceNames::at_most + 10; ++i) {
+    wire::Snapshot next = snapshot({});
+    next.interfaces = {{"eth0", 1, 0, 0, 0, 0, 0, 0, 0}, {"x" + std::to_string(i), 1, 0, 0, 0, 0, 0, 0, 0}};
+    state.connected("boot " + std::to_string(i), start);
+    state.take_over(next, start);
+    CHECK(report(state).interfaces.size() == (i + 1 < InterfaceNames::at_most ? 2 : 1));
+  }
+  CHECK(report(state).interfaces[0].name == "eth0");
+}
+
 TEST_CASE("another boot ends what was there before it") {
   SandboxState state;
   state.connected("boot-1", start);

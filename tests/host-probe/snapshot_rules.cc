@@ -81,6 +81,38 @@ TEST_CASE("a counter that falls is not believed") {
   CHECK(verdict(rules, next) == DropReason::counter_fell);
 }
 
+TEST_CASE("interfaces of the kernel's own names are believed, whatever their counters do") {
+  auto rules = connected();
+  wire::Snapshot next = snapshot({});
+  for (const char* name : {"eth0", "a", "eth0.100", "enp0s3", "br-3f2a@x", "fifteen_letters", "tunl0#1"}) {
+    next.interfaces.push_back({name, 100, 1, 1, 1, 1, 1, 1, 1});
+  }
+  REQUIRE_FALSE(verdict(rules, next));
+  for (wire::Interface& link : next.interfaces) link.receive_bytes = 1;
+  CHECK_FALSE(verdict(rules, next));
+}
+
+TEST_CASE("an interface whose name cannot be one is not believed") {
+  auto rules = connected();
+  wire::Snapshot next = snapshot({});
+  next.interfaces = {{"eth0", 1, 0, 0, 0, 0, 0, 0, 0}};
+  REQUIRE_FALSE(verdict(rules, next));
+  const std::string name =
+      GENERATE(std::string(""), std::string("sixteen_letters_"), std::string("."), std::string(".."),
+               std::string("a/b"), std::string("a:b"), std::string("a b"), std::string("a\"b"), std::string("a\\b"),
+               std::string("a\nb"), std::string("\x7f"), std::string("\xc3\xa4"), std::string("a\0b", 3));
+  INFO(name);
+  next.interfaces.push_back({name, 1, 0, 0, 0, 0, 0, 0, 0});
+  CHECK(verdict(rules, next) == DropReason::bad_interface);
+}
+
+TEST_CASE("an interface that is listed twice is not believed") {
+  auto rules = connected();
+  wire::Snapshot next = snapshot({});
+  next.interfaces = {{"eth0", 1, 0, 0, 0, 0, 0, 0, 0}, {"eth0", 2, 0, 0, 0, 0, 0, 0, 0}};
+  CHECK(verdict(rules, next) == DropReason::bad_interface);
+}
+
 TEST_CASE("what may fall may fall") {
   auto rules = connected();
   wire::Container before = container('a', 100);

@@ -34,6 +34,12 @@ TEST_CASE("A snapshot comes back as it was sent, absent figures absent and zeros
   CHECK_FALSE(snapshot.containers[1].memory_usage_bytes);
   CHECK(snapshot.guest.workload_cpu_usage_ns == 0);
   CHECK(snapshot.guest.containers_unreported == 5);
+  CHECK(snapshot.guest.swap_free_bytes == 0);
+  CHECK(snapshot.guest.interfaces_unreported == 6);
+  REQUIRE(snapshot.interfaces.size() == 2);
+  CHECK(snapshot.interfaces[0].name == "eth0");
+  CHECK(snapshot.interfaces[0].transmit_errors == UINT64_MAX);
+  CHECK(snapshot.interfaces[1].name == "eth1");
   CHECK(bytes_of(GuestMessage(snapshot)) == bytes_of(GuestMessage(sent)));
 }
 
@@ -47,6 +53,8 @@ TEST_CASE("Hello and OOM events come back as they were sent") {
   REQUIRE(event);
   CHECK(std::get<OomEvent>(*event).container == sample_id('c'));
   CHECK(std::get<OomEvent>(*event).victim_comm == "hog");
+  CHECK(std::get<OomEvent>(*event).oom_class == OomClass::pod_limit);
+  CHECK(std::get<OomEvent>(*event).limit_cgroup == "/cri-containerd");
   CHECK(bytes_of(*event) == bytes_of(GuestMessage(sample_oom_event())));
 
   OomEvent outside = sample_oom_event();
@@ -54,6 +62,14 @@ TEST_CASE("Hello and OOM events come back as they were sent") {
   const auto no_container = decode_guest_message(encode(GuestMessage(outside)));
   REQUIRE(no_container);
   CHECK_FALSE(std::get<OomEvent>(*no_container).container);
+}
+
+TEST_CASE("A class of OOM kills that this version does not know is unknown") {
+  OomEvent event = sample_oom_event();
+  event.oom_class = static_cast<OomClass>(oom_classes);
+  const auto received = decode_guest_message(encode(GuestMessage(event)));
+  REQUIRE(received);
+  CHECK(std::get<OomEvent>(*received).oom_class == OomClass::unknown);
 }
 
 TEST_CASE("The host's messages come back as they were sent") {

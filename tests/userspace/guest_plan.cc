@@ -16,6 +16,7 @@ KernelFacts everything() {
   facts.cpu_mount = "/sys/fs/cgroup/cpuacct";
   facts.pids_mount = "/sys/fs/cgroup/pids";
   facts.cgroup_rmdir = facts.mark_victim = facts.mark_victim_task = facts.cpuhp_enter = true;
+  facts.oom_control = facts.reclaim = true;
   facts.cpuacct_v1 = facts.memory_v1 = true;
   facts.cpuacct_mount = "/sys/fs/cgroup/cpuacct";
   facts.memory_mount = "/sys/fs/cgroup/memory";
@@ -39,7 +40,7 @@ TEST_CASE("With everything there, everything is planned") {
   const GuestPlan plan = plan_guest(everything());
   CHECK(plan.complete());
   CHECK(plan.lacks().empty());
-  CHECK((plan.cpu && plan.memory && plan.memory_stat && plan.removals && plan.oom_events));
+  CHECK((plan.cpu && plan.memory && plan.memory_stat && plan.removals && plan.oom_events && plan.stalls));
 }
 
 TEST_CASE("Without BTF or the right to load nothing works") {
@@ -75,10 +76,16 @@ TEST_CASE("Each missing thing costs what stands on it and no more") {
   CHECK((no_stat.cpu && no_stat.memory && !no_stat.memory_stat && no_stat.oom_events));
 
   const GuestPlan no_rmdir = without([](KernelFacts& facts) { facts.cgroup_rmdir = false; });
-  CHECK((no_rmdir.cpu && no_rmdir.memory && !no_rmdir.removals && no_rmdir.oom_events));
+  CHECK((no_rmdir.cpu && no_rmdir.memory && !no_rmdir.removals && no_rmdir.oom_events && !no_rmdir.stalls));
 
   const GuestPlan no_victim = without([](KernelFacts& facts) { facts.mark_victim = false; });
   CHECK((no_victim.memory && !no_victim.oom_events));
+
+  const GuestPlan no_reclaim = without([](KernelFacts& facts) { facts.reclaim = false; });
+  CHECK((no_reclaim.memory && no_reclaim.memory_stat && no_reclaim.removals && !no_reclaim.stalls));
+
+  const GuestPlan no_class = without([](KernelFacts& facts) { facts.oom_control = false; });
+  CHECK((no_class.oom_events && no_class.lacks() == std::vector<std::string>{"oom_control layout"}));
 
   const GuestPlan many_cpus = without([](KernelFacts& facts) { facts.possible_cpus = 257; });
   CHECK((!many_cpus.cpu && many_cpus.memory && !many_cpus.memory_stat));

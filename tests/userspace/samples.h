@@ -28,6 +28,10 @@ inline Snapshot sample_snapshot() {
   snapshot.guest.cpu_usage_ns = 99;
   snapshot.guest.workload_cpu_usage_ns = 0;
   snapshot.guest.containers_unreported = 5;
+  for (const GuestFigure& figure : guest_figures) snapshot.guest.*figure.value = value += 7;
+  snapshot.guest.swap_free_bytes = 0;
+  snapshot.guest.interfaces_unreported = 6;
+  snapshot.interfaces = {{"eth0", 1, 2, 3, 4, 5, 6, 7, UINT64_MAX}, {"eth1", 0, 0, 0, 0, 0, 0, 0, 0}};
   return snapshot;
 }
 
@@ -44,6 +48,10 @@ inline OomEvent sample_oom_event() {
   event.victim_shmem_bytes = 3;
   event.memory_usage_bytes = 4;
   event.memory_limit_bytes = 5;
+  event.oom_class = OomClass::pod_limit;
+  event.limit_cgroup = "/cri-containerd";
+  event.limit_usage_bytes = 6;
+  event.limit_bytes = 7;
   return event;
 }
 

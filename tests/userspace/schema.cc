@@ -34,6 +34,12 @@ TEST_CASE("What we encode is what the schema says") {
   CHECK(snapshot.containers(1).removed());
   CHECK_FALSE(snapshot.containers(1).has_memory_usage_bytes());
   CHECK(snapshot.guest().has_workload_cpu_usage_ns());
+  CHECK(all_known(snapshot.guest()));
+  CHECK(snapshot.guest().interfaces_unreported() == 6);
+  REQUIRE(snapshot.interfaces_size() == 2);
+  CHECK(all_known(snapshot.interfaces(0)));
+  CHECK(snapshot.interfaces(0).name() == "eth0");
+  CHECK(snapshot.interfaces(0).transmit_dropped() == 7);
 }
 
 TEST_CASE("Every container figure has the field of its name") {
@@ -48,6 +54,25 @@ TEST_CASE("Every container figure has the field of its name") {
   int figures = 0;
   for (int i = 0; i < descriptor->field_count(); ++i) figures += descriptor->field(i)->number() >= 16 ? 1 : 0;
   CHECK(figures == static_cast<int>(container_figures.size()));
+}
+
+TEST_CASE("Every figure of the guest and of an interface has the field of its name, and none is missing") {
+  const auto check = [](const google::protobuf::Descriptor& descriptor, const auto& table, int first, int last) {
+    int figures = 0;
+    for (int i = 0; i < descriptor.field_count(); ++i) {
+      const int number = descriptor.field(i)->number();
+      figures += number >= first && number <= last ? 1 : 0;
+    }
+    CHECK(figures == static_cast<int>(table.size()));
+    for (const auto& figure : table) {
+      INFO(figure.name);
+      const auto* field = descriptor.FindFieldByNumber(static_cast<int>(figure.field));
+      REQUIRE(field != nullptr);
+      CHECK(field->name() == figure.name);
+    }
+  };
+  check(*pb::Guest::descriptor(), guest_figures, 32, 47);
+  check(*pb::Interface::descriptor(), interface_figures, 2, 63);
 }
 
 TEST_CASE("What protoc's code encodes, we decode") {

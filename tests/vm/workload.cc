@@ -164,8 +164,16 @@ bool Workload::is_done() {
   return true;
 }
 
-int Workload::run_out_of_memory(std::size_t pages) {
+void Workload::start_touching(std::size_t pages) {
   tell({'a', pages});
+}
+
+int Workload::run_out_of_memory(std::size_t pages) {
+  start_touching(pages);
+  return wait_end();
+}
+
+int Workload::wait_end() {
   int status = 0;
   REQUIRE(waitpid(pid_, &status, 0) == pid_);
   pid_ = -1;

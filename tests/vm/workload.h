@@ -47,6 +47,10 @@ class Workload {
   /// Whether what was started is done, in which case nobody needs to wait for it.
   bool is_done();
 
+  /// Starts touching pages and does not wait for its end, which wait_end() does; that gives its wait status.
+  void start_touching(std::size_t pages);
+  int wait_end();
+
   /// Tells it to touch more than its limit allows and returns its wait status (a kill, if all is as it should be).
   int run_out_of_memory(std::size_t pages);
 

@@ -18,10 +18,15 @@ namespace katameter {
 namespace {
 
 // What a later load goes on with.
-constexpr std::array kept_structures{"removed_record", "oom_record", "guest_status", "kept_record"};
-std::array<bpf_map*, 4> kept_maps(const guest& skeleton) {
+constexpr std::array kept_structures{"removed_record", "oom_record", "guest_status", "kept_record", "stall_sum"};
+std::array<bpf_map*, 5> kept_maps(const guest& skeleton) {
   const auto& maps = skeleton.maps;
-  return {maps.removed, maps.oom_events, maps.status_map, maps.kept};
+  return {maps.removed, maps.oom_events, maps.status_map, maps.kept, maps.stall_sums};
+}
+
+std::array<bpf_program*, 4> stall_programs(const guest& skeleton) {
+  const auto& progs = skeleton.progs;
+  return {progs.memcg_reclaim_begin, progs.memcg_reclaim_end, progs.direct_reclaim_begin, progs.direct_reclaim_end};
 }
 
 // Whether any hierarchy of cgroup v1 is walked for cpuacct, cpu or pids.
@@ -88,6 +93,7 @@ Status GuestLoader::choose_programs() {
   bpf_program__set_autoload(progs.note_victim, plan_.oom_events && !plan_.victim_by_pid);
   bpf_program__set_autoload(progs.note_victim_pid, plan_.oom_events && plan_.victim_by_pid);
   bpf_program__set_autoload(progs.learn_new_cpu, plan_.new_cpus);
+  for (bpf_program* program : stall_programs(*skeleton_)) bpf_program__set_autoload(program, plan_.stalls);
   if (!plan_.oom_events) bpf_map__set_autocreate(maps.oom_bell, false);
   skeleton_->rodata->cpu_is_unified = plan_.unified ? 1 : 0;
   skeleton_->rodata->cpus = static_cast<std::uint32_t>(plan_.possible_cpus);
@@ -259,6 +265,11 @@ Status GuestLoader::attach_hooks() {
   auto& progs = skeleton_->progs;
   if (plan_.removals) {
     if (Status status = attach_hook(progs.note_removal, "cgroup_rmdir"); !status) return status;
+  }
+  if (plan_.stalls) {
+    for (bpf_program* program : stall_programs(*skeleton_)) {
+      if (Status status = attach_hook(program, "direct reclaim"); !status) return status;
+    }
   }
   if (!plan_.oom_events) return {};
   Result<Fd> bell = Fd::duplicate(bpf_map__fd(skeleton_->maps.oom_bell));

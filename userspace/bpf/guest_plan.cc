@@ -51,6 +51,8 @@ GuestPlan plan_guest(const KernelFacts& facts) {
   plan.removals = base && facts.cgroup_rmdir;
   plan.new_cpus = base && facts.cpuhp_enter && facts.possible_cpus > 1;
   plan.oom_events = plan.memory && facts.mark_victim && facts.ring_buffer;
+  // Without removals entries of cgroups that are gone would fill the map.
+  plan.stalls = plan.memory && plan.removals && facts.reclaim;
   plan.victim_by_pid = !facts.mark_victim_task;
 
   plan.needs = {
@@ -78,6 +80,10 @@ GuestPlan plan_guest(const KernelFacts& facts) {
        "what is counted on CPUs that come online after guest-probe",
        "build the guest kernel with CONFIG_FTRACE and CONFIG_DEBUG_INFO_BTF"},
       {"mark_victim tracepoint", facts.mark_victim, "OOM events; oom_kills is still counted",
+       "build the guest kernel with CONFIG_FTRACE and CONFIG_DEBUG_INFO_BTF"},
+      {"oom_control layout", facts.oom_control, "the class of OOM events, and whose limit was hit",
+       "tell us which kernel this is"},
+      {"reclaim tracepoints", facts.reclaim, "memory_stalls, memory_stall_ns",
        "build the guest kernel with CONFIG_FTRACE and CONFIG_DEBUG_INFO_BTF"},
       {"BPF ring buffer", facts.ring_buffer, "OOM events; oom_kills is still counted", "use a kernel from 5.8 on"},
       {"at most 256 possible CPUs", cpus_fit,

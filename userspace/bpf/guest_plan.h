@@ -31,6 +31,7 @@ struct GuestPlan {
   bool removals = false;       ///< last values of removed containers
   bool new_cpus = false;       ///< CPUs that come online later are learned
   bool oom_events = false;     ///< one event per OOM kill
+  bool stalls = false;         ///< memory_stalls, memory_stall_ns
   bool victim_by_pid = false;  ///< mark_victim hands over a process id, not the task
   int possible_cpus = 1;
   std::vector<Need> needs;

@@ -59,6 +59,10 @@ const btf_type* first_tracepoint_argument(const btf& types, const char* tracepoi
   return btf__type_by_id(&types, btf_params(type)[1].type);
 }
 
+bool has_tracepoint(const btf& types, const char* name) {
+  return find(types, (std::string("btf_trace_") + name).c_str(), BTF_KIND_TYPEDEF) != nullptr;
+}
+
 void read_types(KernelFacts& facts) {
   const std::unique_ptr<btf, FreeBtf> types(btf__load_vmlinux_btf());
   if (types == nullptr) return;
@@ -83,6 +87,13 @@ void read_types(KernelFacts& facts) {
   const btf_type* victim = first_tracepoint_argument(*types, "btf_trace_mark_victim");
   facts.mark_victim = victim != nullptr;
   facts.mark_victim_task = victim != nullptr && btf_is_ptr(victim);
+  facts.reclaim = has_tracepoint(*types, "mm_vmscan_memcg_reclaim_begin") &&
+                  has_tracepoint(*types, "mm_vmscan_memcg_reclaim_end") &&
+                  has_tracepoint(*types, "mm_vmscan_direct_reclaim_begin") &&
+                  has_tracepoint(*types, "mm_vmscan_direct_reclaim_end");
+  facts.oom_control = member_type(*types, "oom_control", "memcg") != nullptr &&
+                      member_type(*types, "oom_control", "chosen") != nullptr &&
+                      member_type(*types, "oom_control", "constraint") != nullptr;
 }
 
 void try_loading(KernelFacts& facts) {

@@ -26,6 +26,8 @@ struct KernelFacts {
   bool cpuhp_enter = false;       ///< tracepoint cpuhp:cpuhp_enter is in BTF
   bool mark_victim = false;       ///< tracepoint oom:mark_victim is in BTF
   bool mark_victim_task = false;  ///< its argument is the task, not a pid
+  bool reclaim = false;           ///< the tracepoints of direct reclaim (bpf/guest_stalls.bpf.c) are in BTF
+  bool oom_control = false;       ///< struct oom_control says whose memory was out (bpf/oom_class.bpf.h)
 
   bool cpuacct_v1 = false;  ///< a cgroup v1 hierarchy with cpuacct is mounted or was
   bool memory_v1 = false;   ///< the same for memory

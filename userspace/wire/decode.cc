@@ -95,10 +95,21 @@ void read(Reader in, Acknowledge& acknowledge, const Limits&) {
   }
 }
 
-const ContainerFigure* figure_of(std::uint32_t field) {
-  const auto found = std::find_if(container_figures.begin(), container_figures.end(),
-                                  [&](const ContainerFigure& figure) { return figure.field == field; });
-  return found == container_figures.end() ? nullptr : found;
+// The row of one of the tables in messages.h.
+template <typename Table>
+auto figure_of(const Table& table, std::uint32_t field) {
+  const auto found = std::find_if(table.begin(), table.end(), [&](const auto& row) { return row.field == field; });
+  return found == table.end() ? nullptr : found;
+}
+
+// Takes the field for the figure it is of, or skips it.
+template <typename Table, typename Message>
+void read_figure(Reader& in, const Table& table, Message& message) {
+  if (const auto figure = figure_of(table, in.tag())) {
+    message.*figure->value = number(in, figure->name);
+  } else {
+    in.skip();
+  }
 }
 
 Container read_container(Reader in, const Limits& limits) {
@@ -112,12 +123,7 @@ Container read_container(Reader in, const Limits& limits) {
         break;
       case 2: container.cgroup = text(in, "Container.cgroup", limits); break;
       case 3: container.removed = number(in, "Container.removed") != 0; break;
-      default:
-        if (const ContainerFigure* figure = figure_of(in.tag())) {
-          container.*figure->value = number(in, figure->name);
-        } else {
-          in.skip();
-        }
+      default: read_figure(in, container_figures, container);
     }
   }
   if (!has_id) throw Rejected{"a Container has no id"};
@@ -132,10 +138,22 @@ Guest read_guest(Reader in) {
       case 2: guest.workload_cpu_usage_ns = number(in, "Guest.workload_cpu_usage_ns"); break;
       case 3: guest.containers_unreported = number(in, "Guest.containers_unreported"); break;
       case 4: guest.oom_events_lost = number(in, "Guest.oom_events_lost"); break;
-      default: in.skip();
+      case 48: guest.interfaces_unreported = number(in, "Guest.interfaces_unreported"); break;
+      default: read_figure(in, guest_figures, guest);
     }
   }
   return guest;
+}
+
+Interface read_interface(Reader in, const Limits& limits) {
+  Interface link;
+  while (in.next()) {
+    switch (in.tag()) {
+      case 1: link.name = text(in, "Interface.name", limits); break;
+      default: read_figure(in, interface_figures, link);
+    }
+  }
+  return link;
 }
 
 void read(Reader in, Snapshot& snapshot, const Limits& limits) {
@@ -149,9 +167,19 @@ void read(Reader in, Snapshot& snapshot, const Limits& limits) {
         snapshot.containers.push_back(read_container(submessage(in, "Snapshot.containers"), limits));
         break;
       case 5: snapshot.guest = read_guest(submessage(in, "Snapshot.guest")); break;
+      case 8:
+        if (snapshot.interfaces.size() == limits.interfaces) throw Rejected{"Snapshot has too many interfaces"};
+        snapshot.interfaces.push_back(read_interface(submessage(in, "Snapshot.interfaces"), limits));
+        break;
       default: in.skip();
     }
   }
+}
+
+// A class that a newer guest-probe tells apart is not known here.
+OomClass oom_class(Reader& in) {
+  const std::uint64_t value = number(in, "OomEvent.oom_class");
+  return value < oom_classes ? static_cast<OomClass>(value) : OomClass::unknown;
 }
 
 void read(Reader in, OomEvent& event, const Limits& limits) {
@@ -168,6 +196,10 @@ void read(Reader in, OomEvent& event, const Limits& limits) {
       case 9: event.victim_shmem_bytes = number(in, "OomEvent.victim_shmem_bytes"); break;
       case 10: event.memory_usage_bytes = number(in, "OomEvent.memory_usage_bytes"); break;
       case 11: event.memory_limit_bytes = number(in, "OomEvent.memory_limit_bytes"); break;
+      case 16: event.oom_class = oom_class(in); break;
+      case 17: event.limit_cgroup = text(in, "OomEvent.limit_cgroup", limits); break;
+      case 18: event.limit_usage_bytes = number(in, "OomEvent.limit_usage_bytes"); break;
+      case 19: event.limit_bytes = number(in, "OomEvent.limit_bytes"); break;
       default: in.skip();
     }
   }

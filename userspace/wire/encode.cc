@@ -48,6 +48,13 @@ void write(Writer out, const Guest& guest) {
   put(out, 2, guest.workload_cpu_usage_ns);
   put(out, 3, guest.containers_unreported);
   put(out, 4, guest.oom_events_lost);
+  for (const GuestFigure& figure : guest_figures) put(out, figure.field, guest.*figure.value);
+  put(out, 48, guest.interfaces_unreported);
+}
+
+void write(Writer out, const Interface& link) {
+  put(out, 1, link.name);
+  for (const InterfaceFigure& figure : interface_figures) put(out, figure.field, link.*figure.value);
 }
 
 void write(Writer out, const Snapshot& snapshot) {
@@ -56,6 +63,7 @@ void write(Writer out, const Snapshot& snapshot) {
   put(out, 3, snapshot.boottime_ns);
   for (const Container& container : snapshot.containers) write(Writer(out, 4), container);
   write(Writer(out, 5), snapshot.guest);
+  for (const Interface& link : snapshot.interfaces) write(Writer(out, 8), link);
 }
 
 void write(Writer out, const OomEvent& event) {
@@ -70,6 +78,10 @@ void write(Writer out, const OomEvent& event) {
   put(out, 9, event.victim_shmem_bytes);
   put(out, 10, event.memory_usage_bytes);
   put(out, 11, event.memory_limit_bytes);
+  put(out, 16, std::uint64_t{static_cast<std::uint32_t>(event.oom_class)});
+  put(out, 17, event.limit_cgroup);
+  put(out, 18, event.limit_usage_bytes);
+  put(out, 19, event.limit_bytes);
 }
 
 // The position of a message in its variant is its number in the schema's oneof, less one.

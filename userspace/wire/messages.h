@@ -68,6 +68,8 @@ struct Container {
   Figure major_page_faults;
   Figure memory_swap_limit_bytes;
   Figure memory_reservation_bytes;
+  Figure memory_stalls;
+  Figure memory_stall_ns;
 };
 
 /// One figure of a container: its name (also its key in `guest-probe dump --format json`) and its field number.
@@ -107,6 +109,8 @@ inline constexpr auto container_figures = std::to_array<ContainerFigure>({
     {"major_page_faults", 54, &Container::major_page_faults},
     {"memory_swap_limit_bytes", 55, &Container::memory_swap_limit_bytes},
     {"memory_reservation_bytes", 56, &Container::memory_reservation_bytes},
+    {"memory_stalls", 96, &Container::memory_stalls},
+    {"memory_stall_ns", 97, &Container::memory_stall_ns},
 });
 
 struct Guest {
@@ -114,7 +118,69 @@ struct Guest {
   Figure workload_cpu_usage_ns;
   std::uint64_t containers_unreported = 0;
   std::uint64_t oom_events_lost = 0;
+  Figure memory_total_bytes;
+  Figure memory_free_bytes;
+  Figure memory_available_bytes;
+  Figure memory_cache_bytes;
+  Figure memory_anonymous_bytes;
+  Figure memory_slab_bytes;
+  Figure memory_kernel_stack_bytes;
+  Figure memory_page_tables_bytes;
+  Figure swap_total_bytes;
+  Figure swap_free_bytes;
+  std::uint64_t interfaces_unreported = 0;
 };
+
+/// One figure of the whole guest; as ContainerFigure.
+struct GuestFigure {
+  std::string_view name;
+  std::uint32_t field;
+  Figure Guest::*value;
+};
+
+/// The guest's figures from field 32 on, each once.
+inline constexpr auto guest_figures = std::to_array<GuestFigure>({
+    {"memory_total_bytes", 32, &Guest::memory_total_bytes},
+    {"memory_free_bytes", 33, &Guest::memory_free_bytes},
+    {"memory_available_bytes", 34, &Guest::memory_available_bytes},
+    {"memory_cache_bytes", 35, &Guest::memory_cache_bytes},
+    {"memory_anonymous_bytes", 36, &Guest::memory_anonymous_bytes},
+    {"memory_slab_bytes", 37, &Guest::memory_slab_bytes},
+    {"memory_kernel_stack_bytes", 38, &Guest::memory_kernel_stack_bytes},
+    {"memory_page_tables_bytes", 39, &Guest::memory_page_tables_bytes},
+    {"swap_total_bytes", 40, &Guest::swap_total_bytes},
+    {"swap_free_bytes", 41, &Guest::swap_free_bytes},
+});
+
+struct Interface {
+  std::string name;
+  std::uint64_t receive_bytes = 0;
+  std::uint64_t receive_packets = 0;
+  std::uint64_t receive_dropped = 0;
+  std::uint64_t receive_errors = 0;
+  std::uint64_t transmit_bytes = 0;
+  std::uint64_t transmit_packets = 0;
+  std::uint64_t transmit_dropped = 0;
+  std::uint64_t transmit_errors = 0;
+};
+
+/// One counter of an interface; as ContainerFigure.
+struct InterfaceFigure {
+  std::string_view name;
+  std::uint32_t field;
+  std::uint64_t Interface::*value;
+};
+
+inline constexpr auto interface_figures = std::to_array<InterfaceFigure>({
+    {"receive_bytes", 2, &Interface::receive_bytes},
+    {"receive_packets", 3, &Interface::receive_packets},
+    {"receive_dropped", 4, &Interface::receive_dropped},
+    {"receive_errors", 5, &Interface::receive_errors},
+    {"transmit_bytes", 6, &Interface::transmit_bytes},
+    {"transmit_packets", 7, &Interface::transmit_packets},
+    {"transmit_dropped", 8, &Interface::transmit_dropped},
+    {"transmit_errors", 9, &Interface::transmit_errors},
+});
 
 struct Snapshot {
   std::uint64_t request = 0;
@@ -122,7 +188,18 @@ struct Snapshot {
   std::uint64_t boottime_ns = 0;
   std::vector<Container> containers;
   Guest guest;
+  std::vector<Interface> interfaces;
 };
+
+enum class OomClass : std::uint32_t { unknown, container_limit, pod_limit, guest, other_limit };
+inline constexpr std::size_t oom_classes = 5;
+
+/// As in series and logs.
+constexpr std::string_view name(OomClass oom_class) {
+  constexpr std::array<std::string_view, oom_classes> names{"unknown", "container_limit", "pod_limit", "guest",
+                                                            "other_limit"};
+  return names[static_cast<std::size_t>(oom_class)];
+}
 
 struct OomEvent {
   std::uint64_t sequence = 0;
@@ -136,6 +213,10 @@ struct OomEvent {
   std::uint64_t victim_shmem_bytes = 0;
   std::uint64_t memory_usage_bytes = 0;
   std::uint64_t memory_limit_bytes = 0;
+  OomClass oom_class = OomClass::unknown;
+  std::string limit_cgroup;
+  std::uint64_t limit_usage_bytes = 0;
+  std::uint64_t limit_bytes = 0;
 };
 
 using HostMessage = std::variant<Hello, Collect, Acknowledge>;

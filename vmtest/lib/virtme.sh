@@ -51,5 +51,6 @@ virtme_run() { # TIMEOUT MEMORY CPUS JOB CGROUP
         --kopt "init=$here/guest/vm-init.sh" \
         --kopt "JOB=$job" --kopt "KATAMETER_CGROUP=$cgroup" \
         --kopt loglevel=4 --kopt softlockup_panic=1 --script-sh true \
-        --qemu-opts -set "chardev.console.path=$job/console" "${cpu[@]}"
+        --qemu-opts -set "chardev.console.path=$job/console" "${cpu[@]}" \
+        -netdev user,id=network,restrict=on -device virtio-net-pci,netdev=network,romfile=
 }

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#ifndef KATAMETER_OOM_CLASS_BPF_H
+#define KATAMETER_OOM_CLASS_BPF_H
+
+#include "bpf/kernel_oom.h"
+#include "bpf/memory_read.bpf.h"
+
+/*
+ * Whose memory was out. mark_victim does not say; the kernel's struct oom_control does, a local variable of whoever
+ * called out_of_memory() (mm/oom_kill.c), a few frames above the tracepoint on the same stack. It is recognised by what
+ * it must hold: the victim's process as `chosen`, and as `memcg` one that the victim is charged to, or nothing, then
+ * with everything else in agreement. Where none is found, the class is not known.
+ */
+
+enum {
+  OOM_LEVELS = 16, /* a victim's memory cgroup and those above it */
+  OOM_WORDS = 256, /* how far up the stack it is looked for; it was 30 to 33 words above on 5.10, 6.1 and 6.12 */
+};
+
+/* What is known of the kill that is under way; oom_lock makes one enough. "used": see cgroup_walk.bpf.h. */
+static struct {
+  __u64 memcg[OOM_LEVELS]; /* of the victim, and those above */
+  __u64 over;              /* the one that is at its limit; 0: none */
+  __u32 over_level;        /* its place in `memcg` */
+  __u32 chosen_tgid;       /* of the last kill that was found */
+} oom_kill __attribute__((used));
+
+static __always_inline int read_s32(__u64 address) {
+  int value = 0;
+  bpf_probe_read_kernel(&value, sizeof(value), (void *)address);
+  return value;
+}
+
+static __always_inline int task_tgid(__u64 task) {
+  return read_s32(task + bpf_core_field_offset(struct task_struct, tgid));
+}
+
+static __always_inline void note_levels(__u64 css) {
+  for (int level = 0; level < OOM_LEVELS; level++) {
+    oom_kill.memcg[level] = css ? css - bpf_core_field_offset(struct mem_cgroup, css) : 0;
+    css = css ? css_parent(css) : 0;
+  }
+}
+
+#define OOM_FIELD(place, field) ((place) + bpf_core_field_offset(struct oom_control, field))
+
+/* Whether the limit of one of the victim's memory cgroups is named at `place`. */
+__weak __noinline int names_limit(__u64 place) {
+  __u64 memcg = read_u64(OOM_FIELD(place, memcg));
+  int constraint = read_s32(OOM_FIELD(place, constraint));
+
+  if (!memcg || constraint != (int)bpf_core_enum_value(enum oom_constraint, CONSTRAINT_MEMCG)) return 0;
+  for (int level = 0; level < OOM_LEVELS; level++) {
+    if (oom_kill.memcg[level] != memcg) continue;
+    oom_kill.over = memcg;
+    oom_kill.over_level = level;
+    return 1;
+  }
+  return 0;
+}
+
+/* The kernel's addresses have their top bit set. */
+static __always_inline int is_address(__u64 value) {
+  return (__s64)value < 0;
+}
+
+/* Whether it can be that the whole machine is meant. A saved register may point at the victim, too. */
+__weak __noinline int names_guest(__u64 place) {
+  const __u64 most_pages = 1ULL << 40;
+  int constraint = read_s32(OOM_FIELD(place, constraint));
+  int order = read_s32(OOM_FIELD(place, order));
+  __u64 pages = read_u64(OOM_FIELD(place, totalpages));
+
+  return !read_u64(OOM_FIELD(place, memcg)) && is_address(read_u64(OOM_FIELD(place, zonelist))) && order >= -1 &&
+         order < 64 && pages > 0 && pages < most_pages && constraint >= 0 &&
+         constraint < (int)bpf_core_enum_value(enum oom_constraint, CONSTRAINT_MEMCG);
+}
+
+/* OOM_CLASS_* of the kill of a process. A function of its own: 5.10's verifier then goes through its loop once. */
+__weak __noinline int find_oom_control(__u64 stack, int tgid) {
+  int found = OOM_CLASS_UNKNOWN;
+
+  oom_kill.over = 0;
+  oom_kill.over_level = 0;
+  for (int word = 0; word < OOM_WORDS; word++) {
+    __u64 place = stack + word * sizeof(__u64);
+    __u64 chosen = read_u64(OOM_FIELD(place, chosen));
+    if (!is_address(chosen) || task_tgid(chosen) != tgid) continue;
+    if (names_limit(place)) return OOM_CLASS_LIMIT;
+    if (names_guest(place)) found = OOM_CLASS_GUEST;
+  }
+  return found;
+}
+
+/* What a tracepoint hands to its programs lies on the stack of the running task (kernel/trace/bpf_trace.c). */
+static __always_inline __u64 stack_at(void *ctx) {
+  return read_u64((__u64)&ctx);
+}
+
+/* Fills in what the record says of the class; `css` is the state of the victim's memory cgroup. */
+static __always_inline void classify_oom(void *ctx, __u64 css, struct oom_record *record) {
+  record->oom_class = OOM_CLASS_UNKNOWN;
+  record->over_level = 0;
+  record->over_usage_pages = record->over_limit_pages = 0;
+  if (!bpf_core_type_exists(struct oom_control)) return;
+  note_levels(css);
+  __u64 stack = stack_at(ctx);
+  int found = find_oom_control(stack, record->victim_tgid);
+  if (found == OOM_CLASS_UNKNOWN)
+    /* With memory.oom.group all processes of a cgroup become victims, of which the first one stays `chosen`. */
+    found = find_oom_control(stack, oom_kill.chosen_tgid);
+  else
+    oom_kill.chosen_tgid = record->victim_tgid;
+  record->oom_class = found;
+  if (found != OOM_CLASS_LIMIT) return;
+  record->over_level = oom_kill.over_level;
+  record->over_usage_pages = page_counter_usage(oom_kill.over);
+  record->over_limit_pages = page_counter_limit(oom_kill.over);
+}
+
+#endif

@@ -1,0 +1,52 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "userspace/fd.h"
+#include "userspace/result.h"
+#include "userspace/wire/messages.h"
+
+namespace katameter {
+
+/// What one answer to a request for all interfaces has said.
+struct Links {
+  std::vector<wire::Interface> interfaces;
+  std::uint64_t unreported = 0;  ///< interfaces that did not fit, or whose name the host would not take
+  bool complete = false;         ///< the end of the answer has come
+};
+
+/// The counters of the interfaces in this process's network namespace, which is that of the sandbox's containers.
+/// They are the drivers' own (ndo_get_stats64), summed up on request: virtio_net keeps them per queue in a structure
+/// of its module, where no BPF program could find them in every kernel. So they are asked for over rtnetlink
+/// (RTM_GETLINK, IFLA_STATS64), through a socket that is opened once and needs no privilege.
+class LinkStats {
+ public:
+  static Result<LinkStats> open();
+
+  /// All interfaces but those that kubelet leaves out, at most wire::Limits().interfaces; three system calls. Errors:
+  /// the socket's, or an answer that is no such answer.
+  Result<Links> read();
+
+ private:
+  explicit LinkStats(Fd socket) : socket_(std::move(socket)) {}
+  Status ask();
+  Result<Links> take_answer();
+  void throw_away_rest();
+
+  Fd socket_;
+  std::uint32_t sequence_ = 0;
+  bool unfinished_ = false;  // an answer was given up in its middle; until it is taken the kernel begins no other
+};
+
+/// Takes in one datagram of the answer to request `sequence`; what answers another one is skipped. An error if the
+/// kernel refused or the bytes are no netlink messages.
+Status parse_links(std::span<const std::byte> datagram, std::uint32_t sequence, Links& links);
+
+/// Whether kubelet leaves an interface out (cAdvisor: loopback and the bridges' ends, by the beginning of the name).
+bool is_left_out(std::string_view name);
+
+}  // namespace katameter

@@ -1,0 +1,79 @@
+#pragma once
+
+#include <prometheus/metric_type.h>
+
+#include <array>
+
+#include "host-probe/exposition/families.h"
+#include "userspace/wire/messages.h"
+
+// The metrics of a guest as a whole: memory and network.
+namespace katameter::metric {
+
+using prometheus::MetricType;
+
+struct GuestMemoryMetric {
+  Descriptor descriptor;
+  wire::Figure wire::Guest::*figure;
+};
+
+inline constexpr std::array<GuestMemoryMetric, 4> of_guest{{
+    {{"katameter_guest_memory_total_bytes", "Memory that the guest's kernel has, in bytes.", MetricType::Gauge},
+     &wire::Guest::memory_total_bytes},
+    {{"katameter_guest_memory_available_bytes",
+      "Memory that the guest could give to new processes without swapping, as its kernel estimates it, in bytes.",
+      MetricType::Gauge},
+     &wire::Guest::memory_available_bytes},
+    {{"katameter_guest_swap_total_bytes", "Swap space of the guest, in bytes.", MetricType::Gauge},
+     &wire::Guest::swap_total_bytes},
+    {{"katameter_guest_swap_free_bytes", "Unused swap space of the guest, in bytes.", MetricType::Gauge},
+     &wire::Guest::swap_free_bytes},
+}};
+
+/// Parts of the total, none of which is in another.
+struct GuestMemoryPart {
+  const char* component;
+  wire::Figure wire::Guest::*figure;
+};
+
+inline constexpr Descriptor guest_memory{
+    "katameter_guest_memory_bytes", "Memory inside the guest by what it is used for, in bytes.", MetricType::Gauge};
+inline constexpr std::array<GuestMemoryPart, 6> guest_memory_parts{{
+    {"free", &wire::Guest::memory_free_bytes},
+    {"page_cache", &wire::Guest::memory_cache_bytes},
+    {"anonymous", &wire::Guest::memory_anonymous_bytes},
+    {"slab", &wire::Guest::memory_slab_bytes},
+    {"kernel_stack", &wire::Guest::memory_kernel_stack_bytes},
+    {"page_tables", &wire::Guest::memory_page_tables_bytes},
+}};
+
+/// cAdvisor's, once per pod.
+struct InterfaceMetric {
+  Descriptor descriptor;
+  std::uint64_t wire::Interface::*figure;
+};
+
+inline constexpr std::array<InterfaceMetric, 8> of_interface{{
+    {{"container_network_receive_bytes_total", "Cumulative count of bytes received.", MetricType::Counter},
+     &wire::Interface::receive_bytes},
+    {{"container_network_receive_packets_total", "Cumulative count of packets received.", MetricType::Counter},
+     &wire::Interface::receive_packets},
+    {{"container_network_receive_packets_dropped_total", "Cumulative count of packets dropped while receiving.",
+      MetricType::Counter},
+     &wire::Interface::receive_dropped},
+    {{"container_network_receive_errors_total", "Cumulative count of errors encountered while receiving.",
+      MetricType::Counter},
+     &wire::Interface::receive_errors},
+    {{"container_network_transmit_bytes_total", "Cumulative count of bytes transmitted.", MetricType::Counter},
+     &wire::Interface::transmit_bytes},
+    {{"container_network_transmit_packets_total", "Cumulative count of packets transmitted.", MetricType::Counter},
+     &wire::Interface::transmit_packets},
+    {{"container_network_transmit_packets_dropped_total", "Cumulative count of packets dropped while transmitting.",
+      MetricType::Counter},
+     &wire::Interface::transmit_dropped},
+    {{"container_network_transmit_errors_total", "Cumulative count of errors encountered while transmitting.",
+      MetricType::Counter},
+     &wire::Interface::transmit_errors},
+}};
+
+}  // namespace katameter::metric

@@ -1,0 +1,168 @@
+#include <arpa/inet.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <catch2/catch.hpp>
+#include <cstdlib>
+#include <fstream>
+#include <map>
+#include <sstream>
+
+#include "tests/vm/daemon.h"
+#include "tests/vm/test_cgroup.h"
+#include "tests/vm/workload.h"
+
+using namespace katameter;
+
+namespace {
+
+using Table = std::map<std::string, std::uint64_t>;
+
+Table read_meminfo() {
+  std::ifstream file("/proc/meminfo");
+  Table bytes;
+  std::string name;
+  std::uint64_t kibibytes = 0;
+  for (std::string line; std::getline(file, line);) {
+    std::istringstream words(line);
+    if (words >> name >> kibibytes) bytes[name.substr(0, name.size() - 1)] = kibibytes * 1024;
+  }
+  bytes["Buffers and Cached"] = bytes.at("Buffers") + bytes.at("Cached");
+  return bytes;
+}
+
+// An interface's line of /proc/net/dev (net/core/net-procfs.c); empty if there is none.
+Table read_net_dev(const std::string& interface) {
+  std::ifstream file("/proc/net/dev");
+  for (std::string line; std::getline(file, line);) {
+    std::istringstream words(line);
+    std::string name;
+    if (!(words >> name) || name != interface + ":") continue;
+    Table table;
+    std::string skipped;
+    words >> table["receive_bytes"] >> table["receive_packets"] >> table["receive_errors"] >> table["receive_dropped"];
+    for (int i = 0; i < 4; ++i) words >> skipped;
+    words >> table["transmit_bytes"] >> table["transmit_packets"] >> table["transmit_errors"];
+    words >> table["transmit_dropped"];
+    REQUIRE(words);
+    return table;
+  }
+  return {};
+}
+
+void run(const std::string& command) {
+  INFO(command);
+  REQUIRE(std::system(command.c_str()) == 0);
+}
+
+void send_datagrams(int count) {
+  const Fd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  sockaddr_in gateway{};
+  gateway.sin_family = AF_INET;
+  gateway.sin_port = htons(9);
+  REQUIRE(inet_pton(AF_INET, "10.0.2.2", &gateway.sin_addr) == 1);
+  const std::string payload(500, 'x');
+  for (int i = 0; i < count; ++i) {
+    sendto(socket.get(), payload.data(), payload.size(), 0, reinterpret_cast<const sockaddr*>(&gateway),
+           sizeof(gateway));
+    usleep(1000);
+  }
+}
+
+const wire::Interface* find(const wire::Snapshot& snapshot, const std::string& name) {
+  const auto found = std::find_if(snapshot.interfaces.begin(), snapshot.interfaces.end(),
+                                  [&](const wire::Interface& link) { return link.name == name; });
+  return found == snapshot.interfaces.end() ? nullptr : &*found;
+}
+
+// Compares at a moment at which the kernel's own file stood still.
+void check_like_net_dev(const Daemon& daemon, const std::string& name) {
+  INFO(name);
+  for (int attempt = 0; attempt < 20; ++attempt) {
+    const Table before = read_net_dev(name);
+    const wire::Snapshot snapshot = daemon.dump().snapshot;
+    if (read_net_dev(name) != before) continue;
+    REQUIRE_FALSE(before.empty());
+    const wire::Interface* ours = find(snapshot, name);
+    REQUIRE(ours != nullptr);
+    for (const wire::InterfaceFigure& figure : wire::interface_figures) {
+      INFO(figure.name);
+      CHECK(ours->*figure.value == before.at(std::string(figure.name)));
+    }
+    return;
+  }
+  FAIL("the interface never stood still");
+}
+
+}  // namespace
+
+TEST_CASE("The whole guest's memory is what /proc/meminfo says", "[any][guest]") {
+  const Daemon daemon;
+  const std::map<std::string, std::string> files{{"memory_total_bytes", "MemTotal"},
+                                                 {"memory_free_bytes", "MemFree"},
+                                                 {"memory_available_bytes", "MemAvailable"},
+                                                 {"memory_cache_bytes", "Buffers and Cached"},
+                                                 {"memory_anonymous_bytes", "AnonPages"},
+                                                 {"memory_slab_bytes", "Slab"},
+                                                 {"memory_kernel_stack_bytes", "KernelStack"},
+                                                 {"memory_page_tables_bytes", "PageTables"},
+                                                 {"swap_total_bytes", "SwapTotal"},
+                                                 {"swap_free_bytes", "SwapFree"}};
+  REQUIRE(files.size() == wire::guest_figures.size());
+  // A figure at a time: somewhere in the guest there is always a page on its way.
+  for (const wire::GuestFigure& figure : wire::guest_figures) {
+    const std::string& name = files.at(std::string(figure.name));
+    INFO(name);
+    std::uint64_t before = 0;
+    std::uint64_t after = 1;
+    wire::Figure ours;
+    for (int attempt = 0; attempt < 50 && before != after; ++attempt) {
+      before = read_meminfo().at(name);
+      ours = daemon.dump().snapshot.guest.*figure.value;
+      after = read_meminfo().at(name);
+      if (before != after) usleep(20'000);
+    }
+    REQUIRE(before == after);
+    CHECK(ours == before);
+  }
+
+  const wire::Guest before = daemon.dump().snapshot.guest;
+  const TestCgroup cgroup('1');
+  Workload workload(cgroup);
+  workload.touch_anonymous(16384);
+  const wire::Guest after = daemon.dump().snapshot.guest;
+  CHECK(*after.memory_anonymous_bytes > *before.memory_anonymous_bytes + (60u << 20));
+  // What ended before is given back bit by bit meanwhile.
+  CHECK(*after.memory_free_bytes + (32u << 20) < *before.memory_free_bytes);
+  CHECK(after.memory_total_bytes == before.memory_total_bytes);
+}
+
+TEST_CASE("The network is what /proc/net/dev says, for a virtio device, and by the rules for names", "[any][guest]") {
+  run("test -e /sys/class/net/eth0 || modprobe virtio_net");
+  run("ip link set eth0 up && ip addr add 10.0.2.15/24 dev eth0");
+  const Daemon daemon;
+  for (int round = 0; round < 3; ++round) {
+    send_datagrams(20);
+    check_like_net_dev(daemon, "eth0");
+  }
+  const wire::Snapshot snapshot = daemon.dump().snapshot;
+  CHECK(find(snapshot, "lo") == nullptr);
+  CHECK(snapshot.guest.interfaces_unreported == 0);
+  // The gateway's answer to the question for its address is what came in.
+  CHECK(find(snapshot, "eth0")->transmit_bytes > 20 * 500);
+  CHECK(find(snapshot, "eth0")->receive_packets > 0);
+
+  // The same device by other names: one that is left out, one that the host would not take, and an ordinary one.
+  run("ip link set eth0 down && ip link set eth0 name veth0");
+  const wire::Snapshot left_out = daemon.dump().snapshot;
+  CHECK(left_out.interfaces.size() + 1 == snapshot.interfaces.size());
+  CHECK(left_out.guest.interfaces_unreported == 0);
+  run("ip link set veth0 name 'a\"b'");
+  const wire::Snapshot odd = daemon.dump().snapshot;
+  CHECK(odd.interfaces.size() + 1 == snapshot.interfaces.size());
+  CHECK(odd.guest.interfaces_unreported == 1);
+  run("ip link set 'a\"b' name net0");
+  check_like_net_dev(daemon, "net0");
+  run("ip link set net0 name eth0");
+}
