@@ -2,6 +2,8 @@
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
 
+#include <filesystem>
+#include <system_error>
 #include <vector>
 
 #include "guest-probe/commands.h"
@@ -28,17 +30,32 @@ Status stop_on_signals(EventLoop& loop, Fd& signals) {
   return loop.watch(signals, EPOLLIN, [&loop](std::uint32_t) { loop.stop(); });
 }
 
-Status listen(const std::string& text, std::vector<Fd>& listening) {
+struct Listening {
+  std::vector<Fd> sockets;
+  std::vector<std::string> files;  // of those that are Unix sockets
+};
+
+// A start that failed leaves nothing behind.
+void remove_files(const Listening& listening) {
+  std::error_code ignored;
+  for (const std::string& file : listening.files) {
+    std::filesystem::remove(file, ignored);
+    if (file == default_socket) std::filesystem::remove(std::filesystem::path(file).parent_path(), ignored);
+  }
+}
+
+Status listen(const std::string& text, Listening& listening) {
   const Result<ListenAddress> address = ListenAddress::parse(text);
   if (!address) return failure_from(address.error());
   Result<Fd> socket = listen_on(*address);
   if (!socket) return failure_from(socket.error());
   log_info("listening on {}", address->text);
-  listening.push_back(*std::move(socket));
+  listening.sockets.push_back(*std::move(socket));
+  if (!address->path.empty()) listening.files.push_back(address->path);
   return {};
 }
 
-Status listen_everywhere(const RunOptions& options, std::vector<Fd>& listening) {
+Status listen_everywhere(const RunOptions& options, Listening& listening) {
   for (const std::string& text : options.listen) {
     if (Status status = listen(text, listening); !status) return status;
   }
@@ -55,14 +72,17 @@ Status serve(const RunOptions& options) {
   Fd signals;
   if (Status status = stop_on_signals(*loop, signals); !status) return status;
   // Before anything is loaded: a second guest-probe is to end without having touched the kernel.
-  std::vector<Fd> listening;
+  Listening listening;
   if (Status status = listen_everywhere(options, listening); !status) return status;
   const Result<GuestProbe> probe = start_guest_probe(options.capacity, options.pin_directory);
-  if (!probe) return failure_from(probe.error());
+  if (!probe) {
+    remove_files(listening);
+    return failure_from(probe.error());
+  }
   for (const std::string& line : describe_lacks(*probe)) log_warning("{}", line);
 
   Server server(*loop, *probe->collector, *probe->programs, make_hello(*probe));
-  for (Fd& socket : listening) {
+  for (Fd& socket : listening.sockets) {
     if (Status status = server.serve(std::move(socket)); !status) return status;
   }
   if (Status status = server.watch_oom_events(); !status) return status;

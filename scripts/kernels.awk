@@ -20,7 +20,7 @@ function note(row, group, text) {
     }
     if (index(lacks[row, group], "[" note_number[text] "]")) return
     lacks[row, group] = lacks[row, group] "[" note_number[text] "]"
-    add_group(group)
+    if (group != "*") add_group(group)
 }
 
 function add_group(group) {

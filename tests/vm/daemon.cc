@@ -38,7 +38,10 @@ void Daemon::start() {
   // Connections queue from the moment it listens, so the first answer is the readiness.
   for (int attempt = 0; attempt < 300; ++attempt) {
     if (ask_daemon(socket_, 30)) return;
-    REQUIRE(waitpid(pid_, nullptr, WNOHANG) == 0);
+    int status = 0;
+    const pid_t ended = waitpid(pid_, &status, WNOHANG);
+    INFO("it ended with wait status " << status);
+    REQUIRE(ended == 0);
     usleep(50'000);
   }
   FAIL("guest-probe does not answer");
