@@ -57,7 +57,7 @@ Status serve(const RunOptions& options) {
   // Before anything is loaded: a second guest-probe is to end without having touched the kernel.
   std::vector<Fd> listening;
   if (Status status = listen_everywhere(options, listening); !status) return status;
-  const Result<GuestProbe> probe = start_guest_probe(options.capacity, options.pin_directory);
+  const Result<GuestProbe> probe = start_guest_probe(options.capacity, options.pin_directory, options.schedstat);
   if (!probe) return failure_from(probe.error());
   for (const std::string& line : describe_lacks(*probe)) log_warning("{}", line);
 

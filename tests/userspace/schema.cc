@@ -34,6 +34,10 @@ TEST_CASE("What we encode is what the schema says") {
   CHECK(snapshot.containers(1).removed());
   CHECK_FALSE(snapshot.containers(1).has_memory_usage_bytes());
   CHECK(snapshot.guest().has_workload_cpu_usage_ns());
+  CHECK(all_known(snapshot.guest()));
+  CHECK(snapshot.guest().kernel_cpu_usage_ns() == 40);
+  CHECK(snapshot.guest().agent_cpu_usage_ns() == 30);
+  CHECK(snapshot.guest().has_probe_cpu_usage_ns());
 }
 
 TEST_CASE("Every container figure has the field of its name") {
