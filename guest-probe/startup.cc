@@ -136,6 +136,7 @@ Result<GuestProbe> start_guest_probe(std::size_t capacity, const std::string& pi
     note(self_check(*probe.programs, facts, probe.served));
   }
   if (probe.served.processes) note(self_check_tasks(*probe.programs, probe.served));
+  probe.served.schedstat = probe.served.schedstat && probe.served.processes;  // one walk gives both
   probe.collector = std::make_unique<Collector>(*probe.programs, probe.served);
   probe.programs->rest();
   return probe;

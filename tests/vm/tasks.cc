@@ -184,6 +184,22 @@ TEST_CASE("A container's start is when its cgroup was made, also once it is remo
   CHECK((last.removed && *last.start_boottime_ns >= before_unseen && *last.start_boottime_ns <= boottime_ns()));
 }
 
+TEST_CASE("The start of a container that was made while guest-probe was gone is known afterwards", "[any]") {
+  Daemon daemon;
+  const TestCgroup known('1');
+  const wire::Figure known_start = row_of(daemon, known.id()).start_boottime_ns;
+  daemon.end(SIGKILL);
+  const std::uint64_t before = boottime_ns();
+  const TestCgroup cgroup('2');
+  const std::uint64_t after = boottime_ns();
+  daemon.start();
+  const wire::Figure start = row_of(daemon, cgroup.id()).start_boottime_ns;
+  REQUIRE(start);
+  CHECK(*start >= before);
+  CHECK(*start <= after);
+  CHECK(row_of(daemon, known.id()).start_boottime_ns == known_start);
+}
+
 TEST_CASE("The start of a container older than guest-probe is that of its oldest process, and stays so", "[any]") {
   const std::uint64_t tick_ns = 1'000'000'000 / static_cast<std::uint64_t>(sysconf(_SC_CLK_TCK));
   const TestCgroup cgroup('1');
