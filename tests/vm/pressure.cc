@@ -131,7 +131,7 @@ TEST_CASE("pressure v2: a removed container keeps its last pressure, and memory 
       const auto after = totals_of(cgroup, resource);
       check_between(before.at("some"), row.*waiting, after.at("some"));
       check_between(before.at("full"), row.*stalled, after.at("full"));
-      WARN(resource << " some " << after.at("some") << " us, full " << after.at("full") << " us");
+      CHECK(after.at("some") > 0);
     }
     last = totals_of(cgroup, "cpu").at("some");
     cgroup.remove();
