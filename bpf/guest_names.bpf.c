@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * collect_names: the name of every cgroup of one hierarchy, in the order in which the other walks find them.
+ * collect_names: the name and the age of every cgroup of one hierarchy, in the order in which the other walks find them.
  *
  * Hook:    none. Run (on_request.bpf.h) when a walk has met a cgroup that has no name in user space yet, for the
  *          hierarchy that is asked for (WALK_*).
@@ -9,6 +9,7 @@
  * Kernels: 5.10 and later.
  * Without: no cgroup is known to be a container.
  */
+#include "bpf/birth.bpf.h"
 #include "bpf/cgroup_walk.bpf.h"
 #include "bpf/on_request.bpf.h"
 
@@ -26,6 +27,7 @@ static __always_inline void visit_name(__u64 css, __u32 depth, __u32 position) {
   __u64 node = css_kernfs_node(css);
   record->id = kernfs_id(node);
   record->depth = depth;
+  record->made_ns = birth_of(css_cgroup(css), record->id);
   kernfs_name(node, record->name);
 }
 

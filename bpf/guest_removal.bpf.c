@@ -9,15 +9,20 @@
  * Kernels: 5.10 and later, BTF of the running kernel.
  * Without: a container's last values are those of the last snapshot; one that lived in between is never seen.
  */
+#include "bpf/birth.bpf.h"
 #include "bpf/cgroup_walk.bpf.h"
 #include "bpf/cpu_read.bpf.h"
 #include "bpf/guest_status.bpf.h"
 #include "bpf/memory_read.bpf.h"
+#include "bpf/pressure_read.bpf.h"
 #include "bpf/stalls.bpf.h"
 #include "bpf/unified_read.bpf.h"
 
 /* Whether CPU time is that of cgroup v2; set before loading. A v1 guest may have a v2 tree of systemd's beside. */
 const volatile __u32 cpu_is_unified = 0;
+
+/* Whether this kernel has PSI; set before loading. */
+const volatile __u32 reads_pressure = 0;
 
 /* A ring; cgroup_mutex makes this program its only writer. */
 struct {
@@ -57,11 +62,6 @@ static __always_inline void unified_times(__u64 cgroup, struct cpu_record *recor
   record->kinds |= CPU_TIMES | CPU_UNIFIED;
 }
 
-static __always_inline int is_unified(__u64 cgroup) {
-  __u64 root = read_u64(cgroup + bpf_core_field_offset(struct cgroup, root));
-  return read_u32(root + bpf_core_field_offset(struct cgroup_root, hierarchy_id)) == 0; /* "0::" in /proc/PID/cgroup */
-}
-
 SEC("tp_btf/cgroup_rmdir")
 int BPF_PROG(note_removal, struct cgroup *cgroup, const char *path) {
   __u64 address = (__u64)cgroup;
@@ -79,8 +79,13 @@ int BPF_PROG(note_removal, struct cgroup *cgroup, const char *path) {
   record->kinds = 0;
   record->id = kernfs_id(read_u64(address + bpf_core_field_offset(struct cgroup, kn)));
   record->cpu.node.id = record->id;
+  record->made_ns = birth_of(address, record->id);
   read_cpu(address, &record->cpu);
-  if (cpu_is_unified && is_unified(address)) unified_times(address, &record->cpu);
+  record->pressure.kinds = 0;
+  if (cpu_is_unified && is_unified(address)) {
+    unified_times(address, &record->cpu);
+    if (reads_pressure) read_pressure(address, &record->pressure);
+  }
   if (record->cpu.kinds) record->kinds |= REMOVED_CPU;
   if (memory) {
     record->kinds |= REMOVED_MEMORY;
@@ -89,6 +94,7 @@ int BPF_PROG(note_removal, struct cgroup *cgroup, const char *path) {
     read_stalls(record->id, &record->memory);
     forget_stalls(record->id);
   }
+  if (record->made_ns) bpf_map_delete_elem(&births, &record->id);
   if (!record->kinds) return 0; /* the next one gets the place */
   bpf_probe_read_kernel_str(record->path, sizeof(record->path), path);
   RECORD_IS_WHOLE();

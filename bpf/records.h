@@ -6,6 +6,8 @@
 
 #include <linux/types.h>
 
+#include "bpf/pressure_record.h"
+
 enum {
   MAX_CPUS = 256,      /* possible CPUs of a guest */
   NAME_BYTES = 128,    /* one component of a cgroup path; "cri-containerd-<64 hex>.scope" has 86 */
@@ -134,10 +136,17 @@ struct memory_record {
   __s64 pending[STATS];   /* of this cgroup alone, what the CPUs have not handed in yet */
 };
 
+/* One cgroup of cgroup v2. */
+struct pressure_record {
+  struct cgroup_node node;
+  struct pressure_totals totals;
+};
+
 struct name_record {
   __u64 id;
   __u32 depth; /* as in struct cgroup_node */
   __u32 reserved;
+  __u64 made_ns;         /* CLOCK_BOOTTIME of its mkdir; 0 = not known, or kept in another hierarchy */
   char name[NAME_BYTES]; /* last component of the path; "" or "/" for the root */
 };
 
@@ -157,8 +166,10 @@ struct removed_record {
   __u64 id;       /* of the cgroup, in its hierarchy: each hierarchy gives out its own */
   __u32 kinds;    /* REMOVED_* */
   __u32 reserved;
+  __u64 made_ns; /* as in struct name_record */
   struct cpu_record cpu;
   struct memory_record memory;
+  struct pressure_totals pressure; /* if its `kinds` is not 0 */
   char path[PATH_BYTES];
 };
 

@@ -1,6 +1,7 @@
 #include "guest-probe/collector.h"
 
 #include <time.h>
+#include <unistd.h>
 
 #include <algorithm>
 
@@ -48,7 +49,11 @@ bool is_of(Hierarchy hierarchy, const removed_record& record) {
 }  // namespace
 
 Collector::Collector(GuestPrograms& programs, const ServedFigures& served)
-    : programs_(programs), served_(served), shown_times_(served.cpu_times_scaled), removed_(removed_kept) {
+    : programs_(programs),
+      served_(served),
+      shown_times_(served.cpu_times_scaled),
+      removed_(removed_kept),
+      tasks_(static_cast<std::uint32_t>(getpid())) {
   served_.cpu_fields.usage = served_.cpu;
   for (const Hierarchy hierarchy : served_.cpu_walks) cpu_walks_.push_back({hierarchy, {}, {}});
 }
@@ -68,8 +73,13 @@ Result<wire::Snapshot> Collector::collect(std::uint64_t request) {
   Rows rows;
   add_cpu(rows, snapshot.guest);
   if (served_.memory) add_memory(rows);
+  add_pressure(rows);
+  add_system_cpu(snapshot.guest);
   sources_.read(snapshot);
   removed_.report(rows, snapshot.sequence);
+  if (served_.schedstat) {
+    for (auto& [id, row] : rows) sched_.complete(row);
+  }
   for (auto& [id, row] : rows) snapshot.containers.push_back(std::move(row));
   return snapshot;
 }
@@ -86,11 +96,26 @@ void Collector::settle_removed() {
 
 Status Collector::read_kernel() {
   cgroups_beyond_ = 0;
+  // Before the cgroups' CPU time, so that no owner has more of it than there is.
+  if (Status status = read_tasks(); !status) return status;
   if (Status status = read_cpu(); !status) return status;
+  if (Status status = read_pressure(); !status) return status;
   if (Status status = read_memory(); !status) return status;
   if (Status status = learn_names(); !status) return status;
+  tasks_.end(tasks_paths());
   // Last: what is removed after its walk is then known from both, and counted once; before it, nothing is missed.
-  return take_removed();
+  if (Status status = take_removed(); !status) return status;
+  if (served_.schedstat) sched_.end(tasks_paths());
+  return {};
+}
+
+Status Collector::read_tasks() {
+  tasks_.begin();
+  sched_.begin();
+  if (!served_.processes) return {};
+  Status status = programs_.walk_tasks([this](const task_record& record) { tasks_.add(record); });
+  if (!status || !served_.schedstat) return status;
+  return programs_.walk_sched_sums([this](const sched_record& record) { sched_.add(record); });
 }
 
 Status Collector::read_cpu() {
@@ -139,11 +164,23 @@ Status Collector::read_memory() {
   return {};
 }
 
+Status Collector::read_pressure() {
+  pressure_walk_.clear();
+  if (!any(served_.pressure)) return {};
+  const Result<Walk<pressure_record>> walk = programs_.walk_pressure();
+  if (!walk) return failure_from(walk.error());
+  pressure_walk_.assign(walk->records.begin(), walk->records.end());
+  pressure_.begin();
+  for (pressure_record& record : pressure_walk_) pressure_.keep(record);
+  return {};
+}
+
 Status Collector::learn_names() {
   const auto learn = [&](Hierarchy hierarchy, CgroupPaths& paths) -> Status {
     const Result<std::vector<name_record>> names = programs_.walk_names(hierarchy);
     if (!names) return failure_from(names.error());
     paths.learn(*names);
+    if (hierarchy == served_.tasks_hierarchy) start_times_.learn(*names);
     return {};
   };
   for (CpuWalk& walk : cpu_walks_) {
@@ -161,9 +198,14 @@ Status Collector::take_removed() {
   if (!removed) return failure_from(removed.error());
   just_removed_ = *std::move(removed);
   for (removed_record& record : just_removed_) {
+    if (record.made_ns == 0 && is_of(served_.tasks_hierarchy, record)) {
+      record.made_ns = start_times_.find(record.id).value_or(0);
+    }
+    if (is_of(served_.tasks_hierarchy, record)) sched_.removed(record.id, printable(record.path));
     if ((record.kinds & REMOVED_MEMORY) != 0) faults_.keep(record.id, record.memory);
     if ((record.kinds & REMOVED_CPU) != 0) shown_times_.settle(record.cpu);
-    removed_.add(record, served_.memory_fields, served_.cpu_fields);
+    pressure_.keep(record.id, record.pressure);
+    removed_.add(record, served_.memory_fields, served_.cpu_fields, served_.pressure);
   }
   settle_removed();
   shown_times_.forget_unseen();
@@ -175,7 +217,7 @@ bool Collector::was_just_removed(Hierarchy hierarchy, std::uint64_t cgroup_id) c
                      [&](const removed_record& record) { return record.id == cgroup_id && is_of(hierarchy, record); });
 }
 
-void Collector::add_cpu(Rows& rows, wire::Guest& guest) const {
+void Collector::add_cpu(Rows& rows, wire::Guest& guest) {
   std::uint64_t workload_ns = programs_.kept().removed_cpu_ns + removed_.cpu_usage_ns();
   for (const CpuWalk& walk : cpu_walks_) {
     const CpuAccount account = account_cpu(walk.records, walk.paths);
@@ -187,6 +229,7 @@ void Collector::add_cpu(Rows& rows, wire::Guest& guest) const {
       row.id = id;
       row.cgroup = *walk.paths.find(record.node.id);
       set_cpu(row, record, served_.cpu_fields);
+      if (walk.hierarchy == served_.tasks_hierarchy) add_tasks(row, record.node.id);
     }
   }
   if (served_.cpu) guest.workload_cpu_usage_ns = workload_ns;
@@ -201,7 +244,41 @@ void Collector::add_memory(Rows& rows) {
     row.cgroup = *memory_paths_.find(memory.cgroup_id);
     faults_.keep(memory);
     set_memory(row, memory);
+    if (served_.tasks_hierarchy == Hierarchy::memory) add_tasks(row, memory.cgroup_id);
   }
+}
+
+void Collector::add_pressure(Rows& rows) {
+  for (const pressure_record& record : pressure_walk_) {
+    const std::string* path = tasks_paths().find(record.node.id);
+    const auto place = path == nullptr ? std::nullopt : container_of_path(*path);
+    if (!place || place->nested || (record.node.flags & NODE_ONLINE) == 0) continue;
+    // A row only if its CPU time has one: one that was just removed has neither.
+    const auto row = rows.find(place->id);
+    if (row != rows.end()) set_pressure(row->second, record.totals, served_.pressure);
+  }
+}
+
+const CgroupPaths& Collector::tasks_paths() const {
+  for (const CpuWalk& walk : cpu_walks_) {
+    if (walk.hierarchy == served_.tasks_hierarchy) return walk.paths;
+  }
+  return memory_paths_;
+}
+
+void Collector::add_tasks(wire::Container& row, std::uint64_t cgroup_id) {
+  const TaskAccount::OfContainer tasks = tasks_.of_container(row.id);
+  if (served_.processes) row.processes = tasks.processes;
+  if (!served_.start_times) return;
+  if (tasks.first_start_ns && !start_times_.find(cgroup_id)) start_times_.guess(cgroup_id, *tasks.first_start_ns);
+  row.start_boottime_ns = start_times_.find(cgroup_id);
+}
+
+void Collector::add_system_cpu(wire::Guest& guest) const {
+  if (!served_.processes || !served_.cpu) return;
+  guest.kernel_cpu_usage_ns = tasks_.cpu_ns(TaskAccount::Owner::kernel);
+  guest.agent_cpu_usage_ns = tasks_.cpu_ns(TaskAccount::Owner::agent);
+  guest.probe_cpu_usage_ns = tasks_.cpu_ns(TaskAccount::Owner::probe);
 }
 
 }  // namespace katameter

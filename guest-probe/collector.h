@@ -8,9 +8,13 @@
 #include "guest-probe/cpu_account.h"
 #include "guest-probe/guest_sources.h"
 #include "guest-probe/memory_account.h"
+#include "guest-probe/pressure_account.h"
 #include "guest-probe/removed_containers.h"
 #include "guest-probe/rising_faults.h"
+#include "guest-probe/sched_account.h"
 #include "guest-probe/shown_times.h"
+#include "guest-probe/start_times.h"
+#include "guest-probe/task_account.h"
 #include "userspace/bpf/guest_plan.h"
 #include "userspace/bpf/guest_programs.h"
 #include "userspace/result.h"
@@ -26,6 +30,11 @@ struct ServedFigures {
   CpuFields cpu_fields;              ///< its `usage` follows `cpu`
   std::vector<Hierarchy> cpu_walks;  ///< those that have cpuacct, cpu or pids: each once
   bool cpu_times_scaled = false;     ///< ShownTimes
+  PressureFields pressure{};
+  bool processes = false;  ///< and what else the walk over tasks tells
+  bool start_times = false;
+  bool schedstat = false;
+  Hierarchy tasks_hierarchy = Hierarchy::cpuacct;  ///< in which tasks and start times are looked up
 };
 
 /// Makes snapshots: runs the BPF programs and turns their records into containers.
@@ -51,15 +60,21 @@ class Collector {
   };
 
   Status read_kernel();
+  Status read_tasks();
   Status read_cpu();
   Status read_unified(CpuWalk& into);
   Status read_memory();
+  Status read_pressure();
   Status learn_names();
   Status take_removed();
   void settle_removed();
-  void add_cpu(Rows& rows, wire::Guest& guest) const;
+  void add_cpu(Rows& rows, wire::Guest& guest);
   bool was_just_removed(Hierarchy hierarchy, std::uint64_t cgroup_id) const;
   void add_memory(Rows& rows);
+  void add_pressure(Rows& rows);
+  void add_tasks(wire::Container& row, std::uint64_t cgroup_id);
+  void add_system_cpu(wire::Guest& guest) const;
+  const CgroupPaths& tasks_paths() const;
 
   GuestPrograms& programs_;
   ServedFigures served_;
@@ -68,10 +83,15 @@ class Collector {
   CgroupPaths memory_paths_;
   RemovedContainers removed_;
   RisingFaults faults_;
+  RisingPressure pressure_;
+  TaskAccount tasks_;
+  SchedAccount sched_;
+  StartTimes start_times_;
   GuestSources sources_;
   // Of the collect that is under way.
   std::vector<unified_record> unified_walk_;
   std::vector<memory_record> memory_walk_;
+  std::vector<pressure_record> pressure_walk_;
   std::vector<removed_record> just_removed_;
   std::uint64_t cgroups_beyond_ = 0;
 };

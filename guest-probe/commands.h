@@ -16,6 +16,7 @@ struct RunOptions {
   std::vector<std::string> listen;  ///< empty = vsock:1717 and, if it can be made, default_socket
   std::size_t capacity = 1280;      ///< cgroups in a snapshot: 1,000 containers and what the guest system has
   std::string pin_directory = default_pin_directory;  ///< where what has to survive is kept; empty = nothing does
+  bool schedstat = false;
 };
 
 /// Serves until SIGTERM or SIGINT: 0. 1 if it could not start.
@@ -25,6 +26,7 @@ struct DumpOptions {
   std::string format = "text";  ///< or "json"
   std::string socket = default_socket;
   std::size_t capacity = 1280;
+  bool schedstat = false;
 };
 
 /// Prints one snapshot, of the running daemon if there is one, else loading the programs for the moment. 0 or 1.
@@ -34,6 +36,6 @@ int dump_command(const DumpOptions& options);
 int detach_command(const std::string& pin_directory);
 
 /// Prints each thing that guest-probe needs. 0: all is there, 3: something is lost, 1: nothing works.
-int check_command(std::size_t capacity);
+int check_command(std::size_t capacity, bool schedstat);
 
 }  // namespace katameter

@@ -13,8 +13,8 @@ namespace {
 
 constexpr int answer_timeout_s = 5;
 
-Result<Dump> dump_by_itself(std::size_t capacity) {
-  const Result<GuestProbe> probe = start_guest_probe(capacity);
+Result<Dump> dump_by_itself(const DumpOptions& options) {
+  const Result<GuestProbe> probe = start_guest_probe(options.capacity, "", options.schedstat);
   if (!probe) return failure_from(probe.error());
   for (const std::string& line : describe_lacks(*probe)) log_warning("{}", line);
   Result<wire::Snapshot> snapshot = probe->collector->collect(1);
@@ -26,7 +26,7 @@ Result<Dump> take_dump(const DumpOptions& options) {
   Result<Dump> dump = ask_daemon(options.socket, answer_timeout_s);
   const bool nobody = !dump && (dump.error().code == ENOENT || dump.error().code == ECONNREFUSED);
   // Whoever named a socket means the daemon behind it.
-  if (nobody && options.socket == default_socket) return dump_by_itself(options.capacity);
+  if (nobody && options.socket == default_socket) return dump_by_itself(options);
   return dump;
 }
 

@@ -42,6 +42,11 @@ int main(int argc, char** argv) {
   app.add_option("--max-cgroups", capacity, "Cgroups that a snapshot can hold")
       ->capture_default_str()
       ->check(CLI::Range(16, 65536));
+  bool schedstat = false;
+  app.add_flag(
+      "--schedstat", schedstat,
+      "Also sum up run-queue wait and context switches of the containers' tasks; costs something at the end of "
+      "each task");
 
   CLI::App& run = *app.add_subcommand("run", "Serve until SIGTERM (what happens without a subcommand)");
   for (CLI::App* target : {&app, &run}) {
@@ -76,8 +81,9 @@ int main(int argc, char** argv) {
   }
   run_options.capacity = capacity;
   dump_options.capacity = capacity;
+  run_options.schedstat = dump_options.schedstat = schedstat;
   if (dump.parsed()) return dump_command(dump_options);
-  if (check.parsed()) return check_command(capacity);
+  if (check.parsed()) return check_command(capacity, schedstat);
   if (detach.parsed()) return detach_command(pins);
   return run_command(run_options);
 }

@@ -10,7 +10,7 @@
 namespace katameter {
 
 void RemovedContainers::add(const removed_record& record, const MemoryFields& memory_fields,
-                            const CpuFields& cpu_fields) {
+                            const CpuFields& cpu_fields, const PressureFields& pressure_fields) {
   const std::string path = printable({record.path, strnlen(record.path, sizeof(record.path))});
   const auto place = container_of_path(path);
   if (!place) {
@@ -26,10 +26,12 @@ void RemovedContainers::add(const removed_record& record, const MemoryFields& me
   wire::Container& row = entry.row;
   row.id = place->id;
   row.cgroup = path;
+  if (record.made_ns != 0) row.start_boottime_ns = record.made_ns;
   if ((record.kinds & REMOVED_CPU) != 0) {
     set_cpu(row, record.cpu, cpu_fields);
     if ((record.cpu.kinds & CPU_TIMES) != 0) entry.cpu_usage_ns += record.cpu.usage_ns;
   }
+  set_pressure(row, record.pressure, pressure_fields);
   if ((record.kinds & REMOVED_MEMORY) != 0) {
     // Nothing is left below a cgroup that can be removed: its own pending pages are all there are.
     StatPages pending{};

@@ -9,6 +9,7 @@
 
 #include "guest-probe/cpu_account.h"
 #include "guest-probe/memory_account.h"
+#include "guest-probe/pressure_account.h"
 #include "userspace/bpf/guest_programs.h"
 #include "userspace/wire/messages.h"
 
@@ -27,7 +28,8 @@ class RemovedContainers {
   /// `capacity`: containers kept; beyond it the oldest is forgotten and counted.
   explicit RemovedContainers(std::size_t capacity) : capacity_(capacity) {}
 
-  void add(const removed_record& record, const MemoryFields& memory_fields, const CpuFields& cpu_fields = {});
+  void add(const removed_record& record, const MemoryFields& memory_fields, const CpuFields& cpu_fields = {},
+           const PressureFields& pressure_fields = {});
 
   /// Completes the living rows and appends the containers that have no living part, marked as removed; those count as
   /// reported by snapshot `sequence`.

@@ -22,6 +22,9 @@ Json guest_json(const wire::Guest& guest) {
   Json json = Json::object();
   if (guest.cpu_usage_ns) json["cpu_usage_ns"] = *guest.cpu_usage_ns;
   if (guest.workload_cpu_usage_ns) json["workload_cpu_usage_ns"] = *guest.workload_cpu_usage_ns;
+  if (guest.kernel_cpu_usage_ns) json["kernel_cpu_usage_ns"] = *guest.kernel_cpu_usage_ns;
+  if (guest.agent_cpu_usage_ns) json["agent_cpu_usage_ns"] = *guest.agent_cpu_usage_ns;
+  if (guest.probe_cpu_usage_ns) json["probe_cpu_usage_ns"] = *guest.probe_cpu_usage_ns;
   json["containers_unreported"] = guest.containers_unreported;
   json["oom_events_lost"] = guest.oom_events_lost;
   for (const wire::GuestFigure& figure : wire::guest_figures) {

@@ -2,6 +2,8 @@
 
 #include <fmt/core.h>
 
+#include "guest-probe/self_check_pressure.h"
+#include "guest-probe/self_check_tasks.h"
 #include "guest-probe/self_check_unified.h"
 #include "userspace/bpf/kernel_facts.h"
 
@@ -35,6 +37,10 @@ ServedFigures planned_figures(const GuestPlan& plan) {
   if (!plan.bandwidth) refuse_bandwidth(served.cpu_fields);
   if (!plan.tasks) served.cpu_fields.threads = served.cpu_fields.threads_max = false;
   served.memory_fields.unified = plan.unified_memory;
+  served.processes = plan.tasks_walk;
+  served.schedstat = plan.schedstat;
+  served.start_times = plan.births || plan.tasks_walk;
+  served.tasks_hierarchy = static_cast<Hierarchy>(plan.tasks_hierarchy);
   served.memory_fields.stalls = plan.stalls;
   return served;
 }
@@ -96,10 +102,10 @@ Status open_pins(GuestProbe& probe, const std::string& path) {
 
 }  // namespace
 
-Result<GuestProbe> start_guest_probe(std::size_t capacity, const std::string& pin_directory) {
+Result<GuestProbe> start_guest_probe(std::size_t capacity, const std::string& pin_directory, bool schedstat) {
   GuestProbe probe;
   const KernelFacts facts = read_kernel_facts();
-  probe.plan = plan_guest(facts);
+  probe.plan = plan_guest(facts, schedstat);
   if (!probe.plan.works()) return nothing_works(probe.plan);
 
   if (Status status = open_pins(probe, pin_directory); !status) return failure_from(status.error());
@@ -119,13 +125,19 @@ Result<GuestProbe> start_guest_probe(std::size_t capacity, const std::string& pi
   };
   if (probe.plan.unified) {
     note(self_check_unified(*probe.programs, facts.unified_mount, probe.served));
+    if (probe.plan.pressure) {
+      note(self_check_pressure(*probe.programs, facts.unified_mount, probe.plan.possible_cpus, probe.served));
+    }
     ServedFigures others = without_cpu(probe.served);
     note(self_check(*probe.programs, facts, others));
     probe.served.memory = others.memory;
     probe.served.memory_fields = others.memory_fields;
   } else {
+    probe.refusals.push_back({"pressure (PSI)", "cgroup v1 does not count it", true});
     note(self_check(*probe.programs, facts, probe.served));
   }
+  if (probe.served.processes) note(self_check_tasks(*probe.programs, probe.served));
+  probe.served.schedstat = probe.served.schedstat && probe.served.processes;  // one walk gives both
   probe.collector = std::make_unique<Collector>(*probe.programs, probe.served);
   GuestSources sources = GuestSources::open();
   probe.sources_lacking = sources.lacks();

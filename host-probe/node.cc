@@ -75,6 +75,8 @@ std::shared_ptr<const NodeReport> Node::report() {
     last.ended = true;
     state.report(last, false, now);
   }
+  const auto wall_time = std::chrono::system_clock::now().time_since_epoch();
+  report->unix_seconds = std::chrono::floor<std::chrono::seconds>(wall_time).count();
   report->duration_seconds = std::chrono::duration<double>(TimerQueue::Clock::now() - started_).count();
   return report;
 }

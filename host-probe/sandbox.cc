@@ -22,6 +22,7 @@ SandboxReport Sandbox::report(SandboxState::Time now) {
   report.oom_kills_by_class = oom_kills_by_class_;
   report.rejected = rejected_;
   state_.report(report, peer_.connected(), now);
+  report.start_times = start_times_.of(report.containers);
   return report;
 }
 
@@ -36,6 +37,7 @@ void Sandbox::guest_connected(const wire::Hello& hello) {
   const bool known = std::exchange(run_, run) == run;
   rules_.connected(hello.boot_id);
   events_.connected(hello);
+  start_times_.connected(hello.boot_id);
   state_.connected(hello.boot_id, TimerQueue::Clock::now());
   log(known ? LogLevel::debug : LogLevel::info, "guest connected sandbox={} guest-probe={} kernel={} lacks={}",
       id_.hex(), hello.version, hello.kernel,
@@ -48,6 +50,7 @@ std::optional<Drop> Sandbox::guest_snapshot(const wire::Snapshot& snapshot) {
     count(*broken);
   } else {
     state_.take_over(snapshot, TimerQueue::Clock::now());
+    start_times_.take_over(snapshot, std::chrono::system_clock::now());
   }
   settled_(id_);
   return broken;

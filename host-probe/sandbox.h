@@ -48,6 +48,7 @@ class Sandbox : private GuestObserver {
   Settled settled_;
   SnapshotRules rules_;
   SandboxState state_;
+  HostStartTimes start_times_;
   OomEventFilter events_;
   std::string run_;  // boot and instance of the guest-probe that was last connected
   std::uint64_t oom_events_ = 0;

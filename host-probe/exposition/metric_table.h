@@ -120,6 +120,36 @@ inline constexpr auto of_container = std::to_array<ContainerMetric>({
     {{"container_spec_memory_reservation_limit_bytes", "Memory reservation limit for the container.",
       MetricType::Gauge},
      &detail::memory_limit<&wire::Container::memory_reservation_bytes>},
+    {{"container_processes", "Number of processes running inside the container.", MetricType::Gauge},
+     &detail::plain<&wire::Container::processes>},
+    {{"container_pressure_cpu_waiting_seconds_total",
+      "Total time duration tasks in the container have waited due to CPU congestion.", MetricType::Counter},
+     &detail::in_seconds<&wire::Container::cpu_waiting_ns>},
+    {{"container_pressure_cpu_stalled_seconds_total",
+      "Total time duration no tasks in the container could make progress due to CPU congestion.", MetricType::Counter},
+     &detail::in_seconds<&wire::Container::cpu_stalled_ns>},
+    {{"container_pressure_memory_waiting_seconds_total",
+      "Total time duration tasks in the container have waited due to memory congestion.", MetricType::Counter},
+     &detail::in_seconds<&wire::Container::memory_waiting_ns>},
+    {{"container_pressure_memory_stalled_seconds_total",
+      "Total time duration no tasks in the container could make progress due to memory congestion.",
+      MetricType::Counter},
+     &detail::in_seconds<&wire::Container::memory_stalled_ns>},
+    {{"container_pressure_io_waiting_seconds_total",
+      "Total time duration tasks in the container have waited due to IO congestion.", MetricType::Counter},
+     &detail::in_seconds<&wire::Container::io_waiting_ns>},
+    {{"container_pressure_io_stalled_seconds_total",
+      "Total time duration no tasks in the container could make progress due to IO congestion.", MetricType::Counter},
+     &detail::in_seconds<&wire::Container::io_stalled_ns>},
+    {{"container_cpu_schedstat_run_seconds_total", "Time duration the processes of the container have run on the CPU.",
+      MetricType::Counter},
+     &detail::in_seconds<&wire::Container::sched_run_ns>},
+    {{"container_cpu_schedstat_runqueue_seconds_total",
+      "Time duration processes of the container have been waiting on a runqueue.", MetricType::Counter},
+     &detail::in_seconds<&wire::Container::sched_wait_ns>},
+    {{"container_cpu_schedstat_run_periods_total", "Number of times processes of the cgroup have run on the cpu",
+      MetricType::Counter},
+     &detail::plain<&wire::Container::sched_periods>},
     {{"katameter_container_reclaim_stalls_total",
       "Number of times that a task of the container had to free memory itself before it got some.",
       MetricType::Counter},
@@ -128,6 +158,22 @@ inline constexpr auto of_container = std::to_array<ContainerMetric>({
       "Time that tasks of the container spent freeing memory before they got some, in seconds.", MetricType::Counter},
      &detail::in_seconds<&wire::Container::memory_stall_ns>},
 });
+
+inline constexpr Descriptor container_start{
+    "container_start_time_seconds", "Start time of the container since unix epoch in seconds.", MetricType::Gauge};
+inline constexpr Descriptor container_last_seen{
+    "container_last_seen", "Last time a container was seen by the exporter, unix time in seconds.", MetricType::Gauge};
+
+struct SwitchMetric {
+  const char* type;
+  wire::Figure wire::Container::*figure;
+};
+inline constexpr Descriptor context_switches{
+    "katameter_container_context_switches_total",
+    "Number of times that a task of the container gave up (voluntary) or was taken off (involuntary) a CPU.",
+    MetricType::Counter};
+inline constexpr std::array<SwitchMetric, 2> switch_types{
+    {{"voluntary", &wire::Container::voluntary_switches}, {"involuntary", &wire::Container::involuntary_switches}}};
 
 // Each twice, for cAdvisor's scopes "container" and "hierarchy", between which it makes no difference.
 struct FailureMetric {
@@ -158,6 +204,11 @@ inline constexpr Descriptor guest_cpu{
     "katameter_guest_cpu_seconds_total",
     "CPU time inside the guest as its kernel counts it, by owner, in seconds; waits for a host CPU are part of it.",
     MetricType::Counter};
+inline constexpr Descriptor guest_system_cpu{"katameter_guest_system_cpu_seconds_total",
+                                             "The guest_system part of katameter_guest_cpu_seconds_total by owner, in "
+                                             "seconds; what a task used between a scrape "
+                                             "and its end counts as other.",
+                                             MetricType::Counter};
 inline constexpr Descriptor guest_up{
     "katameter_guest_probe_up", "1 if the guest-probe of the sandbox answered this scrape, else 0.", MetricType::Gauge};
 inline constexpr Descriptor oom_events{"katameter_oom_events_received_total",

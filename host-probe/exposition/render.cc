@@ -45,7 +45,8 @@ void add_memory_failures(Families& families, const wire::Container& container, c
   }
 }
 
-void add_containers(Families& families, const SandboxReport& sandbox, const std::string& id) {
+void add_containers(Families& families, const SandboxReport& sandbox, const std::string& id,
+                    std::int64_t unix_seconds) {
   for (const wire::Container& container : sandbox.containers) {
     const Labels labels = container_labels(id, container.id.hex());
     for (const ContainerMetric& metric : metric::of_container) {
@@ -56,6 +57,16 @@ void add_containers(Families& families, const SandboxReport& sandbox, const std:
       families.add(metric.descriptor, std::move(of_series), *value);
     }
     add_memory_failures(families, container, labels);
+    for (const metric::SwitchMetric& of_type : metric::switch_types) {
+      if (!(container.*of_type.figure)) continue;
+      Labels of_series = labels;
+      of_series.push_back({"type", of_type.type});
+      families.add(metric::context_switches, std::move(of_series), number(*(container.*of_type.figure)));
+    }
+    families.add(metric::container_last_seen, labels, static_cast<double>(unix_seconds));
+    if (const auto start = sandbox.start_times.find(container.id); start != sandbox.start_times.end()) {
+      families.add(metric::container_start, labels, static_cast<double>(start->second));
+    }
   }
   for (const auto& [container, kills] : sandbox.oom_kills) {
     families.add(metric::container_ooms, container_labels(id, container.hex()), number(kills));
@@ -128,6 +139,14 @@ void add_guest(Families& families, const SandboxReport& sandbox, const std::stri
   };
   cpu("workload", sandbox.guest_cpu->workload_ns);
   cpu("guest_system", sandbox.guest_cpu->guest_system_ns);
+  if (!sandbox.guest_system_cpu) return;
+  const auto system = [&](const char* owner, std::uint64_t ns) {
+    families.add(metric::guest_system_cpu, {{"sandbox_id", id}, {"owner", owner}}, detail::seconds(ns));
+  };
+  system("kernel", sandbox.guest_system_cpu->kernel_ns);
+  system("agent", sandbox.guest_system_cpu->agent_ns);
+  system("guest_probe", sandbox.guest_system_cpu->probe_ns);
+  system("other", sandbox.guest_system_cpu->other_ns);
 }
 
 void add_node(Families& families, bool success) {
@@ -142,7 +161,7 @@ std::vector<prometheus::MetricFamily> render(const NodeReport& report) {
   std::size_t sandboxes = 0;
   for (const SandboxReport& sandbox : report.sandboxes) {
     const std::string id = sandbox.id.hex();
-    add_containers(families, sandbox, id);
+    add_containers(families, sandbox, id, report.unix_seconds);
     if (sandbox.ended) continue;
     ++sandboxes;
     add_guest(families, sandbox, id);

@@ -6,6 +6,7 @@
 #include <optional>
 #include <vector>
 
+#include "host-probe/merge/start_times.h"
 #include "host-probe/processes/process_source.h"
 #include "host-probe/transport/drop_reason.h"
 #include "userspace/wire/messages.h"
@@ -19,12 +20,22 @@ struct GuestCpu {
   std::uint64_t guest_system_ns = 0;
 };
 
+/// guest_system_ns by owner; all four together are all of it.
+struct GuestSystemCpu {
+  std::uint64_t kernel_ns = 0;
+  std::uint64_t agent_ns = 0;
+  std::uint64_t probe_ns = 0;
+  std::uint64_t other_ns = 0;
+};
+
 struct SandboxReport {
   ContainerId id;
   bool ended = false;                              // the sandbox is gone; only `oom_kills` is still told
   bool guest_up = false;                           // its guest-probe answered this collection
   std::vector<wire::Container> containers;         // each id once; empty unless guest_up
   std::optional<GuestCpu> guest_cpu;               // absent unless guest_up
+  std::optional<GuestSystemCpu> guest_system_cpu;  // absent with guest_cpu, or if the guest does not tell
+  HostStartTimes::Seconds start_times;             // of `containers`, as far as known
   wire::Guest guest;                               // the guest's own figures; all absent unless guest_up
   std::vector<wire::Interface> interfaces;         // each name once; empty unless guest_up
   std::map<ContainerId, std::uint64_t> oom_kills;  // per container, those included that ended a short while ago
@@ -38,6 +49,7 @@ struct NodeReport {
   std::vector<SandboxReport> sandboxes;
   bool host_figures = false;      // the process figures could be read
   double duration_seconds = 0.0;  // of this collection
+  std::int64_t unix_seconds = 0;  // when it was made
 };
 
 }  // namespace katameter

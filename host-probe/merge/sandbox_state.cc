@@ -4,7 +4,10 @@
 #include <map>
 #include <utility>
 
+#include "host-probe/merge/guest_system_cpu.h"
+
 namespace katameter {
+
 void SandboxState::connected(const std::string& boot_id, Time now) {
   if (boot_id == boot_id_) return;
   boot_id_ = boot_id;
@@ -18,6 +21,7 @@ void SandboxState::end(Time now) {
   listed_removed_.clear();
   finals_.clear();
   guest_cpu_.reset();
+  guest_system_cpu_.reset();
   guest_ = {};
   interfaces_.clear();
   ooms_.all_ended(now);
@@ -69,12 +73,14 @@ void SandboxState::take_guest(const wire::Guest& guest) {
   guest_ = guest;
   if (!guest.cpu_usage_ns || !guest.workload_cpu_usage_ns) {
     guest_cpu_.reset();
+    guest_system_cpu_.reset();
     return;
   }
   const std::uint64_t workload = *guest.workload_cpu_usage_ns;
   const std::uint64_t rest = *guest.cpu_usage_ns > workload ? *guest.cpu_usage_ns - workload : 0;
   // The difference of two counters may fall by what was read between them; a counter of ours never does.
   guest_cpu_ = GuestCpu{workload, std::max(rest, guest_cpu_ ? guest_cpu_->guest_system_ns : 0)};
+  guest_system_cpu_ = divide_guest_system_cpu(guest_cpu_->guest_system_ns, guest, guest_system_cpu_);
 }
 
 void SandboxState::report(SandboxReport& report, bool connected, Time now) {
@@ -88,6 +94,7 @@ void SandboxState::report(SandboxReport& report, bool connected, Time now) {
   for (const wire::Container& container : living_) by_id.insert_or_assign(container.id, container);
   for (auto& [id, container] : by_id) report.containers.push_back(std::move(container));
   report.guest_cpu = guest_cpu_;
+  report.guest_system_cpu = guest_system_cpu_;
   report.guest = guest_;
   report.interfaces = interfaces_;
 }

@@ -31,7 +31,7 @@ class SandboxState {
   /// The sandbox has ended; what remains to be told is in the ledger.
   void end(Time now);
 
-  /// Fills in containers, guest_cpu, guest, interfaces, oom_kills and guest_up, the latter if the guest is connected and its snapshot
+  /// Fills in containers, guest_cpu, guest_system_cpu, guest, interfaces, oom_kills and guest_up, the latter if the guest is connected and its snapshot
   /// fresh. A removed container is in the first report after its removal and in none after that.
   void report(SandboxReport& report, bool connected, Time now);
 
@@ -53,6 +53,7 @@ class SandboxState {
   std::set<Listing> listed_removed_;     // by the last snapshot; sent again until it is acknowledged
   std::vector<wire::Container> finals_;  // last values that are still to be told
   std::optional<GuestCpu> guest_cpu_;
+  std::optional<GuestSystemCpu> guest_system_cpu_;
   wire::Guest guest_;
   std::vector<wire::Interface> interfaces_;
   InterfaceNames interface_names_;

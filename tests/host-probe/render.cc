@@ -72,6 +72,18 @@ wire::Container full_container() {
   made.cpu_period_us = 100'000;
   made.cpu_shares = 512;
   made.threads = 7;
+  made.processes = 6;
+  made.sched_run_ns = 1'500'000'000;
+  made.sched_wait_ns = 500'000'000;
+  made.sched_periods = 9;
+  made.voluntary_switches = 7;
+  made.involuntary_switches = 2;
+  made.cpu_waiting_ns = 1'500'000'000;
+  made.cpu_stalled_ns = 2'500'000'000;
+  made.memory_waiting_ns = 3'500'000'000;
+  made.memory_stalled_ns = 4'500'000'000;
+  made.io_waiting_ns = 5'500'000'000;
+  made.io_stalled_ns = 6'500'000'000;
   made.threads_max = 100;
   made.memory_mapped_file_bytes = 19;
   made.memory_active_file_bytes = 20;
@@ -127,6 +139,16 @@ TEST_CASE("a container's figures carry cAdvisor's names, types and labels") {
       {"container_memory_kernel_usage", {MetricType::Gauge, 23}},
       {"container_spec_memory_swap_limit_bytes", {MetricType::Gauge, 26}},
       {"container_spec_memory_reservation_limit_bytes", {MetricType::Gauge, 27}},
+      {"container_processes", {MetricType::Gauge, 6}},
+      {"container_cpu_schedstat_run_seconds_total", {MetricType::Counter, 1.5}},
+      {"container_cpu_schedstat_runqueue_seconds_total", {MetricType::Counter, 0.5}},
+      {"container_cpu_schedstat_run_periods_total", {MetricType::Counter, 9}},
+      {"container_pressure_cpu_waiting_seconds_total", {MetricType::Counter, 1.5}},
+      {"container_pressure_cpu_stalled_seconds_total", {MetricType::Counter, 2.5}},
+      {"container_pressure_memory_waiting_seconds_total", {MetricType::Counter, 3.5}},
+      {"container_pressure_memory_stalled_seconds_total", {MetricType::Counter, 4.5}},
+      {"container_pressure_io_waiting_seconds_total", {MetricType::Counter, 5.5}},
+      {"container_pressure_io_stalled_seconds_total", {MetricType::Counter, 6.5}},
       {"katameter_container_reclaim_stalls_total", {MetricType::Counter, 28}},
       {"katameter_container_reclaim_stall_seconds_total", {MetricType::Counter, 1.25}},
   };
@@ -138,6 +160,25 @@ TEST_CASE("a container's figures carry cAdvisor's names, types and labels") {
   }
   CHECK(rendered.family("container_cpu_usage_seconds_total")->type == MetricType::Counter);
   CHECK(rendered.value("container_cpu_usage_seconds_total", with(container_labels, "cpu", "total")) == 1.5);
+}
+
+TEST_CASE("a container's start and when it was seen are in whole seconds of unix time") {
+  NodeReport report = with_container(full_container());
+  report.unix_seconds = 1'800'000'100;
+  CHECK(Rendered(report).family("container_start_time_seconds") == nullptr);
+  report.sandboxes[0].start_times[*ContainerId::from_hex(container_hex)] = 1'800'000'000;
+  const Rendered rendered(report);
+  CHECK(rendered.value("container_start_time_seconds", container_labels) == 1'800'000'000.0);
+  CHECK(rendered.value("container_last_seen", container_labels) == 1'800'000'100.0);
+  CHECK(rendered.family("container_start_time_seconds")->type == MetricType::Gauge);
+  CHECK(rendered.family("container_last_seen")->type == MetricType::Gauge);
+}
+
+TEST_CASE("context switches are told by type, under a name of ours") {
+  const Rendered rendered(with_container(full_container()));
+  const char* name = "katameter_container_context_switches_total";
+  CHECK(rendered.value(name, with(container_labels, "type", "voluntary")) == 7.0);
+  CHECK(rendered.value(name, with(container_labels, "type", "involuntary")) == 2.0);
 }
 
 TEST_CASE("page faults are in both of cAdvisor's scopes") {
@@ -157,7 +198,7 @@ TEST_CASE("a figure that is absent has no series") {
   bare.id = *ContainerId::from_hex(container_hex);
   for (const auto& family : Rendered(with_container(bare)).families) {
     INFO(family.name);
-    CHECK(family.name.rfind("container_", 0) != 0);
+    CHECK((family.name.rfind("container_", 0) != 0 || family.name == "container_last_seen"));
     CHECK(family.name.rfind("katameter_container_", 0) != 0);
   }
 }
@@ -206,6 +247,13 @@ TEST_CASE("a sandbox's own figures") {
   CHECK(rendered.value("katameter_guest_cpu_seconds_total", with(id, "owner", "workload")) == 3.0);
   CHECK(rendered.value("katameter_guest_cpu_seconds_total", with(id, "owner", "guest_system")) == 1.0);
   CHECK(rendered.value("katameter_guest_probe_up", id) == 1.0);
+  CHECK(rendered.family("katameter_guest_system_cpu_seconds_total") == nullptr);
+  sandbox.guest_system_cpu = GuestSystemCpu{500'000'000, 250'000'000, 50'000'000, 200'000'000};
+  const Rendered divided(report);
+  for (const auto& [owner, seconds] :
+       {std::pair{"kernel", 0.5}, {"agent", 0.25}, {"guest_probe", 0.05}, {"other", 0.2}}) {
+    CHECK(divided.value("katameter_guest_system_cpu_seconds_total", with(id, "owner", owner)) == seconds);
+  }
   CHECK(rendered.value("katameter_oom_events_received_total", id) == 5.0);
   CHECK(rendered.value("katameter_guest_frames_rejected_total", with(id, "reason", "truncated")) == 2.0);
   CHECK(rendered.family("katameter_guest_frames_rejected_total")->metric.size() == 1);

@@ -16,6 +16,7 @@ KernelFacts everything() {
   facts.cpu_mount = "/sys/fs/cgroup/cpuacct";
   facts.pids_mount = "/sys/fs/cgroup/pids";
   facts.cgroup_rmdir = facts.mark_victim = facts.mark_victim_task = facts.cpuhp_enter = true;
+  facts.cgroup_mkdir = facts.task_iterator = facts.sched_free = true;
   facts.oom_control = facts.reclaim = true;
   facts.cpuacct_v1 = facts.memory_v1 = true;
   facts.cpuacct_mount = "/sys/fs/cgroup/cpuacct";
@@ -78,6 +79,14 @@ TEST_CASE("Each missing thing costs what stands on it and no more") {
   const GuestPlan no_rmdir = without([](KernelFacts& facts) { facts.cgroup_rmdir = false; });
   CHECK((no_rmdir.cpu && no_rmdir.memory && !no_rmdir.removals && no_rmdir.oom_events && !no_rmdir.stalls));
 
+  CHECK_FALSE(no_rmdir.births);
+
+  const GuestPlan no_mkdir = without([](KernelFacts& facts) { facts.cgroup_mkdir = false; });
+  CHECK((!no_mkdir.births && no_mkdir.tasks_walk && no_mkdir.removals));
+
+  const GuestPlan no_iterator = without([](KernelFacts& facts) { facts.task_iterator = false; });
+  CHECK((no_iterator.births && !no_iterator.tasks_walk));
+
   const GuestPlan no_victim = without([](KernelFacts& facts) { facts.mark_victim = false; });
   CHECK((no_victim.memory && !no_victim.oom_events));
 
@@ -124,6 +133,12 @@ TEST_CASE("Without cgroup v1's cpuacct the CPU figures come from v2") {
   facts.base_stat = true;
   facts.unified_mount = facts.cpuacct_mount = facts.cpu_mount = facts.pids_mount = "/sys/fs/cgroup";
   const GuestPlan plan = plan_guest(facts);
+  CHECK_FALSE(plan.pressure);
+  CHECK_FALSE(plan.complete());
+  facts.pressure = true;
+  facts.tick_ns = 4'000'000;
+  CHECK(plan_guest(facts).pressure);
+  CHECK(plan_guest(facts).complete());
   CHECK((plan.unified && plan.cpu && plan.bandwidth && plan.tasks && !plan.walk_cpu && !plan.walk_pids));
 
   facts.unified_mount.clear();
@@ -136,6 +151,16 @@ TEST_CASE("Where v1's cpuacct is mounted, a v2 tree beside it is not read") {
   facts.unified_mount = "/sys/fs/cgroup/unified";
   const GuestPlan plan = plan_guest(facts);
   CHECK((plan.cpu && !plan.unified));
+}
+
+TEST_CASE("Tasks are looked up in the hierarchy that has the containers' CPU time, else in that of memory") {
+  KernelFacts facts = everything();
+  CHECK(plan_guest(facts).tasks_hierarchy == WALK_CPUACCT);
+  facts.cpuacct_v1 = false;
+  CHECK(plan_guest(facts).tasks_hierarchy == WALK_MEMORY);
+  facts.base_stat = true;
+  facts.unified_mount = "/sys/fs/cgroup";
+  CHECK(plan_guest(facts).tasks_hierarchy == WALK_UNIFIED);
 }
 
 TEST_CASE("A mark_victim that gives a pid is as good as one that gives the task") {

@@ -28,6 +28,9 @@ inline Snapshot sample_snapshot() {
   snapshot.guest.cpu_usage_ns = 99;
   snapshot.guest.workload_cpu_usage_ns = 0;
   snapshot.guest.containers_unreported = 5;
+  snapshot.guest.kernel_cpu_usage_ns = 40;
+  snapshot.guest.agent_cpu_usage_ns = 30;
+  snapshot.guest.probe_cpu_usage_ns = 0;
   for (const GuestFigure& figure : guest_figures) snapshot.guest.*figure.value = value += 7;
   snapshot.guest.swap_free_bytes = 0;
   snapshot.guest.interfaces_unreported = 6;

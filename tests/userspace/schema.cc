@@ -35,6 +35,9 @@ TEST_CASE("What we encode is what the schema says") {
   CHECK_FALSE(snapshot.containers(1).has_memory_usage_bytes());
   CHECK(snapshot.guest().has_workload_cpu_usage_ns());
   CHECK(all_known(snapshot.guest()));
+  CHECK(snapshot.guest().kernel_cpu_usage_ns() == 40);
+  CHECK(snapshot.guest().agent_cpu_usage_ns() == 30);
+  CHECK(snapshot.guest().has_probe_cpu_usage_ns());
   CHECK(snapshot.guest().interfaces_unreported() == 6);
   REQUIRE(snapshot.interfaces_size() == 2);
   CHECK(all_known(snapshot.interfaces(0)));

@@ -17,11 +17,14 @@
 namespace katameter {
 namespace {
 
+// Tasks whose figures can be followed at once (--schedstat); some 110 bytes each.
+constexpr std::uint32_t sched_tasks_at_most = 16384;
+
 // What a later load goes on with.
 constexpr std::array kept_structures{"removed_record", "oom_record", "guest_status", "kept_record", "stall_sum"};
-std::array<bpf_map*, 5> kept_maps(const guest& skeleton) {
+std::array<bpf_map*, 6> kept_maps(const guest& skeleton) {
   const auto& maps = skeleton.maps;
-  return {maps.removed, maps.oom_events, maps.status_map, maps.kept, maps.stall_sums};
+  return {maps.removed, maps.oom_events, maps.status_map, maps.kept, maps.stall_sums, maps.births};
 }
 
 std::array<bpf_program*, 4> stall_programs(const guest& skeleton) {
@@ -69,9 +72,10 @@ Result<GuestPrograms> GuestLoader::load() {
   skeleton_ = guest::open();
   if (skeleton_ == nullptr) return system_failure("cannot open the built-in BPF object");
   // Hooks come last: what they record relies on what was learned. The one for new CPUs has to miss none meanwhile.
-  for (const auto step : {&GuestLoader::choose_programs, &GuestLoader::reuse_kept_maps, &GuestLoader::load_object,
-                          &GuestLoader::take_maps, &GuestLoader::take_walkers, &GuestLoader::learn_cpus,
-                          &GuestLoader::find_stats, &GuestLoader::attach_hooks, &GuestLoader::hand_over}) {
+  for (const auto step :
+       {&GuestLoader::choose_programs, &GuestLoader::choose_task_programs, &GuestLoader::reuse_kept_maps,
+        &GuestLoader::load_object, &GuestLoader::take_maps, &GuestLoader::take_walkers, &GuestLoader::learn_cpus,
+        &GuestLoader::find_stats, &GuestLoader::attach_hooks, &GuestLoader::hand_over}) {
     if (Status status = (this->*step)(); !status) return failure_from(status.error());
   }
   return std::move(programs_);
@@ -97,6 +101,29 @@ Status GuestLoader::choose_programs() {
   if (!plan_.oom_events) bpf_map__set_autocreate(maps.oom_bell, false);
   skeleton_->rodata->cpu_is_unified = plan_.unified ? 1 : 0;
   skeleton_->rodata->cpus = static_cast<std::uint32_t>(plan_.possible_cpus);
+  return {};
+}
+
+Status GuestLoader::choose_task_programs() {
+  const auto entries = static_cast<std::uint32_t>(capacity_);
+  auto& maps = skeleton_->maps;
+  auto& progs = skeleton_->progs;
+  bpf_map__set_max_entries(maps.pressure_records, plan_.pressure ? entries : 1);
+  bpf_map__set_max_entries(maps.births, entries);
+  bpf_map__set_max_entries(maps.sched_tasks, plan_.schedstat ? sched_tasks_at_most : 1);
+  // An LRU map begins to let go somewhat before it is full.
+  bpf_map__set_max_entries(maps.sched_cgroups, plan_.schedstat ? 4 * entries : 1);
+  bpf_program__set_autoload(progs.collect_pressure, plan_.pressure);
+  bpf_program__set_autoload(progs.note_birth, plan_.births);
+  bpf_program__set_autoload(progs.walk_tasks, plan_.tasks_walk);
+  bpf_program__set_autoload(progs.note_task_end, plan_.schedstat);
+  bpf_program__set_autoload(progs.walk_sched_sums, plan_.schedstat);
+  skeleton_->rodata->reads_pressure = plan_.pressure ? 1 : 0;
+  skeleton_->rodata->tick_ns = plan_.tick_ns;
+  skeleton_->rodata->tasks_hierarchy = static_cast<std::uint32_t>(plan_.tasks_hierarchy);
+  skeleton_->rodata->births_hierarchy = static_cast<std::uint32_t>(plan_.tasks_hierarchy);
+  skeleton_->rodata->own_tgid = static_cast<std::uint32_t>(getpid());
+  skeleton_->rodata->sums_sched = plan_.schedstat ? 1 : 0;
   return {};
 }
 
@@ -185,28 +212,34 @@ Status GuestLoader::pin(int fd, const std::string& folder, const std::string& na
   return system_failure("cannot pin " + name + " in " + folder);
 }
 
-Status GuestLoader::take_walker(bpf_program* program, bpf_map* records, std::size_t record_bytes,
-                                GuestPrograms::Walker& into) {
-  bpf_iter_link_info over{};
-  over.map.map_fd = static_cast<std::uint32_t>(bpf_map__fd(skeleton_->maps.turns));
+Status GuestLoader::take_iterator(bpf_program* program, const bpf_map* over, OnRequest& into) {
+  bpf_iter_link_info info{};
   bpf_iter_attach_opts options{};
   options.sz = sizeof(options);
-  options.link_info = &over;
-  options.link_info_len = sizeof(over);
+  if (over != nullptr) {
+    info.map.map_fd = static_cast<std::uint32_t>(bpf_map__fd(over));
+    options.link_info = &info;
+    options.link_info_len = sizeof(info);
+  }
   const Link link(bpf_program__attach_iter(program, &options));
   if (link == nullptr) return system_failure(std::string("cannot make an iterator of ") + bpf_program__name(program));
-  Result<Fd> map = Fd::duplicate(bpf_map__fd(records));
-  if (!map) return failure_from(map.error());
-  into.records = RecordWindow(*std::move(map), record_bytes, bpf_map__max_entries(records));
   if (pins_ != nullptr) {
     const std::string name = bpf_program__name(program);
-    into.program = OnRequest(Fd(), here_ + "/" + name);
+    into = OnRequest(Fd(), here_ + "/" + name);
     return pin(bpf_link__fd(link.get()), here_, name);
   }
   Result<Fd> fd = Fd::duplicate(bpf_link__fd(link.get()));
   if (!fd) return failure_from(fd.error());
-  into.program = OnRequest(*std::move(fd), "");
+  into = OnRequest(*std::move(fd), "");
   return {};
+}
+
+Status GuestLoader::take_walker(bpf_program* program, bpf_map* records, std::size_t record_bytes,
+                                GuestPrograms::Walker& into) {
+  Result<Fd> map = Fd::duplicate(bpf_map__fd(records));
+  if (!map) return failure_from(map.error());
+  into.records = RecordWindow(*std::move(map), record_bytes, bpf_map__max_entries(records));
+  return take_iterator(program, skeleton_->maps.turns, into.program);
 }
 
 Status GuestLoader::take_walkers() {
@@ -221,6 +254,13 @@ Status GuestLoader::take_walkers() {
   }
   if (status && plan_.memory) {
     status = take_walker(progs.collect_memory, maps.memory_records, sizeof(memory_record), programs_.memory_);
+  }
+  if (status && plan_.pressure) {
+    status = take_walker(progs.collect_pressure, maps.pressure_records, sizeof(pressure_record), programs_.pressure_);
+  }
+  if (status && plan_.tasks_walk) status = take_iterator(progs.walk_tasks, nullptr, programs_.tasks_);
+  if (status && plan_.schedstat) {
+    status = take_iterator(progs.walk_sched_sums, maps.sched_cgroups, programs_.sched_sums_.emplace());
   }
   return status;
 }
@@ -270,6 +310,12 @@ Status GuestLoader::attach_hooks() {
     for (bpf_program* program : stall_programs(*skeleton_)) {
       if (Status status = attach_hook(program, "direct reclaim"); !status) return status;
     }
+  }
+  if (plan_.births) {
+    if (Status status = attach_hook(progs.note_birth, "cgroup_mkdir"); !status) return status;
+  }
+  if (plan_.schedstat) {
+    if (Status status = attach_hook(progs.note_task_end, "sched_process_free"); !status) return status;
   }
   if (!plan_.oom_events) return {};
   Result<Fd> bell = Fd::duplicate(bpf_map__fd(skeleton_->maps.oom_bell));

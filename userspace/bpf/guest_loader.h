@@ -33,6 +33,8 @@ class GuestLoader {
   Status attach_hooks();
   Status hand_over();
 
+  Status choose_task_programs();
+  Status take_iterator(bpf_program* program, const bpf_map* over, OnRequest& into);
   Status take_walker(bpf_program* program, bpf_map* records, std::size_t record_bytes, GuestPrograms::Walker& into);
   Status attach_hook(bpf_program* program, const char* hook);
   Status make_folder(const std::string& name, std::string& path) const;

@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <cerrno>
 
-#include "bpf/records.h"
-
 namespace katameter {
 namespace {
 
@@ -29,7 +27,7 @@ std::vector<std::string> GuestPlan::lacks() const {
   return names;
 }
 
-GuestPlan plan_guest(const KernelFacts& facts) {
+GuestPlan plan_guest(const KernelFacts& facts, bool schedstat) {
   const bool base = facts.may_load && facts.btf;
   const bool cpus_fit = facts.possible_cpus <= MAX_CPUS;
   GuestPlan plan;
@@ -43,11 +41,21 @@ GuestPlan plan_guest(const KernelFacts& facts) {
   plan.tasks = base && pids_found;
   plan.walk_pids = plan.tasks && facts.pids_v1 && !(plan.cpu && facts.pids_mount == facts.cpuacct_mount) &&
                    !(plan.walk_cpu && facts.pids_mount == facts.cpu_mount);
+  plan.pressure = plan.unified && facts.pressure && facts.tick_ns > 0;
+  plan.tick_ns = facts.tick_ns;
   plan.memory = base && facts.memory && !facts.memory_mount.empty();
   plan.memory_stat = plan.memory && cpus_fit && facts.memory_stat;
   plan.stats_index = facts.stats_index;
   plan.events_index = facts.events_index;
   plan.unified_memory = !facts.memory_v1;
+  if (plan.unified) {
+    plan.tasks_hierarchy = WALK_UNIFIED;
+  } else if (!plan.cpu) {
+    plan.tasks_hierarchy = WALK_MEMORY;
+  }
+  plan.tasks_walk = plan.works() && facts.task_iterator;
+  plan.schedstat = schedstat && plan.tasks_walk && facts.sched_free;
+  plan.births = plan.works() && facts.cgroup_mkdir && facts.cgroup_rmdir;  // which forgets them
   plan.removals = base && facts.cgroup_rmdir;
   plan.new_cpus = base && facts.cpuhp_enter && facts.possible_cpus > 1;
   plan.oom_events = plan.memory && facts.mark_victim && facts.ring_buffer;
@@ -79,6 +87,11 @@ GuestPlan plan_guest(const KernelFacts& facts) {
       {"cpuhp_enter tracepoint", facts.cpuhp_enter || facts.possible_cpus == 1,
        "what is counted on CPUs that come online after guest-probe",
        "build the guest kernel with CONFIG_FTRACE and CONFIG_DEBUG_INFO_BTF"},
+      {"cgroup_mkdir tracepoint", facts.cgroup_mkdir, "the exact start_boottime_ns; that of the oldest process is told",
+       "build the guest kernel with CONFIG_FTRACE and CONFIG_DEBUG_INFO_BTF"},
+      {"task iterator", facts.task_iterator,
+       "processes, start_boottime_ns of containers older than guest-probe, the guest system's CPU time by owner",
+       "use a kernel from 5.8 on"},
       {"mark_victim tracepoint", facts.mark_victim, "OOM events; oom_kills is still counted",
        "build the guest kernel with CONFIG_FTRACE and CONFIG_DEBUG_INFO_BTF"},
       {"oom_control layout", facts.oom_control, "the class of OOM events, and whose limit was hit",
@@ -90,6 +103,16 @@ GuestPlan plan_guest(const KernelFacts& facts) {
        "cpu_usage_ns, cpu_user_ns, cpu_system_ns, memory_rss_bytes, memory_cache_bytes",
        "start the guest with fewer maximum vCPUs"},
   };
+  if (schedstat) {
+    plan.needs.push_back(
+        {"scheduler statistics", plan.schedstat, "what --schedstat asks for: sched_run_ns ...",
+         "build the guest kernel with CONFIG_SCHED_INFO (CONFIG_TASK_DELAY_ACCT or CONFIG_SCHEDSTATS)"});
+  }
+  // Nothing is lost with cgroup v1, which never counted it.
+  if (plan.unified) {
+    plan.needs.push_back({"pressure stall information", plan.pressure, "the pressure figures: cpu_waiting_ns ...",
+                          "build the guest kernel with CONFIG_PSI"});
+  }
   // Of what BTF would show nothing is known without it; the first two lines say what to do.
   if (!facts.btf) plan.needs.erase(plan.needs.begin() + 2, plan.needs.end());
   return plan;

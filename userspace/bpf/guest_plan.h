@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "bpf/records.h"
 #include "userspace/bpf/kernel_facts.h"
 
 namespace katameter {
@@ -23,6 +24,8 @@ struct GuestPlan {
   bool tasks = false;             ///< threads, threads_max
   bool walk_cpu = false;          ///< the cpu controller has a hierarchy without cpuacct: a walk of its own
   bool walk_pids = false;         ///< the same for pids, which shares one with neither
+  bool pressure = false;          ///< cpu_waiting_ns ... (PSI), in cgroup v2
+  std::uint64_t tick_ns = 0;      ///< as in KernelFacts
   bool memory = false;            ///< usage, peak, limit, failcnt, oom_kills
   bool memory_stat = false;       ///< rss, cache, working set, page faults
   bool unified_memory = false;    ///< the memory controller is in the hierarchy of cgroup v2
@@ -33,6 +36,10 @@ struct GuestPlan {
   bool oom_events = false;     ///< one event per OOM kill
   bool stalls = false;         ///< memory_stalls, memory_stall_ns
   bool victim_by_pid = false;  ///< mark_victim hands over a process id, not the task
+  bool tasks_walk = false;     ///< processes, start of containers that were there before, owners of guest-system CPU
+  bool schedstat = false;      ///< sched_run_ns ..., as asked for
+  bool births = false;         ///< start of containers made from now on
+  std::uint64_t tasks_hierarchy = WALK_CPUACCT;  ///< the one in which tasks are looked up and births are kept
   int possible_cpus = 1;
   std::vector<Need> needs;
 
@@ -43,6 +50,7 @@ struct GuestPlan {
 };
 
 /// Draws the conclusions from the facts; no look at the machine.
-GuestPlan plan_guest(const KernelFacts& facts);
+/// `schedstat`: figures that cost something at the end of each task are wanted.
+GuestPlan plan_guest(const KernelFacts& facts, bool schedstat = false);
 
 }  // namespace katameter

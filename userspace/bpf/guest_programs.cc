@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "userspace/bpf/iterator.h"
 #include "userspace/bpf/progress.h"
 #include "userspace/bpf/ring.h"
 
@@ -33,6 +34,18 @@ Result<Walk<memory_record>> GuestPrograms::walk_memory() {
   return walk<memory_record>(memory_, Hierarchy::memory);
 }
 
+Result<Walk<pressure_record>> GuestPrograms::walk_pressure() {
+  return walk<pressure_record>(pressure_, Hierarchy::unified);
+}
+
+Status GuestPrograms::walk_tasks(const std::function<void(const task_record&)>& consumer) {
+  return for_each_record<task_record>(tasks_, consumer);
+}
+Status GuestPrograms::walk_sched_sums(const std::function<void(const sched_record&)>& consumer) {
+  if (!sched_sums_) return {};
+  return for_each_record<sched_record>(*sched_sums_, consumer);
+}
+
 Result<std::vector<name_record>> GuestPrograms::walk_names(Hierarchy hierarchy) {
   const Result<Walk<name_record>> walked = walk<name_record>(names_, hierarchy);
   if (!walked) return failure_from(walked.error());
@@ -42,7 +55,7 @@ Result<std::vector<name_record>> GuestPrograms::walk_names(Hierarchy hierarchy) 
 }
 
 void GuestPrograms::rest() {
-  for (Walker* walker : {&cpu_, &unified_, &memory_, &names_}) walker->program.rest();
+  for (Walker* walker : {&cpu_, &unified_, &memory_, &names_, &pressure_}) walker->program.rest();
 }
 
 std::uint64_t GuestPrograms::next_snapshot() {

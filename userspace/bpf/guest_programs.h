@@ -2,11 +2,15 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
 #include "bpf/records.h"
+#include "bpf/sched_record.h"
+#include "bpf/task_record.h"
 #include "userspace/bpf/doorbell.h"
 #include "userspace/bpf/guest_plan.h"
 #include "userspace/bpf/kept_progress.h"
@@ -48,10 +52,16 @@ class GuestPrograms {
   Result<Walk<cpu_record>> walk_cpu(Hierarchy hierarchy = Hierarchy::cpuacct);
   Result<Walk<unified_record>> walk_unified();
   Result<Walk<memory_record>> walk_memory();
+  Result<Walk<pressure_record>> walk_pressure();
 
   /// The names of a hierarchy's cgroups, parents first. Copies: names take much room and are seldom asked for, so the
   /// map is not kept mapped.
   Result<std::vector<name_record>> walk_names(Hierarchy hierarchy);
+
+  /// Goes through the tasks of the guest (bpf/guest_tasks.bpf.c). Four system calls and one for each 400 records.
+  Status walk_tasks(const std::function<void(const task_record&)>& consumer);
+  /// The sums that walk_tasks() has added to, one record a cgroup; nothing if the plan has none. As many.
+  Status walk_sched_sums(const std::function<void(const sched_record&)>& consumer);
 
   /// Gives back what the kernel holds between two walks. Call when a snapshot is made.
   void rest();
@@ -100,6 +110,9 @@ class GuestPrograms {
   Walker unified_;
   Walker memory_;
   Walker names_;
+  Walker pressure_;
+  OnRequest tasks_;
+  std::optional<OnRequest> sched_sums_;
   Mapping status_;
   KeptProgress kept_;
   Fd removed_;

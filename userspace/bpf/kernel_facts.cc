@@ -3,6 +3,7 @@
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <array>
@@ -82,8 +83,15 @@ void read_types(KernelFacts& facts) {
                        member_type(*types, "memcg_vmstats_percpu", "state_prev") != nullptr;
   facts.memory_stat = handed_in || flushed;
   facts.compact_stat = flushed;
+  facts.pressure = member_type(*types, "psi_group", "total") != nullptr &&
+                   member_type(*types, "psi_group_cpu", "times_prev") != nullptr &&
+                   member_type(*types, "cgroup", "psi") != nullptr;
   facts.cgroup_rmdir = first_tracepoint_argument(*types, "btf_trace_cgroup_rmdir") != nullptr;
   facts.cpuhp_enter = first_tracepoint_argument(*types, "btf_trace_cpuhp_enter") != nullptr;
+  facts.cgroup_mkdir = first_tracepoint_argument(*types, "btf_trace_cgroup_mkdir") != nullptr;
+  facts.sched_free = first_tracepoint_argument(*types, "btf_trace_sched_process_free") != nullptr &&
+                     member_type(*types, "sched_info", "run_delay") != nullptr;
+  facts.task_iterator = find(*types, "bpf_iter_task", BTF_KIND_FUNC) != nullptr;
   const btf_type* victim = first_tracepoint_argument(*types, "btf_trace_mark_victim");
   facts.mark_victim = victim != nullptr;
   facts.mark_victim_task = victim != nullptr && btf_is_ptr(victim);
@@ -145,6 +153,9 @@ KernelFacts read_kernel_facts() {
   read_types(facts);
   if (facts.compact_stat) read_index_tables(facts);
   read_hierarchies(facts);
+  timespec tick{};
+  // The coarse clock moves once a tick; the kernel says by how much (KTIME_LOW_RES).
+  if (clock_getres(CLOCK_MONOTONIC_COARSE, &tick) == 0) facts.tick_ns = static_cast<std::uint64_t>(tick.tv_nsec);
   const int cpus = libbpf_num_possible_cpus();
   if (cpus > 0) facts.possible_cpus = cpus;
   return facts;

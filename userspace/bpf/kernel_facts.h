@@ -22,8 +22,12 @@ struct KernelFacts {
   bool bandwidth = false;         ///< struct task_group has cfs_bandwidth (CONFIG_CFS_BANDWIDTH)
   bool pids = false;              ///< struct pids_cgroup and pids_cgrp_id (CONFIG_CGROUP_PIDS)
   bool base_stat = false;         ///< struct cgroup has bstat: cgroup v2 counts CPU time without a controller (4.15)
+  bool pressure = false;          ///< struct psi_group, and one for each cgroup (CONFIG_PSI)
   bool cgroup_rmdir = false;      ///< tracepoint cgroup:cgroup_rmdir is in BTF
   bool cpuhp_enter = false;       ///< tracepoint cpuhp:cpuhp_enter is in BTF
+  bool cgroup_mkdir = false;      ///< tracepoint cgroup:cgroup_mkdir is in BTF
+  bool sched_free = false;        ///< tracepoint sched:sched_process_free is in BTF, and tasks have sched_info
+  bool task_iterator = false;     ///< iter/task is in BTF
   bool mark_victim = false;       ///< tracepoint oom:mark_victim is in BTF
   bool mark_victim_task = false;  ///< its argument is the task, not a pid
   bool reclaim = false;           ///< the tracepoints of direct reclaim (bpf/guest_stalls.bpf.c) are in BTF
@@ -42,7 +46,8 @@ struct KernelFacts {
   // /proc/kallsyms does not show it (CONFIG_KALLSYMS_ALL). Looked for where there may be one.
   std::uint64_t stats_index = 0;
   std::uint64_t events_index = 0;
-  int possible_cpus = 1;  ///< CPUs that the kernel has per-CPU variables for
+  std::uint64_t tick_ns = 0;  ///< length of a tick (CONFIG_HZ)
+  int possible_cpus = 1;      ///< CPUs that the kernel has per-CPU variables for
 };
 
 /// Looks at the running kernel. Loads nothing that stays; some 10 ms, for the kernel's BTF is parsed once.

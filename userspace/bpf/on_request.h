@@ -33,12 +33,13 @@ class OnRequest {
   /// for those after it.
   Result<std::uint32_t> run(Turns& turns, std::uint64_t what);
 
+  /// A fresh run of the iterator, to be read to its end; for programs that write more than one answer.
+  Result<Fd> open_iterator() const;
+
   /// Gives back what the kernel holds between two runs (a buffer of 32 KiB).
   void rest() { opened_.reset(); }
 
  private:
-  Result<Fd> open_iterator() const;
-
   Fd link_;
   std::string path_;
   Fd opened_;

@@ -138,6 +138,9 @@ Guest read_guest(Reader in) {
       case 2: guest.workload_cpu_usage_ns = number(in, "Guest.workload_cpu_usage_ns"); break;
       case 3: guest.containers_unreported = number(in, "Guest.containers_unreported"); break;
       case 4: guest.oom_events_lost = number(in, "Guest.oom_events_lost"); break;
+      case 16: guest.kernel_cpu_usage_ns = number(in, "Guest.kernel_cpu_usage_ns"); break;
+      case 17: guest.agent_cpu_usage_ns = number(in, "Guest.agent_cpu_usage_ns"); break;
+      case 18: guest.probe_cpu_usage_ns = number(in, "Guest.probe_cpu_usage_ns"); break;
       case 48: guest.interfaces_unreported = number(in, "Guest.interfaces_unreported"); break;
       default: read_figure(in, guest_figures, guest);
     }

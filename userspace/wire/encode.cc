@@ -48,6 +48,9 @@ void write(Writer out, const Guest& guest) {
   put(out, 2, guest.workload_cpu_usage_ns);
   put(out, 3, guest.containers_unreported);
   put(out, 4, guest.oom_events_lost);
+  put(out, 16, guest.kernel_cpu_usage_ns);
+  put(out, 17, guest.agent_cpu_usage_ns);
+  put(out, 18, guest.probe_cpu_usage_ns);
   for (const GuestFigure& figure : guest_figures) put(out, figure.field, guest.*figure.value);
   put(out, 48, guest.interfaces_unreported);
 }

@@ -68,6 +68,19 @@ struct Container {
   Figure major_page_faults;
   Figure memory_swap_limit_bytes;
   Figure memory_reservation_bytes;
+  Figure start_boottime_ns;
+  Figure processes;
+  Figure cpu_waiting_ns;
+  Figure cpu_stalled_ns;
+  Figure memory_waiting_ns;
+  Figure memory_stalled_ns;
+  Figure io_waiting_ns;
+  Figure io_stalled_ns;
+  Figure sched_run_ns;
+  Figure sched_wait_ns;
+  Figure sched_periods;
+  Figure voluntary_switches;
+  Figure involuntary_switches;
   Figure memory_stalls;
   Figure memory_stall_ns;
 };
@@ -109,6 +122,19 @@ inline constexpr auto container_figures = std::to_array<ContainerFigure>({
     {"major_page_faults", 54, &Container::major_page_faults},
     {"memory_swap_limit_bytes", 55, &Container::memory_swap_limit_bytes},
     {"memory_reservation_bytes", 56, &Container::memory_reservation_bytes},
+    {"start_boottime_ns", 64, &Container::start_boottime_ns},
+    {"processes", 65, &Container::processes},
+    {"cpu_waiting_ns", 66, &Container::cpu_waiting_ns},
+    {"cpu_stalled_ns", 67, &Container::cpu_stalled_ns},
+    {"memory_waiting_ns", 68, &Container::memory_waiting_ns},
+    {"memory_stalled_ns", 69, &Container::memory_stalled_ns},
+    {"io_waiting_ns", 70, &Container::io_waiting_ns},
+    {"io_stalled_ns", 71, &Container::io_stalled_ns},
+    {"sched_run_ns", 72, &Container::sched_run_ns},
+    {"sched_wait_ns", 73, &Container::sched_wait_ns},
+    {"sched_periods", 74, &Container::sched_periods},
+    {"voluntary_switches", 75, &Container::voluntary_switches},
+    {"involuntary_switches", 76, &Container::involuntary_switches},
     {"memory_stalls", 96, &Container::memory_stalls},
     {"memory_stall_ns", 97, &Container::memory_stall_ns},
 });
@@ -118,6 +144,9 @@ struct Guest {
   Figure workload_cpu_usage_ns;
   std::uint64_t containers_unreported = 0;
   std::uint64_t oom_events_lost = 0;
+  Figure kernel_cpu_usage_ns;
+  Figure agent_cpu_usage_ns;
+  Figure probe_cpu_usage_ns;
   Figure memory_total_bytes;
   Figure memory_free_bytes;
   Figure memory_available_bytes;

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * collect_pressure: how long the tasks of each cgroup of cgroup v2 waited for CPU, memory and I/O.
+ *
+ * Hook:    none. Run when the host asks (on_request.bpf.h).
+ * Rate:    once per snapshot.
+ * Kernels: 5.10 and later with cgroup v2 and CONFIG_PSI, and without psi=0.
+ * Without: there is no pressure figure.
+ */
+#include "bpf/cgroup_walk.bpf.h"
+#include "bpf/on_request.bpf.h"
+#include "bpf/pressure_read.bpf.h"
+
+const volatile __u64 tick_ns = 1000000;
+
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(map_flags, BPF_F_MMAPABLE);
+  __uint(max_entries, 1); /* set before loading */
+  __type(key, __u32);
+  __type(value, struct pressure_record);
+} pressure_records SEC(".maps");
+
+static __always_inline void visit_pressure(__u64 css, __u32 depth, __u32 position) {
+  struct pressure_record *record = bpf_map_lookup_elem(&pressure_records, &position);
+  if (!record) return;
+  describe_css(css, depth, &record->node);
+  read_pressure(css_cgroup(css), &record->totals);
+}
+
+DEFINE_WALK(pressure, visit_pressure)
+
+ON_REQUEST(collect_pressure) {
+  return pressure_walk_below(css_root(unified_css()));
+}
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";

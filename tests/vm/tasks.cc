@@ -1,0 +1,253 @@
+#include <pthread.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <catch2/catch.hpp>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "tests/vm/daemon.h"
+#include "tests/vm/test_cgroup.h"
+#include "tests/vm/workload.h"
+
+using namespace katameter;
+
+namespace {
+
+wire::Container row_of(const Daemon& daemon, const std::string& id) {
+  auto row = Daemon::find(daemon.dump(), id);
+  REQUIRE(row);
+  return *row;
+}
+
+std::uint64_t listed(const TestCgroup& cgroup) {
+  std::ifstream file(cgroup.file_path("cpuacct", "cgroup.procs"));
+  std::uint64_t lines = 0;
+  for (std::string line; std::getline(file, line);) ++lines;
+  return lines;
+}
+
+std::uint64_t boottime_ns() {
+  timespec now{};
+  clock_gettime(CLOCK_BOOTTIME, &now);
+  return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(now.tv_nsec);
+}
+
+// The fields of /proc/PID/stat after the name, the first of which is number 3.
+std::vector<std::uint64_t> stat_of(const std::string& pid) {
+  std::ifstream file("/proc/" + pid + "/stat");
+  std::string line;
+  std::getline(file, line);
+  std::vector<std::uint64_t> fields(3);
+  std::string field;
+  for (std::istringstream rest(line.substr(line.rfind(')') + 1)); rest >> field;) {
+    fields.push_back(std::strtoull(field.c_str(), nullptr, 10));
+  }
+  return fields;
+}
+
+// A process in the cgroup that does what `body` does and never returns.
+class Child {
+ public:
+  Child(const TestCgroup* cgroup, void (*body)()) : pid_(fork()) {
+    REQUIRE(pid_ >= 0);
+    if (pid_ > 0) return;
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (cgroup != nullptr) {
+      for (const char* controller : {"cpuacct", "cpu", "memory", "pids"}) {
+        cgroup->write(controller, "cgroup.procs", "0");
+      }
+    }
+    body();
+    _exit(0);
+  }
+  ~Child() {
+    kill(pid_, SIGKILL);
+    waitpid(pid_, nullptr, 0);
+  }
+  pid_t pid() const { return pid_; }
+  void wait_for_state(char state) const {
+    for (int attempt = 0; attempt < 2000; ++attempt) {
+      std::ifstream file("/proc/" + std::to_string(pid_) + "/stat");
+      std::string line;
+      std::getline(file, line);
+      if (line.substr(line.rfind(')') + 2, 1) == std::string(1, state)) return;
+      usleep(5000);
+    }
+    FAIL("the process does not get into state " << state);
+  }
+
+ private:
+  pid_t pid_;
+};
+
+void leave_a_thread_behind() {
+  pthread_t thread{};
+  pthread_create(
+      &thread, nullptr,
+      [](void*) -> void* {
+        while (true) pause();
+      },
+      nullptr);
+  syscall(SYS_exit, 0);  // of this thread; pthread_exit() would unwind the stack of the test
+}
+
+// CPU time of a task in ns: task_struct.se.sum_exec_runtime, the first field.
+std::uint64_t cpu_ns_of(const std::string& pid) {
+  std::ifstream file("/proc/" + pid + "/schedstat");
+  std::uint64_t ns = 0;
+  file >> ns;
+  return ns;
+}
+
+std::map<std::string, std::uint64_t> kernel_threads() {
+  constexpr std::uint64_t kernel_thread = 0x00200000;
+  std::map<std::string, std::uint64_t> threads;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
+    const std::string pid = entry.path().filename();
+    if (pid.find_first_not_of("0123456789") != std::string::npos) continue;
+    const std::vector<std::uint64_t> stat = stat_of(pid);
+    if (stat.size() > 9 && (stat[9] & kernel_thread) != 0) threads[pid] = cpu_ns_of(pid);
+  }
+  return threads;
+}
+
+std::uint64_t sum(const std::map<std::string, std::uint64_t>& threads) {
+  std::uint64_t total = 0;
+  for (const auto& [pid, ns] : threads) total += ns;
+  return total;
+}
+
+bool same_keys(const std::map<std::string, std::uint64_t>& a, const std::map<std::string, std::uint64_t>& b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [](const auto& one, const auto& other) { return one.first == other.first; });
+}
+
+}  // namespace
+
+TEST_CASE("The processes of a container are those that cgroup.procs lists", "[any]") {
+  const Daemon daemon;
+  const TestCgroup cgroup('1');
+  CHECK(row_of(daemon, cgroup.id()).processes == 0);
+  const TestCgroup nested('1', "/nested");
+  const Workload one(cgroup);
+  const Workload two(cgroup);
+  const Workload inner(nested);
+  CHECK(row_of(daemon, cgroup.id()).processes == listed(cgroup) + listed(nested));
+  CHECK(row_of(daemon, cgroup.id()).processes == 3);
+
+  const Child zombie(&cgroup, [] {});
+  zombie.wait_for_state('Z');
+  const Child leaderless(&cgroup, leave_a_thread_behind);
+  leaderless.wait_for_state('Z');
+  const std::uint64_t before = listed(cgroup) + listed(nested);
+  const wire::Figure ours = row_of(daemon, cgroup.id()).processes;
+  CHECK(ours == before);
+  CHECK(ours == 4);
+  CHECK(listed(cgroup) + listed(nested) == before);
+}
+
+TEST_CASE("A container's start is when its cgroup was made, also once it is removed", "[any]") {
+  const Daemon daemon;
+  const std::uint64_t before = boottime_ns();
+  TestCgroup cgroup('1');
+  const std::uint64_t after = boottime_ns();
+  usleep(50'000);
+  wire::Figure start;
+  {
+    const Workload late(cgroup);
+    start = row_of(daemon, cgroup.id()).start_boottime_ns;
+    REQUIRE(start);
+    CHECK(*start >= before);
+    CHECK(*start <= after);
+  }
+  { const TestCgroup another('2'); }
+  CHECK(row_of(daemon, cgroup.id()).start_boottime_ns == start);
+  cgroup.remove();
+  const wire::Container removed = row_of(daemon, cgroup.id());
+  CHECK(removed.removed);
+  CHECK(removed.start_boottime_ns == start);
+
+  std::string unseen;
+  const std::uint64_t before_unseen = boottime_ns();
+  {
+    const TestCgroup brief('3');
+    unseen = brief.id();
+  }
+  const wire::Container last = row_of(daemon, unseen);
+  REQUIRE(last.start_boottime_ns);
+  CHECK((last.removed && *last.start_boottime_ns >= before_unseen && *last.start_boottime_ns <= boottime_ns()));
+}
+
+TEST_CASE("The start of a container that was made while guest-probe was gone is known afterwards", "[any]") {
+  Daemon daemon;
+  const TestCgroup known('1');
+  const wire::Figure known_start = row_of(daemon, known.id()).start_boottime_ns;
+  daemon.end(SIGKILL);
+  const std::uint64_t before = boottime_ns();
+  const TestCgroup cgroup('2');
+  const std::uint64_t after = boottime_ns();
+  daemon.start();
+  const wire::Figure start = row_of(daemon, cgroup.id()).start_boottime_ns;
+  REQUIRE(start);
+  CHECK(*start >= before);
+  CHECK(*start <= after);
+  CHECK(row_of(daemon, known.id()).start_boottime_ns == known_start);
+}
+
+TEST_CASE("The start of a container older than guest-probe is that of its oldest process, and stays so", "[any]") {
+  const std::uint64_t tick_ns = 1'000'000'000 / static_cast<std::uint64_t>(sysconf(_SC_CLK_TCK));
+  const TestCgroup cgroup('1');
+  auto oldest = std::make_unique<Workload>(cgroup);
+  usleep(50'000);
+  const Workload younger(cgroup);
+  const std::uint64_t ticks = stat_of(std::to_string(oldest->pid())).at(22);
+  const Daemon daemon;
+  const wire::Figure start = row_of(daemon, cgroup.id()).start_boottime_ns;
+  REQUIRE(start);
+  CHECK(*start / tick_ns == ticks);
+  kill(oldest->pid(), SIGKILL);  // the younger one has its pipe too, so that it would not see its end
+  oldest.reset();
+  CHECK(row_of(daemon, cgroup.id()).start_boottime_ns == start);
+
+  const TestCgroup empty('2');  // seen being made
+  CHECK(row_of(daemon, empty.id()).start_boottime_ns > start);
+}
+
+TEST_CASE("The owners of the guest system's CPU time have what the kernel's files say", "[any]") {
+  const Child agent(nullptr, [] {
+    prctl(PR_SET_NAME, "kata-agent");
+    for (volatile std::uint64_t spin = 0;;) spin = spin + 1;
+  });
+  const TestCgroup cgroup('1');
+  Workload workload(cgroup, "kata-agent");  // of a container, whatever its name
+  workload.burn_cpu_ms(100);
+  for (int attempt = 0; attempt < 10; ++attempt) {
+    const auto kernel_before = kernel_threads();
+    const Daemon daemon;
+    const std::uint64_t agent_before = cpu_ns_of(std::to_string(agent.pid()));
+    const std::uint64_t probe_before = cpu_ns_of(std::to_string(daemon.pid()));
+    const wire::Guest guest = daemon.dump().snapshot.guest;
+    const std::uint64_t agent_after = cpu_ns_of(std::to_string(agent.pid()));
+    const std::uint64_t probe_after = cpu_ns_of(std::to_string(daemon.pid()));
+    const auto kernel_after = kernel_threads();
+    REQUIRE((guest.kernel_cpu_usage_ns && guest.agent_cpu_usage_ns && guest.probe_cpu_usage_ns));
+    CHECK(*guest.agent_cpu_usage_ns >= agent_before);
+    CHECK(*guest.agent_cpu_usage_ns <= agent_after);
+    CHECK(*guest.probe_cpu_usage_ns >= probe_before);
+    CHECK(*guest.probe_cpu_usage_ns <= probe_after);
+    CHECK(*guest.kernel_cpu_usage_ns + *guest.agent_cpu_usage_ns + *guest.probe_cpu_usage_ns <=
+          *guest.cpu_usage_ns - *guest.workload_cpu_usage_ns);
+    // A thread of the kernel that came or went meanwhile would be in one sum and not in another.
+    if (!same_keys(kernel_before, kernel_after)) continue;
+    CHECK(*guest.kernel_cpu_usage_ns >= sum(kernel_before));
+    CHECK(*guest.kernel_cpu_usage_ns <= sum(kernel_after));
+    return;
+  }
+  FAIL("kernel threads come and go all the time");
+}
