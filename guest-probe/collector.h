@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <map>
+#include <utility>
 #include <vector>
 
 #include "guest-probe/cgroup_paths.h"
@@ -54,7 +55,8 @@ class Collector {
   Status take_removed();
   void settle_removed();
   void add_cpu(Rows& rows, wire::Guest& guest) const;
-  bool was_just_removed(Hierarchy hierarchy, std::uint64_t cgroup_id) const;
+  bool is_gone(Hierarchy hierarchy, std::uint64_t cgroup_id) const;
+  bool is_walked(Hierarchy hierarchy, std::uint64_t cgroup_id) const;
   void add_memory(Rows& rows);
 
   GuestPrograms& programs_;
@@ -64,10 +66,11 @@ class Collector {
   CgroupPaths memory_paths_;
   RemovedContainers removed_;
   RisingFaults faults_;
+  // Removed, and by a walk still met as if they were not: a css goes offline milliseconds after its directory.
+  std::vector<std::pair<Hierarchy, std::uint64_t>> gone_;
   // Of the collect that is under way.
   std::vector<unified_record> unified_walk_;
   std::vector<memory_record> memory_walk_;
-  std::vector<removed_record> just_removed_;
   std::uint64_t cgroups_beyond_ = 0;
 };
 
