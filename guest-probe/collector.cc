@@ -196,8 +196,12 @@ Status Collector::learn_names() {
 Status Collector::take_removed() {
   Result<std::vector<removed_record>> removed = programs_.take_removed();
   if (!removed) return failure_from(removed.error());
-  just_removed_ = *std::move(removed);
-  for (removed_record& record : just_removed_) {
+  std::erase_if(gone_, [&](const auto& gone) { return !is_walked(gone.first, gone.second); });
+  for (removed_record& record : *removed) {
+    for (const CpuWalk& walk : cpu_walks_) {
+      if (is_of(walk.hierarchy, record)) gone_.emplace_back(walk.hierarchy, record.id);
+    }
+    if (is_of(Hierarchy::memory, record)) gone_.emplace_back(Hierarchy::memory, record.id);
     if (record.made_ns == 0 && is_of(served_.tasks_hierarchy, record)) {
       record.made_ns = start_times_.find(record.id).value_or(0);
     }
@@ -212,9 +216,16 @@ Status Collector::take_removed() {
   return {};
 }
 
-bool Collector::was_just_removed(Hierarchy hierarchy, std::uint64_t cgroup_id) const {
-  return std::any_of(just_removed_.begin(), just_removed_.end(),
-                     [&](const removed_record& record) { return record.id == cgroup_id && is_of(hierarchy, record); });
+bool Collector::is_gone(Hierarchy hierarchy, std::uint64_t cgroup_id) const {
+  return std::find(gone_.begin(), gone_.end(), std::pair{hierarchy, cgroup_id}) != gone_.end();
+}
+
+bool Collector::is_walked(Hierarchy hierarchy, std::uint64_t cgroup_id) const {
+  const auto has_id = [&](const auto& record) { return record.node.id == cgroup_id; };
+  if (hierarchy == Hierarchy::memory) return std::any_of(memory_walk_.begin(), memory_walk_.end(), has_id);
+  return std::any_of(cpu_walks_.begin(), cpu_walks_.end(), [&](const CpuWalk& walk) {
+    return walk.hierarchy == hierarchy && std::any_of(walk.records.begin(), walk.records.end(), has_id);
+  });
 }
 
 void Collector::add_cpu(Rows& rows, wire::Guest& guest) {
@@ -223,7 +234,7 @@ void Collector::add_cpu(Rows& rows, wire::Guest& guest) {
     const CpuAccount account = account_cpu(walk.records, walk.paths);
     if (served_.cpu && account.root_ns) guest.cpu_usage_ns = account.root_ns;
     for (const auto& [id, record] : account.containers) {
-      if (was_just_removed(walk.hierarchy, record.node.id)) continue;
+      if (is_gone(walk.hierarchy, record.node.id)) continue;
       if ((record.kinds & CPU_TIMES) != 0) workload_ns += record.usage_ns;
       wire::Container& row = rows[id];
       row.id = id;
@@ -238,7 +249,7 @@ void Collector::add_cpu(Rows& rows, wire::Guest& guest) {
 void Collector::add_memory(Rows& rows) {
   faults_.begin();
   for (auto [id, memory] : account_memory(memory_walk_, memory_paths_, served_.memory_fields)) {
-    if (was_just_removed(Hierarchy::memory, memory.cgroup_id)) continue;
+    if (is_gone(Hierarchy::memory, memory.cgroup_id)) continue;
     wire::Container& row = rows[id];
     row.id = id;
     row.cgroup = *memory_paths_.find(memory.cgroup_id);

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <map>
+#include <utility>
 #include <vector>
 
 #include "guest-probe/cgroup_paths.h"
@@ -69,7 +70,8 @@ class Collector {
   Status take_removed();
   void settle_removed();
   void add_cpu(Rows& rows, wire::Guest& guest);
-  bool was_just_removed(Hierarchy hierarchy, std::uint64_t cgroup_id) const;
+  bool is_gone(Hierarchy hierarchy, std::uint64_t cgroup_id) const;
+  bool is_walked(Hierarchy hierarchy, std::uint64_t cgroup_id) const;
   void add_memory(Rows& rows);
   void add_pressure(Rows& rows);
   void add_tasks(wire::Container& row, std::uint64_t cgroup_id);
@@ -88,11 +90,12 @@ class Collector {
   SchedAccount sched_;
   StartTimes start_times_;
   GuestSources sources_;
+  // Removed, and by a walk still met as if they were not: a css goes offline milliseconds after its directory.
+  std::vector<std::pair<Hierarchy, std::uint64_t>> gone_;
   // Of the collect that is under way.
   std::vector<unified_record> unified_walk_;
   std::vector<memory_record> memory_walk_;
   std::vector<pressure_record> pressure_walk_;
-  std::vector<removed_record> just_removed_;
   std::uint64_t cgroups_beyond_ = 0;
 };
 

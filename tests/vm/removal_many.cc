@@ -131,3 +131,33 @@ TEST_CASE("A container made in a removed one's place has none of its figures", "
     host.acknowledge();
   }
 }
+
+TEST_CASE("A removed container that the host has does not come back, however soon it asks again", "[any][removed]") {
+  const Daemon daemon;
+  HostPeer host(daemon);
+  NeverBack never_back;
+  for (std::uint64_t round = 0; round < 20; ++round) {
+    INFO("round " << round);
+    const auto cgroup = numbered(5000 + round);
+    {
+      Workload workload(*cgroup);
+      workload.touch_anonymous(100);
+      workload.burn_cpu_ms(3);
+    }
+    const CpuFile used = settled(*cgroup);
+    host.collect();
+    cgroup->remove();
+    int reports = 0;
+    for (int ask = 0; ask < 10; ++ask) {
+      const wire::Snapshot snapshot = host.collect();
+      never_back.check(snapshot);
+      host.acknowledge();
+      const auto row = find_container(snapshot, cgroup->id());
+      if (!row) continue;
+      ++reports;
+      CHECK(row->removed);
+      CHECK(lies_between(used, row->cpu_usage_ns.value_or(0), used));
+    }
+    CHECK(reports == 1);
+  }
+}
