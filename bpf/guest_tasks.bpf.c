@@ -72,7 +72,11 @@ int walk_tasks(struct bpf_iter__task___meta *ctx) {
   __u64 task = (__u64)ctx->task;
   struct task_record record = {};
 
-  if (!task) return 0;
+  if (!task) {
+    record.flags = TASK_END;
+    bpf_seq_write(out, &record, sizeof(record));
+    return 0;
+  }
   if (sums_sched) account_living(task);
   describe_task(task, &record);
   if (!record.flags && record.tgid != own_tgid) return 0;

@@ -11,6 +11,7 @@ enum {
   TASK_PROCESS = 1 << 1, /* the process is one that cgroup.procs lists: a leader, and not all of its threads are dead */
   TASK_KERNEL = 1 << 2,  /* a kernel thread */
   TASK_AGENT = 1 << 3,   /* of the Kata agent's process */
+  TASK_END = 1 << 4,     /* no task: all have been written, and there is nothing more to read */
 };
 
 /* Of each process, of each thread of the agent and of guest-probe, and of each kernel thread. */

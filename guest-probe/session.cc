@@ -68,11 +68,17 @@ Status Session::write() {
   while (!unsent_.empty()) {
     const ssize_t size = ::send(socket_.get(), unsent_.data(), unsent_.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
     if (size < 0 && errno == EINTR) continue;
-    if (size < 0 && errno == EAGAIN) return loop_.rewatch(socket_, EPOLLIN | EPOLLOUT);
+    if (size < 0 && errno == EAGAIN) return wait_to_send(true);
     if (size < 0) return system_failure("cannot write to it");
     unsent_.erase(0, static_cast<std::size_t>(size));
   }
-  return loop_.rewatch(socket_, EPOLLIN);
+  return wait_to_send(false);
+}
+
+Status Session::wait_to_send(bool wait) {
+  if (wait == waits_to_send_) return {};
+  waits_to_send_ = wait;
+  return loop_.rewatch(socket_, wait ? EPOLLIN | EPOLLOUT : EPOLLIN);
 }
 
 }  // namespace katameter

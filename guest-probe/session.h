@@ -39,6 +39,7 @@ class Session {
   void on_ready(std::uint32_t events);
   Status read();
   Status write();
+  Status wait_to_send(bool wait);
 
   EventLoop& loop_;
   Fd socket_;
@@ -46,6 +47,7 @@ class Session {
   Ended ended_;
   wire::FrameReader reader_;
   std::string unsent_;
+  bool waits_to_send_ = false;
   bool closed_by_peer_ = false;
 };
 

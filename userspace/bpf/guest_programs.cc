@@ -39,11 +39,18 @@ Result<Walk<pressure_record>> GuestPrograms::walk_pressure() {
 }
 
 Status GuestPrograms::walk_tasks(const std::function<void(const task_record&)>& consumer) {
-  return for_each_record<task_record>(tasks_, consumer);
+  return for_each_record<task_record>(tasks_, [&](const task_record& record) {
+    if ((record.flags & TASK_END) != 0) return false;  // saves the read() that would find nothing
+    consumer(record);
+    return true;
+  });
 }
 Status GuestPrograms::walk_sched_sums(const std::function<void(const sched_record&)>& consumer) {
   if (!sched_sums_) return {};
-  return for_each_record<sched_record>(*sched_sums_, consumer);
+  return for_each_record<sched_record>(*sched_sums_, [&](const sched_record& record) {
+    consumer(record);
+    return true;
+  });
 }
 
 Result<std::vector<name_record>> GuestPrograms::walk_names(Hierarchy hierarchy) {

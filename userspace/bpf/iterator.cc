@@ -8,7 +8,7 @@
 namespace katameter {
 
 Status read_iterator(const OnRequest& program, std::size_t record_bytes,
-                     const std::function<void(std::span<const std::byte>)>& consumer) {
+                     const std::function<bool(std::span<const std::byte>)>& consumer) {
   const Result<Fd> iterator = program.open_iterator();
   if (!iterator) return failure_from(iterator.error());
   // The kernel collects up to 32 KiB for one read and hands out what fits.
@@ -23,7 +23,7 @@ Status read_iterator(const OnRequest& program, std::size_t record_bytes,
     held += static_cast<std::size_t>(size);
     const std::size_t whole = held / record_bytes * record_bytes;
     if (whole < held) continue;  // the rest of a record follows
-    consumer(std::span(bytes).first(whole));
+    if (!consumer(std::span(bytes).first(whole))) return {};
     held = 0;
   }
 }
