@@ -20,14 +20,14 @@ void print(const std::string& name, bool found, const std::string& loses, const 
 
 }  // namespace
 
-int check_command(std::size_t capacity, bool schedstat) {
+int check_command(std::size_t containers, bool schedstat) {
   const GuestPlan plan = plan_guest(read_kernel_facts(), schedstat);
   for (const Need& need : plan.needs) print(need.name, need.found, need.loses, need.remedy);
   if (!plan.works()) {
     std::cout << "nothing works\n";
     return nothing_works;
   }
-  const Result<GuestProbe> probe = start_guest_probe(capacity, "", schedstat);
+  const Result<GuestProbe> probe = start_guest_probe(containers, "", schedstat);
   if (!probe) {
     print("programs load and attach", false, "everything", probe.error().text);
     std::cout << "nothing works\n";

@@ -7,6 +7,7 @@
 
 #include "guest-probe/containers.h"
 #include "guest-probe/unified_account.h"
+#include "userspace/log.h"
 
 namespace katameter {
 namespace {
@@ -48,11 +49,12 @@ bool is_of(Hierarchy hierarchy, const removed_record& record) {
 
 }  // namespace
 
-Collector::Collector(GuestPrograms& programs, const ServedFigures& served)
+Collector::Collector(GuestPrograms& programs, const ServedFigures& served, std::size_t containers)
     : programs_(programs),
       served_(served),
       shown_times_(served.cpu_times_scaled),
       removed_(removed_kept),
+      row_limit_(containers),
       tasks_(static_cast<std::uint32_t>(getpid())) {
   served_.cpu_fields.usage = served_.cpu;
   for (const Hierarchy hierarchy : served_.cpu_walks) cpu_walks_.push_back({hierarchy, {}, {}});
@@ -80,8 +82,17 @@ Result<wire::Snapshot> Collector::collect(std::uint64_t request) {
   if (served_.schedstat) {
     for (auto& [id, row] : rows) sched_.complete(row);
   }
+  limit_rows(rows, snapshot.guest);
   for (auto& [id, row] : rows) snapshot.containers.push_back(std::move(row));
   return snapshot;
+}
+
+void Collector::limit_rows(Rows& rows, wire::Guest& guest) {
+  const bool known = row_limit_.exceeded();
+  row_limit_.apply(rows, guest);
+  if (known || !row_limit_.exceeded()) return;
+  log_warning("there are more containers than --max-containers allows rows for ({}): the rest is told as a sum",
+              rows.size());
 }
 
 void Collector::acknowledge(std::uint64_t sequence) {

@@ -12,6 +12,7 @@
 #include "guest-probe/pressure_account.h"
 #include "guest-probe/removed_containers.h"
 #include "guest-probe/rising_faults.h"
+#include "guest-probe/row_limit.h"
 #include "guest-probe/sched_account.h"
 #include "guest-probe/shown_times.h"
 #include "guest-probe/start_times.h"
@@ -41,7 +42,8 @@ struct ServedFigures {
 /// Makes snapshots: runs the BPF programs and turns their records into containers.
 class Collector {
  public:
-  Collector(GuestPrograms& programs, const ServedFigures& served);
+  /// `containers`: how many get a row of their own.
+  Collector(GuestPrograms& programs, const ServedFigures& served, std::size_t containers);
 
   /// All counters now. `request` goes back to whoever asked.
   Result<wire::Snapshot> collect(std::uint64_t request);
@@ -69,6 +71,7 @@ class Collector {
   Status learn_names();
   Status take_removed();
   void settle_removed();
+  void limit_rows(Rows& rows, wire::Guest& guest);
   void add_cpu(Rows& rows, wire::Guest& guest);
   bool is_gone(Hierarchy hierarchy, std::uint64_t cgroup_id) const;
   bool is_walked(Hierarchy hierarchy, std::uint64_t cgroup_id) const;
@@ -84,6 +87,7 @@ class Collector {
   ShownTimes shown_times_;
   CgroupPaths memory_paths_;
   RemovedContainers removed_;
+  RowLimit row_limit_;
   RisingFaults faults_;
   RisingPressure pressure_;
   TaskAccount tasks_;

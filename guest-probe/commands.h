@@ -13,8 +13,8 @@ namespace katameter {
 inline const std::string default_socket = "/run/katameter/guest-probe.sock";
 
 struct RunOptions {
-  std::vector<std::string> listen;  ///< empty = vsock:1717 and, if it can be made, default_socket
-  std::size_t capacity = 1280;      ///< cgroups in a snapshot: 1,000 containers and what the guest system has
+  std::vector<std::string> listen;                    ///< empty = vsock:1717 and, if it can be made, default_socket
+  std::size_t containers = 1000;                      ///< that get a row of their own in a snapshot
   std::string pin_directory = default_pin_directory;  ///< where what has to survive is kept; empty = nothing does
   bool schedstat = false;
 };
@@ -25,7 +25,7 @@ int run_command(const RunOptions& options);
 struct DumpOptions {
   std::string format = "text";  ///< or "json"
   std::string socket = default_socket;
-  std::size_t capacity = 1280;
+  std::size_t containers = 1000;
   bool schedstat = false;
 };
 
@@ -36,6 +36,6 @@ int dump_command(const DumpOptions& options);
 int detach_command(const std::string& pin_directory);
 
 /// Prints each thing that guest-probe needs. 0: all is there, 3: something is lost, 1: nothing works.
-int check_command(std::size_t capacity, bool schedstat);
+int check_command(std::size_t containers, bool schedstat);
 
 }  // namespace katameter

@@ -26,7 +26,7 @@ int main(int argc, char** argv) {
   using namespace katameter;
   RunOptions run_options;
   DumpOptions dump_options;
-  std::size_t capacity = run_options.capacity;
+  std::size_t containers = run_options.containers;
   std::string level = "info";
 
   CLI::App app("Accounts the containers of a Kata guest with eBPF and serves the figures to the host.");
@@ -39,9 +39,9 @@ int main(int argc, char** argv) {
   app.add_option("--log.target", log_target, "stderr or kmsg (the kernel's log)")
       ->capture_default_str()
       ->check(CLI::IsMember({"stderr", "kmsg"}));
-  app.add_option("--max-cgroups", capacity, "Cgroups that a snapshot can hold")
+  app.add_option("--max-containers", containers, "Containers with a row of their own; the rest is told as a sum")
       ->capture_default_str()
-      ->check(CLI::Range(16, 65536));
+      ->check(CLI::Range(1, 50000));
   bool schedstat = false;
   app.add_flag(
       "--schedstat", schedstat,
@@ -79,11 +79,11 @@ int main(int argc, char** argv) {
   if (log_target == "kmsg") {
     if (Status status = start_kernel_log(*log_level, "guest-probe"); !status) log_warning("{}", status.error().text);
   }
-  run_options.capacity = capacity;
-  dump_options.capacity = capacity;
+  run_options.containers = containers;
+  dump_options.containers = containers;
   run_options.schedstat = dump_options.schedstat = schedstat;
   if (dump.parsed()) return dump_command(dump_options);
-  if (check.parsed()) return check_command(capacity, schedstat);
+  if (check.parsed()) return check_command(containers, schedstat);
   if (detach.parsed()) return detach_command(pins);
   return run_command(run_options);
 }

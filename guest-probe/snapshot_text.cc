@@ -31,6 +31,11 @@ Json guest_json(const wire::Guest& guest) {
     if (const wire::Figure& value = guest.*figure.value) json[std::string(figure.name)] = *value;
   }
   json["interfaces_unreported"] = guest.interfaces_unreported;
+  if (guest.unattributed_containers) {
+    json["unattributed_containers"] = *guest.unattributed_containers;
+    json["unattributed_cpu_usage_ns"] = guest.unattributed_cpu_usage_ns.value_or(0);
+    json["unattributed_memory_usage_bytes"] = guest.unattributed_memory_usage_bytes.value_or(0);
+  }
   return json;
 }
 

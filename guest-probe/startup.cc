@@ -88,6 +88,11 @@ std::vector<Refusal> take_out_unfound(const GuestProbe& probe, MemoryFields& fie
   return refusals;
 }
 
+// Beside the containers' own there are those inside them, of pods and of the guest system.
+std::size_t cgroups_for(std::size_t containers) {
+  return containers + containers / 4 + 30;
+}
+
 Status open_pins(GuestProbe& probe, const std::string& path) {
   if (path.empty()) return {};
   Result<PinDirectory> pins = PinDirectory::open(path);
@@ -102,7 +107,7 @@ Status open_pins(GuestProbe& probe, const std::string& path) {
 
 }  // namespace
 
-Result<GuestProbe> start_guest_probe(std::size_t capacity, const std::string& pin_directory, bool schedstat) {
+Result<GuestProbe> start_guest_probe(std::size_t containers, const std::string& pin_directory, bool schedstat) {
   GuestProbe probe;
   const KernelFacts facts = read_kernel_facts();
   probe.plan = plan_guest(facts, schedstat);
@@ -110,7 +115,7 @@ Result<GuestProbe> start_guest_probe(std::size_t capacity, const std::string& pi
 
   if (Status status = open_pins(probe, pin_directory); !status) return failure_from(status.error());
   const PinDirectory* pins = probe.pins.path().empty() ? nullptr : &probe.pins;
-  Result<GuestPrograms> programs = GuestPrograms::load(probe.plan, capacity, pins);
+  Result<GuestPrograms> programs = GuestPrograms::load(probe.plan, cgroups_for(containers), pins);
   if (!programs) return failure_from(programs.error());
   probe.programs = std::make_unique<GuestPrograms>(*std::move(programs));
   probe.served = planned_figures(probe.plan);
@@ -138,7 +143,7 @@ Result<GuestProbe> start_guest_probe(std::size_t capacity, const std::string& pi
   }
   if (probe.served.processes) note(self_check_tasks(*probe.programs, probe.served));
   probe.served.schedstat = probe.served.schedstat && probe.served.processes;  // one walk gives both
-  probe.collector = std::make_unique<Collector>(*probe.programs, probe.served);
+  probe.collector = std::make_unique<Collector>(*probe.programs, probe.served, containers);
   GuestSources sources = GuestSources::open();
   probe.sources_lacking = sources.lacks();
   probe.collector->add(std::move(sources));
@@ -153,6 +158,7 @@ std::vector<std::string> describe_lacks(const GuestProbe& probe) {
       lines.push_back(fmt::format("no {}: without it {} is lost; {}", need.name, need.loses, need.remedy));
   }
   for (const Refusal& refusal : probe.refusals) {
+    if (refusal.absent) continue;  // such a kernel has no such figure: check tells, nothing is amiss
     lines.push_back(fmt::format("{} is not served: {}", refusal.figure, refusal.text));
   }
   lines.insert(lines.end(), probe.sources_lacking.begin(), probe.sources_lacking.end());

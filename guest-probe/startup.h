@@ -27,10 +27,10 @@ struct GuestProbe {
 };
 
 /// Looks at the kernel, plans, loads, attaches and checks. An error if nothing works; what works in part is in the
-/// result. `capacity`: cgroups that a snapshot can hold; `schedstat`: as in plan_guest().
+/// result. `containers`: how many get a row of their own; `schedstat`: as in plan_guest().
 /// `pin_directory`: PinDirectory; empty = nothing is kept when the programs go. Where it cannot be had, guest-probe
 /// works without, and says so; but one that another guest-probe holds is an error.
-Result<GuestProbe> start_guest_probe(std::size_t capacity, const std::string& pin_directory = "",
+Result<GuestProbe> start_guest_probe(std::size_t containers, const std::string& pin_directory = "",
                                      bool schedstat = false);
 
 /// What is missing and what is lost, one line each; empty if everything is there.

@@ -30,6 +30,18 @@ inline constexpr std::array<GuestMemoryMetric, 4> of_guest{{
      &wire::Guest::swap_free_bytes},
 }};
 
+/// The containers beyond guest-probe's --max-containers, as one.
+inline constexpr Descriptor unattributed_containers{
+    "katameter_guest_unattributed_containers",
+    "Containers of the sandbox that have no series of their own, for guest-probe's --max-containers.",
+    MetricType::Gauge};
+inline constexpr Descriptor unattributed_cpu{"katameter_guest_unattributed_cpu_usage_seconds_total",
+                                             "CPU time of the containers that have no series of their own, in seconds.",
+                                             MetricType::Counter};
+inline constexpr Descriptor unattributed_memory{"katameter_guest_unattributed_memory_usage_bytes",
+                                                "Memory of the containers that have no series of their own, in bytes.",
+                                                MetricType::Gauge};
+
 /// Parts of the total, none of which is in another.
 struct GuestMemoryPart {
   const char* component;

@@ -121,6 +121,13 @@ void add_guest_memory(Families& families, const wire::Guest& guest, const std::s
   }
 }
 
+void add_unattributed(Families& families, const wire::Guest& guest, const Labels& labels) {
+  if (!guest.unattributed_containers) return;
+  families.add(metric::unattributed_containers, labels, number(*guest.unattributed_containers));
+  families.add(metric::unattributed_cpu, labels, detail::seconds(guest.unattributed_cpu_usage_ns.value_or(0)));
+  families.add(metric::unattributed_memory, labels, number(guest.unattributed_memory_usage_bytes.value_or(0)));
+}
+
 void add_guest(Families& families, const SandboxReport& sandbox, const std::string& id) {
   const Labels labels{{"sandbox_id", id}};
   families.add(metric::guest_up, labels, sandbox.guest_up ? 1 : 0);
@@ -133,6 +140,7 @@ void add_guest(Families& families, const SandboxReport& sandbox, const std::stri
   }
   add_network(families, sandbox, id);
   add_guest_memory(families, sandbox.guest, id);
+  add_unattributed(families, sandbox.guest, labels);
   if (!sandbox.guest_cpu) return;
   const auto cpu = [&](const char* owner, std::uint64_t ns) {
     families.add(metric::guest_cpu, {{"sandbox_id", id}, {"owner", owner}}, detail::seconds(ns));

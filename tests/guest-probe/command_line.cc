@@ -46,7 +46,7 @@ TEST_CASE("Wrong usage is one line with status 2 that says where to read on") {
   check_one_line(run("dance"), 2, "dance");
   check_one_line(run("dump --format yaml"), 2, "yaml");
   check_one_line(run("--log.level loud check"), 2, "use debug, info, warning or error");
-  check_one_line(run("--max-cgroups 3"), 2, "max-cgroups");
+  check_one_line(run("--max-containers 0"), 2, "max-containers");
 }
 
 TEST_CASE("A configuration that cannot be read is named") {

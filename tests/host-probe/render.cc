@@ -326,6 +326,20 @@ TEST_CASE("the memory of the guest, of what is known") {
   CHECK(part("page_tables") == 8.0);
 }
 
+TEST_CASE("containers beyond the guest's limit are one row, if there are any") {
+  NodeReport report = with_container(full_container());
+  const Series id{{"sandbox_id", sandbox_hex}};
+  CHECK_FALSE(Rendered(report).value("katameter_guest_unattributed_containers", id));
+  wire::Guest& guest = report.sandboxes[0].guest;
+  guest.unattributed_containers = 3;
+  guest.unattributed_cpu_usage_ns = 1'500'000'000;
+  guest.unattributed_memory_usage_bytes = 4096;
+  const Rendered rendered(report);
+  CHECK(rendered.value("katameter_guest_unattributed_containers", id) == 3.0);
+  CHECK(rendered.value("katameter_guest_unattributed_cpu_usage_seconds_total", id) == 1.5);
+  CHECK(rendered.value("katameter_guest_unattributed_memory_usage_bytes", id) == 4096.0);
+}
+
 TEST_CASE("without the host's or the guest's figures the others are there") {
   NodeReport report;
   report.sandboxes.emplace_back().id = *ContainerId::from_hex(sandbox_hex);

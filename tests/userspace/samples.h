@@ -34,6 +34,9 @@ inline Snapshot sample_snapshot() {
   for (const GuestFigure& figure : guest_figures) snapshot.guest.*figure.value = value += 7;
   snapshot.guest.swap_free_bytes = 0;
   snapshot.guest.interfaces_unreported = 6;
+  snapshot.guest.unattributed_containers = 0;
+  snapshot.guest.unattributed_cpu_usage_ns = 51;
+  snapshot.guest.unattributed_memory_usage_bytes = 52;
   snapshot.interfaces = {{"eth0", 1, 2, 3, 4, 5, 6, 7, UINT64_MAX}, {"eth1", 0, 0, 0, 0, 0, 0, 0, 0}};
   return snapshot;
 }

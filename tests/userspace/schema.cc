@@ -39,6 +39,9 @@ TEST_CASE("What we encode is what the schema says") {
   CHECK(snapshot.guest().agent_cpu_usage_ns() == 30);
   CHECK(snapshot.guest().has_probe_cpu_usage_ns());
   CHECK(snapshot.guest().interfaces_unreported() == 6);
+  CHECK(snapshot.guest().has_unattributed_containers());
+  CHECK(snapshot.guest().unattributed_cpu_usage_ns() == 51);
+  CHECK(snapshot.guest().unattributed_memory_usage_bytes() == 52);
   REQUIRE(snapshot.interfaces_size() == 2);
   CHECK(all_known(snapshot.interfaces(0)));
   CHECK(snapshot.interfaces(0).name() == "eth0");

@@ -142,6 +142,9 @@ Guest read_guest(Reader in) {
       case 17: guest.agent_cpu_usage_ns = number(in, "Guest.agent_cpu_usage_ns"); break;
       case 18: guest.probe_cpu_usage_ns = number(in, "Guest.probe_cpu_usage_ns"); break;
       case 48: guest.interfaces_unreported = number(in, "Guest.interfaces_unreported"); break;
+      case 49: guest.unattributed_containers = number(in, "Guest.unattributed_containers"); break;
+      case 50: guest.unattributed_cpu_usage_ns = number(in, "Guest.unattributed_cpu_usage_ns"); break;
+      case 51: guest.unattributed_memory_usage_bytes = number(in, "Guest.unattributed_memory_usage_bytes"); break;
       default: read_figure(in, guest_figures, guest);
     }
   }

@@ -53,6 +53,9 @@ void write(Writer out, const Guest& guest) {
   put(out, 18, guest.probe_cpu_usage_ns);
   for (const GuestFigure& figure : guest_figures) put(out, figure.field, guest.*figure.value);
   put(out, 48, guest.interfaces_unreported);
+  put(out, 49, guest.unattributed_containers);
+  put(out, 50, guest.unattributed_cpu_usage_ns);
+  put(out, 51, guest.unattributed_memory_usage_bytes);
 }
 
 void write(Writer out, const Interface& link) {

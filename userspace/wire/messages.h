@@ -158,6 +158,9 @@ struct Guest {
   Figure swap_total_bytes;
   Figure swap_free_bytes;
   std::uint64_t interfaces_unreported = 0;
+  Figure unattributed_containers;
+  Figure unattributed_cpu_usage_ns;
+  Figure unattributed_memory_usage_bytes;
 };
 
 /// One figure of the whole guest; as ContainerFigure.

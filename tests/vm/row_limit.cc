@@ -1,0 +1,41 @@
+#include <catch2/catch.hpp>
+#include <list>
+
+#include "tests/vm/daemon.h"
+#include "tests/vm/test_cgroup.h"
+#include "tests/vm/workload.h"
+
+using namespace katameter;
+
+TEST_CASE("Containers beyond --max-containers are told as a sum, equal to their files'", "[cpu]") {
+  const Daemon daemon({}, {"--max-containers", "2"});
+  std::list<TestCgroup> cgroups;
+  for (const char digit : {'1', '2', '3', '4', '5'}) {
+    cgroups.emplace_back(digit);
+    Workload workload(cgroups.back());
+    workload.burn_cpu_ms(10);
+    (void)daemon.dump();  // each is met in its turn
+  }
+  const Dump dump = daemon.dump();
+  const wire::Guest& guest = dump.snapshot.guest;
+  CHECK(dump.snapshot.containers.size() == 2);
+  CHECK(Daemon::find(dump, cgroups.front().id()));
+  CHECK(guest.unattributed_containers == 3);
+  std::uint64_t all_ns = 0;
+  std::uint64_t rest_ns = 0;
+  for (auto cgroup = cgroups.begin(); cgroup != cgroups.end(); ++cgroup) {
+    const std::uint64_t ns = cgroup->read("cpuacct", "cpuacct.usage");
+    all_ns += ns;
+    if (std::distance(cgroups.begin(), cgroup) >= 2) rest_ns += ns;
+  }
+  CHECK(rest_ns >= 30'000'000);
+  CHECK(guest.unattributed_cpu_usage_ns == rest_ns);
+  CHECK(guest.workload_cpu_usage_ns == all_ns);
+
+  // Three of the five are removed; what they used stays in the sums.
+  for (int i = 0; i < 3; ++i) cgroups.pop_back();
+  const wire::Guest later = daemon.dump().snapshot.guest;
+  CHECK(later.unattributed_containers == 0);
+  CHECK(later.unattributed_cpu_usage_ns == rest_ns);
+  CHECK(later.workload_cpu_usage_ns == all_ns);
+}
