@@ -19,6 +19,7 @@ int drop_constant_pages(dl_phdr_info* object, std::size_t, void*) {
     if (segment.p_type != PT_LOAD || (segment.p_flags & PF_W) != 0) continue;
     const std::uintptr_t first = (object->dlpi_addr + segment.p_vaddr) / page * page;
     const std::uintptr_t last = object->dlpi_addr + segment.p_vaddr + segment.p_memsz;
+    // NOLINTNEXTLINE(performance-no-int-to-ptr): ELF has numbers
     madvise(reinterpret_cast<void*>(first), (last - first + page - 1) / page * page, MADV_DONTNEED);
   }
   return 0;
