@@ -24,7 +24,7 @@ Daemon::Daemon(const std::vector<std::string>& prefix, const std::vector<std::st
   start();
 }
 
-void Daemon::start() {
+void Daemon::launch() {
   std::vector<char*> arguments;
   for (std::string& word : command_) arguments.push_back(word.data());
   arguments.push_back(nullptr);
@@ -35,6 +35,10 @@ void Daemon::start() {
     execvp(arguments[0], arguments.data());
     _exit(127);
   }
+}
+
+void Daemon::start() {
+  launch();
   // Connections queue from the moment it listens, so the first answer is the readiness.
   for (int attempt = 0; attempt < 300; ++attempt) {
     if (ask_daemon(socket_, 30)) return;

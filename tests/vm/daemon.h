@@ -24,8 +24,10 @@ class Daemon {
   const std::string& socket() const { return socket_; }
   /// Ends it by a signal and waits for that; what it has pinned stays, for the next Daemon to go on with.
   void end(int signal);
-  /// After end(): starts another one. What is pinned is removed with the last.
+  /// After end(): starts another one, and returns when it is ready. What is pinned is removed with the last.
   void start();
+  /// The same, and returns at once.
+  void launch();
   /// One snapshot and the events waiting; a failure ends the test.
   Dump dump() const;
   /// Tells it, as the host does, that all of `dump` has arrived.

@@ -72,6 +72,32 @@ TEST_CASE("Killed and started again: what happened meanwhile is counted, and not
   CHECK(removed_ns == before_ns + meanwhile_ns);
 }
 
+TEST_CASE("Killed at any moment of its start or life, it tells of every container, once, and to the nanosecond") {
+  Daemon daemon;
+  std::vector<std::pair<std::string, std::uint64_t>> lived;
+  unsigned delay_us = 0;
+  for (const char digit : {'0', '1', '2', '3', '4', '5', '6', '7', '8', '9'}) {
+    daemon.end(SIGKILL);
+    daemon.launch();
+    // From before it has loaded anything, over its handing over, to after it is ready.
+    usleep(delay_us);
+    delay_us += 150'000;
+    lived.push_back(live_briefly(digit));
+  }
+  daemon.end(SIGKILL);
+  daemon.start();
+  const Dump dump = daemon.dump();
+  std::uint64_t sum_ns = 0;
+  for (const auto& [id, ns] : lived) {
+    INFO(id);
+    REQUIRE(rows_with(dump, id) == 1);
+    CHECK(Daemon::find(dump, id)->cpu_usage_ns == ns);
+    sum_ns += ns;
+  }
+  CHECK(dump.snapshot.guest.workload_cpu_usage_ns == sum_ns);
+  CHECK(dump.snapshot.guest.containers_unreported == 0);
+}
+
 TEST_CASE("What the host has acknowledged is not told again after a restart, but stays in the total") {
   Daemon daemon;
   const auto [id, ns] = run_out_of_memory('f', "victim");
