@@ -24,6 +24,10 @@ run() {
 
 status=0
 run "$@" || status=$?
+# A guest that hangs before the first test has ended.
+if [[ $status == 124 ]] && ! grep -q '^@test' "$report"; then
+    status=125
+fi
 # 125: the guest did not come up, 255: it died.
 if [[ $status == 125 || $status == 255 ]] && [[ $("$vmtest/accel.sh") == tcg ]]; then
     echo "in_guest.sh: the guest's kernel was lost under emulation (status $status): booting it once more" >&2
