@@ -26,7 +26,7 @@ declare -A packages=(
     [test]='catch2 protobuf-compiler libprotobuf-dev strace curl python3 procps'
     [vm]='qemu-system-x86 qemu-system-common busybox-static kmod cpio
         xz-utils file python3 python3-argcomplete python3-pkg-resources
-        debian-archive-keyring'
+        iproute2 debian-archive-keyring'
     [kernel]='gcc make flex bison bc pahole libelf-dev xz-utils perl debian-archive-keyring'
     [demo]='curl'
     [fuzz]='libclang-rt-14-dev'
