@@ -68,7 +68,7 @@ Result<std::vector<std::string>> PinDirectory::clear(const std::string& folder, 
     if (name != but) removed.push_back(name);
   }
   for (const std::string& name : removed) {
-    if (!error) fs::remove_all(folder + "/" + name, error);
+    if (!error) fs::remove_all(fs::path(folder) / name, error);
   }
   if (error) return system_failure("cannot clear " + folder, error.value());
   return removed;
