@@ -55,6 +55,28 @@ TEST_CASE("A ring that went over its end loses the oldest, and counts them") {
   CHECK_FALSE(is_settled(progress, REMOVED_KEPT + 3));
 }
 
+TEST_CASE("A new guest-probe reads again what was taken and not settled") {
+  progress progress{};
+  take_removals(progress, 5);
+  settle(progress, {1, 3});
+  const SequenceRange range = replay_removals(progress, 7);
+  CHECK(range.first == 2);
+  CHECK(range.last == 7);
+  CHECK(unsettled_removals(progress, range) == 5);  // 3 is done with
+  CHECK(progress.removals_taken == 7);
+  CHECK(progress.removals_lost == 0);
+}
+
+TEST_CASE("What was overwritten before a new guest-probe could read it again is lost") {
+  progress progress{};
+  take_removals(progress, 5);
+  settle(progress, {1, 3});
+  const SequenceRange range = replay_removals(progress, REMOVED_KEPT + 10);
+  CHECK(range.first == 11);
+  CHECK(progress.removals_lost == 8);  // 2, 4, 5 were taken, 6 to 10 were not
+  CHECK(unsettled_removals(progress, range) == REMOVED_KEPT);
+}
+
 TEST_CASE("OOM events wait for the host as long as there is room") {
   progress progress{};
   SequenceRange range = unsettled_events(progress, 3);

@@ -1,7 +1,6 @@
 #include "userspace/bpf/guest_programs.h"
 
 #include <algorithm>
-#include <utility>
 
 #include "userspace/bpf/iterator.h"
 #include "userspace/bpf/progress.h"
@@ -70,18 +69,26 @@ std::uint64_t GuestPrograms::next_snapshot() {
 }
 
 Result<std::vector<removed_record>> GuestPrograms::take_removed() {
-  const bool replay = !std::exchange(replayed_, true);
   const std::uint64_t written = status().removals;
-  if (!replay && written == kept().removals_taken) return std::vector<removed_record>();
+  if (replayed_ && written == kept().removals_taken) return std::vector<removed_record>();
 
-  SequenceRange range = kept_.update([&](progress& progress) { return take_removals(progress, written); });
-  if (replay) range.first = kept().removals_settled + 1;
-  if (range.first > range.last) return std::vector<removed_record>();
-  Result<std::vector<removed_record>> records =
-      read_ring<removed_record>(removed_, REMOVED_KEPT, range.first, range.last);
-  if (records && replay) {
-    std::erase_if(*records, [&](const removed_record& record) { return is_settled(kept(), record.sequence); });
+  progress after = kept();
+  const SequenceRange range = replayed_ ? take_removals(after, written) : replay_removals(after, written);
+  std::vector<removed_record> records;
+  if (range.first <= range.last) {
+    Result<std::vector<removed_record>> read =
+        read_ring<removed_record>(removed_, REMOVED_KEPT, range.first, range.last);
+    if (!read) return failure_from(read.error());  // nothing counts as taken: the next call reads them
+    records = *std::move(read);
+    std::erase_if(records, [&](const removed_record& record) { return is_settled(after, record.sequence); });
+    // Overwritten since `written` was read.
+    after.removals_lost += unsettled_removals(after, range) - records.size();
   }
+  kept_.update([&](progress& progress) {
+    progress = after;
+    return true;
+  });
+  replayed_ = true;
   return records;
 }
 

@@ -33,6 +33,24 @@ SequenceRange take_removals(progress& progress, std::uint64_t written) {
   return range;
 }
 
+SequenceRange replay_removals(progress& progress, std::uint64_t written) {
+  if (written > REMOVED_KEPT) {
+    const std::uint64_t overwritten = std::min<std::uint64_t>(progress.removals_taken, written - REMOVED_KEPT);
+    progress.removals_lost += unsettled_removals(progress, {progress.removals_settled + 1, overwritten});
+  }
+  SequenceRange range = take_removals(progress, written);
+  range.first = progress.removals_settled + 1;
+  return range;
+}
+
+std::uint64_t unsettled_removals(const progress& progress, SequenceRange range) {
+  std::uint64_t unsettled = 0;
+  for (std::uint64_t sequence = range.first; sequence <= range.last; ++sequence) {
+    if (!is_settled(progress, sequence)) ++unsettled;
+  }
+  return unsettled;
+}
+
 bool is_settled(const progress& progress, std::uint64_t sequence) {
   if (sequence <= progress.removals_settled) return true;
   return (progress.settled[sequence % REMOVED_KEPT / word_bits] & bit_of(sequence)) != 0;

@@ -17,6 +17,13 @@ struct SequenceRange {
 /// ring has overwritten are counted as lost.
 SequenceRange take_removals(progress& progress, std::uint64_t written);
 
+/// The same for a guest-probe that has just begun: what an earlier one has read and not settled is read again. What the
+/// ring does not have any more of that is counted as lost.
+SequenceRange replay_removals(progress& progress, std::uint64_t written);
+
+/// How many of these removed_records are not done with.
+std::uint64_t unsettled_removals(const progress& progress, SequenceRange range);
+
 /// Whether a removed_record is done with.
 bool is_settled(const progress& progress, std::uint64_t sequence);
 
