@@ -53,6 +53,22 @@ Status drop_capabilities(Rights rights) {
   return {};
 }
 
+}  // namespace
+
+Status shield_from_oom_killer() {
+  constexpr std::string_view hardly_ever = "-999";
+  const Fd file(open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC));
+  if (!file || write(file.get(), hardly_ever.data(), hardly_ever.size()) < 0) {
+    return system_failure("cannot write /proc/self/oom_score_adj");
+  }
+  return {};
+}
+
+Status give_up_capabilities(Rights rights) {
+  if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return system_failure("cannot set no_new_privs");
+  return drop_capabilities(rights);
+}
+
 Status filter_calls(Rights rights) {
   const std::unique_ptr<void, ReleaseFilter> filter(seccomp_init(SCMP_ACT_ERRNO(EPERM)));
   if (filter == nullptr) return failure("cannot make a seccomp filter");
@@ -67,23 +83,6 @@ Status filter_calls(Rights rights) {
   if (status == 0) status = seccomp_load(filter.get());
   if (status != 0) return system_failure("cannot set a seccomp filter (CONFIG_SECCOMP_FILTER)", -status);
   return {};
-}
-
-}  // namespace
-
-Status shield_from_oom_killer() {
-  constexpr std::string_view hardly_ever = "-999";
-  const Fd file(open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC));
-  if (!file || write(file.get(), hardly_ever.data(), hardly_ever.size()) < 0) {
-    return system_failure("cannot write /proc/self/oom_score_adj");
-  }
-  return {};
-}
-
-Status confine(Rights rights) {
-  if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return system_failure("cannot set no_new_privs");
-  if (Status status = drop_capabilities(rights); !status) return status;
-  return filter_calls(rights);
 }
 
 }  // namespace katameter

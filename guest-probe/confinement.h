@@ -14,9 +14,11 @@ enum class Rights {
 /// CAP_SYS_RESOURCE.
 Status shield_from_oom_killer();
 
-/// Gives up all capabilities but those of `rights`, for good (no_new_privs), and has the kernel refuse, with EPERM,
-/// every system call that serving does not need. ENOSYS or EINVAL in the error: this kernel has no seccomp filters; the
-/// capabilities are gone then all the same.
-Status confine(Rights rights);
+/// Gives up all capabilities but those of `rights`, for good (no_new_privs).
+Status give_up_capabilities(Rights rights);
+
+/// Has the kernel refuse, with EPERM, every system call that serving does not need. ENOSYS or EINVAL in the error: this
+/// kernel has no seccomp filters.
+Status filter_calls(Rights rights);
 
 }  // namespace katameter

@@ -87,8 +87,9 @@ Status serve(const RunOptions& options) {
   }
   if (Status status = server.watch_oom_events(); !status) return status;
   if (Status status = shield_from_oom_killer(); !status) log_warning("{}", status.error().text);
-  const bool pinned = !probe->pins.path().empty();
-  if (Status status = confine(pinned ? Rights::none : Rights::run_bpf); !status) log_warning("{}", status.error().text);
+  const Rights rights = probe->pins.path().empty() ? Rights::run_bpf : Rights::none;
+  if (Status status = give_up_capabilities(rights); !status) return status;
+  if (Status status = filter_calls(rights); !status) log_warning("{}", status.error().text);
   log_info("guest-probe {} is ready", KATAMETER_VERSION);
   shed_startup_memory();
   return loop->run();
