@@ -7,8 +7,8 @@
 #
 # QEMU without KVM now and then loses a guest's kernel while it rewrites its own
 # code (tracepoints attaching; "Oops: int3", a soft lockup): such a guest is
-# booted once more, and said so. A test that fails is never repeated, and with
-# KVM nothing is.
+# booted once more, and said so; one that hangs only if it said nothing at all.
+# A test that fails or hangs is never repeated, and with KVM nothing is.
 
 set -euo pipefail
 vmtest=$(cd "${BASH_SOURCE[0]%/*}/../../vmtest" && pwd)
@@ -24,8 +24,8 @@ run() {
 
 status=0
 run "$@" || status=$?
-# A guest that hangs before the first test has ended.
-if [[ $status == 124 ]] && ! grep -q '^@test' "$report"; then
+# A guest that hangs before the test program has begun.
+if [[ $status == 124 ]] && ! grep -q '^@\(check\|test\)' "$report"; then
     status=125
 fi
 # 125: the guest did not come up, 255: it died.

@@ -30,18 +30,6 @@ std::unique_ptr<TestCgroup> numbered(std::uint64_t number) {
   return std::make_unique<TestCgroup>(id, "/cri-containerd/" + id);
 }
 
-// Waits until the last slice of processes that have ended is charged.
-CpuFile settled(const TestCgroup& cgroup) {
-  CpuFile last = CpuFile::read(cgroup);
-  for (int same = 0; same < 2;) {
-    usleep(2'000);
-    const CpuFile now = CpuFile::read(cgroup);
-    same = now.ns == last.ns ? same + 1 : 0;
-    last = now;
-  }
-  return last;
-}
-
 }  // namespace
 
 TEST_CASE("300 containers that live 20 ms are each reported once, with their final CPU time", "[any][removed]") {
@@ -77,7 +65,7 @@ TEST_CASE("300 containers that live 20 ms are each reported once, with their fin
       brief->workload->end();
     }
     for (Brief& brief : briefs) {
-      used[brief.cgroup->id()] = settled(*brief.cgroup);
+      used[brief.cgroup->id()] = settled_cpu(*brief.cgroup);
       brief.cgroup->remove();
     }
     if (first / at_once % 4 == 3) take_reports();
@@ -110,7 +98,7 @@ TEST_CASE("A container made in a removed one's place has none of its figures", "
       workload.touch_anonymous(100 + round);
       workload.burn_cpu_ms(3);
     }
-    const CpuFile used = settled(*gone);
+    const CpuFile used = settled_cpu(*gone);
     const std::uint64_t peak = peak_of(*gone);
     // Every other time the first one has been seen alive.
     if (round % 2 == 0) host.collect();
@@ -144,7 +132,7 @@ TEST_CASE("A removed container that the host has does not come back, however soo
       workload.touch_anonymous(100);
       workload.burn_cpu_ms(3);
     }
-    const CpuFile used = settled(*cgroup);
+    const CpuFile used = settled_cpu(*cgroup);
     host.collect();
     cgroup->remove();
     int reports = 0;

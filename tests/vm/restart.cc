@@ -7,7 +7,7 @@
 #include <filesystem>
 
 #include "tests/vm/daemon.h"
-#include "tests/vm/test_cgroup.h"
+#include "tests/vm/truth.h"
 #include "tests/vm/workload.h"
 
 using namespace katameter;
@@ -20,46 +20,55 @@ std::size_t rows_with(const Dump& dump, const std::string& id) {
   return rows;
 }
 
-// A container that comes, works and goes: its id and what it used, ns.
-std::pair<std::string, std::uint64_t> live_briefly(char digit) {
+struct Lived {
+  std::string id;
+  CpuFile cpu;
+};
+
+// A container that comes, works and goes: what the kernel's file said last.
+Lived live_briefly(char digit) {
   const TestCgroup cgroup(digit);
   { Workload(cgroup).burn_cpu_ms(10); }
-  usleep(20'000);  // the last process has been taken off the CPU
-  return {cgroup.id(), cgroup.read("cpuacct", "cpuacct.usage")};
+  return {cgroup.id(), settled_cpu(cgroup)};
 }
 
 // The same, ended by the OOM killer.
-std::pair<std::string, std::uint64_t> run_out_of_memory(char digit, const std::string& comm) {
+Lived run_out_of_memory(char digit, const std::string& comm) {
   const TestCgroup cgroup(digit);
-  cgroup.write("memory", "memory.limit_in_bytes", "16777216");
+  limit_memory(cgroup, 16 << 20);
   { REQUIRE(WIFSIGNALED(Workload(cgroup, comm).run_out_of_memory(16384))); }
-  usleep(20'000);
-  return {cgroup.id(), cgroup.read("cpuacct", "cpuacct.usage")};
+  return {cgroup.id(), settled_cpu(cgroup)};
+}
+
+void require_final_row(const Dump& dump, const Lived& lived) {
+  INFO(lived.id);
+  REQUIRE(rows_with(dump, lived.id) == 1);
+  const auto row = Daemon::find(dump, lived.id);
+  CHECK(row->removed);
+  REQUIRE(row->cpu_usage_ns);
+  CHECK(equals(lived.cpu, *row->cpu_usage_ns));
 }
 
 }  // namespace
 
-TEST_CASE("Killed and started again: what happened meanwhile is counted, and nothing twice") {
+TEST_CASE("Killed and started again: what happened meanwhile is counted, and nothing twice", "[any][life]") {
   Daemon daemon;
   const TestCgroup living('e');
   Workload workload(living);
   workload.burn_cpu_ms(20);
   // Removed and known, but not acknowledged, when guest-probe is killed.
-  const auto [before_id, before_ns] = live_briefly('f');
+  const Lived before = live_briefly('f');
   const Dump first = daemon.dump();
-  REQUIRE(rows_with(first, before_id) == 1);
+  REQUIRE(rows_with(first, before.id) == 1);
 
   daemon.end(SIGKILL);
-  const auto [meanwhile_id, meanwhile_ns] = run_out_of_memory('d', "meanwhile");
+  const Lived meanwhile = run_out_of_memory('d', "meanwhile");
   workload.burn_cpu_ms(20);
   daemon.start();
 
   const Dump second = daemon.dump();
-  for (const auto& [id, ns] : {std::pair{before_id, before_ns}, {meanwhile_id, meanwhile_ns}}) {
-    REQUIRE(rows_with(second, id) == 1);
-    CHECK(Daemon::find(second, id)->removed);
-    CHECK(Daemon::find(second, id)->cpu_usage_ns == ns);
-  }
+  require_final_row(second, before);
+  require_final_row(second, meanwhile);
   REQUIRE(second.oom_events.size() == 1);
   CHECK(second.oom_events[0].sequence == 1);
   CHECK(second.oom_events[0].victim_comm == "meanwhile");
@@ -67,14 +76,15 @@ TEST_CASE("Killed and started again: what happened meanwhile is counted, and not
   CHECK(second.snapshot.sequence > first.snapshot.sequence);
   const auto row = Daemon::find(second, living.id());
   REQUIRE(row);
-  CHECK(row->cpu_usage_ns == living.read("cpuacct", "cpuacct.usage"));
+  CHECK(equals(settled_cpu(living), *row->cpu_usage_ns));
   const std::uint64_t removed_ns = *second.snapshot.guest.workload_cpu_usage_ns - *row->cpu_usage_ns;
-  CHECK(removed_ns == before_ns + meanwhile_ns);
+  CHECK(equals(before.cpu + meanwhile.cpu, removed_ns));
 }
 
-TEST_CASE("Killed at any moment of its start or life, it tells of every container, once, and to the nanosecond") {
+TEST_CASE("Killed at any moment of its start or life, it tells of every container, once, and to the nanosecond",
+          "[any][life]") {
   Daemon daemon;
-  std::vector<std::pair<std::string, std::uint64_t>> lived;
+  std::vector<Lived> lived;
   unsigned delay_us = 0;
   for (const char digit : {'0', '1', '2', '3', '4', '5', '6', '7', '8', '9'}) {
     daemon.end(SIGKILL);
@@ -87,33 +97,33 @@ TEST_CASE("Killed at any moment of its start or life, it tells of every containe
   daemon.end(SIGKILL);
   daemon.start();
   const Dump dump = daemon.dump();
-  std::uint64_t sum_ns = 0;
-  for (const auto& [id, ns] : lived) {
-    INFO(id);
-    REQUIRE(rows_with(dump, id) == 1);
-    CHECK(Daemon::find(dump, id)->cpu_usage_ns == ns);
-    sum_ns += ns;
+  CpuFile sum{0, 0};
+  for (const Lived& container : lived) {
+    require_final_row(dump, container);
+    sum = sum + container.cpu;
   }
-  CHECK(dump.snapshot.guest.workload_cpu_usage_ns == sum_ns);
+  REQUIRE(dump.snapshot.guest.workload_cpu_usage_ns);
+  CHECK(equals(sum, *dump.snapshot.guest.workload_cpu_usage_ns));
   CHECK(dump.snapshot.guest.containers_unreported == 0);
 }
 
-TEST_CASE("What the host has acknowledged is not told again after a restart, but stays in the total") {
+TEST_CASE("What the host has acknowledged is not told again after a restart, but stays in the total", "[any][life]") {
   Daemon daemon;
-  const auto [id, ns] = run_out_of_memory('f', "victim");
+  const Lived victim = run_out_of_memory('f', "victim");
   daemon.acknowledge(daemon.dump());
   const Dump acknowledged = daemon.dump();
-  CHECK(rows_with(acknowledged, id) == 0);
+  CHECK(rows_with(acknowledged, victim.id) == 0);
   CHECK(acknowledged.oom_events.empty());
   daemon.end(SIGKILL);
   daemon.start();
   const Dump again = daemon.dump();
-  CHECK(rows_with(again, id) == 0);
+  CHECK(rows_with(again, victim.id) == 0);
   CHECK(again.oom_events.empty());
-  CHECK(again.snapshot.guest.workload_cpu_usage_ns == ns);
+  REQUIRE(again.snapshot.guest.workload_cpu_usage_ns);
+  CHECK(equals(victim.cpu, *again.snapshot.guest.workload_cpu_usage_ns));
 }
 
-TEST_CASE("Detached, guest-probe leaves nothing; one that runs is not detached") {
+TEST_CASE("Detached, guest-probe leaves nothing; one that runs is not detached", "[any][life]") {
   const std::string pins = "/sys/fs/bpf/katameter";
   Daemon daemon;
   CHECK(std::filesystem::exists(pins));
@@ -125,7 +135,7 @@ TEST_CASE("Detached, guest-probe leaves nothing; one that runs is not detached")
   CHECK_FALSE(std::filesystem::exists(pins));
 }
 
-TEST_CASE("What a guest-probe of another version has kept is removed, and said so") {
+TEST_CASE("What a guest-probe of another version has kept is removed, and said so", "[any][life]") {
   REQUIRE(std::system("mountpoint -q /sys/fs/bpf || mount -t bpf bpf /sys/fs/bpf") == 0);
   REQUIRE(std::system("mkdir -p /sys/fs/bpf/katameter/another-layout/maps") == 0);
   const std::string log = "/tmp/katameter-vm-log";

@@ -9,7 +9,7 @@
 #include <string>
 
 #include "tests/vm/daemon.h"
-#include "tests/vm/test_cgroup.h"
+#include "tests/vm/truth.h"
 #include "tests/vm/workload.h"
 
 using namespace katameter;
@@ -35,15 +35,17 @@ void require_figures(const Daemon& daemon) {
   const TestCgroup cgroup('a');
   Workload workload(cgroup);
   workload.burn_cpu_ms(10);
+  const CpuFile cpu = settled_cpu(cgroup);
   const auto row = Daemon::find(daemon.dump(), cgroup.id());
   REQUIRE(row);
-  CHECK(row->cpu_usage_ns == cgroup.read("cpuacct", "cpuacct.usage"));
+  REQUIRE(row->cpu_usage_ns);
+  CHECK(equals(cpu, *row->cpu_usage_ns));
   CHECK(row->memory_rss_bytes);
 }
 
 }  // namespace
 
-TEST_CASE("What serves has no capability, cannot get one, and is filtered") {
+TEST_CASE("What serves has no capability, cannot get one, and is filtered", "[any][life]") {
   const Daemon daemon;
   for (const char* set : {"CapInh", "CapPrm", "CapEff", "CapAmb"}) {
     CHECK(line_of(daemon.pid(), "status", set) == "0000000000000000");
@@ -55,13 +57,13 @@ TEST_CASE("What serves has no capability, cannot get one, and is filtered") {
 }
 
 // The self-check cannot be made then, for the top folders of cgroup v1 are r-xr-xr-x even to root; and that is said.
-TEST_CASE("CAP_BPF, CAP_PERFMON and CAP_SYS_RESOURCE are enough to start") {
+TEST_CASE("CAP_BPF, CAP_PERFMON and CAP_SYS_RESOURCE are enough to start", "[any][life]") {
   REQUIRE(std::system("mountpoint -q /sys/fs/bpf || mount -t bpf bpf /sys/fs/bpf") == 0);
   const Daemon daemon({"setpriv", "--inh-caps", "-all", "--bounding-set", "-all,+bpf,+perfmon,+sys_resource"});
   require_figures(daemon);
 }
 
-TEST_CASE("A read-only root, no /tmp, no tracefs, no log: it starts all the same") {
+TEST_CASE("A read-only root, no /tmp, no tracefs, no log: it starts all the same", "[any][life]") {
   const Daemon daemon(
       after("umount -l /sys/kernel/tracing /sys/kernel/debug 2>/dev/null || true\n"
             "mount -t tmpfs -o ro none /tmp\n"
@@ -72,13 +74,13 @@ TEST_CASE("A read-only root, no /tmp, no tracefs, no log: it starts all the same
   require_figures(daemon);
 }
 
-TEST_CASE("Where there is no BPF file system and none is wanted, it keeps CAP_BPF and counts") {
+TEST_CASE("Where there is no BPF file system and none is wanted, it keeps CAP_BPF and counts", "[any][life]") {
   const Daemon daemon({}, {"--pin-dir", ""});
   CHECK(line_of(daemon.pid(), "status", "CapEff") == "0000008000000000");
   require_figures(daemon);
 }
 
-TEST_CASE("Where the guest has not mounted the BPF file system, guest-probe does, and undoes it") {
+TEST_CASE("Where the guest has not mounted the BPF file system, guest-probe does, and undoes it", "[any][life]") {
   const bool mounted = std::system("mountpoint -q /sys/fs/bpf") == 0;
   if (mounted) REQUIRE(std::system("umount /sys/fs/bpf") == 0);
   {
@@ -90,7 +92,7 @@ TEST_CASE("Where the guest has not mounted the BPF file system, guest-probe does
   if (mounted) REQUIRE(std::system("mount -t bpf bpf /sys/fs/bpf") == 0);
 }
 
-TEST_CASE("Its log can be the kernel's") {
+TEST_CASE("Its log can be the kernel's", "[any][life]") {
   const Daemon daemon({}, {"--log.target", "kmsg"});
   CHECK(std::system("dmesg | grep -q 'guest-probe: info guest-probe .* is ready'") == 0);
 }

@@ -1,5 +1,7 @@
 #include "tests/vm/truth.h"
 
+#include <unistd.h>
+
 #include <catch2/catch.hpp>
 #include <string_view>
 
@@ -30,12 +32,37 @@ std::string_view name_of(wire::Figure wire::Container::*value) {
 }  // namespace
 
 CpuFile CpuFile::read(const TestCgroup& cgroup) {
+  // With a grain of 1 ns: exactly this figure.
   if (cgroup.has("cpuacct", "cpuacct.usage")) return {cgroup.read("cpuacct", "cpuacct.usage"), 1};
   return {cgroup.read_table("cpu", "cpu.stat").at("usage_usec") * 1000, 1000};
 }
 
 bool lies_between(const CpuFile& before, std::uint64_t ours_ns, const CpuFile& after) {
   return ours_ns >= before.ns && ours_ns < after.ns + after.grain_ns;
+}
+
+bool equals(const CpuFile& file, std::uint64_t ours_ns) {
+  return lies_between(file, ours_ns, file);
+}
+
+CpuFile operator+(const CpuFile& one, const CpuFile& other) {
+  return {one.ns + other.ns, one.grain_ns + other.grain_ns};
+}
+
+CpuFile settled_cpu(const TestCgroup& cgroup) {
+  CpuFile last = CpuFile::read(cgroup);
+  for (int same = 0; same < 2;) {
+    usleep(2'000);
+    const CpuFile now = CpuFile::read(cgroup);
+    same = now.ns == last.ns ? same + 1 : 0;
+    last = now;
+  }
+  return last;
+}
+
+void limit_memory(const TestCgroup& cgroup, std::uint64_t bytes) {
+  const bool v1 = cgroup.has("memory", "memory.limit_in_bytes");
+  cgroup.write("memory", v1 ? "memory.limit_in_bytes" : "memory.max", std::to_string(bytes));
 }
 
 std::string numbered_id(std::uint64_t number) {

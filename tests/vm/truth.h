@@ -21,6 +21,18 @@ struct CpuFile {
 /// Whether `ours_ns` lies between two readings of the file.
 bool lies_between(const CpuFile& before, std::uint64_t ours_ns, const CpuFile& after);
 
+/// Whether `ours_ns` is what the file says, as exactly as it says it.
+bool equals(const CpuFile& file, std::uint64_t ours_ns);
+
+/// What containers used together.
+CpuFile operator+(const CpuFile& one, const CpuFile& other);
+
+/// What a container whose processes have ended used: waits until the last slice of them is charged.
+CpuFile settled_cpu(const TestCgroup& cgroup);
+
+/// Sets the memory limit.
+void limit_memory(const TestCgroup& cgroup, std::uint64_t bytes);
+
 /// The id of a container by number: 64 hex digits.
 std::string numbered_id(std::uint64_t number);
 
