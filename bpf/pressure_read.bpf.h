@@ -70,6 +70,15 @@ static __always_inline void state_times(__u64 of_cpu, __u64 now, __u32 *times, _
   for (int state = 0; state < PRESSURE_STATES; state++) times[state] += (__u32)(held * (mask >> state & 1));
 }
 
+/*
+ * What a state has lasted since the last fold. That may have happened later than the time up to which we know the
+ * state, and is then more than we know: nothing is new. The counters go round every 4.3 s, and are folded every 2 s.
+ */
+static __always_inline __u32 unfolded(__u32 time, __u32 folded) {
+  __u32 since = time - folded;
+  return since > 0xc0000000 ? 0 : since;
+}
+
 static __always_inline void read_pressure(__u64 cgroup, struct pressure_totals *totals) {
   const int busy_state = bpf_core_enum_value(enum psi_states, PSI_NONIDLE) & (PRESSURE_STATES - 1);
   __u64 group = pressure_group(cgroup);
@@ -94,13 +103,13 @@ static __always_inline void read_pressure(__u64 cgroup, struct pressure_totals *
     if (cpu >= cpus) break;
     if (!cpu_offset[cpu]) continue;
     state_times(per_cpu + cpu_offset[cpu], now, times, folded);
-    __u32 busy_ns = times[busy_state] - folded[busy_state];
+    __u32 busy_ns = unfolded(times[busy_state], folded[busy_state]);
     __u64 ticks = busy_ns / tick_ns;
     busy_ticks += ticks;
     totals->busy_ns += times[busy_state];
     for (int i = 0; i < PRESSURES; i++) {
       int state = pressure_state(i) & (PRESSURE_STATES - 1);
-      __u32 waited_ns = times[state] - folded[state];
+      __u32 waited_ns = unfolded(times[state], folded[state]);
       sums[i] += waited_ns * ticks; /* one that there is not is not told */
     }
   }
