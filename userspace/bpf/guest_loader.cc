@@ -11,6 +11,7 @@
 #include <fstream>
 
 #include "userspace/bpf/layout.h"
+#include "userspace/bpf/open_options.h"
 #include "userspace/bpf/test_run.h"
 #include "userspace/log.h"
 
@@ -69,7 +70,8 @@ GuestLoader::~GuestLoader() {
 
 Result<GuestPrograms> GuestLoader::load() {
   libbpf_set_print(nullptr);
-  skeleton_ = guest::open();
+  const bpf_object_open_opts options = open_options();
+  skeleton_ = guest::open(&options);
   if (skeleton_ == nullptr) return system_failure("cannot open the built-in BPF object");
   // Hooks come last: what they record relies on what was learned. The one for new CPUs has to miss none meanwhile.
   for (const auto step :

@@ -72,6 +72,9 @@ class GuestPrograms {
   /// What all of its maps take of the kernel's memory, bytes: the sum of "memlock" in their /proc/self/fdinfo.
   std::uint64_t kernel_bytes() const { return kernel_bytes_; }
 
+  /// Stalls of tasks in direct reclaim that a full map of bpf/guest_stalls.bpf.c kept from being counted.
+  std::uint64_t stalls_lost() const { return status().stalls_lost; }
+
   /// How far the rings below were read; no system call, like all that changes it.
   const progress& kept() const { return kept_.get(); }
   /// Counts a snapshot; its sequence.

@@ -11,6 +11,7 @@
 #include <memory>
 #include <string>
 
+#include "userspace/bpf/open_options.h"
 #include "userspace/bpf/test_run.h"
 
 namespace katameter {
@@ -75,7 +76,8 @@ Status run_iterator(const bpf_program* program) {
 
 Result<HostPrograms> HostPrograms::load(std::span<const WatchedName> names, std::uint32_t capacity) {
   libbpf_set_print(nullptr);
-  const Skeleton skeleton(host::open());
+  const bpf_object_open_opts options = open_options();
+  const Skeleton skeleton(host::open(&options));
   if (skeleton == nullptr) return system_failure("cannot open the built-in BPF object");
   HostPrograms programs;
   programs.possible_cpus_ = std::clamp(libbpf_num_possible_cpus(), 1, 256);  // MAX_CPUS
