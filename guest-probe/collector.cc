@@ -70,7 +70,9 @@ Result<wire::Snapshot> Collector::collect(std::uint64_t request) {
   snapshot.sequence = programs_.next_snapshot();
   snapshot.boottime_ns = boottime_ns();
   snapshot.guest.oom_events_lost = programs_.kept().events_lost;
-  snapshot.guest.containers_unreported = cgroups_beyond_ + programs_.kept().removals_lost + removed_.forgotten();
+  snapshot.guest.containers_unreported = cgroups_beyond_;
+  snapshot.guest.containers_lost = programs_.kept().removals_lost + removed_.forgotten();
+  snapshot.guest.stalls_lost = programs_.stalls_lost();
 
   Rows rows;
   add_cpu(rows, snapshot.guest);

@@ -20,22 +20,10 @@ Json container_json(const wire::Container& container) {
 
 Json guest_json(const wire::Guest& guest) {
   Json json = Json::object();
-  if (guest.cpu_usage_ns) json["cpu_usage_ns"] = *guest.cpu_usage_ns;
-  if (guest.workload_cpu_usage_ns) json["workload_cpu_usage_ns"] = *guest.workload_cpu_usage_ns;
-  if (guest.kernel_cpu_usage_ns) json["kernel_cpu_usage_ns"] = *guest.kernel_cpu_usage_ns;
-  if (guest.agent_cpu_usage_ns) json["agent_cpu_usage_ns"] = *guest.agent_cpu_usage_ns;
-  if (guest.probe_cpu_usage_ns) json["probe_cpu_usage_ns"] = *guest.probe_cpu_usage_ns;
-  json["containers_unreported"] = guest.containers_unreported;
-  json["oom_events_lost"] = guest.oom_events_lost;
   for (const wire::GuestFigure& figure : wire::guest_figures) {
     if (const wire::Figure& value = guest.*figure.value) json[std::string(figure.name)] = *value;
   }
-  json["interfaces_unreported"] = guest.interfaces_unreported;
-  if (guest.unattributed_containers) {
-    json["unattributed_containers"] = *guest.unattributed_containers;
-    json["unattributed_cpu_usage_ns"] = guest.unattributed_cpu_usage_ns.value_or(0);
-    json["unattributed_memory_usage_bytes"] = guest.unattributed_memory_usage_bytes.value_or(0);
-  }
+  for (const wire::GuestLoss& loss : wire::guest_losses) json[std::string(loss.name)] = guest.*loss.value;
   return json;
 }
 

@@ -42,6 +42,32 @@ inline constexpr Descriptor unattributed_memory{"katameter_guest_unattributed_me
                                                 "Memory of the containers that have no series of their own, in bytes.",
                                                 MetricType::Gauge};
 
+/// What a guest could not tell; from 0 on, so that the first one is an increase.
+struct GuestLossMetric {
+  Descriptor descriptor;
+  std::uint64_t wire::Guest::*figure;
+};
+
+inline constexpr std::array<GuestLossMetric, 5> guest_losses{{
+    {{"katameter_guest_cgroups_unreported",
+      "Cgroups of the guest that its probe had no room for; what they used is in no series of their own.",
+      MetricType::Gauge},
+     &wire::Guest::containers_unreported},
+    {{"katameter_guest_interfaces_unreported",
+      "Network interfaces of the guest without series: too many, or with a name out of the common.", MetricType::Gauge},
+     &wire::Guest::interfaces_unreported},
+    {{"katameter_guest_removed_containers_lost_total",
+      "Removed cgroups of the guest whose last values were overwritten before they could be sent.",
+      MetricType::Counter},
+     &wire::Guest::containers_lost},
+    {{"katameter_guest_oom_events_lost_total",
+      "OOM kills in the guest whose events were overwritten before they could be sent.", MetricType::Counter},
+     &wire::Guest::oom_events_lost},
+    {{"katameter_guest_reclaim_stalls_lost_total",
+      "Direct-reclaim stalls in the guest that found no room to be counted.", MetricType::Counter},
+     &wire::Guest::stalls_lost},
+}};
+
 /// Parts of the total, none of which is in another.
 struct GuestMemoryPart {
   const char* component;

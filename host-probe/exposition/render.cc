@@ -128,6 +128,12 @@ void add_unattributed(Families& families, const wire::Guest& guest, const Labels
   families.add(metric::unattributed_memory, labels, number(guest.unattributed_memory_usage_bytes.value_or(0)));
 }
 
+void add_losses(Families& families, const wire::Guest& guest, const Labels& labels) {
+  for (const metric::GuestLossMetric& loss : metric::guest_losses) {
+    families.add(loss.descriptor, labels, number(guest.*loss.figure));
+  }
+}
+
 void add_guest(Families& families, const SandboxReport& sandbox, const std::string& id) {
   const Labels labels{{"sandbox_id", id}};
   families.add(metric::guest_up, labels, sandbox.guest_up ? 1 : 0);
@@ -141,6 +147,7 @@ void add_guest(Families& families, const SandboxReport& sandbox, const std::stri
   add_network(families, sandbox, id);
   add_guest_memory(families, sandbox.guest, id);
   add_unattributed(families, sandbox.guest, labels);
+  if (sandbox.guest_up) add_losses(families, sandbox.guest, labels);
   if (!sandbox.guest_cpu) return;
   const auto cpu = [&](const char* owner, std::uint64_t ns) {
     families.add(metric::guest_cpu, {{"sandbox_id", id}, {"owner", owner}}, detail::seconds(ns));

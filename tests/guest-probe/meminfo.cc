@@ -84,6 +84,7 @@ TEST_CASE("This machine's /proc/meminfo can be read again and again") {
     wire::Guest guest;
     REQUIRE(meminfo->read(guest));
     for (const wire::GuestFigure& figure : wire::guest_figures) {
+      if (!figure.name.starts_with("memory_") && !figure.name.starts_with("swap_")) continue;
       INFO(figure.name);
       CHECK(guest.*figure.value);
     }

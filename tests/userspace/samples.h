@@ -25,18 +25,12 @@ inline Snapshot sample_snapshot() {
   removed.removed = true;
   removed.cpu_usage_ns = UINT64_MAX;
   snapshot.containers = {full, removed};
+  for (const GuestFigure& figure : guest_figures) snapshot.guest.*figure.value = value += 7;
   snapshot.guest.cpu_usage_ns = 99;
   snapshot.guest.workload_cpu_usage_ns = 0;
-  snapshot.guest.containers_unreported = 5;
-  snapshot.guest.kernel_cpu_usage_ns = 40;
-  snapshot.guest.agent_cpu_usage_ns = 30;
-  snapshot.guest.probe_cpu_usage_ns = 0;
-  for (const GuestFigure& figure : guest_figures) snapshot.guest.*figure.value = value += 7;
   snapshot.guest.swap_free_bytes = 0;
-  snapshot.guest.interfaces_unreported = 6;
   snapshot.guest.unattributed_containers = 0;
-  snapshot.guest.unattributed_cpu_usage_ns = 51;
-  snapshot.guest.unattributed_memory_usage_bytes = 52;
+  for (const GuestLoss& loss : guest_losses) snapshot.guest.*loss.value = value += 7;
   snapshot.interfaces = {{"eth0", 1, 2, 3, 4, 5, 6, 7, UINT64_MAX}, {"eth1", 0, 0, 0, 0, 0, 0, 0, 0}};
   return snapshot;
 }

@@ -109,10 +109,13 @@ TEST_CASE("The whole guest's memory is what /proc/meminfo says", "[any][guest]")
                                                  {"memory_page_tables_bytes", "PageTables"},
                                                  {"swap_total_bytes", "SwapTotal"},
                                                  {"swap_free_bytes", "SwapFree"}};
-  REQUIRE(files.size() == wire::guest_figures.size());
+  std::size_t compared = 0;
   // A figure at a time: somewhere in the guest there is always a page on its way.
   for (const wire::GuestFigure& figure : wire::guest_figures) {
-    const std::string& name = files.at(std::string(figure.name));
+    const auto file = files.find(std::string(figure.name));
+    if (file == files.end()) continue;
+    ++compared;
+    const std::string& name = file->second;
     INFO(name);
     std::uint64_t before = 0;
     std::uint64_t after = 1;
@@ -126,6 +129,7 @@ TEST_CASE("The whole guest's memory is what /proc/meminfo says", "[any][guest]")
     REQUIRE(before == after);
     CHECK(ours == before);
   }
+  CHECK(compared == files.size());
 
   const wire::Guest before = daemon.dump().snapshot.guest;
   const TestCgroup cgroup('1');

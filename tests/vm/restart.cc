@@ -104,7 +104,7 @@ TEST_CASE("Killed at any moment of its start or life, it tells of every containe
   }
   REQUIRE(dump.snapshot.guest.workload_cpu_usage_ns);
   CHECK(equals(sum, *dump.snapshot.guest.workload_cpu_usage_ns));
-  CHECK(dump.snapshot.guest.containers_unreported == 0);
+  CHECK(dump.snapshot.guest.containers_lost == 0);
 }
 
 TEST_CASE("What the host has acknowledged is not told again after a restart, but stays in the total", "[any][life]") {

@@ -102,14 +102,18 @@ auto figure_of(const Table& table, std::uint32_t field) {
   return found == table.end() ? nullptr : found;
 }
 
-// Takes the field for the figure it is of, or skips it.
+// Takes the field for the figure it is of, if it is of one of the table's.
+template <typename Table, typename Message>
+bool take_figure(Reader& in, const Table& table, Message& message) {
+  const auto figure = figure_of(table, in.tag());
+  if (figure) message.*figure->value = number(in, figure->name);
+  return bool(figure);
+}
+
+// The same, or skips it.
 template <typename Table, typename Message>
 void read_figure(Reader& in, const Table& table, Message& message) {
-  if (const auto figure = figure_of(table, in.tag())) {
-    message.*figure->value = number(in, figure->name);
-  } else {
-    in.skip();
-  }
+  if (!take_figure(in, table, message)) in.skip();
 }
 
 Container read_container(Reader in, const Limits& limits) {
@@ -133,20 +137,7 @@ Container read_container(Reader in, const Limits& limits) {
 Guest read_guest(Reader in) {
   Guest guest;
   while (in.next()) {
-    switch (in.tag()) {
-      case 1: guest.cpu_usage_ns = number(in, "Guest.cpu_usage_ns"); break;
-      case 2: guest.workload_cpu_usage_ns = number(in, "Guest.workload_cpu_usage_ns"); break;
-      case 3: guest.containers_unreported = number(in, "Guest.containers_unreported"); break;
-      case 4: guest.oom_events_lost = number(in, "Guest.oom_events_lost"); break;
-      case 16: guest.kernel_cpu_usage_ns = number(in, "Guest.kernel_cpu_usage_ns"); break;
-      case 17: guest.agent_cpu_usage_ns = number(in, "Guest.agent_cpu_usage_ns"); break;
-      case 18: guest.probe_cpu_usage_ns = number(in, "Guest.probe_cpu_usage_ns"); break;
-      case 48: guest.interfaces_unreported = number(in, "Guest.interfaces_unreported"); break;
-      case 49: guest.unattributed_containers = number(in, "Guest.unattributed_containers"); break;
-      case 50: guest.unattributed_cpu_usage_ns = number(in, "Guest.unattributed_cpu_usage_ns"); break;
-      case 51: guest.unattributed_memory_usage_bytes = number(in, "Guest.unattributed_memory_usage_bytes"); break;
-      default: read_figure(in, guest_figures, guest);
-    }
+    if (!take_figure(in, guest_losses, guest)) read_figure(in, guest_figures, guest);
   }
   return guest;
 }

@@ -44,18 +44,8 @@ void write(Writer out, const Container& container) {
 }
 
 void write(Writer out, const Guest& guest) {
-  put(out, 1, guest.cpu_usage_ns);
-  put(out, 2, guest.workload_cpu_usage_ns);
-  put(out, 3, guest.containers_unreported);
-  put(out, 4, guest.oom_events_lost);
-  put(out, 16, guest.kernel_cpu_usage_ns);
-  put(out, 17, guest.agent_cpu_usage_ns);
-  put(out, 18, guest.probe_cpu_usage_ns);
   for (const GuestFigure& figure : guest_figures) put(out, figure.field, guest.*figure.value);
-  put(out, 48, guest.interfaces_unreported);
-  put(out, 49, guest.unattributed_containers);
-  put(out, 50, guest.unattributed_cpu_usage_ns);
-  put(out, 51, guest.unattributed_memory_usage_bytes);
+  for (const GuestLoss& loss : guest_losses) put(out, loss.field, guest.*loss.value);
 }
 
 void write(Writer out, const Interface& link) {

@@ -142,8 +142,6 @@ inline constexpr auto container_figures = std::to_array<ContainerFigure>({
 struct Guest {
   Figure cpu_usage_ns;
   Figure workload_cpu_usage_ns;
-  std::uint64_t containers_unreported = 0;
-  std::uint64_t oom_events_lost = 0;
   Figure kernel_cpu_usage_ns;
   Figure agent_cpu_usage_ns;
   Figure probe_cpu_usage_ns;
@@ -157,10 +155,14 @@ struct Guest {
   Figure memory_page_tables_bytes;
   Figure swap_total_bytes;
   Figure swap_free_bytes;
-  std::uint64_t interfaces_unreported = 0;
   Figure unattributed_containers;
   Figure unattributed_cpu_usage_ns;
   Figure unattributed_memory_usage_bytes;
+  std::uint64_t containers_unreported = 0;
+  std::uint64_t oom_events_lost = 0;
+  std::uint64_t containers_lost = 0;
+  std::uint64_t stalls_lost = 0;
+  std::uint64_t interfaces_unreported = 0;
 };
 
 /// One figure of the whole guest; as ContainerFigure.
@@ -170,8 +172,13 @@ struct GuestFigure {
   Figure Guest::*value;
 };
 
-/// The guest's figures from field 32 on, each once.
+/// Every optional figure of a guest, each once.
 inline constexpr auto guest_figures = std::to_array<GuestFigure>({
+    {"cpu_usage_ns", 1, &Guest::cpu_usage_ns},
+    {"workload_cpu_usage_ns", 2, &Guest::workload_cpu_usage_ns},
+    {"kernel_cpu_usage_ns", 16, &Guest::kernel_cpu_usage_ns},
+    {"agent_cpu_usage_ns", 17, &Guest::agent_cpu_usage_ns},
+    {"probe_cpu_usage_ns", 18, &Guest::probe_cpu_usage_ns},
     {"memory_total_bytes", 32, &Guest::memory_total_bytes},
     {"memory_free_bytes", 33, &Guest::memory_free_bytes},
     {"memory_available_bytes", 34, &Guest::memory_available_bytes},
@@ -182,6 +189,24 @@ inline constexpr auto guest_figures = std::to_array<GuestFigure>({
     {"memory_page_tables_bytes", 39, &Guest::memory_page_tables_bytes},
     {"swap_total_bytes", 40, &Guest::swap_total_bytes},
     {"swap_free_bytes", 41, &Guest::swap_free_bytes},
+    {"unattributed_containers", 49, &Guest::unattributed_containers},
+    {"unattributed_cpu_usage_ns", 50, &Guest::unattributed_cpu_usage_ns},
+    {"unattributed_memory_usage_bytes", 51, &Guest::unattributed_memory_usage_bytes},
+});
+
+/// What a guest could not tell, by number; as ContainerFigure.
+struct GuestLoss {
+  std::string_view name;
+  std::uint32_t field;
+  std::uint64_t Guest::*value;
+};
+
+inline constexpr auto guest_losses = std::to_array<GuestLoss>({
+    {"containers_unreported", 3, &Guest::containers_unreported},
+    {"oom_events_lost", 4, &Guest::oom_events_lost},
+    {"containers_lost", 5, &Guest::containers_lost},
+    {"stalls_lost", 6, &Guest::stalls_lost},
+    {"interfaces_unreported", 48, &Guest::interfaces_unreported},
 });
 
 struct Interface {

@@ -1,0 +1,113 @@
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "host-probe/exposition/render.h"
+
+// What the tests of rendering look at, and what they render.
+namespace katameter {
+
+inline const std::string sandbox_hex(64, 'a');
+inline const std::string container_hex(64, 'c');
+
+using Series = std::map<std::string, std::string>;  // label -> value
+
+// The families of one rendering, looked at by name and labels.
+struct Rendered {
+  explicit Rendered(const NodeReport& report) : families(render(report)) {}
+
+  const prometheus::MetricFamily* family(const std::string& name) const {
+    for (const auto& found : families) {
+      if (found.name == name) return &found;
+    }
+    return nullptr;
+  }
+  std::optional<double> value(const std::string& name, const Series& labels) const {
+    const auto* found = family(name);
+    if (found == nullptr) return std::nullopt;
+    for (const auto& metric : found->metric) {
+      Series these;
+      for (const auto& label : metric.label) these.emplace(label.name, label.value);
+      if (these == labels)
+        return found->type == prometheus::MetricType::Counter ? metric.counter.value : metric.gauge.value;
+    }
+    return std::nullopt;
+  }
+
+  std::vector<prometheus::MetricFamily> families;
+};
+
+inline const Series container_labels{{"id", "/kata/" + sandbox_hex + "/" + container_hex},
+                                     {"name", container_hex},
+                                     {"image", ""},
+                                     {"namespace", ""},
+                                     {"pod", ""},
+                                     {"container", ""}};
+
+inline Series with(Series labels, const std::string& name, const std::string& value) {
+  labels[name] = value;
+  return labels;
+}
+
+inline wire::Container full_container() {
+  wire::Container made;
+  made.id = *ContainerId::from_hex(container_hex);
+  made.cpu_usage_ns = 1'500'000'000;
+  made.memory_usage_bytes = 11;
+  made.memory_peak_bytes = 12;
+  made.memory_limit_bytes = 13;
+  made.memory_rss_bytes = 14;
+  made.memory_cache_bytes = 15;
+  made.memory_working_set_bytes = 16;
+  made.oom_kills = 17;
+  made.memory_failcnt = 18;
+  made.cpu_user_ns = 1'000'000'000;
+  made.cpu_system_ns = 250'000'000;
+  made.cfs_periods = 20;
+  made.cfs_throttled_periods = 19;
+  made.cfs_throttled_ns = 2'500'000'000;
+  made.cpu_quota_us = 50'000;
+  made.cpu_period_us = 100'000;
+  made.cpu_shares = 512;
+  made.threads = 7;
+  made.processes = 6;
+  made.sched_run_ns = 1'500'000'000;
+  made.sched_wait_ns = 500'000'000;
+  made.sched_periods = 9;
+  made.voluntary_switches = 7;
+  made.involuntary_switches = 2;
+  made.cpu_waiting_ns = 1'500'000'000;
+  made.cpu_stalled_ns = 2'500'000'000;
+  made.memory_waiting_ns = 3'500'000'000;
+  made.memory_stalled_ns = 4'500'000'000;
+  made.io_waiting_ns = 5'500'000'000;
+  made.io_stalled_ns = 6'500'000'000;
+  made.threads_max = 100;
+  made.memory_mapped_file_bytes = 19;
+  made.memory_active_file_bytes = 20;
+  made.memory_inactive_file_bytes = 21;
+  made.memory_swap_bytes = 22;
+  made.memory_kernel_bytes = 23;
+  made.page_faults = 24;
+  made.major_page_faults = 25;
+  made.memory_swap_limit_bytes = 26;
+  made.memory_reservation_bytes = 27;
+  made.memory_stalls = 28;
+  made.memory_stall_ns = 1'250'000'000;
+  return made;
+}
+
+inline NodeReport with_container(const wire::Container& container) {
+  NodeReport report;
+  SandboxReport& sandbox = report.sandboxes.emplace_back();
+  sandbox.id = *ContainerId::from_hex(sandbox_hex);
+  sandbox.guest_up = true;
+  sandbox.containers = {container};
+  if (container.oom_kills) sandbox.oom_kills[container.id] = *container.oom_kills;
+  return report;
+}
+
+}  // namespace katameter
