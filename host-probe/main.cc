@@ -5,12 +5,12 @@
 
 #include "host-probe/discovery/discovery.h"
 #include "host-probe/exposition/scrape_gate.h"
-#include "host-probe/exposition/server.h"
 #include "host-probe/node.h"
 #include "host-probe/options.h"
 #include "host-probe/processes/process_account.h"
 #include "host-probe/signals.h"
 #include "host-probe/timer_queue.h"
+#include "host-probe/web/server.h"
 #include "userspace/event_loop.h"
 #include "userspace/log.h"
 
@@ -43,7 +43,7 @@ Status run(const Options& options) {
   std::unique_ptr<Node> node;
   auto gate = ScrapeGate::create(*loop, [&](auto answer) { node->collect(std::move(answer)); });
   if (!gate) return failure_from(std::move(gate.error()));
-  const auto server = MetricsServer::create(options.listen_address, **gate);
+  auto server = MetricsServer::create(options.web, **gate);
   if (!server) return failure(server.error().text);
   const std::unique_ptr<ProcessSource> processes = open_processes(*loop);
   node = std::make_unique<Node>(*loop, **timers, processes.get());
@@ -52,8 +52,9 @@ Status run(const Options& options) {
                                [&](const ContainerId& id) { node->sandbox_gone(id); }};
   const auto discovery = Discovery::create(*loop, options.run_root, events);
   if (!discovery) return failure(discovery.error().text);
-  log_info("host-probe {} serves http://{}/metrics, sandboxes are looked for below {}", KATAMETER_VERSION,
-           server->address(), options.run_root);
+  log_info("host-probe {} serves {}, sandboxes are looked for below {}", KATAMETER_VERSION, server->urls(),
+           options.run_root);
+  server->set_ready();
 
   Status served = loop->run();
   // The server's threads may wait for a report: let them go before it is destroyed and joins them.
@@ -72,7 +73,7 @@ int main(int argc, char** argv) {
     return leave->status;
   }
   const auto& options = std::get<katameter::Options>(parsed);
-  katameter::start_log(options.log_level);
+  katameter::start_log(options.log_level, options.log_format);
   const katameter::Status status = katameter::run(options);
   if (status) return 0;
   std::fprintf(stderr, "host-probe: %s\n", status.error().text.c_str());

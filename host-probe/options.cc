@@ -4,12 +4,13 @@
 #include <algorithm>
 #include <memory>
 
-#include "host-probe/exposition/listen_address.h"
+#include "host-probe/web/listen_address.h"
 
 namespace katameter {
 namespace {
 
 constexpr int usage_error = 2;
+constexpr const char* path_characters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~/";
 
 std::string one_line(std::string text) {
   while (!text.empty() && text.back() == '\n') text.pop_back();
@@ -26,11 +27,19 @@ Leave wrong_usage(const std::string& what) {
 std::variant<Options, Leave> parse_options(int argc, const char* const* argv) {
   Options options;
   std::string log_level = "info";
+  std::string log_format = "logfmt";
   CLI::App app("Finds the Kata sandboxes of this node and serves their metrics to Prometheus.", "host-probe");
   app.add_option("--run-root", options.run_root, "Directory below which the runtime keeps its sandboxes (vc/vm/...)")
       ->capture_default_str();
-  app.add_option("--web.listen-address", options.listen_address, "IP:PORT to serve /metrics on")->capture_default_str();
+  app.add_option("--web.listen-address", options.web.listen_addresses, "IP:PORT to serve on; repeatable")
+      ->capture_default_str();
+  app.add_option("--web.telemetry-path", options.web.telemetry_path, "Path of the metrics")->capture_default_str();
+  app.add_option("--web.config.file", options.web.config_file,
+                 "Who may read: basic_auth_users in the format of the Prometheus exporters; no TLS");
   app.add_option("--log.level", log_level, "debug, info, warning or error")->capture_default_str();
+  app.add_option("--log.format", log_format, "logfmt or json")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"logfmt", "json"}));
   app.set_config("--config", "", "File with the same options, as in: run-root = \"/run\"")->check(CLI::ExistingFile);
   // The options' own names have dots, which would else stand for subcommands.
   app.get_config_formatter_base()->parentSeparator('\0');
@@ -54,8 +63,16 @@ std::variant<Options, Leave> parse_options(int argc, const char* const* argv) {
   const Result<LogLevel> level = parse_log_level(log_level);
   if (!level) return wrong_usage("--log.level: " + level.error().text);
   options.log_level = *level;
-  const auto address = parse_listen_address(options.listen_address);
-  if (!address) return wrong_usage("--web.listen-address: " + address.error().text);
+  options.log_format = log_format == "json" ? LogFormat::json : LogFormat::logfmt;
+  for (const std::string& address : options.web.listen_addresses) {
+    const auto parsed = parse_listen_address(address);
+    if (!parsed) return wrong_usage("--web.listen-address: " + parsed.error().text);
+  }
+  const std::string& path = options.web.telemetry_path;
+  if (path.find_first_not_of(path_characters) != std::string::npos || !path.starts_with('/') ||
+      path.starts_with("/-/")) {
+    return wrong_usage("--web.telemetry-path: '" + path + "' is no path of letters, digits and -._~/, as /metrics is");
+  }
   return options;
 }
 

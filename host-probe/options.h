@@ -3,6 +3,7 @@
 #include <string>
 #include <variant>
 
+#include "host-probe/web/server.h"
 #include "userspace/log.h"
 
 namespace katameter {
@@ -10,8 +11,9 @@ namespace katameter {
 /// What the command line and the configuration file ask for.
 struct Options {
   std::string run_root = "/run";
-  std::string listen_address = "127.0.0.1:9717";
+  WebOptions web;
   LogLevel log_level = LogLevel::info;
+  LogFormat log_format = LogFormat::logfmt;
 };
 
 /// There is nothing to run: print `text` (to stderr if `status` is not 0) and leave with `status`.

@@ -33,12 +33,54 @@ class KernelLevel : public spdlog::custom_flag_formatter {
   std::unique_ptr<custom_flag_formatter> clone() const override { return spdlog::details::make_unique<KernelLevel>(); }
 };
 
+// The message as a JSON string, which is also what a quoted value is in logfmt.
+class QuotedMessage : public spdlog::custom_flag_formatter {
+ public:
+  void format(const spdlog::details::log_msg& message, const std::tm&, spdlog::memory_buf_t& out) override {
+    out.push_back('"');
+    for (const char c : message.payload) {
+      switch (c) {
+        case '"': append(out, "\\\""); break;
+        case '\\': append(out, "\\\\"); break;
+        case '\n': append(out, "\\n"); break;
+        case '\t': append(out, "\\t"); break;
+        default:
+          if (static_cast<unsigned char>(c) < 0x20) {
+            append(out, fmt::format("\\u{:04x}", static_cast<unsigned>(c)));
+          } else {
+            out.push_back(c);
+          }
+      }
+    }
+    out.push_back('"');
+  }
+  std::unique_ptr<custom_flag_formatter> clone() const override {
+    return spdlog::details::make_unique<QuotedMessage>();
+  }
+
+ private:
+  static void append(spdlog::memory_buf_t& out, std::string_view text) {
+    out.append(text.data(), text.data() + text.size());
+  }
+};
+
+const char* pattern_of(LogFormat format) {
+  switch (format) {
+    case LogFormat::plain: break;
+    case LogFormat::logfmt: return "time=%Y-%m-%dT%H:%M:%S.%e%z level=%l msg=%Q";
+    case LogFormat::json: return R"({"time":"%Y-%m-%dT%H:%M:%S.%e%z","level":"%l","msg":%Q})";
+  }
+  return "%Y-%m-%dT%H:%M:%S.%e %l %v";
+}
+
 }  // namespace
 
-void start_log(LogLevel level) {
+void start_log(LogLevel level, LogFormat format) {
   auto logger = std::make_shared<spdlog::logger>("katameter", std::make_shared<spdlog::sinks::stderr_sink_mt>());
   logger->set_level(to_spdlog(level));
-  logger->set_pattern("%Y-%m-%dT%H:%M:%S.%e %l %v");
+  auto formatter = std::make_unique<spdlog::pattern_formatter>();
+  formatter->add_flag<QuotedMessage>('Q').set_pattern(pattern_of(format));
+  logger->set_formatter(std::move(formatter));
   spdlog::set_default_logger(std::move(logger));
 }
 

@@ -12,8 +12,14 @@ namespace katameter {
 
 enum class LogLevel { debug, info, warning, error };
 
-/// Sends log lines to stderr from `level` on, as `time level message`. Call once, before the first line.
-void start_log(LogLevel level);
+enum class LogFormat {
+  plain,   ///< `time level message`
+  logfmt,  ///< `time=... level=... msg="..."`
+  json,    ///< one object a line, with the same keys
+};
+
+/// Sends log lines to stderr from `level` on. Call once, before the first line.
+void start_log(LogLevel level, LogFormat format = LogFormat::plain);
 
 /// The same to the kernel's log (/dev/kmsg), as `program: level message` at the kernel's own levels: for a guest in
 /// which nobody reads stderr. An error where it cannot be opened; nothing has changed then.

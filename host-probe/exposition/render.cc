@@ -6,6 +6,7 @@
 #include "host-probe/exposition/families.h"
 #include "host-probe/exposition/guest_metrics.h"
 #include "host-probe/exposition/metric_table.h"
+#include "host-probe/exposition/own_process.h"
 
 namespace katameter {
 namespace {
@@ -167,6 +168,7 @@ void add_guest(Families& families, const SandboxReport& sandbox, const std::stri
 void add_node(Families& families, bool success) {
   families.add(metric::build_info, {{"version", KATAMETER_VERSION}}, 1);
   families.add(metric::collect_success, {}, success ? 1 : 0);
+  add_own_process(families);
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-#include "host-probe/exposition/listen_address.h"
+#include "host-probe/web/listen_address.h"
 
 #include <netdb.h>
 #include <sys/socket.h>

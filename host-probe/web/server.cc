@@ -1,0 +1,105 @@
+#include "host-probe/web/server.h"
+
+#include <CivetServer.h>
+#include <prometheus/exposer.h>
+
+#include <atomic>
+#include <cerrno>
+#include <exception>
+
+#include "host-probe/exposition/node_collectable.h"
+#include "host-probe/web/basic_auth.h"
+#include "host-probe/web/listen_address.h"
+#include "host-probe/web/pages.h"
+#include "host-probe/web/web_config.h"
+
+namespace katameter {
+namespace {
+
+// The Exposer has no way to hand anything on to a callback of its server.
+std::atomic<const Pages*> pages_of_this_process = nullptr;
+
+int answer_page(mg_connection* connection) {
+  const Pages* pages = pages_of_this_process;
+  return pages == nullptr ? 0 : pages->answer(connection);
+}
+
+std::string advice(int code) {
+  switch (code) {
+    case EADDRINUSE: return "stop what listens there (ss -ltnp), or choose another port with --web.listen-address";
+    case EACCES: return "ports below 1024 need CAP_NET_BIND_SERVICE; choose another with --web.listen-address";
+    default: return "choose an address of this machine with --web.listen-address";
+  }
+}
+
+Status check_addresses(const WebOptions& options) {
+  for (const std::string& address : options.listen_addresses) {
+    const auto parsed = parse_listen_address(address);
+    if (!parsed) return failure(parsed.error().text);
+    if (const Status free = try_listen(*parsed); !free) {
+      return failure("cannot serve on " + address + ": " + free.error().text + "; " + advice(free.error().code));
+    }
+  }
+  return {};
+}
+
+std::vector<std::string> server_options(const WebOptions& options) {
+  std::string ports;
+  for (const std::string& address : options.listen_addresses) ports += (ports.empty() ? "" : ",") + address;
+  return {"listening_ports", ports, "num_threads", "2"};
+}
+
+}  // namespace
+
+MetricsServer::MetricsServer() = default;
+MetricsServer::MetricsServer(MetricsServer&&) noexcept = default;
+MetricsServer::~MetricsServer() {
+  exposer_.reset();
+  if (pages_) pages_of_this_process = nullptr;
+}
+
+void MetricsServer::set_ready() {
+  pages_->set_ready();
+}
+
+Result<MetricsServer> MetricsServer::create(const WebOptions& options, ScrapeGate& gate) {
+  WebConfig config;
+  if (!options.config_file.empty()) {
+    Result<WebConfig> read = read_web_config(options.config_file);
+    if (!read) return failure_from(read.error());
+    config = *std::move(read);
+  }
+  if (Status status = check_addresses(options); !status) return failure_from(status.error());
+
+  MetricsServer server;
+  server.pages_ = std::make_unique<Pages>(options.telemetry_path);
+  pages_of_this_process = server.pages_.get();
+  try {
+    CivetCallbacks callbacks;
+    callbacks.begin_request = &answer_page;
+    server.exposer_ = std::make_unique<prometheus::Exposer>(server_options(options), &callbacks);
+    // Who may read is settled before there is anything to read.
+    if (!config.users.empty()) {
+      server.auth_ = std::make_shared<BasicAuth>(config.users);
+      server.exposer_->RegisterAuth(
+          [auth = server.auth_](const std::string& user, const std::string& password) {
+            return auth->allows(user, password);
+          },
+          "katameter", options.telemetry_path);
+    }
+    server.collectable_ = std::make_shared<NodeCollectable>(gate);
+    server.exposer_->RegisterCollectable(server.collectable_, options.telemetry_path);
+    const std::vector<int> ports = server.exposer_->GetListeningPorts();
+    for (std::size_t i = 0; i < options.listen_addresses.size(); ++i) {
+      const std::string& address = options.listen_addresses[i];
+      if (i > 0) server.urls_ += ' ';
+      server.urls_ +=
+          "http://" + address.substr(0, address.rfind(':') + 1) + std::to_string(ports.at(i)) + options.telemetry_path;
+    }
+  } catch (const std::exception& error) {
+    return failure("cannot serve: " + std::string(error.what()));
+  }
+  return server;
+}
+
+}  // namespace katameter

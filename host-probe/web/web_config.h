@@ -1,0 +1,18 @@
+#pragma once
+
+#include <map>
+#include <string>
+
+#include "userspace/result.h"
+
+namespace katameter {
+
+/// What a --web.config.file asks for: the part of the Prometheus exporters' common format that this server can do.
+struct WebConfig {
+  std::map<std::string, std::string> users;  ///< name -> bcrypt hash of the password; empty = everybody may read
+};
+
+/// Reads it. What the format has and this server cannot do is an error, never passed over.
+Result<WebConfig> read_web_config(const std::string& path);
+
+}  // namespace katameter

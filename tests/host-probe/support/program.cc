@@ -1,0 +1,95 @@
+#include "tests/host-probe/support/program.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <spawn.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <catch2/catch.hpp>
+#include <csignal>
+
+namespace katameter::testing {
+
+Program::Program(std::vector<std::string> arguments) {
+  int ends[2];
+  REQUIRE(pipe2(ends, O_CLOEXEC) == 0);
+  output_ = Fd(ends[0]);
+  const Fd write_end(ends[1]);
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  posix_spawn_file_actions_adddup2(&actions, write_end.get(), STDOUT_FILENO);
+  posix_spawn_file_actions_adddup2(&actions, write_end.get(), STDERR_FILENO);
+  arguments.insert(arguments.begin(), HOST_PROBE_PROGRAM);
+  std::vector<char*> argv;
+  for (std::string& argument : arguments) argv.push_back(argument.data());
+  argv.push_back(nullptr);
+  const int spawned = posix_spawn(&pid_, argv[0], &actions, nullptr, argv.data(), environ);
+  posix_spawn_file_actions_destroy(&actions);
+  REQUIRE(spawned == 0);
+}
+
+Program::~Program() {
+  if (pid_ <= 0) return;
+  kill(pid_, SIGKILL);
+  waitpid(pid_, nullptr, 0);
+}
+
+bool Program::says(const std::string& text) {
+  while (said_.find(text) == std::string::npos) {
+    pollfd wait{output_.get(), POLLIN, 0};
+    char buffer[4096];
+    if (poll(&wait, 1, 10'000) <= 0) return false;
+    const ssize_t got = read(output_.get(), buffer, sizeof buffer);
+    if (got <= 0) return false;
+    said_.append(buffer, static_cast<std::size_t>(got));
+  }
+  return true;
+}
+
+std::vector<std::string> Program::addresses() {
+  INFO(said_);
+  REQUIRE(says("sandboxes are looked for"));
+  const std::string scheme = "http://";
+  std::vector<std::string> found;
+  for (std::size_t at = said_.find(scheme); at != std::string::npos; at = said_.find(scheme, at)) {
+    at += scheme.size();
+    found.push_back(said_.substr(at, said_.find('/', at) - at));
+  }
+  return found;
+}
+
+void Program::stop(int signal) const {
+  kill(pid_, signal);
+}
+
+int Program::status() {
+  static_cast<void>(says("\x01 never said"));
+  int status = 0;
+  waitpid(pid_, &status, 0);
+  pid_ = -1;
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+std::string get(const std::string& address, const std::string& path, const std::string& header) {
+  const std::size_t colon = address.rfind(':');
+  sockaddr_in to{};
+  to.sin_family = AF_INET;
+  to.sin_port = htons(static_cast<std::uint16_t>(std::stoi(address.substr(colon + 1))));
+  inet_pton(AF_INET, address.substr(0, colon).c_str(), &to.sin_addr);
+  const Fd socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  REQUIRE(connect(socket.get(), reinterpret_cast<sockaddr*>(&to), sizeof to) == 0);
+  const std::string request = "GET " + path + " HTTP/1.0\r\n" + header + "\r\n";
+  REQUIRE(write(socket.get(), request.data(), request.size()) == static_cast<ssize_t>(request.size()));
+  std::string answer;
+  char buffer[4096];
+  for (ssize_t got; (got = read(socket.get(), buffer, sizeof buffer)) > 0;) {
+    answer.append(buffer, static_cast<std::size_t>(got));
+  }
+  return answer;
+}
+
+}  // namespace katameter::testing

@@ -1,0 +1,38 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <string>
+#include <vector>
+
+#include "userspace/fd.h"
+
+namespace katameter::testing {
+
+/// host-probe as a child; stdout and stderr come through one pipe.
+class Program {
+ public:
+  explicit Program(std::vector<std::string> arguments);
+  Program(const Program&) = delete;
+  Program& operator=(const Program&) = delete;
+  ~Program();
+
+  /// Reads on until the output holds `text`; false if it ends or stays silent for 10 s before.
+  bool says(const std::string& text);
+  /// Waits until it serves; the `IP:PORT` that it says.
+  std::vector<std::string> addresses();
+  void stop(int signal) const;
+  /// Waits for its end; its exit status, or -1.
+  int status();
+  const std::string& said() const { return said_; }
+
+ private:
+  pid_t pid_ = -1;
+  Fd output_;
+  std::string said_;
+};
+
+/// A GET request to `address` (IPv4:PORT); the whole answer. `header`: more lines of the request, each with its end.
+std::string get(const std::string& address, const std::string& path, const std::string& header = "");
+
+}  // namespace katameter::testing
