@@ -21,6 +21,7 @@ SandboxReport Sandbox::report(SandboxState::Time now) {
   report.oom_events = oom_events_;
   report.oom_kills_by_class = oom_kills_by_class_;
   report.rejected = rejected_;
+  report.suspect = suspected_at_ && now - *suspected_at_ <= suspicion;
   state_.report(report, peer_.connected(), now);
   report.start_times = start_times_.of(report.containers);
   return report;
@@ -45,11 +46,12 @@ void Sandbox::guest_connected(const wire::Hello& hello) {
 }
 
 std::optional<Drop> Sandbox::guest_snapshot(const wire::Snapshot& snapshot) {
-  std::optional<Drop> broken = rules_.check(snapshot);
+  const auto now = TimerQueue::Clock::now();
+  std::optional<Drop> broken = rules_.check(snapshot, now);
   if (broken) {
     count(*broken);
   } else {
-    state_.take_over(snapshot, TimerQueue::Clock::now());
+    state_.take_over(snapshot, now);
     start_times_.take_over(snapshot, std::chrono::system_clock::now());
   }
   settled_(id_);
@@ -60,7 +62,8 @@ void Sandbox::guest_oom_event(const wire::OomEvent& event) {
   if (!events_.is_new(event)) return;
   ++oom_events_;
   ++oom_kills_by_class_[static_cast<std::size_t>(event.oom_class)];
-  log_info("{}", describe(id_, event));
+  const bool told = event_lines_.take(1, TimerQueue::Clock::now());
+  log(told ? LogLevel::info : LogLevel::debug, "{}", describe(id_, event));
 }
 
 void Sandbox::guest_dropped(const Drop& drop) {
@@ -74,6 +77,7 @@ void Sandbox::guest_dropped(const Drop& drop) {
 
 void Sandbox::count(const Drop& drop) {
   ++rejected_[static_cast<std::size_t>(drop.reason)];
+  if (is_suspect(drop.reason)) suspected_at_ = TimerQueue::Clock::now();
   const bool first = !logged_.test(static_cast<std::size_t>(drop.reason));
   logged_.set(static_cast<std::size_t>(drop.reason));
   log(first ? LogLevel::warning : LogLevel::debug, "guest rejected sandbox={} reason={}: {}", id_.hex(),

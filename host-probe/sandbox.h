@@ -2,6 +2,7 @@
 
 #include <array>
 #include <bitset>
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -13,6 +14,7 @@
 #include "host-probe/merge/sandbox_state.h"
 #include "host-probe/timer_queue.h"
 #include "host-probe/transport/guest_peer.h"
+#include "host-probe/trust/guest_budget.h"
 #include "host-probe/trust/snapshot_rules.h"
 #include "userspace/event_loop.h"
 
@@ -23,6 +25,9 @@ class Sandbox : private GuestObserver {
  public:
   /// Called when a collect() that returned true has an answer, or will have none.
   using Settled = std::function<void(const ContainerId&)>;
+
+  /// How long a guest that broke a rule is marked: seen by every scraper and long enough for an alert.
+  static constexpr std::chrono::minutes suspicion{10};
 
   /// `state` is what end() gave when a sandbox of this id was here a short while ago.
   Sandbox(EventLoop& loop, TimerQueue& timers, const SandboxPlace& place, SandboxState state, Settled settled,
@@ -55,6 +60,8 @@ class Sandbox : private GuestObserver {
   std::array<std::uint64_t, wire::oom_classes> oom_kills_by_class_{};
   std::array<std::uint64_t, drop_reasons> rejected_{};
   std::bitset<drop_reasons> logged_;  // reasons that have had their line; the counters tell the rest
+  std::optional<SandboxState::Time> suspected_at_;
+  Allowance event_lines_{256, 10};  // lines of the log for OOM events; the counters tell the rest
   GuestPeer peer_;
 };
 

@@ -223,6 +223,12 @@ inline constexpr Descriptor rejected{"katameter_guest_frames_rejected_total",
                                      "reason.",
                                      MetricType::Counter};
 
+inline constexpr Descriptor guest_suspect{
+    "katameter_guest_suspect",
+    "1 if within the last ten minutes the guest sent what no guest-probe sends; katameter_guest_frames_rejected_total "
+    "has the reasons.",
+    MetricType::Gauge};
+
 // Of the node.
 inline constexpr Descriptor build_info{"katameter_build_info", "Version of host-probe; the value is always 1.",
                                        MetricType::Gauge};

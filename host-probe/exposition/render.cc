@@ -138,6 +138,7 @@ void add_losses(Families& families, const wire::Guest& guest, const Labels& labe
 void add_guest(Families& families, const SandboxReport& sandbox, const std::string& id) {
   const Labels labels{{"sandbox_id", id}};
   families.add(metric::guest_up, labels, sandbox.guest_up ? 1 : 0);
+  families.add(metric::guest_suspect, labels, sandbox.suspect ? 1 : 0);
   families.add(metric::oom_events, labels, number(sandbox.oom_events));
   add_oom_classes(families, sandbox, id);
   for (std::size_t i = 0; i < sandbox.rejected.size(); ++i) {

@@ -32,6 +32,7 @@ struct SandboxReport {
   ContainerId id;
   bool ended = false;                              // the sandbox is gone; only `oom_kills` is still told
   bool guest_up = false;                           // its guest-probe answered this collection
+  bool suspect = false;                            // it broke a rule of trust a short while ago
   std::vector<wire::Container> containers;         // each id once; empty unless guest_up
   std::optional<GuestCpu> guest_cpu;               // absent unless guest_up
   std::optional<GuestSystemCpu> guest_system_cpu;  // absent with guest_cpu, or if the guest does not tell

@@ -22,22 +22,32 @@ enum class DropReason {
   counter_fell,         // a counter of a snapshot went back
   duplicate_container,  // a snapshot lists a living container twice
   bad_interface,        // a network interface whose name cannot be one, or that is listed twice
+  out_of_range,         // a figure that no guest can have
+  from_future,          // the guest's clock went faster than the host's
+  flood,                // more bytes or events than a guest-probe ever sends
 };
 
-inline constexpr std::size_t drop_reasons = 13;
+inline constexpr std::size_t drop_reasons = 16;
 
 /// The value of the `reason` label.
 constexpr std::string_view name(DropReason reason) {
   constexpr std::array<std::string_view, drop_reasons> names{
-      "absent",       "closed",     "unreachable",      "silent",  "handshake",    "malformed",
-      "truncated",    "unexpected", "protocol_version", "stalled", "counter_fell", "duplicate_container",
-      "bad_interface"};
+      "absent",        "closed",       "unreachable",      "silent",  "handshake",    "malformed",
+      "truncated",     "unexpected",   "protocol_version", "stalled", "counter_fell", "duplicate_container",
+      "bad_interface", "out_of_range", "from_future",      "flood"};
   return names[static_cast<std::size_t>(reason)];
 }
 
 /// False for what happens to every sandbox in its life.
 constexpr bool is_fault(DropReason reason) {
   return reason != DropReason::absent && reason != DropReason::closed;
+}
+
+/// True if a well-behaved guest-probe never gives this reason: the guest is to be looked at. The others also happen to
+/// a guest that boots, is paused or was not upgraded.
+constexpr bool is_suspect(DropReason reason) {
+  return is_fault(reason) && reason != DropReason::unreachable && reason != DropReason::silent &&
+         reason != DropReason::truncated && reason != DropReason::protocol_version;
 }
 
 struct Drop {

@@ -74,7 +74,9 @@ std::optional<Drop> GuestConnection::receive() {
     if (errno == EAGAIN || errno == EINTR) return std::nullopt;
     return Drop{DropReason::closed, "the connection broke"};
   }
-  std::optional<Drop> drop = take({buffer.data(), static_cast<std::size_t>(got)});
+  const auto bytes = static_cast<std::size_t>(got);
+  std::optional<Drop> drop = handlers_.received(bytes);
+  if (!drop) drop = take({buffer.data(), bytes});
   if (!drop) handlers_.drained();
   return drop;
 }

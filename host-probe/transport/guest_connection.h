@@ -22,6 +22,7 @@ class GuestConnection {
  public:
   struct Handlers {
     std::function<void()> opened;                                           // the handshake is done
+    std::function<std::optional<Drop>(std::size_t bytes)> received;         // so much was read; a Drop ends it
     std::function<std::optional<Drop>(const wire::GuestMessage&)> message;  // a Drop ends the connection
     std::function<void()> drained;                                          // all messages of one read were handed on
     // The end; called once, as the last thing: the connection may be destroyed in it, and only in it or outside of

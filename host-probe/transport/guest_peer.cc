@@ -40,6 +40,7 @@ void GuestPeer::attempt() {
   if (!socket) return ended({reason_of(socket.error()), socket.error().text});
   GuestConnection::Handlers handlers;
   handlers.opened = [this] { opened(); };
+  handlers.received = [this](std::size_t bytes) { return received(bytes); };
   handlers.message = [this](const wire::GuestMessage& content) { return message(content); };
   handlers.drained = [this] { acknowledge(); };
   handlers.closed = [this](const Drop& drop) { ended(drop); };
@@ -65,6 +66,11 @@ bool GuestPeer::collect() {
     ended({DropReason::silent, fmt::format("no snapshot within {} ms", timing_.answer_deadline.count())});
   });
   return true;
+}
+
+std::optional<Drop> GuestPeer::received(std::size_t bytes) {
+  if (budget_.bytes.take(static_cast<double>(bytes), TimerQueue::Clock::now())) return std::nullopt;
+  return Drop{DropReason::flood, "it sends more than a guest-probe does"};
 }
 
 std::optional<Drop> GuestPeer::message(const wire::GuestMessage& message) {
@@ -101,6 +107,9 @@ std::optional<Drop> GuestPeer::take(const wire::Snapshot& snapshot) {
 }
 
 std::optional<Drop> GuestPeer::take(const wire::OomEvent& event) {
+  if (!budget_.events.take(1, TimerQueue::Clock::now())) {
+    return Drop{DropReason::flood, "it sends more OOM events than a kernel can make"};
+  }
   observer_.guest_oom_event(event);
   seen_.event_sequence = std::max(seen_.event_sequence, event.sequence);
   acknowledge_due_ = true;

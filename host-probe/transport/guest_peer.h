@@ -10,6 +10,7 @@
 #include "host-probe/transport/backoff.h"
 #include "host-probe/transport/drop_reason.h"
 #include "host-probe/transport/guest_connection.h"
+#include "host-probe/trust/guest_budget.h"
 #include "userspace/event_loop.h"
 #include "userspace/wire/messages.h"
 
@@ -64,6 +65,7 @@ class GuestPeer {
  private:
   void attempt();
   void opened();
+  std::optional<Drop> received(std::size_t bytes);
   std::optional<Drop> message(const wire::GuestMessage& message);
   std::optional<Drop> take(const wire::Hello& hello);
   std::optional<Drop> take(const wire::Snapshot& snapshot);
@@ -79,6 +81,7 @@ class GuestPeer {
   GuestTiming timing_;
   Backoff absence_;
   Backoff distrust_;
+  GuestBudget budget_;
   TimerQueue::Timer deadline_;
   TimerQueue::Timer retry_;
   std::unique_ptr<GuestConnection> connection_;

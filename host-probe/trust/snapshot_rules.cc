@@ -6,6 +6,7 @@
 #include <set>
 #include <string_view>
 
+#include "host-probe/trust/value_range.h"
 #include "userspace/wire/interface_name.h"
 
 namespace katameter {
@@ -37,16 +38,29 @@ void SnapshotRules::connected(const std::string& boot_id) {
   known_ = {};
 }
 
-std::optional<Drop> SnapshotRules::check(const wire::Snapshot& snapshot) {
-  std::optional<Drop> broken = check_guest(snapshot);
+std::optional<Drop> SnapshotRules::check(const wire::Snapshot& snapshot, Time now) {
+  std::optional<Drop> broken = check_values(snapshot);
+  if (!broken) broken = check_clock(snapshot, now);
+  if (!broken) broken = check_guest(snapshot);
   if (!broken) broken = check_containers(snapshot);
   if (!broken) broken = check_interfaces(snapshot);
   if (broken) return broken;
-  known_ = {snapshot.guest, snapshot.boottime_ns, {}};
+  known_ = {snapshot.guest, snapshot.boottime_ns, now, {}};
   for (const wire::Container& container : snapshot.containers) {
     if (!container.removed) known_.living.emplace(container.id, container);
   }
   return std::nullopt;
+}
+
+std::optional<Drop> SnapshotRules::check_clock(const wire::Snapshot& snapshot, Time now) const {
+  if (!known_.received || snapshot.boottime_ns < known_.boottime_ns) return std::nullopt;
+  const std::uint64_t passed_ns = snapshot.boottime_ns - known_.boottime_ns;
+  const auto at_most = now - *known_.received + clock_slack;
+  if (passed_ns <= static_cast<std::uint64_t>(std::chrono::nanoseconds(at_most).count())) return std::nullopt;
+  return Drop{
+      DropReason::from_future,
+      fmt::format("its clock went on by {} ms since the last snapshot, the host's by {} ms", passed_ns / 1'000'000,
+                  std::chrono::duration_cast<std::chrono::milliseconds>(now - *known_.received).count())};
 }
 
 // The names become values of a label. Their counters may fall: an interface can be taken away and made again.

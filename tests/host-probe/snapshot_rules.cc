@@ -35,8 +35,11 @@ SnapshotRules connected() {
   return rules;
 }
 
-std::optional<DropReason> verdict(SnapshotRules& rules, const wire::Snapshot& snapshot) {
-  const auto drop = rules.check(snapshot);
+constexpr SnapshotRules::Time start{std::chrono::hours(1)};
+
+std::optional<DropReason> verdict(SnapshotRules& rules, const wire::Snapshot& snapshot,
+                                  SnapshotRules::Time now = start) {
+  const auto drop = rules.check(snapshot, now);
   return drop ? std::optional(drop->reason) : std::nullopt;
 }
 
@@ -161,4 +164,19 @@ TEST_CASE("a cgroup made again under the id of a removed one begins at 0") {
 TEST_CASE("a living container listed twice is not believed") {
   auto rules = connected();
   CHECK(verdict(rules, snapshot({container('a', 1), container('a', 2)})) == DropReason::duplicate_container);
+}
+
+TEST_CASE("a guest whose clock goes faster than the host's is not believed") {
+  constexpr std::uint64_t second_ns = 1'000'000'000;
+  auto rules = connected();
+  REQUIRE_FALSE(verdict(rules, snapshot({}, 1000, 500 * second_ns)));
+  const auto later = start + std::chrono::seconds(10);
+  const auto slack = std::chrono::nanoseconds(SnapshotRules::clock_slack).count();
+  const std::uint64_t latest_ns = 510 * second_ns + static_cast<std::uint64_t>(slack);
+  CHECK(verdict(rules, snapshot({}, 1000, latest_ns + 1), later) == DropReason::from_future);
+  CHECK(verdict(rules, snapshot({}, 1000, UINT64_MAX), later) == DropReason::from_future);
+  CHECK_FALSE(verdict(rules, snapshot({}, 1000, latest_ns), later));
+  // Another boot has another clock.
+  rules.connected("boot-2");
+  CHECK_FALSE(verdict(rules, snapshot({}, 1000, 9000 * second_ns), later));
 }
