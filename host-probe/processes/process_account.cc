@@ -9,13 +9,17 @@
 namespace katameter {
 namespace {
 
-// The kernel cuts names to 15 characters; 8 tell enough. cloud-hypervisor is seen under names that only begin so.
-constexpr std::array<WatchedName, 6> watched_names{{{"qemu-sys", PROCESS_VMM},
+// The kernel cuts names to 15 characters. cloud-hypervisor is seen under names that only begin so.
+constexpr std::array<WatchedName, 9> watched_names{{{"qemu-sys", PROCESS_VMM},
                                                     {"qemu-kvm", PROCESS_VMM},
                                                     {"cloud-hy", PROCESS_VMM},
                                                     {"firecrac", PROCESS_VMM},
                                                     {"stratovi", PROCESS_VMM},
-                                                    {"virtiofs", PROCESS_VIRTIOFSD}}};
+                                                    {"virtiofs", PROCESS_VIRTIOFSD},
+                                                    {"containerd-shim", PROCESS_SHIM},
+                                                    {"vhost-", PROCESS_KERNEL},
+                                                    {"kvm-pit/", PROCESS_KERNEL}}};
+static_assert(watched_names.size() <= WATCHED_NAMES);
 
 // For a reading in whose few microseconds no thread dies. Without one, what it lacks comes with the next pass.
 constexpr int reading_attempts = 16;
@@ -113,9 +117,11 @@ Status ProcessAccount::pass() {
   // After the list: a command line is sent before its process is listed.
   if (Status read = read_exec_events(); !read) return failure_from(read.error());
   execs_since_pass_ = 0;
+  listed_.clear();
 
   for (auto& [id, sandbox] : sandboxes_) sandbox.account.begin_pass();
   for (const auto& [key, record] : *processes) {
+    listed_.insert(key.tgid);
     const auto identity = identify(key, record);
     if (!identity) {
       programs_.remove(key);
@@ -123,7 +129,7 @@ Status ProcessAccount::pass() {
     }
     Sandbox& sandbox = sandboxes_[identity->sandbox];
     sandbox.last_pass = pass_;
-    sandbox.account.follow(key, identity->kind);
+    sandbox.account.follow(key, record.kind == PROCESS_KERNEL ? ProcessKind::kernel : identity->kind);
     if (record.ended == 0) {
       if (Status status = read(key, record, sandbox.account); !status) return failure_from(status.error());
     } else if (sandbox.account.ended(key, record)) {

@@ -8,10 +8,10 @@ add_executable(processes_actor processes_actor.cc)
 target_link_libraries(processes_actor PRIVATE Threads::Threads katameter_options)
 
 add_executable(processes_bpf_tests main.cc processes_bpf_cpu.cc processes_bpf_discovery.cc processes_bpf_memory.cc
-                                   processes_support.cc)
+                                   processes_bpf_roles.cc processes_bpf_usage.cc processes_support.cc)
 target_link_libraries(processes_bpf_tests PRIVATE katameter_processes katameter_options)
 target_include_directories(processes_bpf_tests PRIVATE ${CMAKE_SOURCE_DIR})
 target_compile_definitions(processes_bpf_tests PRIVATE PROCESSES_ACTOR="$<TARGET_FILE:processes_actor>")
 add_dependencies(processes_bpf_tests processes_actor)
 add_test(NAME processes_bpf COMMAND processes_bpf_tests)
-set_tests_properties(processes_bpf PROPERTIES TIMEOUT 120)
+set_tests_properties(processes_bpf PROPERTIES TIMEOUT 240)

@@ -51,6 +51,7 @@ class Account {
     if (!loop_->watch(now, EPOLLIN, [this](std::uint32_t) { loop_->stop(); }) || !loop_->run()) FAIL("event loop");
     loop_->unwatch(now);
   }
+  bool listed(pid_t pid) const { return account_->listed().contains(static_cast<std::uint32_t>(pid)); }
   void forget(const ContainerId& sandbox) { account_->forget(sandbox); }
 
  private:
