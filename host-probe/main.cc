@@ -21,9 +21,8 @@ namespace {
 std::unique_ptr<ProcessSource> open_processes(EventLoop& loop) {
   auto account = ProcessAccount::create(loop);
   if (account) return std::move(*account);
-  log_warning(
-      "no CPU and memory figures of VMMs and virtiofsd (katameter_process_*, katameter_sandbox_memory_bytes): {}",
-      account.error().text);
+  log_warning("no CPU and memory figures of VMMs and virtiofsd (katameter_process_*, katameter_sandbox_*): {}",
+              account.error().text);
   return nullptr;
 }
 
@@ -47,6 +46,7 @@ Status run(const Options& options) {
   if (!server) return failure(server.error().text);
   const std::unique_ptr<ProcessSource> processes = open_processes(*loop);
   node = std::make_unique<Node>(*loop, **timers, processes.get());
+  node->begin();
 
   const DiscoveryEvents events{[&](const SandboxPlace& place) { node->sandbox_appeared(place); },
                                [&](const ContainerId& id) { node->sandbox_gone(id); }};

@@ -112,6 +112,7 @@ Status ProcessAccount::read(const process_key& key, const process_record& record
 Status ProcessAccount::pass() {
   ++pass_;
   if (Status learned = learn_cpus(); !learned) return failure_from(learned.error());
+  oom_kills_ = programs_.status().oom_kills;
   const auto processes = programs_.processes();
   if (!processes) return failure_from(processes.error());
   // After the list: a command line is sent before its process is listed.
@@ -166,12 +167,17 @@ void ProcessAccount::drop_ended() {
   }
 }
 
-void ProcessAccount::forget(const ContainerId& sandbox) {
+HostOoms ProcessAccount::forget(const ContainerId& sandbox) {
+  if (programs_.status().oom_kills != oom_kills_) {
+    if (Status status = pass(); !status) log_warning("{}", status.error().text);
+  }
   const auto found = sandboxes_.find(sandbox);
-  if (found == sandboxes_.end()) return;
+  if (found == sandboxes_.end()) return {};
+  HostOoms kills = found->second.account.figures().oom_kills;
   // Its processes may be about to end: their last figures must not make it appear again.
   found->second.forgotten = true;
   if (found->second.account.empty()) sandboxes_.erase(found);
+  return kills;
 }
 
 void ProcessAccount::tell_losses() {

@@ -43,7 +43,7 @@ class ProcessAccount : public ProcessSource {
   const std::set<std::uint32_t>& listed() const { return listed_; }
 
   /// A sandbox whose processes still run is forgotten as they end, and told of no more.
-  void forget(const ContainerId& sandbox) override;
+  HostOoms forget(const ContainerId& sandbox) override;
 
  private:
   struct Root {
@@ -79,6 +79,7 @@ class ProcessAccount : public ProcessSource {
   std::uint32_t execs_since_pass_ = 0;
   std::uint64_t ends_missed_ = 0;
   std::set<std::uint32_t> listed_;
+  std::uint64_t oom_kills_ = 0;  // that the last pass has seen
   bool told_lost_processes_ = false;
   bool told_lost_events_ = false;
   bool told_unfinished_ = false;

@@ -13,6 +13,17 @@ namespace katameter {
 /// runs for a moment; vhost: the kernel's threads that work for the VMM.
 enum class Role { vcpu, vmm, virtiofsd, shim, vhost };
 
+constexpr const char* name(Role role) {
+  switch (role) {
+    case Role::vcpu: return "vcpu";
+    case Role::vmm: return "vmm";
+    case Role::virtiofsd: return "virtiofsd";
+    case Role::shim: return "shim";
+    case Role::vhost: break;
+  }
+  return "vhost";
+}
+
 /// Cumulative over the sandbox's life, dead threads and processes included.
 struct RoleCpu {
   std::uint64_t cpu_ns = 0;        // time on a CPU
@@ -37,6 +48,9 @@ struct RoleMemory {
   std::uint64_t page_tables_bytes = 0;
 };
 
+/// Processes that the host's OOM killer chose, by role.
+using HostOoms = std::map<Role, std::uint64_t>;
+
 /// At the moment of the pass; guest RAM is counted once although the VMM and virtiofsd both map it.
 struct SandboxMemory {
   std::uint64_t guest_ram_bytes = 0;
@@ -49,10 +63,10 @@ struct SandboxMemory {
 struct SandboxProcesses {
   std::map<Role, RoleCpu> cpu;  // a role that the sandbox does not have is absent
   SandboxMemory memory;
-  std::map<Role, RoleUsage> usage;          // by process
-  std::map<Role, RoleMemory> role_memory;   // by process
-  std::map<Role, std::uint64_t> oom_kills;  // by the host's OOM killer, from 0 on
-  bool io = false;                          // the kernel counts read_bytes and write_bytes
+  std::map<Role, RoleUsage> usage;         // by process
+  std::map<Role, RoleMemory> role_memory;  // by process
+  HostOoms oom_kills;                      // by the host's OOM killer, from 0 on
+  bool io = false;                         // the kernel counts read_bytes and write_bytes
 };
 
 /// Where the host's figures come from: BPF in production (process_account.h), a table in tests.
@@ -63,8 +77,9 @@ class ProcessSource {
   /// One pass over all sandboxes now, keyed by sandbox id. Called from the event loop's thread, once per collection.
   virtual Result<std::map<ContainerId, SandboxProcesses>> collect() = 0;
 
-  /// The sandbox has ended: its figures may be dropped. Nothing to do for a source that keeps none.
-  virtual void forget(const ContainerId& /*sandbox*/) {}
+  /// The sandbox has ended: its figures may be dropped. The OOM kills of its processes, up to now: the last of them may
+  /// be what ended it.
+  virtual HostOoms forget(const ContainerId& /*sandbox*/) { return {}; }
 };
 
 }  // namespace katameter

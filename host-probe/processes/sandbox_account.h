@@ -63,7 +63,7 @@ class SandboxAccount {
   // Of processes that are not in processes_ any more, or were of another kind.
   std::map<Role, RoleCpu> past_;
   std::map<Role, RoleUsage> past_usage_;
-  std::map<Role, std::uint64_t> oom_kills_;
+  HostOoms oom_kills_;
   SandboxMemory memory_;
   std::map<Role, RoleMemory> role_memory_;
   bool io_ = false;

@@ -52,7 +52,7 @@ class Account {
     loop_->unwatch(now);
   }
   bool listed(pid_t pid) const { return account_->listed().contains(static_cast<std::uint32_t>(pid)); }
-  void forget(const ContainerId& sandbox) { account_->forget(sandbox); }
+  HostOoms forget(const ContainerId& sandbox) { return account_->forget(sandbox); }
 
  private:
   Result<EventLoop> loop_ = EventLoop::create();

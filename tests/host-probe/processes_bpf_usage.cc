@@ -97,7 +97,7 @@ TEST_CASE("memory by kind is /proc's, process by process") {
     CHECK(memory.anonymous_bytes == status_bytes(pid, "RssAnon"));
     CHECK(memory.file_bytes == status_bytes(pid, "RssFile"));
     CHECK(memory.shared_bytes == status_bytes(pid, "RssShmem"));
-    CHECK(memory.shared_bytes >= 16 * mebibyte);
+    CHECK(memory.shared_bytes >= 15 * mebibyte);
     CHECK(memory.page_tables_bytes == status_bytes(pid, "VmPTE"));
   }
 }
