@@ -32,7 +32,6 @@ void add_account(Families& families, const Account& account, const std::string& 
                  const std::function<Labels(const ContainerId&)>& container_labels) {
   for (std::size_t i = 0; i < cpu_components; ++i) {
     const auto component = static_cast<CpuComponent>(i);
-    if (component == CpuComponent::vcpu_exits && !account.vcpu_exits) continue;
     families.add(metric::account_cpu, {{"sandbox_id", id}, {"component", name(component)}}, seconds(account.cpu_ns[i]));
   }
   families.add(metric::account_cpu_total, {{"sandbox_id", id}}, seconds(account.cpu_total_ns));

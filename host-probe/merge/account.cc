@@ -43,7 +43,6 @@ Account Books::take_up(const SandboxReport& report) {
   account.cpu_overhead_ns = cpu_.overhead_ns();
   account.steal_ns = cpu_.steal_ns();
   account.guest_known = cpu_.guest_known();
-  account.vcpu_exits = cpu_.counts_guest_mode();
   account.divided = cpu_.divided();
   if (report.guest_up) account.container_cpu_ns = shares_.host_cpu_ns();
   account.memory = account_memory(host.memory, memory_reading(report));

@@ -19,7 +19,6 @@ struct Account {
   std::uint64_t cpu_overhead_ns = 0;
   std::uint64_t steal_ns = 0;
   bool guest_known = false;  // the guest has told of itself at least once: overhead and steal mean something
-  bool vcpu_exits = false;   // the host's kernel tells them
   bool divided = false;      // this step's vCPU time was divided by what the guest told
   std::map<ContainerId, std::uint64_t> container_cpu_ns;  // of the host's, by container
   MemoryAccount memory;

@@ -14,12 +14,6 @@ std::uint64_t whole(double nanoseconds) {
   return nanoseconds > 0 ? static_cast<std::uint64_t>(nanoseconds) : 0;
 }
 
-std::uint64_t guest_mode_of(const SandboxProcesses& host) {
-  std::uint64_t sum = 0;
-  for (const auto& [role, usage] : host.usage) sum += usage.guest_ns;
-  return sum;
-}
-
 }  // namespace
 
 const char* name(CpuComponent component) {
@@ -39,7 +33,6 @@ const char* name(CpuComponent component) {
 
 void CpuAccount::begin(const SandboxProcesses& before) {
   last_ = before.cpu;
-  last_guest_mode_ns_ = guest_mode_of(before);
   last_guest_.reset();
 }
 
@@ -52,19 +45,7 @@ RoleCpu CpuAccount::step_of(const SandboxProcesses& host, Role role) {
   return step;
 }
 
-// Ticks count guest mode: right in the long run, so the difference is carried on.
-std::uint64_t CpuAccount::take_exits(std::uint64_t vcpu_ns, std::uint64_t guest_mode_ns) {
-  const std::uint64_t step = above(guest_mode_ns, last_guest_mode_ns_);
-  last_guest_mode_ns_ = std::max(last_guest_mode_ns_, guest_mode_ns);
-  if (!counts_guest_mode()) return 0;
-  exits_claim_ns_ += static_cast<std::int64_t>(vcpu_ns) - static_cast<std::int64_t>(step);
-  exits_claim_ns_ = std::max(exits_claim_ns_, -static_cast<std::int64_t>(longest_claim_ns));
-  const auto taken = std::clamp<std::int64_t>(exits_claim_ns_, 0, static_cast<std::int64_t>(vcpu_ns));
-  exits_claim_ns_ -= taken;
-  return static_cast<std::uint64_t>(taken);
-}
-
-std::uint64_t CpuAccount::take_claims(std::uint64_t available_ns, const RoleCpu& vcpus, const GuestCpuReading& guest) {
+std::uint64_t CpuAccount::take_claims(const RoleCpu& vcpus, const GuestCpuReading& guest) {
   const auto cpu = static_cast<double>(guest.cpu_ns - last_guest_->cpu_ns);
   const double workload = std::min(static_cast<double>(guest.workload_ns - last_guest_->workload_ns), cpu);
   const auto occupied = static_cast<double>(vcpus.cpu_ns) + static_cast<double>(vcpus.run_delay_ns);
@@ -75,7 +56,7 @@ std::uint64_t CpuAccount::take_claims(std::uint64_t available_ns, const RoleCpu&
 
   const double claims = workload_claim_ns_ + system_claim_ns_;
   if (claims <= 0) return 0;
-  const std::uint64_t taken = std::min(available_ns, whole(claims));
+  const std::uint64_t taken = std::min(vcpus.cpu_ns, whole(claims));
   workload_step_ns_ = std::min(taken, whole(static_cast<double>(taken) * (workload_claim_ns_ / claims)));
   at(CpuComponent::workload) += workload_step_ns_;
   at(CpuComponent::guest_system) += taken - workload_step_ns_;
@@ -86,6 +67,21 @@ std::uint64_t CpuAccount::take_claims(std::uint64_t available_ns, const RoleCpu&
   return taken;
 }
 
+void CpuAccount::divide(const RoleCpu& vcpus, const GuestCpuReading& guest, bool told_apart, bool at_start) {
+  const std::uint64_t surely_exits = above(vcpus.cpu_ns, guest.cpu_ns - last_guest_->cpu_ns);
+  const std::uint64_t rest = vcpus.cpu_ns - take_claims(vcpus, guest);
+  if (!told_apart) {
+    at(CpuComponent::vmm) += rest;
+  } else if (at_start) {
+    // Until its first answer the guest booted, with nobody counting.
+    at(CpuComponent::guest_silent) += rest;
+  } else {
+    const std::uint64_t exits = std::min(rest, surely_exits);
+    at(CpuComponent::vcpu_exits) += exits;
+    at(CpuComponent::residual) += rest - exits;
+  }
+}
+
 void CpuAccount::update(const SandboxProcesses& host, const std::optional<GuestCpuReading>& guest) {
   const RoleCpu vcpu = step_of(host, Role::vcpu);
   const RoleCpu vmm = step_of(host, Role::vmm);
@@ -94,11 +90,8 @@ void CpuAccount::update(const SandboxProcesses& host, const std::optional<GuestC
   at(CpuComponent::vhost) += step_of(host, Role::vhost).cpu_ns;
 
   const bool told_apart = host.cpu.contains(Role::vcpu);
-  const std::uint64_t exits = take_exits(vcpu.cpu_ns, guest_mode_of(host));
-  at(CpuComponent::vcpu_exits) += exits;
   if (told_apart) at(CpuComponent::vmm) += vmm.cpu_ns;
   const RoleCpu& vcpus = told_apart ? vcpu : vmm;
-  const std::uint64_t available = vcpus.cpu_ns - exits;
 
   workload_step_ns_ = 0;
   guest_known_ = guest_known_ || guest.has_value();
@@ -106,11 +99,9 @@ void CpuAccount::update(const SandboxProcesses& host, const std::optional<GuestC
   divided_ = guest && last_guest_ && (at_start || guest->boot == last_guest_->boot) &&
              guest->cpu_ns >= last_guest_->cpu_ns && guest->workload_ns >= last_guest_->workload_ns;
   if (divided_) {
-    const std::uint64_t rest = available - take_claims(available, vcpus, *guest);
-    // Until its first answer the guest booted, with nobody counting.
-    at(at_start ? CpuComponent::guest_silent : told_apart ? CpuComponent::residual : CpuComponent::vmm) += rest;
+    divide(vcpus, *guest, told_apart, at_start);
   } else {
-    at(told_apart ? CpuComponent::guest_silent : CpuComponent::vmm) += available;
+    at(told_apart ? CpuComponent::guest_silent : CpuComponent::vmm) += vcpus.cpu_ns;
     workload_claim_ns_ = system_claim_ns_ = 0;
   }
   last_guest_ = guest;

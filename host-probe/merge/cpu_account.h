@@ -15,12 +15,12 @@ enum class CpuComponent : std::size_t {
   workload,      // vCPU time, to its containers
   guest_system,  // vCPU time, to the rest of the guest
   guest_silent,  // vCPU time while the guest did not tell what it does, its boot included
-  vcpu_exits,    // vCPU time outside of guest mode; only where the host's kernel counts guest mode (KVM)
+  vcpu_exits,    // vCPU time that the guest's kernel counts as nobody's: halts, exits and interrupts while it is idle
   vmm,
   virtiofsd,
   shim,
   vhost,
-  residual,  // vCPU time that the guest knows nothing of
+  residual,  // vCPU time that may be the guest's or exits: which, the vCPUs' waiting for a CPU hides
 };
 constexpr std::size_t cpu_components = 9;
 const char* name(CpuComponent component);
@@ -35,10 +35,12 @@ struct GuestCpuReading {
 /// The CPU account of one sandbox: every nanosecond that the host gave it is in one component, so that their sum is the
 /// host's total whatever the guest says. No component ever falls: each step adds what came since the last one.
 ///
-/// A guest counts the time that its vCPUs waited for a host CPU as its own: what it tells is scaled by vCPU time / (vCPU
-/// time + wait), the rest is steal. Guest and host are read a moment apart, up to a collection's deadline; what the guest
-/// claims beyond the vCPU time of a step is taken up in the next ones, a second's worth at most. So a guest can claim no
-/// more than the vCPUs had.
+/// A guest counts the time that its vCPUs waited for a host CPU as its own, and exits that happen while something runs in
+/// it: what it tells is scaled by vCPU time / (vCPU time + wait), the rest is steal. That takes the wait to be spread
+/// evenly over the guest's busy and idle moments; what would be somebody else's if it was not is the residual. On a host
+/// with CPUs to spare there is no wait, hence no residual. Guest and host are read a moment apart, up to a collection's
+/// deadline; what the guest claims beyond the vCPU time of a step is taken up in the next ones, a second's worth at
+/// most. So a guest can claim no more than the vCPUs had.
 ///
 /// Only a step at whose both ends the guest answered is divided; all others are guest_silent. A VMM whose vCPU threads
 /// cannot be told from the others has them in vmm; what the guest tells is then taken out of that.
@@ -63,19 +65,15 @@ class CpuAccount {
   bool divided() const { return divided_; }
   /// The guest has told of itself at least once.
   bool guest_known() const { return guest_known_; }
-  /// The host's kernel counts time in guest mode.
-  bool counts_guest_mode() const { return last_guest_mode_ns_ > 0; }
 
  private:
   std::uint64_t& at(CpuComponent component) { return components_[static_cast<std::size_t>(component)]; }
   RoleCpu step_of(const SandboxProcesses& host, Role role);
-  std::uint64_t take_exits(std::uint64_t vcpu_ns, std::uint64_t guest_mode_ns);
-  std::uint64_t take_claims(std::uint64_t available_ns, const RoleCpu& vcpus, const GuestCpuReading& guest);
+  std::uint64_t take_claims(const RoleCpu& vcpus, const GuestCpuReading& guest);
+  void divide(const RoleCpu& vcpus, const GuestCpuReading& guest, bool told_apart, bool at_start);
 
   std::array<std::uint64_t, cpu_components> components_{};
   std::map<Role, RoleCpu> last_;
-  std::uint64_t last_guest_mode_ns_ = 0;
-  std::int64_t exits_claim_ns_ = 0;                               // negative where ticks counted too much guest mode
   std::optional<GuestCpuReading> last_guest_{GuestCpuReading{}};  // at the start of the processes: nothing
   double workload_claim_ns_ = 0;
   double system_claim_ns_ = 0;

@@ -34,3 +34,4 @@ new=$(comm -13 <(sort <<<"$before") <(left_behind | sort))
 [[ -z $new ]] || fail "the demo left something: $new"
 
 "$here/check_metrics.sh" build/demo/metrics.prom
+"$here/check_books.sh" build/demo/earlier.prom build/demo/metrics.prom

@@ -67,13 +67,13 @@ TEST_CASE("on a host with time to spare the guest's own figures are the host's")
   world.collect();
   CHECK(world.of(CpuComponent::workload) == 900 * ms);
   CHECK(world.of(CpuComponent::guest_system) == 90 * ms);
-  CHECK(world.of(CpuComponent::residual) == 10 * ms);
+  CHECK(world.of(CpuComponent::vcpu_exits) == 10 * ms);
+  CHECK(world.of(CpuComponent::residual) == 0);
   CHECK(world.of(CpuComponent::vmm) == 20 * ms);
   CHECK(world.of(CpuComponent::virtiofsd) == 30 * ms);
   CHECK(world.of(CpuComponent::shim) == 4 * ms);
   CHECK(world.of(CpuComponent::vhost) == 5 * ms);
   CHECK(world.of(CpuComponent::guest_silent) == 0);
-  CHECK(world.of(CpuComponent::vcpu_exits) == 0);
   CHECK(world.account.total_ns() == 1059 * ms);
   CHECK(world.account.overhead_ns() == 159 * ms);
   CHECK(world.account.steal_ns() == 0);
@@ -103,10 +103,10 @@ TEST_CASE("a guest cannot claim more than its vCPUs had, nor save claims up") {
   world.vcpu().cpu_ns += 5000 * ms;
   world.collect();
   CHECK(world.of(CpuComponent::workload) == 10 * ms + CpuAccount::longest_claim_ns);
-  CHECK(world.of(CpuComponent::residual) == 5000 * ms - CpuAccount::longest_claim_ns);
+  CHECK(world.of(CpuComponent::vcpu_exits) == 5000 * ms - CpuAccount::longest_claim_ns);
 }
 
-TEST_CASE("host and guest read at different moments do not add up to a residual") {
+TEST_CASE("host and guest read at different moments do not add up to exits") {
   World world;
   world.collect();
   for (int step = 0; step < 1000; ++step) {
@@ -115,38 +115,30 @@ TEST_CASE("host and guest read at different moments do not add up to a residual"
     world.run_guest(990 * ms, 10 * ms);
     world.collect();
   }
-  CHECK(world.of(CpuComponent::residual) <= 400 * ms);
+  CHECK(world.of(CpuComponent::vcpu_exits) <= 400 * ms);
+  CHECK(world.of(CpuComponent::residual) == 0);
   CHECK(world.account.total_ns() == 1'000'000 * ms);
 }
 
-TEST_CASE("with guest mode counted, the rest of the vCPUs' time is exits") {
+TEST_CASE("what the vCPUs' waiting hides is the residual, and no more than that") {
   World world;
-  world.host.usage[Role::vmm].guest_ns = 100 * ms;
-  world.begin();
   world.collect();
-  world.vcpu().cpu_ns += 1000 * ms;
-  world.host.usage[Role::vmm].guest_ns += 920 * ms;
-  world.run_guest(900 * ms, 80 * ms);  // a busy guest does not notice its exits
+  // Half of the guest's 60 ms may be waiting, or all of the waiting may have been while it was idle.
+  world.vcpu() = {60 * ms, 60 * ms};
+  world.run_guest(60 * ms, 0);
   world.collect();
-  CHECK(world.of(CpuComponent::vcpu_exits) == 80 * ms);
-  CHECK(world.of(CpuComponent::workload) + world.of(CpuComponent::guest_system) == 920 * ms);
-  CHECK(world.of(CpuComponent::residual) == 0);
-  CHECK(world.account.counts_guest_mode());
-}
-
-TEST_CASE("ticks that count guest mode wrongly are put right by later ones") {
-  World world;
-  world.host.usage[Role::vmm].guest_ns = 4 * ms;
-  world.begin();
+  CHECK(world.of(CpuComponent::workload) == 30 * ms);
+  CHECK(world.of(CpuComponent::residual) == 30 * ms);
+  CHECK(world.of(CpuComponent::vcpu_exits) == 0);
+  CHECK(world.account.steal_ns() == 30 * ms);
+  // 40 of the vCPUs' 100 ms are surely not the guest's.
+  world.vcpu().cpu_ns += 100 * ms;
+  world.vcpu().run_delay_ns += 20 * ms;
+  world.run_guest(60 * ms, 0);
   world.collect();
-  for (int step = 0; step < 1000; ++step) {
-    world.vcpu().cpu_ns += 10 * ms;
-    world.host.usage[Role::vmm].guest_ns += step % 2 == 0 ? 12 * ms : 4 * ms;  // 8 of 10 in truth
-    world.run_guest(8 * ms, 0);
-    world.collect();
-  }
-  CHECK(world.of(CpuComponent::vcpu_exits) >= 1990 * ms);
-  CHECK(world.of(CpuComponent::vcpu_exits) <= 2010 * ms);
+  CHECK(world.of(CpuComponent::workload) == 80 * ms);
+  CHECK(world.of(CpuComponent::vcpu_exits) == 40 * ms);
+  CHECK(world.of(CpuComponent::residual) == 40 * ms);
 }
 
 TEST_CASE("while the guest is silent its vCPUs' time is nobody's, and is not handed out later") {
@@ -253,7 +245,6 @@ TEST_CASE("whatever comes, the components are the total and none falls") {
       cpu.cpu_ns += up_to(300 * ms);
       cpu.run_delay_ns += up_to(up_to(1) * 300 * ms);
     }
-    if (up_to(2) == 0) world.host.usage[Role::vmm].guest_ns += up_to(300 * ms);
     world.run_guest(up_to(600 * ms), up_to(600 * ms));
     if (up_to(50) == 0) world.guest = {world.guest.boot + up_to(1), up_to(ms), 0};
     if (up_to(50) == 0) world.guest.workload_ns = world.guest.cpu_ns;
