@@ -63,10 +63,10 @@ struct SandboxMemory {
 struct SandboxProcesses {
   std::map<Role, RoleCpu> cpu;  // a role that the sandbox does not have is absent
   SandboxMemory memory;
-  std::map<Role, RoleUsage> usage;         // by process
-  std::map<Role, RoleMemory> role_memory;  // by process
-  HostOoms oom_kills;                      // by the host's OOM killer, from 0 on
-  bool io = false;                         // the kernel counts read_bytes and write_bytes
+  std::map<Role, RoleUsage> usage{};         // by process
+  std::map<Role, RoleMemory> role_memory{};  // by process
+  HostOoms oom_kills{};                      // by the host's OOM killer, from 0 on
+  bool io = false;                           // the kernel counts read_bytes and write_bytes
 };
 
 /// Where the host's figures come from: BPF in production (process_account.h), a table in tests.
