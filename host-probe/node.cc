@@ -89,6 +89,7 @@ std::shared_ptr<const NodeReport> Node::report() {
   }
   const auto wall_time = std::chrono::system_clock::now().time_since_epoch();
   report->unix_seconds = std::chrono::floor<std::chrono::seconds>(wall_time).count();
+  report->monotonic_seconds = std::chrono::duration<double>(now.time_since_epoch()).count();
   report->duration_seconds = std::chrono::duration<double>(TimerQueue::Clock::now() - started_).count();
   return report;
 }

@@ -55,6 +55,7 @@ struct NodeReport {
   bool host_figures = false;      // the process figures could be read
   double duration_seconds = 0.0;  // of this collection
   std::int64_t unix_seconds = 0;  // when it was made
+  double monotonic_seconds = 0;   // the same by a clock that is never set
 };
 
 }  // namespace katameter

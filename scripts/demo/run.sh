@@ -11,7 +11,7 @@ sandbox_pid='' probe_pid=''
 # How host-probe is started: the one place that knows its arguments.
 host_probe_command() { # DIR PORT
     printf '%s\0' build/bin/host-probe --run-root "$1/run" \
-        --web.listen-address "127.0.0.1:$2" run
+        --web.listen-address "127.0.0.1:$2" --state-file "$1/overhead.json" run
 }
 
 port_is_used() { # PORT
