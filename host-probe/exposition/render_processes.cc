@@ -11,8 +11,9 @@ double number(std::uint64_t value) {
 
 void add_usage(Families& families, const SandboxProcesses& processes, const std::string& id) {
   for (const auto& [role, usage] : processes.usage) {
+    const char* const of_role = name(role);
     const auto series = [&](const Descriptor& descriptor, const char* label, const char* value, std::uint64_t figure) {
-      families.add(descriptor, {{"sandbox_id", id}, {"role", name(role)}, {label, value}}, number(figure));
+      families.add(descriptor, {{"sandbox_id", id}, {"role", of_role}, {label, value}}, number(figure));
     };
     series(metric::process_faults, "type", "minor", usage.minor_faults);
     series(metric::process_faults, "type", "major", usage.major_faults);

@@ -1,16 +1,17 @@
 #!/bin/bash
-# usage: check_books.sh EARLIER LATER
+# usage: check_books.sh EARLIER LATER [contended]
 #
 # Judges the books of the demo's sandbox in two expositions: the components are
 # the host's total in each, what the total grew by is what the processes used,
 # nothing fell, and the residual is small: what the waiting of the vCPUs for a
 # CPU hides at most, and 2 % of the total; on an idle host there is no waiting.
 # That the guest and the host mean the same is seen by their own figures: the
-# guest has not counted more than its vCPUs ran and waited.
+# guest has not counted more than its vCPUs ran and waited. `contended`: the
+# host was fought over, so there has to be wait and steal.
 
 set -euo pipefail
 
-awk '
+awk -v contended="${3:-}" '
 function label(key) {
     return match($0, "[{,]" key "=\"[^\"]*\"") ? substr($0, RSTART + length(key) + 3, RLENGTH - length(key) - 4) : ""
 }
@@ -65,6 +66,9 @@ END {
     printf "the guest counted %.3f s, its vCPUs ran %.3f s and waited %.3f s\n", g, v, w
     if (g > 1.02 * (v + w) + 0.05) fail("the guest counted more than its vCPUs ran and waited")
     if (g < 0.5 * v) fail("the guest counted less than half of what its vCPUs ran")
+    if (contended && (w < 0.3 * v || grown("katameter_sandbox_steal_seconds_total") < 0.1 * v))
+        fail("the host was not fought over: this would have shown nothing")
+    if (contended && g < v) fail("the guest did not count the wait: the books need not be what they are")
     exit failed
 }' "$1" "$2"
 echo "the books close"
