@@ -26,7 +26,7 @@ MemoryAccount account_memory(const SandboxMemory& host, const std::optional<Gues
   const bool shared = host.guest_ram_bytes > 0;
   if (!shared) account.guest_ram = std::min(host.vmm_bytes + host.shim_bytes, std::max(used, guest->workload));
   std::uint64_t rest = account.guest_ram;
-  MemoryAccount::GuestRam& by_use = account.by_use.emplace();
+  GuestRamUse& by_use = account.by_use.emplace();
   by_use.workload = take(rest, guest->workload);
   by_use.guest_system = take(rest, system);
   by_use.free = take(rest, guest->free);

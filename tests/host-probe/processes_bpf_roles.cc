@@ -108,7 +108,8 @@ TEST_CASE("what a shim starts is a VMM from its exec on, and counted once") {
   std::this_thread::sleep_for(std::chrono::milliseconds(100));
   const auto both = process_cpu_ns(shim.pid()) + process_cpu_ns(child);
   const SandboxProcesses figures = account.of(id);
-  CHECK(total_ns(figures) == both);
+  CHECK(both <= total_ns(figures));
+  CHECK(total_ns(figures) <= process_cpu_ns(shim.pid()) + process_cpu_ns(child));
   CHECK(figures.cpu.count(Role::vmm) == 1);
   CHECK(figures.cpu.at(Role::vmm).cpu_ns < 300'000'000);
   CHECK(figures.memory.vmm_bytes == status_bytes(child, "RssAnon"));
@@ -121,14 +122,14 @@ TEST_CASE("the kernel's threads in a VMM are a role of their own, alive and dead
   Actor qemu = Actor::qemu(id);
   const std::string name = "vhost-" + std::to_string(qemu.pid());
   qemu.tell("thread " + name);
-  qemu.tell("burn " + name + " 30");
+  qemu.tell("burn " + name + " 100");
   qemu.tell("burn main 10");
   const auto before = thread_cpu_ns(qemu.pid(), "vhost-");
   const auto all = process_cpu_ns(qemu.pid());
   const SandboxProcesses figures = account.of(id);
   CHECK(before <= figures.cpu.at(Role::vhost).cpu_ns);
   CHECK(figures.cpu.at(Role::vhost).cpu_ns <= thread_cpu_ns(qemu.pid(), "vhost-"));
-  CHECK(figures.cpu.at(Role::vhost).cpu_ns >= 30'000'000);
+  CHECK(figures.cpu.at(Role::vhost).cpu_ns >= 100'000'000);
   CHECK(total_ns(figures) >= all);
   CHECK(total_ns(figures) <= process_cpu_ns(qemu.pid()));
 
@@ -141,7 +142,7 @@ TEST_CASE("the kernel's threads in a VMM are a role of their own, alive and dead
     last = now;
     std::this_thread::sleep_for(std::chrono::milliseconds(5));
   }
-  CHECK(last.at(Role::vmm).cpu_ns < figures.cpu.at(Role::vmm).cpu_ns + 15'000'000);
+  CHECK(last.at(Role::vmm).cpu_ns < figures.cpu.at(Role::vmm).cpu_ns + 50'000'000);
 }
 
 TEST_CASE("the host's OOM kills are told by role") {
