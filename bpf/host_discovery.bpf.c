@@ -6,10 +6,15 @@
  *               sent to user space. Without: VMMs and virtiofsd that start later are not seen.
  * note_fork:    tp_btf/sched_process_fork, once per new thread or process on the machine: 0.16 us.
  *               Without: virtiofsd's worker (a fork that never execs) and a daemonized QEMU are not seen.
+ * note_rename:  tp_btf/task_rename, once per thread that is given a name. Before 6.4 the kernel names a thread that it
+ *               makes for a VMM (vhost) in the VMM's own name. Without: such threads are not seen.
  * note_running: iter/task, once at start: what runs already. Without: such sandboxes have no host-side figures.
  * Kernels:      5.10 and later with BTF.
  */
 #include "bpf/host_process.bpf.h"
+#include "bpf/host_status.bpf.h"
+
+#define PF_KTHREAD 0x00200000 /* include/linux/sched.h */
 
 const volatile struct watched_name watched[WATCHED_NAMES];
 
@@ -18,30 +23,44 @@ struct {
   __uint(max_entries, 256 * 1024); /* 120 command lines; user space is woken by the first */
 } exec_events SEC(".maps");
 
-struct {
-  __uint(type, BPF_MAP_TYPE_ARRAY);
-  __uint(map_flags, BPF_F_MMAPABLE);
-  __uint(max_entries, 1);
-  __type(key, __u32);
-  __type(value, struct host_status);
-} host_status_map SEC(".maps");
-
 static __always_inline void count_lost_process(void) {
-  __u32 zero = 0;
-  struct host_status *status = bpf_map_lookup_elem(&host_status_map, &zero);
+  struct host_status *status = host_status();
   if (status) __sync_fetch_and_add(&status->processes_lost, 1);
 }
 
 static __always_inline void count_lost_event(void) {
-  __u32 zero = 0;
-  struct host_status *status = bpf_map_lookup_elem(&host_status_map, &zero);
+  struct host_status *status = host_status();
   if (status) __sync_fetch_and_add(&status->events_lost, 1);
 }
 
+/* All containerd shims have one comm; those of Kata have this at the beginning of their file's name. */
+#define KATA_SHIM "containerd-shim-kata"
+
+static __always_inline int is_kata_shim(struct task_struct *task) {
+  __u64 mm = read_u64((__u64)task + bpf_core_field_offset(struct task_struct, mm));
+  __u64 file = mm ? read_u64(mm + bpf_core_field_offset(struct mm_struct___program, exe_file)) : 0;
+  __u64 dentry = file ? read_u64(file + bpf_core_field_offset(struct file___path, f_path) +
+                                 bpf_core_field_offset(struct path, dentry))
+                      : 0;
+  char name[sizeof(KATA_SHIM)] = {};
+
+  if (!dentry) return 0;
+  bpf_probe_read_kernel_str(name, sizeof(name),
+                            (void *)read_u64(dentry + bpf_core_field_offset(struct dentry, d_name) +
+                                             bpf_core_field_offset(struct qstr, name)));
+  return begins_with(name, KATA_SHIM, sizeof(KATA_SHIM) - 1);
+}
+
 /* PROCESS_*, 0 if nobody watches for this name. */
-static __always_inline __u32 watched_kind(__u64 name) {
-  for (int i = 0; i < WATCHED_NAMES; i++)
-    if (watched[i].mask && (name & watched[i].mask) == watched[i].name) return watched[i].kind;
+static __always_inline __u32 watched_kind(struct task_struct *task) {
+  __u64 name[2] = {};
+  bpf_probe_read_kernel(name, sizeof(name), task->comm);
+  for (int i = 0; i < WATCHED_NAMES; i++) {
+    if (!watched[i].mask[0] || (name[0] & watched[i].mask[0]) != watched[i].name[0] ||
+        (name[1] & watched[i].mask[1]) != watched[i].name[1])
+      continue;
+    return watched[i].kind == PROCESS_SHIM && !is_kata_shim(task) ? 0 : watched[i].kind;
+  }
   return 0;
 }
 
@@ -89,10 +108,9 @@ static __always_inline void send_command_line(struct task_struct *task, const st
 
 SEC("tp_btf/sched_process_exec")
 int BPF_PROG(note_exec, struct task_struct *task) {
-  __u64 name = 0;
-  bpf_probe_read_kernel(&name, sizeof(name), task->comm);
-  __u32 kind = watched_kind(name);
-  if (!kind) return 0;
+  __u32 kind = watched_kind(task);
+  /* Kernel threads do not exec: what has such a name is somebody else's. */
+  if (!kind || kind == PROCESS_KERNEL) return 0;
 
   struct process_key key = key_of(task);
   struct process_record *known = bpf_map_lookup_elem(&processes, &key);
@@ -119,14 +137,25 @@ int BPF_PROG(note_fork, struct task_struct *parent, struct task_struct *child) {
   return 0;
 }
 
+SEC("tp_btf/task_rename")
+int BPF_PROG(note_rename, struct task_struct *task) {
+  struct process_record *known;
+
+  if (!(task->flags & PF_KTHREAD)) return 0;
+  known = process_at(bpf_get_current_task());
+  if (!known || known->kind != PROCESS_VMM) return 0;
+  struct process_key root = known->root;
+  add_process(task, &root, PROCESS_KERNEL);
+  return 0;
+}
+
 SEC("iter/task")
 int note_running(struct bpf_iter__task *context) {
   struct task_struct *task = context->task;
-  __u64 name = 0;
 
   if (!task || task->pid != task->tgid) return 0;
-  bpf_probe_read_kernel(&name, sizeof(name), task->comm);
-  __u32 kind = watched_kind(name);
+  __u32 kind = watched_kind(task);
+  if (kind == PROCESS_KERNEL && !(task->flags & PF_KTHREAD)) return 0;
   if (kind) {
     struct process_key key = key_of(task);
     add_process(task, &key, kind);

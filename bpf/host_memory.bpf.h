@@ -14,11 +14,11 @@ static __always_inline __u32 read_u32(__u64 address) {
 
 /* Since 6.2 the sum proper is off by up to max(32, 2 * CPUs) pages for each CPU; with the CPUs' own parts it is exact.
  */
-static __always_inline __u64 anonymous_pages(__u64 mm) {
+static __always_inline __u64 rss_pages(__u64 mm, int member) {
   __s64 pages;
   if (bpf_core_field_exists(struct mm_struct___percpu, rss_stat)) {
     __u64 counter = mm + bpf_core_field_offset(struct mm_struct___percpu, rss_stat) +
-                    MM_ANONPAGES * bpf_core_type_size(struct percpu_counter);
+                    member * bpf_core_type_size(struct percpu_counter);
     pages = read_u64(counter + bpf_core_field_offset(struct percpu_counter, count));
     __u64 percpu = read_u64(counter + bpf_core_field_offset(struct percpu_counter, counters));
     for (__u32 cpu = 0; cpu < MAX_CPUS; cpu++) {
@@ -27,7 +27,7 @@ static __always_inline __u64 anonymous_pages(__u64 mm) {
     }
   } else {
     pages = read_u64(mm + bpf_core_field_offset(struct mm_struct, rss_stat) +
-                     bpf_core_field_offset(struct mm_rss_stat, count) + MM_ANONPAGES * sizeof(atomic_long_t));
+                     bpf_core_field_offset(struct mm_rss_stat, count) + member * sizeof(atomic_long_t));
   }
   return pages < 0 ? 0 : pages;
 }

@@ -4,6 +4,7 @@
 
 #include "bpf/host_records.h"
 #include "bpf/kernel.h"
+#include "bpf/kernel_process.h"
 
 /*
  * The processes of sandboxes, and whose a thread is. A thread that is being freed may have outlived its leader's
@@ -33,6 +34,16 @@ static __always_inline struct process_record *process_of(struct task_struct *thr
   return bpf_map_lookup_elem(&processes, key);
 }
 
+/* The same by an address. */
+static __always_inline struct process_record *process_at(__u64 task) {
+  __u64 signal = read_u64(task + bpf_core_field_offset(struct task_struct, signal));
+  struct process_key *key = bpf_map_lookup_elem(&by_signal, &signal);
+  __u32 tgid = 0;
+  bpf_probe_read_kernel(&tgid, sizeof(tgid), (void *)(task + bpf_core_field_offset(struct task_struct, tgid)));
+  if (!key || key->tgid != tgid) return 0;
+  return bpf_map_lookup_elem(&processes, key);
+}
+
 static __always_inline int begins_with(const char *comm, const char *prefix, int length) {
   for (int i = 0; i < length; i++)
     if (comm[i] != prefix[i]) return 0;
@@ -41,9 +52,26 @@ static __always_inline int begins_with(const char *comm, const char *prefix, int
 
 /* By its name, as cloud-hypervisor ("vcpu0"), QEMU with debug-threads ("CPU 0/KVM"), Firecracker and Dragonball give
  * it. */
-static __always_inline int is_vcpu(const char *comm) {
+static __always_inline int is_vcpu_name(const char *comm) {
   return begins_with(comm, "vcpu", 4) || begins_with(comm, "CPU ", 4) || begins_with(comm, "fc_vcpu", 7) ||
          begins_with(comm, "db_vcpu", 7);
+}
+
+/* Threads of a VMM that the kernel makes and names: vhost since 6.4, kvm-nx-lpage-recovery since 6.14. */
+static __always_inline int is_kernel_name(const char *comm) {
+  return begins_with(comm, "vhost-", 6) || begins_with(comm, "kvm-", 4);
+}
+
+/* No other thread than a vCPU is ever in guest mode: that tells those whose VMM does not name them (QEMU). */
+static __always_inline __u64 guest_time(__u64 task) {
+  return read_u64(task + bpf_core_field_offset(struct task_struct___usage, gtime));
+}
+
+enum { THREAD_OTHER, THREAD_VCPU, THREAD_KERNEL };
+
+static __always_inline int thread_kind(const char *comm, __u64 guest_ns) {
+  if (guest_ns || is_vcpu_name(comm)) return THREAD_VCPU;
+  return is_kernel_name(comm) ? THREAD_KERNEL : THREAD_OTHER;
 }
 
 #endif

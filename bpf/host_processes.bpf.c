@@ -14,6 +14,7 @@
  */
 #include "bpf/host_memory.bpf.h"
 #include "bpf/host_process.bpf.h"
+#include "bpf/host_usage.bpf.h"
 
 #define PF_EXITING 0x4 /* include/linux/sched.h; set before sched_process_exit */
 
@@ -70,11 +71,17 @@ __noinline int read_thread(void) {
   }
   reading->threads++;
   reading->cpu_ns += cpu;
-  if (is_vcpu(comm)) {
+  add_thread_usage(thread, &reading->usage);
+  int kind = thread_kind(comm, guest_time(thread));
+  if (kind != THREAD_OTHER && (read_u32(TASK_FIELD(thread, flags)) & PF_EXITING)) reading->exiting_apart_threads++;
+  if (kind == THREAD_VCPU) {
     reading->vcpu_threads++;
-    if (read_u32(TASK_FIELD(thread, flags)) & PF_EXITING) reading->exiting_vcpu_threads++;
     reading->vcpu_ns += cpu;
     reading->vcpu_delay_ns += delay;
+  } else if (kind == THREAD_KERNEL) {
+    reading->kernel_threads++;
+    reading->kernel_ns += cpu;
+    reading->kernel_delay_ns += delay;
   } else {
     reading->other_delay_ns += delay;
   }
@@ -98,6 +105,7 @@ static __always_inline void read_threads(__u64 signal, struct process_reading *r
 
   /* The sum first: a thread that dies later is then missing, never counted twice. */
   reading->cpu_ns = read_u64(signal + bpf_core_field_offset(struct signal_struct, sum_sched_runtime));
+  read_dead_usage(signal, &reading->usage);
   if ((before & 1) || read_u32(lock) != before) reading->flags |= READING_TORN;
   place.head = signal + bpf_core_field_offset(struct signal_struct, thread_head);
   place.next = read_u64(place.head);
@@ -158,15 +166,19 @@ int read_process(struct bpf_raw_tracepoint_args *context) {
 
   __builtin_memset(reading, 0, __builtin_offsetof(struct process_reading, record));
   /* Before the threads: one that is freed from here on is still found in the list, and so counted once. */
-  reading->record.vcpu_frees = process->vcpu_frees;
-  bpf_probe_read_kernel(&reading->record, __builtin_offsetof(struct process_record, vcpu_frees), (void *)process);
+  reading->record.apart_frees = process->apart_frees;
+  bpf_probe_read_kernel(&reading->record, __builtin_offsetof(struct process_record, apart_frees), (void *)process);
   place.leader = process->leader;
   read_threads(process->signal, reading);
-  reading->vcpu_exits = process->vcpu_exits;
+  reading->apart_exits = process->apart_exits;
+  if (counts_io()) reading->flags |= READING_IO;
   if (reading->mm && !(reading->flags & READING_GONE)) {
-    reading->anonymous_pages = anonymous_pages(reading->mm);
+    reading->anonymous_pages = rss_pages(reading->mm, MM_ANONPAGES);
+    reading->file_pages = rss_pages(reading->mm, MM_FILEPAGES);
+    reading->shared_pages = rss_pages(reading->mm, MM_SHMEMPAGES);
     reading->page_table_bytes = read_u64(reading->mm + bpf_core_field_offset(struct mm_struct, pgtables_bytes));
-    if (process->kind == PROCESS_VMM) read_files(reading);
+    /* Dragonball is a part of the shim. */
+    if (process->kind == PROCESS_VMM || (process->kind == PROCESS_SHIM && reading->vcpu_threads)) read_files(reading);
   }
   /* Without threads it is about to be freed, or was freed unseen; a zombie still is in the list. */
   if (process->ended || !reading->threads) reading->flags |= READING_GONE;

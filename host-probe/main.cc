@@ -1,5 +1,6 @@
 #include <cstdio>
 #include <memory>
+#include <string>
 #include <utility>
 #include <variant>
 
@@ -7,6 +8,8 @@
 #include "host-probe/exposition/scrape_gate.h"
 #include "host-probe/node.h"
 #include "host-probe/options.h"
+#include "host-probe/overhead/overhead_keeper.h"
+#include "host-probe/overhead/show_overhead.h"
 #include "host-probe/processes/process_account.h"
 #include "host-probe/signals.h"
 #include "host-probe/timer_queue.h"
@@ -21,9 +24,8 @@ namespace {
 std::unique_ptr<ProcessSource> open_processes(EventLoop& loop) {
   auto account = ProcessAccount::create(loop);
   if (account) return std::move(*account);
-  log_warning(
-      "no CPU and memory figures of VMMs and virtiofsd (katameter_process_*, katameter_sandbox_memory_bytes): {}",
-      account.error().text);
+  log_warning("no CPU and memory figures of VMMs and virtiofsd (katameter_process_*, katameter_sandbox_*): {}",
+              account.error().text);
   return nullptr;
 }
 
@@ -41,12 +43,19 @@ Status run(const Options& options) {
   // The port first: whoever finds it taken learns so before anything is loaded. Nobody is answered before the loop
   // runs, so the node may come later.
   std::unique_ptr<Node> node;
-  auto gate = ScrapeGate::create(*loop, [&](auto answer) { node->collect(std::move(answer)); });
+  OverheadKeeper overheads(options.state_file, [](const SandboxReport&) { return std::string(); });
+  auto gate = ScrapeGate::create(*loop, [&](auto answer) {
+    node->collect([&overheads, answer = std::move(answer)](const auto& report) {
+      if (report) overheads.take_up(*report);
+      answer(report);
+    });
+  });
   if (!gate) return failure_from(std::move(gate.error()));
   auto server = MetricsServer::create(options.web, **gate);
   if (!server) return failure(server.error().text);
   const std::unique_ptr<ProcessSource> processes = open_processes(*loop);
   node = std::make_unique<Node>(*loop, **timers, processes.get());
+  node->begin();
 
   const DiscoveryEvents events{[&](const SandboxPlace& place) { node->sandbox_appeared(place); },
                                [&](const ContainerId& id) { node->sandbox_gone(id); }};
@@ -63,6 +72,20 @@ Status run(const Options& options) {
   return served;
 }
 
+Status run_command(const Options& options) {
+  switch (options.command) {
+    case Command::top: return show_top(options.top);
+    case Command::overhead: {
+      const Result<std::string> text = show_overhead(options.state_file);
+      if (!text) return failure_from(text.error());
+      std::fputs(text->c_str(), stdout);
+      return {};
+    }
+    case Command::run: break;
+  }
+  return run(options);
+}
+
 }  // namespace
 }  // namespace katameter
 
@@ -74,7 +97,7 @@ int main(int argc, char** argv) {
   }
   const auto& options = std::get<katameter::Options>(parsed);
   katameter::start_log(options.log_level, options.log_format);
-  const katameter::Status status = katameter::run(options);
+  const katameter::Status status = katameter::run_command(options);
   if (status) return 0;
   std::fprintf(stderr, "host-probe: %s\n", status.error().text.c_str());
   return 1;

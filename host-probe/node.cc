@@ -11,6 +11,13 @@ Node::~Node() {
   for (const Answer& answer : waiting_) answer(nullptr);
 }
 
+void Node::begin() {
+  if (processes_ == nullptr) return;
+  const auto figures = processes_->collect();
+  if (!figures) return;
+  for (const auto& [id, processes] : *figures) books_[id].begin(processes);
+}
+
 void Node::sandbox_appeared(const SandboxPlace& place) {
   log_info("sandbox appeared sandbox={} hypervisor={} socket={}/{}", place.id.hex(), place.hypervisor, place.directory,
            place.socket);
@@ -29,9 +36,14 @@ void Node::sandbox_gone(const ContainerId& id) {
   log_info("sandbox gone sandbox={}", id.hex());
   const auto now = TimerQueue::Clock::now();
   forget_ended(now);
-  ended_.insert_or_assign(id, found->second->end(now));
+  HostOoms kills = processes_ != nullptr ? processes_->forget(id) : HostOoms();
+  for (const auto& [role, count] : kills) {
+    if (count == 0) continue;
+    log_warning("oom kill on the host sandbox={} role={} count={}", id.hex(), name(role), count);
+  }
+  ended_.insert_or_assign(id, found->second->end(now, std::move(kills)));
   sandboxes_.erase(found);
-  if (processes_ != nullptr) processes_->forget(id);
+  books_.erase(id);
   settled(id);
 }
 
@@ -77,6 +89,7 @@ std::shared_ptr<const NodeReport> Node::report() {
   }
   const auto wall_time = std::chrono::system_clock::now().time_since_epoch();
   report->unix_seconds = std::chrono::floor<std::chrono::seconds>(wall_time).count();
+  report->monotonic_seconds = std::chrono::duration<double>(now.time_since_epoch()).count();
   report->duration_seconds = std::chrono::duration<double>(TimerQueue::Clock::now() - started_).count();
   return report;
 }
@@ -93,7 +106,10 @@ void Node::add_processes(NodeReport& report) {
   report.host_figures = true;
   for (SandboxReport& sandbox : report.sandboxes) {
     const auto found = figures->find(sandbox.id);
-    if (found != figures->end()) sandbox.processes = std::move(found->second);
+    if (found == figures->end()) continue;
+    sandbox.processes = std::move(found->second);
+    sandbox.host_ooms = sandbox.processes->oom_kills;
+    sandbox.account = books_[sandbox.id].take_up(sandbox);
   }
 }
 

@@ -33,6 +33,9 @@ class Node {
   Node(const Node&) = delete;
   Node& operator=(const Node&) = delete;
 
+  /// What runs already had its CPU time before us: the accounts begin at what it has now. Once, before any collection.
+  void begin();
+
   void sandbox_appeared(const SandboxPlace& place);
   void sandbox_gone(const ContainerId& id);
 
@@ -51,6 +54,7 @@ class Node {
   ProcessSource* processes_;
   GuestTiming timing_;
   std::map<ContainerId, std::unique_ptr<Sandbox>> sandboxes_;
+  std::map<ContainerId, Books> books_;
   std::map<ContainerId, SandboxState> ended_;  // their OOM kills are still told
 
   // Of the collection under way; none if nobody waits.

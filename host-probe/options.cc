@@ -22,6 +22,19 @@ Leave wrong_usage(const std::string& what) {
   return {usage_error, "host-probe: " + one_line(what) + "; 'host-probe --help' lists what can be given"};
 }
 
+const CLI::App* add_top(CLI::App& app, TopOptions& options) {
+  CLI::App* top = app.add_subcommand("top", "Show what each sandbox costs, live on a terminal, else once");
+  top->add_option("--address", options.address, "IP:PORT where host-probe serves, without TLS or users")
+      ->capture_default_str();
+  top->add_option("--path", options.path, "Path of its metrics")->capture_default_str();
+  top->add_option("--interval", options.interval_seconds, "Seconds between two looks")
+      ->capture_default_str()
+      ->check(CLI::Range(0.1, 3600.0));
+  top->add_flag("--containers", options.containers, "With the containers of each sandbox");
+  top->add_flag("--json", options.json, "Print once, as JSON");
+  return top;
+}
+
 }  // namespace
 
 std::variant<Options, Leave> parse_options(int argc, const char* const* argv) {
@@ -40,12 +53,20 @@ std::variant<Options, Leave> parse_options(int argc, const char* const* argv) {
   app.add_option("--log.format", log_format, "logfmt or json")
       ->capture_default_str()
       ->check(CLI::IsMember({"logfmt", "json"}));
+  app.add_option("--state-file", options.state_file,
+                 "Where run keeps the history that overhead stands on; empty: nowhere")
+      ->capture_default_str();
   app.set_config("--config", "", "File with the same options, as in: run-root = \"/run\"")->check(CLI::ExistingFile);
   // The options' own names have dots, which would else stand for subcommands.
   app.get_config_formatter_base()->parentSeparator('\0');
   app.allow_config_extras(CLI::config_extras_mode::error);
   app.set_version_flag("--version", std::string("host-probe ") + KATAMETER_VERSION);
   app.add_subcommand("run", "Serve until SIGTERM or SIGINT; the default")->fallthrough();
+  const CLI::App* overhead =
+      app.add_subcommand("overhead",
+                         "Print what sandboxes cost beyond their containers, and RuntimeClasses that say so")
+          ->fallthrough();
+  const CLI::App* top = add_top(app, options.top);
   app.require_subcommand(0, 1);
 
   try {
@@ -60,6 +81,8 @@ std::variant<Options, Leave> parse_options(int argc, const char* const* argv) {
     return wrong_usage(error.what());
   }
 
+  if (overhead->parsed()) options.command = Command::overhead;
+  if (top->parsed()) options.command = Command::top;
   const Result<LogLevel> level = parse_log_level(log_level);
   if (!level) return wrong_usage("--log.level: " + level.error().text);
   options.log_level = *level;

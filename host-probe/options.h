@@ -3,17 +3,23 @@
 #include <string>
 #include <variant>
 
+#include "host-probe/top/top.h"
 #include "host-probe/web/server.h"
 #include "userspace/log.h"
 
 namespace katameter {
 
+enum class Command { run, overhead, top };
+
 /// What the command line and the configuration file ask for.
 struct Options {
+  Command command = Command::run;
   std::string run_root = "/run";
   WebOptions web;
   LogLevel log_level = LogLevel::info;
   LogFormat log_format = LogFormat::logfmt;
+  std::string state_file = "/var/lib/katameter/overhead.json";
+  TopOptions top;
 };
 
 /// There is nothing to run: print `text` (to stderr if `status` is not 0) and leave with `status`.

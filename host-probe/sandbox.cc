@@ -27,8 +27,8 @@ SandboxReport Sandbox::report(SandboxState::Time now) {
   return report;
 }
 
-SandboxState Sandbox::end(SandboxState::Time now) {
-  state_.end(now);
+SandboxState Sandbox::end(SandboxState::Time now, HostOoms kills) {
+  state_.end(now, std::move(kills));
   return std::move(state_);
 }
 

@@ -39,8 +39,8 @@ class Sandbox : private GuestObserver {
   bool collect() { return peer_.collect(); }
   /// All that is known now, the processes' figures excepted.
   SandboxReport report(SandboxState::Time now);
-  /// The sandbox is gone: what has to be told of it after its end.
-  SandboxState end(SandboxState::Time now);
+  /// The sandbox is gone, having had these kills on the host: what has to be told of it after its end.
+  SandboxState end(SandboxState::Time now, HostOoms kills);
 
  private:
   void guest_connected(const wire::Hello& hello) override;

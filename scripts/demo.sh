@@ -6,7 +6,7 @@
 # prints a table of what they cost until Ctrl-C. Leaves nothing running.
 #
 #   --once       two scrapes 5 s apart, one table; the second scrape stays in
-#                build/demo/metrics.prom
+#                build/demo/metrics.prom, the first in earlier.prom
 #   --port PORT  where /metrics is served on 127.0.0.1 (default 9717)
 
 set -euo pipefail
@@ -69,6 +69,7 @@ if [[ $once ]]; then
     pause 5
     scrape "$url" "$new"
     cp "$new" "$out/metrics.prom"
+    cp "$old" "$out/earlier.prom"
     show_table "$old" "$new"
     exit 0
 fi

@@ -190,16 +190,6 @@ inline constexpr Descriptor container_ooms{"container_oom_events_total",
                                            MetricType::Counter};
 
 // Per sandbox.
-inline constexpr Descriptor process_cpu{"katameter_process_cpu_seconds_total",
-                                        "CPU time of the sandbox's processes on the host by role, in seconds.",
-                                        MetricType::Counter};
-inline constexpr Descriptor process_run_delay{
-    "katameter_process_run_delay_seconds_total",
-    "Time that the sandbox's threads on the host waited for a CPU by role, in seconds.", MetricType::Counter};
-inline constexpr Descriptor sandbox_memory{
-    "katameter_sandbox_memory_bytes",
-    "Memory of the sandbox on the host by component, in bytes; guest RAM counts the touched pages, once.",
-    MetricType::Gauge};
 inline constexpr Descriptor guest_cpu{
     "katameter_guest_cpu_seconds_total",
     "CPU time inside the guest as its kernel counts it, by owner, in seconds; waits for a host CPU are part of it.",

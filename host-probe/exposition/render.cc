@@ -7,6 +7,8 @@
 #include "host-probe/exposition/guest_metrics.h"
 #include "host-probe/exposition/metric_table.h"
 #include "host-probe/exposition/own_process.h"
+#include "host-probe/exposition/render_account.h"
+#include "host-probe/exposition/render_processes.h"
 
 namespace katameter {
 namespace {
@@ -19,15 +21,6 @@ Labels container_labels(const std::string& sandbox, const std::string& container
           {"namespace", ""},
           {"pod", ""},
           {"container", ""}};
-}
-
-const char* name_of(Role role) {
-  switch (role) {
-    case Role::vcpu: return "vcpu";
-    case Role::vmm: return "vmm";
-    case Role::virtiofsd: break;
-  }
-  return "virtiofsd";
 }
 
 double number(std::uint64_t value) {
@@ -72,21 +65,6 @@ void add_containers(Families& families, const SandboxReport& sandbox, const std:
   for (const auto& [container, kills] : sandbox.oom_kills) {
     families.add(metric::container_ooms, container_labels(id, container.hex()), number(kills));
   }
-}
-
-void add_processes(Families& families, const SandboxProcesses& processes, const std::string& id) {
-  for (const auto& [role, cpu] : processes.cpu) {
-    const Labels labels{{"sandbox_id", id}, {"role", name_of(role)}};
-    families.add(metric::process_cpu, labels, detail::seconds(cpu.cpu_ns));
-    families.add(metric::process_run_delay, labels, detail::seconds(cpu.run_delay_ns));
-  }
-  const auto memory = [&](const char* component, std::uint64_t bytes) {
-    families.add(metric::sandbox_memory, {{"sandbox_id", id}, {"component", component}}, number(bytes));
-  };
-  memory("guest_ram", processes.memory.guest_ram_bytes);
-  memory("vmm", processes.memory.vmm_bytes);
-  memory("virtiofsd", processes.memory.virtiofsd_bytes);
-  memory("page_tables", processes.memory.page_tables_bytes);
 }
 
 // From 0 on, so that the first kill is an increase; classes that ought not to be there only if they are.
@@ -180,10 +158,15 @@ std::vector<prometheus::MetricFamily> render(const NodeReport& report) {
   for (const SandboxReport& sandbox : report.sandboxes) {
     const std::string id = sandbox.id.hex();
     add_containers(families, sandbox, id, report.unix_seconds);
+    add_host_ooms(families, sandbox.host_ooms, id);
     if (sandbox.ended) continue;
     ++sandboxes;
     add_guest(families, sandbox, id);
     if (sandbox.processes) add_processes(families, *sandbox.processes, id);
+    if (sandbox.account) {
+      add_account(families, *sandbox.account, id,
+                  [&](const ContainerId& container) { return container_labels(id, container.hex()); });
+    }
   }
   add_node(families, true);
   families.add(metric::sandboxes, {}, number(sandboxes));

@@ -6,6 +6,7 @@
 #include <optional>
 #include <vector>
 
+#include "host-probe/merge/account.h"
 #include "host-probe/merge/start_times.h"
 #include "host-probe/processes/process_source.h"
 #include "host-probe/transport/drop_reason.h"
@@ -34,6 +35,8 @@ struct SandboxReport {
   bool guest_up = false;                           // its guest-probe answered this collection
   bool suspect = false;                            // it broke a rule of trust a short while ago
   std::vector<wire::Container> containers;         // each id once; empty unless guest_up
+  std::uint64_t guest_boot = 0;                    // counts the boots of the guest that were seen
+  std::uint64_t guest_snapshots = 0;               // counts the answers that were taken over
   std::optional<GuestCpu> guest_cpu;               // absent unless guest_up
   std::optional<GuestSystemCpu> guest_system_cpu;  // absent with guest_cpu, or if the guest does not tell
   HostStartTimes::Seconds start_times;             // of `containers`, as far as known
@@ -44,6 +47,8 @@ struct SandboxReport {
   std::array<std::uint64_t, wire::oom_classes> oom_kills_by_class{};  // the same, by wire::OomClass
   std::array<std::uint64_t, drop_reasons> rejected{};                 // by DropReason
   std::optional<SandboxProcesses> processes;                          // absent if the host's figures are
+  std::optional<Account> account;                                     // absent with processes
+  HostOoms host_ooms;  // by role, those included of a sandbox that ended a short while ago
 };
 
 struct NodeReport {
@@ -51,6 +56,7 @@ struct NodeReport {
   bool host_figures = false;      // the process figures could be read
   double duration_seconds = 0.0;  // of this collection
   std::int64_t unix_seconds = 0;  // when it was made
+  double monotonic_seconds = 0;   // the same by a clock that is never set
 };
 
 }  // namespace katameter

@@ -11,11 +11,15 @@ namespace katameter {
 void SandboxState::connected(const std::string& boot_id, Time now) {
   if (boot_id == boot_id_) return;
   boot_id_ = boot_id;
+  ++boots_;
   end(now);
   ooms_.guest_restarted(now);
 }
 
-void SandboxState::end(Time now) {
+void SandboxState::end(Time now, HostOoms kills) {
+  std::erase_if(kills, [](const auto& role) { return role.second == 0; });
+  host_ooms_ = std::move(kills);
+  host_ooms_until_ = now + OomLedger::window;
   taken_at_.reset();
   living_.clear();
   listed_removed_.clear();
@@ -39,6 +43,7 @@ void SandboxState::take_over(const wire::Snapshot& snapshot, Time now) {
   take_guest(snapshot.guest);
   take_interfaces(snapshot.interfaces);
   taken_at_ = now;
+  ++snapshots_;
 }
 
 SandboxState::Listing SandboxState::listing_of(const wire::Container& container) {
@@ -86,6 +91,7 @@ void SandboxState::take_guest(const wire::Guest& guest) {
 void SandboxState::report(SandboxReport& report, bool connected, Time now) {
   ooms_.expire(now);
   report.oom_kills = ooms_.kills();
+  report.host_ooms = host_ooms_;
   report.guest_up = connected && taken_at_ && now - *taken_at_ <= freshness;
   if (!report.guest_up) return;
   // One entry per id: of several the last, and a living one before all.
@@ -93,6 +99,8 @@ void SandboxState::report(SandboxReport& report, bool connected, Time now) {
   for (const wire::Container& container : std::exchange(finals_, {})) by_id.insert_or_assign(container.id, container);
   for (const wire::Container& container : living_) by_id.insert_or_assign(container.id, container);
   for (auto& [id, container] : by_id) report.containers.push_back(std::move(container));
+  report.guest_boot = boots_;
+  report.guest_snapshots = snapshots_;
   report.guest_cpu = guest_cpu_;
   report.guest_system_cpu = guest_system_cpu_;
   report.guest = guest_;
@@ -101,7 +109,7 @@ void SandboxState::report(SandboxReport& report, bool connected, Time now) {
 
 bool SandboxState::forgotten(Time now) {
   ooms_.expire(now);
-  return ooms_.empty();
+  return ooms_.empty() && (host_ooms_.empty() || now >= host_ooms_until_);
 }
 
 }  // namespace katameter

@@ -28,10 +28,10 @@ class SandboxState {
   void connected(const std::string& boot_id, Time now);
   /// A snapshot that the rules have let pass. A removed container that was listed before is not taken twice.
   void take_over(const wire::Snapshot& snapshot, Time now);
-  /// The sandbox has ended; what remains to be told is in the ledger.
-  void end(Time now);
+  /// The sandbox has ended; what remains to be told is in the ledger, and the host's own OOM kills as long.
+  void end(Time now, HostOoms kills = {});
 
-  /// Fills in containers, guest_cpu, guest_system_cpu, guest, interfaces, oom_kills and guest_up, the latter if the guest is connected and its snapshot
+  /// Fills in host_ooms (of an ended one), containers, guest_cpu, guest_system_cpu, guest, interfaces, oom_kills and guest_up, the latter if the guest is connected and its snapshot
   /// fresh. A removed container is in the first report after its removal and in none after that.
   void report(SandboxReport& report, bool connected, Time now);
 
@@ -48,6 +48,8 @@ class SandboxState {
   void take_interfaces(const std::vector<wire::Interface>& interfaces);
 
   std::string boot_id_;
+  std::uint64_t boots_ = 0;
+  std::uint64_t snapshots_ = 0;
   std::optional<Time> taken_at_;
   std::vector<wire::Container> living_;
   std::set<Listing> listed_removed_;     // by the last snapshot; sent again until it is acknowledged
@@ -58,6 +60,8 @@ class SandboxState {
   std::vector<wire::Interface> interfaces_;
   InterfaceNames interface_names_;
   OomLedger ooms_;
+  HostOoms host_ooms_;
+  Time host_ooms_until_{};
 };
 
 }  // namespace katameter

@@ -9,13 +9,17 @@
 namespace katameter {
 namespace {
 
-// The kernel cuts names to 15 characters; 8 tell enough. cloud-hypervisor is seen under names that only begin so.
-constexpr std::array<WatchedName, 6> watched_names{{{"qemu-sys", PROCESS_VMM},
+// The kernel cuts names to 15 characters. cloud-hypervisor is seen under names that only begin so.
+constexpr std::array<WatchedName, 9> watched_names{{{"qemu-sys", PROCESS_VMM},
                                                     {"qemu-kvm", PROCESS_VMM},
                                                     {"cloud-hy", PROCESS_VMM},
                                                     {"firecrac", PROCESS_VMM},
                                                     {"stratovi", PROCESS_VMM},
-                                                    {"virtiofs", PROCESS_VIRTIOFSD}}};
+                                                    {"virtiofs", PROCESS_VIRTIOFSD},
+                                                    {"containerd-shim", PROCESS_SHIM},
+                                                    {"vhost-", PROCESS_KERNEL},
+                                                    {"kvm-pit/", PROCESS_KERNEL}}};
+static_assert(watched_names.size() <= WATCHED_NAMES);
 
 // For a reading in whose few microseconds no thread dies. Without one, what it lacks comes with the next pass.
 constexpr int reading_attempts = 16;
@@ -108,14 +112,17 @@ Status ProcessAccount::read(const process_key& key, const process_record& record
 Status ProcessAccount::pass() {
   ++pass_;
   if (Status learned = learn_cpus(); !learned) return failure_from(learned.error());
+  oom_kills_ = programs_.status().oom_kills;
   const auto processes = programs_.processes();
   if (!processes) return failure_from(processes.error());
   // After the list: a command line is sent before its process is listed.
   if (Status read = read_exec_events(); !read) return failure_from(read.error());
   execs_since_pass_ = 0;
+  listed_.clear();
 
   for (auto& [id, sandbox] : sandboxes_) sandbox.account.begin_pass();
   for (const auto& [key, record] : *processes) {
+    listed_.insert(key.tgid);
     const auto identity = identify(key, record);
     if (!identity) {
       programs_.remove(key);
@@ -123,7 +130,7 @@ Status ProcessAccount::pass() {
     }
     Sandbox& sandbox = sandboxes_[identity->sandbox];
     sandbox.last_pass = pass_;
-    sandbox.account.follow(key, identity->kind);
+    sandbox.account.follow(key, record.kind == PROCESS_KERNEL ? ProcessKind::kernel : identity->kind);
     if (record.ended == 0) {
       if (Status status = read(key, record, sandbox.account); !status) return failure_from(status.error());
     } else if (sandbox.account.ended(key, record)) {
@@ -160,12 +167,17 @@ void ProcessAccount::drop_ended() {
   }
 }
 
-void ProcessAccount::forget(const ContainerId& sandbox) {
+HostOoms ProcessAccount::forget(const ContainerId& sandbox) {
+  if (programs_.status().oom_kills != oom_kills_) {
+    if (Status status = pass(); !status) log_warning("{}", status.error().text);
+  }
   const auto found = sandboxes_.find(sandbox);
-  if (found == sandboxes_.end()) return;
+  if (found == sandboxes_.end()) return {};
+  HostOoms kills = found->second.account.figures().oom_kills;
   // Its processes may be about to end: their last figures must not make it appear again.
   found->second.forgotten = true;
   if (found->second.account.empty()) sandboxes_.erase(found);
+  return kills;
 }
 
 void ProcessAccount::tell_losses() {

@@ -12,13 +12,14 @@
 
 namespace katameter {
 
-/// CPU and memory of the VMMs and virtiofsd of this node, by the kernel's own counters (bpf/host_*.bpf.c): found when
+/// CPU and memory of the VMMs, virtiofsd and shims of this node, by the kernel's own counters (bpf/host_*.bpf.c): found when
 /// they start, read when asked, taken to their last nanosecond when they end. /proc is not walked; /proc/<pid>/cmdline
 /// is read once for each process that ran before us, and nothing is done while nobody asks and no sandbox starts.
 ///
-/// Which thread is a vCPU is known by its name. QEMU names its threads only with debug-threads=on, which Kata sets in
-/// debug configurations; without it all of QEMU's CPU is in the role vmm and there is no role vcpu. What threads had
-/// waited for a CPU that were dead before we started is unknown to anybody.
+/// Which thread is a vCPU is known by its name, or by its having been in guest mode. QEMU names its threads only with
+/// debug-threads=on, which Kata sets in debug configurations; without it, and without KVM (whose time in guest mode the
+/// kernel counts), all of QEMU's CPU is in the role vmm and there is no role vcpu. What threads had waited for a CPU
+/// that were dead before we started is unknown to anybody.
 class ProcessAccount : public ProcessSource {
  public:
   /// Processes of sandboxes at one time; three for a sandbox is usual. More are counted and said, not followed.
@@ -38,9 +39,11 @@ class ProcessAccount : public ProcessSource {
   Result<std::map<ContainerId, SandboxProcesses>> collect() override;
   /// Processes whose end the kernel did not tell: their last figures were taken up to a tick early. Should be 0.
   std::uint64_t ends_missed() const { return ends_missed_; }
+  /// Process ids that the kernel's map had at the last collect(), those included that turned out to be no sandbox's.
+  const std::set<std::uint32_t>& listed() const { return listed_; }
 
   /// A sandbox whose processes still run is forgotten as they end, and told of no more.
-  void forget(const ContainerId& sandbox) override;
+  HostOoms forget(const ContainerId& sandbox) override;
 
  private:
   struct Root {
@@ -75,6 +78,8 @@ class ProcessAccount : public ProcessSource {
   std::uint32_t capacity_;
   std::uint32_t execs_since_pass_ = 0;
   std::uint64_t ends_missed_ = 0;
+  std::set<std::uint32_t> listed_;
+  std::uint64_t oom_kills_ = 0;  // that the last pass has seen
   bool told_lost_processes_ = false;
   bool told_lost_events_ = false;
   bool told_unfinished_ = false;

@@ -1,5 +1,7 @@
 #include "host-probe/processes/process_identity.h"
 
+#include <algorithm>
+#include <charconv>
 #include <cstddef>
 
 namespace katameter {
@@ -64,6 +66,13 @@ std::optional<ContainerId> id_of_mount_options(std::string_view options) {
   });
 }
 
+bool is_kata_shim(std::span<const std::string_view> arguments) {
+  const std::string_view path = arguments[0];
+  const std::string_view name = path.substr(path.rfind('/') + 1);
+  if (!name.starts_with("containerd-shim-") || name.find("kata") == std::string_view::npos) return false;
+  return std::ranges::none_of(arguments, [](auto argument) { return argument == "start" || argument == "delete"; });
+}
+
 struct Form {
   std::string_view option;
   std::optional<ContainerId> (*id)(std::string_view value);
@@ -71,10 +80,11 @@ struct Form {
 };
 
 constexpr Form forms[] = {
-    {"-name", id_of_name, ProcessKind::vmm},                // QEMU, StratoVirt
-    {"--api-socket", id_in_path, ProcessKind::vmm},         // cloud-hypervisor
-    {"--api-sock", id_in_path, ProcessKind::vmm},           // Firecracker, not jailed
-    {"--id", ContainerId::from_hex, ProcessKind::vmm},      // Firecracker, jailed
+    {"-name", id_of_name, ProcessKind::vmm},            // QEMU, StratoVirt
+    {"--api-socket", id_in_path, ProcessKind::vmm},     // cloud-hypervisor
+    {"--api-sock", id_in_path, ProcessKind::vmm},       // Firecracker, not jailed
+    {"--id", ContainerId::from_hex, ProcessKind::vmm},  // Firecracker, jailed
+    {"-id", ContainerId::from_hex, ProcessKind::shim},
     {"-o", id_of_mount_options, ProcessKind::virtiofsd},    // virtiofsd in C
     {"--shared-dir", id_of_share, ProcessKind::virtiofsd},  // virtiofsd in Rust
 };
@@ -85,9 +95,19 @@ std::optional<ProcessIdentity> identify_process(std::span<const std::string_view
   for (std::size_t i = 1; i < arguments.size(); ++i) {
     for (const Form& form : forms) {
       const auto value = option_value(arguments, i, form.option);
-      if (!value) continue;
+      if (!value || (form.kind == ProcessKind::shim && !is_kata_shim(arguments))) continue;
       if (const auto id = form.id(*value)) return ProcessIdentity{form.kind, *id};
     }
+  }
+  return std::nullopt;
+}
+
+std::optional<std::uint32_t> owner_of_kernel_thread(std::string_view name) {
+  for (const std::string_view prefix : {"vhost-", "kvm-pit/"}) {
+    if (!name.starts_with(prefix)) continue;
+    std::uint32_t owner = 0;
+    const auto [end, error] = std::from_chars(name.data() + prefix.size(), name.data() + name.size(), owner);
+    if (error == std::errc() && end == name.data() + name.size() && owner > 0) return owner;
   }
   return std::nullopt;
 }

@@ -9,8 +9,20 @@
 // What the processes of a sandbox cost the host, as everything outside host-probe/processes/ sees it.
 namespace katameter {
 
-/// vcpu: the VMM's vCPU threads; vmm: its other threads; virtiofsd: both of its processes.
-enum class Role { vcpu, vmm, virtiofsd };
+/// vcpu: the VMM's vCPU threads; vmm: its other threads; virtiofsd: both of its processes; shim: Kata's, with what it
+/// runs for a moment; vhost: the kernel's threads that work for the VMM.
+enum class Role { vcpu, vmm, virtiofsd, shim, vhost };
+
+constexpr const char* name(Role role) {
+  switch (role) {
+    case Role::vcpu: return "vcpu";
+    case Role::vmm: return "vmm";
+    case Role::virtiofsd: return "virtiofsd";
+    case Role::shim: return "shim";
+    case Role::vhost: break;
+  }
+  return "vhost";
+}
 
 /// Cumulative over the sandbox's life, dead threads and processes included.
 struct RoleCpu {
@@ -18,17 +30,43 @@ struct RoleCpu {
   std::uint64_t run_delay_ns = 0;  // time spent runnable, waiting for one
 };
 
+/// Cumulative as RoleCpu, but of whole processes: those of the VMM's vCPU threads are in the role vmm.
+struct RoleUsage {
+  std::uint64_t guest_ns = 0;  // time in guest mode, in ticks; part of the CPU time
+  std::uint64_t minor_faults = 0;
+  std::uint64_t major_faults = 0;
+  std::uint64_t read_bytes = 0;  // fetched from storage
+  std::uint64_t write_bytes = 0;
+};
+
+/// Resident memory of the role's processes at the moment of the pass, each process's added up: page cache and guest RAM
+/// that several have mapped are in it several times.
+struct RoleMemory {
+  std::uint64_t anonymous_bytes = 0;
+  std::uint64_t file_bytes = 0;
+  std::uint64_t shared_bytes = 0;
+  std::uint64_t page_tables_bytes = 0;
+};
+
+/// Processes that the host's OOM killer chose, by role.
+using HostOoms = std::map<Role, std::uint64_t>;
+
 /// At the moment of the pass; guest RAM is counted once although the VMM and virtiofsd both map it.
 struct SandboxMemory {
   std::uint64_t guest_ram_bytes = 0;
   std::uint64_t vmm_bytes = 0;
   std::uint64_t virtiofsd_bytes = 0;
+  std::uint64_t shim_bytes = 0;
   std::uint64_t page_tables_bytes = 0;
 };
 
 struct SandboxProcesses {
   std::map<Role, RoleCpu> cpu;  // a role that the sandbox does not have is absent
   SandboxMemory memory;
+  std::map<Role, RoleUsage> usage{};         // by process
+  std::map<Role, RoleMemory> role_memory{};  // by process
+  HostOoms oom_kills{};                      // by the host's OOM killer, from 0 on
+  bool io = false;                           // the kernel counts read_bytes and write_bytes
 };
 
 /// Where the host's figures come from: BPF in production (process_account.h), a table in tests.
@@ -39,8 +77,9 @@ class ProcessSource {
   /// One pass over all sandboxes now, keyed by sandbox id. Called from the event loop's thread, once per collection.
   virtual Result<std::map<ContainerId, SandboxProcesses>> collect() = 0;
 
-  /// The sandbox has ended: its figures may be dropped. Nothing to do for a source that keeps none.
-  virtual void forget(const ContainerId& /*sandbox*/) {}
+  /// The sandbox has ended: its figures may be dropped. The OOM kills of its processes, up to now: the last of them may
+  /// be what ended it.
+  virtual HostOoms forget(const ContainerId& /*sandbox*/) { return {}; }
 };
 
 }  // namespace katameter

@@ -20,45 +20,73 @@ ProcessCpu cpu_of(const process_reading& reading) {
   ProcessCpu cpu{.cpu_ns = reading.cpu_ns,
                  .vcpu_ns = reading.vcpu_ns + dead.dead_vcpu_ns,
                  .vcpu_delay_ns = reading.vcpu_delay_ns + dead.dead_vcpu_delay_ns,
+                 .kernel_ns = reading.kernel_ns + dead.dead_kernel_ns,
+                 .kernel_delay_ns = reading.kernel_delay_ns + dead.dead_kernel_delay_ns,
                  .other_delay_ns = reading.other_delay_ns + dead.dead_other_delay_ns,
-                 .has_vcpus = reading.vcpu_threads > 0 || dead.vcpu_exits > 0};
-  if (reading.vcpu_exits != dead.vcpu_exits) {
+                 .has_vcpus = reading.vcpu_threads > 0 || dead.exit_vcpu_ns > 0,
+                 .has_kernel = reading.kernel_threads > 0 || dead.exit_kernel_ns > 0};
+  if (reading.apart_exits != dead.apart_exits) {
     cpu.split_settled = false;  // one began to exit during the reading
-  } else if (dead.vcpu_exits > dead.vcpu_frees) {
-    // Not all of the dead were freed. They are in exit_vcpu_ns; those that are still in the list are in both.
-    cpu.split_settled = reading.exiting_vcpu_threads == 0;
-    if (cpu.split_settled) cpu.vcpu_ns = reading.vcpu_ns + std::max(dead.dead_vcpu_ns, dead.exit_vcpu_ns);
+  } else if (dead.apart_exits > dead.apart_frees) {
+    // Not all of the dead were freed. They are in exit_*_ns; those that are still in the list are in both.
+    cpu.split_settled = reading.exiting_apart_threads == 0;
+    if (cpu.split_settled) {
+      cpu.vcpu_ns = reading.vcpu_ns + std::max(dead.dead_vcpu_ns, dead.exit_vcpu_ns);
+      cpu.kernel_ns = reading.kernel_ns + std::max(dead.dead_kernel_ns, dead.exit_kernel_ns);
+    }
   }
   return cpu;
 }
 
-/// Of a process without threads: all its vCPU threads have begun to exit. `last`: nothing more is to be known.
+/// Of a process without threads: all of them have begun to exit. `last`: nothing more is to be known.
 ProcessCpu cpu_of(const process_record& dead, bool last) {
   return {.cpu_ns = dead.ended != 0 ? dead.final_cpu_ns : dead.exit_cpu_ns,
           .vcpu_ns = std::max(dead.dead_vcpu_ns, dead.exit_vcpu_ns),
           .vcpu_delay_ns = dead.dead_vcpu_delay_ns,
+          .kernel_ns = std::max(dead.dead_kernel_ns, dead.exit_kernel_ns),
+          .kernel_delay_ns = dead.dead_kernel_delay_ns,
           .other_delay_ns = dead.dead_other_delay_ns,
-          .has_vcpus = dead.vcpu_exits > 0,
-          .split_settled = last || dead.vcpu_exits <= dead.vcpu_frees};
+          .has_vcpus = dead.exit_vcpu_ns > 0,
+          .has_kernel = dead.exit_kernel_ns > 0,
+          .split_settled = last || dead.apart_exits <= dead.apart_frees};
+}
+
+RoleUsage usage_of(const process_usage& usage) {
+  return {.guest_ns = usage.guest_ns,
+          .minor_faults = usage.minor_faults,
+          .major_faults = usage.major_faults,
+          .read_bytes = usage.read_bytes,
+          .write_bytes = usage.write_bytes};
 }
 
 }  // namespace
 
 void SandboxAccount::begin_pass() {
   memory_ = {};
+  role_memory_.clear();
   counted_mms_.clear();
   counted_files_.clear();
 }
 
 void SandboxAccount::follow(const process_key& key, ProcessKind kind) {
-  processes_.try_emplace(key, Process{ProcessTotals(kind), false, std::nullopt});
+  const auto [process, is_new] = processes_.try_emplace(key, Process{ProcessTotals(kind), false, std::nullopt});
+  ProcessTotals& totals = process->second.totals;
+  if (is_new || totals.kind() == kind) return;
+  totals.add_to(past_);
+  totals.add_to(past_usage_);
+  totals = ProcessTotals(kind, totals);
 }
 
 void SandboxAccount::read(const process_key& key, const process_reading& reading) {
   const auto process = processes_.find(key);
   if (process == processes_.end()) return;
   // What was counted twice could never be taken back.
-  if ((reading.flags & READING_TORN) == 0) process->second.totals.update(cpu_of(reading));
+  if ((reading.flags & READING_TORN) == 0) {
+    process->second.totals.update(cpu_of(reading));
+    process->second.totals.update(usage_of(reading.usage));
+  }
+  io_ = io_ || (reading.flags & READING_IO) != 0;
+  note_oom_kills(process->second, reading.record);
   process->second.gone_since.reset();
   const std::uint32_t files = std::min<std::uint32_t>(reading.files, MEMORY_FILES);
   for (std::uint32_t i = 0; i < files; ++i) {
@@ -66,9 +94,23 @@ void SandboxAccount::read(const process_key& key, const process_reading& reading
     if (counted_files_.insert(file.inode).second) memory_.guest_ram_bytes += file.blocks * block_bytes;
   }
   if (reading.mm == 0 || !counted_mms_.insert(reading.mm).second) return;
-  auto& anonymous = process->second.totals.kind() == ProcessKind::vmm ? memory_.vmm_bytes : memory_.virtiofsd_bytes;
-  anonymous += reading.anonymous_pages * page_bytes();
+  const Role role = role_of(process->second.totals.kind());
+  const std::uint64_t anonymous = reading.anonymous_pages * page_bytes();
+  if (role == Role::vmm) memory_.vmm_bytes += anonymous;
+  if (role == Role::virtiofsd) memory_.virtiofsd_bytes += anonymous;
+  if (role == Role::shim) memory_.shim_bytes += anonymous;
   memory_.page_tables_bytes += reading.page_table_bytes;
+  RoleMemory& memory = role_memory_[role];
+  memory.anonymous_bytes += anonymous;
+  memory.file_bytes += reading.file_pages * page_bytes();
+  memory.shared_bytes += reading.shared_pages * page_bytes();
+  memory.page_tables_bytes += reading.page_table_bytes;
+}
+
+void SandboxAccount::note_oom_kills(Process& process, const process_record& record) {
+  std::uint64_t& kills = oom_kills_[role_of(process.totals.kind())];
+  if (record.oom_kills > process.oom_kills) kills += record.oom_kills - process.oom_kills;
+  process.oom_kills = record.oom_kills;
 }
 
 bool SandboxAccount::ended(const process_key& key, const process_record& record) {
@@ -76,6 +118,8 @@ bool SandboxAccount::ended(const process_key& key, const process_record& record)
   if (process == processes_.end()) return true;
   const bool last = std::exchange(process->second.ended, true);
   process->second.totals.update(cpu_of(record, last));
+  process->second.totals.update(usage_of(record.final_usage));
+  note_oom_kills(process->second, record);
   if (last) conclude(key);
   return last;
 }
@@ -84,6 +128,7 @@ bool SandboxAccount::gone(const process_key& key, const process_record& record, 
   const auto process = processes_.find(key);
   if (process == processes_.end()) return true;
   if (!process->second.gone_since) process->second.gone_since = now;
+  note_oom_kills(process->second, record);
   const bool last = now - *process->second.gone_since >= patience;
   if (record.exit_cpu_ns != 0) process->second.totals.update(cpu_of(record, last));
   if (last) conclude(key);
@@ -94,12 +139,21 @@ void SandboxAccount::conclude(const process_key& key) {
   const auto found = processes_.find(key);
   if (found == processes_.end()) return;
   found->second.totals.add_to(past_);
+  found->second.totals.add_to(past_usage_);
   processes_.erase(found);
 }
 
 SandboxProcesses SandboxAccount::figures() const {
-  SandboxProcesses figures{.cpu = past_, .memory = memory_};
-  for (const auto& [key, process] : processes_) process.totals.add_to(figures.cpu);
+  SandboxProcesses figures{.cpu = past_,
+                           .memory = memory_,
+                           .usage = past_usage_,
+                           .role_memory = role_memory_,
+                           .oom_kills = oom_kills_,
+                           .io = io_};
+  for (const auto& [key, process] : processes_) {
+    process.totals.add_to(figures.cpu);
+    process.totals.add_to(figures.usage);
+  }
   return figures;
 }
 

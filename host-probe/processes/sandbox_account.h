@@ -24,7 +24,7 @@ struct ByAge {
 /// Memory is the sum of RssAnon by kind, the pages of each guest-RAM file once, and page tables. Guest RAM that is
 /// private anonymous memory (no virtiofsd, hence no sharing) cannot be told from the VMM's own: guest_ram_bytes is then
 /// 0 and vmm_bytes has it. RssFile is in none of them: page cache, most of it shared between sandboxes. Any unlinked
-/// tmpfs or hugetlbfs file that a VMM has open counts as guest RAM.
+/// tmpfs or hugetlbfs file that a VMM has open counts as guest RAM; Dragonball's, a part of the shim, too.
 class SandboxAccount {
  public:
   using Clock = std::chrono::steady_clock;
@@ -34,7 +34,7 @@ class SandboxAccount {
   /// Begins a pass: memory is counted anew.
   void begin_pass();
 
-  /// From here on the process is one of the sandbox's.
+  /// From here on the process is one of the sandbox's, and of this kind: an exec may have changed it.
   void follow(const process_key& key, ProcessKind kind);
   /// What a live process has now; of one that is followed, as all below.
   void read(const process_key& key, const process_reading& reading);
@@ -54,12 +54,19 @@ class SandboxAccount {
     ProcessTotals totals;
     bool ended = false;
     std::optional<Clock::time_point> gone_since;
+    std::uint64_t oom_kills = 0;
   };
+  void note_oom_kills(Process& process, const process_record& record);
   void conclude(const process_key& key);
 
   std::map<process_key, Process, ByAge> processes_;
-  std::map<Role, RoleCpu> past_;  // of processes that are not in processes_ any more
+  // Of processes that are not in processes_ any more, or were of another kind.
+  std::map<Role, RoleCpu> past_;
+  std::map<Role, RoleUsage> past_usage_;
+  HostOoms oom_kills_;
   SandboxMemory memory_;
+  std::map<Role, RoleMemory> role_memory_;
+  bool io_ = false;
   // Of this pass: a vforked child has its parent's mm, and two descriptors may have one file.
   std::set<std::uint64_t> counted_mms_;
   std::set<std::uint64_t> counted_files_;

@@ -9,9 +9,9 @@ demo_legend='5afe: steady; cede: wants a CPU, may have 20 %; dead: OOM-killed ev
 sandbox_pid='' probe_pid=''
 
 # How host-probe is started: the one place that knows its arguments.
-host_probe_command() { # DIR PORT
+host_probe_command() { # DIR OUT PORT
     printf '%s\0' build/bin/host-probe --run-root "$1/run" \
-        --web.listen-address "127.0.0.1:$2" run
+        --web.listen-address "127.0.0.1:$3" --state-file "$2/overhead.json" run
 }
 
 port_is_used() { # PORT
@@ -31,7 +31,8 @@ start_sandbox() { # DIR OUT
 
 start_host_probe() { # DIR OUT PORT
     local command
-    mapfile -d '' -t command < <(host_probe_command "$1" "$3")
+    mapfile -d '' -t command < <(host_probe_command "$1" "$2" "$3")
+    rm -f "$2/overhead.json" # of an earlier demo
     host_probe_log=$2/host-probe.log
     setpriv --pdeathsig TERM "${command[@]}" >"$host_probe_log" 2>&1 </dev/null &
     probe_pid=$!

@@ -100,7 +100,11 @@ END {
         host_row(sandbox, "guest (vCPUs)", "vcpu", "guest_ram")
         host_row(sandbox, "VMM", "vmm", "vmm")
         host_row(sandbox, "virtiofsd", "virtiofsd", "virtiofsd")
+        host_row(sandbox, "shim", "shim", "shim")
         host_row(sandbox, "page tables", "", "page_tables")
+        printf "  %-14s %8s %11s\n", "overhead",
+            cpu("katameter_sandbox_overhead_cpu_seconds_total" SUBSEP sandbox SUBSEP ""),
+            mib("katameter_sandbox_overhead_memory_bytes" SUBSEP sandbox SUBSEP "")
     }
     if (!count["sandbox"])
         print "no sandbox yet"

@@ -34,3 +34,24 @@ new=$(comm -13 <(sort <<<"$before") <(left_behind | sort))
 [[ -z $new ]] || fail "the demo left something: $new"
 
 "$here/check_metrics.sh" build/demo/metrics.prom
+"$here/check_books.sh" build/demo/earlier.prom build/demo/metrics.prom
+# Once more, with others who want the host's CPUs as soon as there are metrics.
+say=build/demo/contended.log
+scripts/demo.sh --once --built --port 9787 >"$say" 2>&1 &
+demo=$!
+until grep -q 'metrics are at' "$say"; do
+    kill -0 "$demo" 2>/dev/null || fail "the contended demo ended early: $(<"$say")"
+    sleep 0.1
+done
+rivals=()
+for ((i = 0; i < 2 * $(nproc); i++)); do
+    timeout 30 bash -c 'while :; do :; done' &
+    rivals+=($!)
+done
+status=0
+wait "$demo" || status=$?
+kill "${rivals[@]}"
+wait "${rivals[@]}" || true
+((status == 0)) || fail "the contended demo did not work: $(<"$say")"
+"$here/check_books.sh" build/demo/earlier.prom build/demo/metrics.prom contended
+"$here/check_overhead.sh" build/demo/overhead.json build/demo/metrics.prom

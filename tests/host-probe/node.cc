@@ -23,7 +23,10 @@ struct FakeProcesses : ProcessSource {
     if (fails) return failure("no figures today");
     return figures;
   }
-  void forget(const ContainerId& sandbox) override { forgotten.push_back(sandbox); }
+  HostOoms forget(const ContainerId& sandbox) override {
+    forgotten.push_back(sandbox);
+    return {{Role::vmm, 1}, {Role::virtiofsd, 0}};
+  }
 
   std::map<ContainerId, SandboxProcesses> figures;
   std::vector<ContainerId> forgotten;
@@ -180,6 +183,7 @@ TEST_CASE("a sandbox that ends is gone from the next report, its OOM kills excep
   CHECK(report->sandboxes[0].containers.empty());
   CHECK(report->sandboxes[0].oom_kills.at(id_of('1')) == 1);
   CHECK(test.processes.forgotten == std::vector{id_of('a')});
+  CHECK(report->sandboxes[0].host_ooms == HostOoms{{Role::vmm, 1}});
 }
 
 TEST_CASE("a sandbox that comes back goes on where it ended, in one row") {

@@ -3,12 +3,14 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
 #include <condition_variable>
 #include <cstdlib>
 #include <cstring>
@@ -20,6 +22,7 @@
 #include <sstream>
 #include <string>
 #include <thread>
+#include <vector>
 
 namespace {
 
@@ -122,6 +125,48 @@ int fork_child(std::int64_t milliseconds, bool dies_with_parent) {
   while (true) pause();
 }
 
+/// A child that burns and then becomes the given program, which has an empty stdin that stays open.
+int spawn(std::istream& words) {
+  std::int64_t milliseconds = 0;
+  words >> milliseconds;
+  std::vector<std::string> arguments;
+  for (std::string word; words >> word;) arguments.push_back(word);
+  std::vector<char*> argv;
+  for (std::string& argument : arguments) argv.push_back(argument.data());
+  argv.push_back(nullptr);
+  std::array<int, 2> input{};
+  if (pipe(input.data()) != 0) std::exit(3);
+  const int child = fork();
+  if (child != 0) return child;
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  burn(milliseconds);
+  dup2(input[0], 0);
+  dup2(open("/dev/null", O_WRONLY), 1);
+  execv(argv[0], argv.data());
+  std::exit(3);
+}
+
+/// Writes to storage and reads it back, past the page cache.
+void use_storage(std::size_t mebibytes) {
+  std::string path = "/var/tmp/katameter-actor-XXXXXX";
+  const int file = mkstemp(path.data());
+  unlink(path.c_str());
+  void* buffer = mmap(nullptr, mebibyte, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (file < 0 || buffer == MAP_FAILED || fcntl(file, F_SETFL, O_DIRECT) != 0) std::exit(3);
+  for (std::size_t i = 0; i < mebibytes; ++i) {
+    const auto at = static_cast<off_t>(i * mebibyte);
+    if (pwrite(file, buffer, mebibyte, at) < 0 || pread(file, buffer, mebibyte, at) < 0) std::exit(3);
+  }
+  close(file);
+}
+
+/// Makes the kernel start a thread that works for this process, as a VMM with vhost-net does.
+void own_vhost() {
+  const int device = open("/dev/vhost-net", O_RDWR | O_CLOEXEC);
+  constexpr unsigned long set_owner = _IO(0xAF, 0x01);  // <linux/vhost.h> does not bear our warnings
+  if (device < 0 || ioctl(device, set_owner) != 0) std::exit(3);
+}
+
 void churn(int threads) {
   for (int i = 0; i < threads; ++i) {
     std::thread thread([] { burn(0); });
@@ -150,6 +195,12 @@ int main() {
     if (command == "thread") workers.emplace(name, std::make_unique<Worker>(name));
     if (command == "burn") answer = name == "main" ? burn(number) : workers.at(name)->burn_for(number);
     if (command == "end") workers.erase(name);
+    if (command == "spawn") {
+      std::istringstream rest(line.substr(command.size()));
+      answer = spawn(rest);
+    }
+    if (command == "vhost") own_vhost();
+    if (command == "storage") use_storage(static_cast<std::size_t>(number));
     if (command == "churn") churn(static_cast<int>(number));
     if (command == "memory") answer = make_memory(static_cast<std::size_t>(number));
     if (command == "share")

@@ -51,7 +51,8 @@ class Account {
     if (!loop_->watch(now, EPOLLIN, [this](std::uint32_t) { loop_->stop(); }) || !loop_->run()) FAIL("event loop");
     loop_->unwatch(now);
   }
-  void forget(const ContainerId& sandbox) { account_->forget(sandbox); }
+  bool listed(pid_t pid) const { return account_->listed().contains(static_cast<std::uint32_t>(pid)); }
+  HostOoms forget(const ContainerId& sandbox) { return account_->forget(sandbox); }
 
  private:
   Result<EventLoop> loop_ = EventLoop::create();

@@ -66,11 +66,36 @@ TEST_CASE("what is no sandbox's is left alone") {
   CHECK_FALSE(identify("qemu-system-x86_64 -name"));
   CHECK_FALSE(identify("qemu-system-x86_64"));
   CHECK_FALSE(identify("cloud-hypervisor --api-socket /tmp/ch.sock"));
-  CHECK_FALSE(identify("containerd-shim-kata-v2 -namespace k8s.io -id " + id_text));
+  CHECK_FALSE(identify("containerd-shim-runc-v2 -namespace k8s.io -id " + id_text));
+  CHECK_FALSE(identify("/opt/kata/bin/shim -id " + id_text));
   CHECK_FALSE(identify("virtiofsd --shared-dir=/var/lib/docker/overlay2/" + id_text + "/merged"));
   CHECK_FALSE(identify("virtiofsd -o source=/run/kata-containers/shared/sandboxes/other/shared"));
   CHECK_FALSE(identify("sandbox-" + id_text));
   CHECK_FALSE(identify(""));
+}
+
+TEST_CASE("a shim is known by its sandbox, under any of its names") {
+  const std::string rest =
+      " -namespace k8s.io -address /run/containerd/containerd.sock -publish-binary containerd -id ";
+  for (const std::string name : {"/opt/kata/bin/containerd-shim-kata-v2", "containerd-shim-kata-clh-v2",
+                                 "/usr/local/bin/containerd-shim-kata-qemu-v2", "containerd-shim-mykata-v2"}) {
+    CHECK(identify(name + rest + id_text) == sandbox(ProcessKind::shim));
+    CHECK(identify(name + rest + id_text + " -debug") == sandbox(ProcessKind::shim));
+    CHECK(identify(name + " -id " + id_text + " -namespace k8s.io") == sandbox(ProcessKind::shim));
+    // These run for a moment, and the id may be a container's.
+    CHECK_FALSE(identify(name + rest + id_text + " start"));
+    CHECK_FALSE(identify(name + rest + id_text + " -bundle /run/b delete"));
+  }
+}
+
+TEST_CASE("a kernel thread says in its name whom it works for") {
+  using katameter::owner_of_kernel_thread;
+  CHECK(owner_of_kernel_thread("vhost-12345") == 12345);
+  CHECK(owner_of_kernel_thread("kvm-pit/77") == 77);
+  for (const char* name :
+       {"vhost-", "vhost-12a", "vhost-0", "vhost-99999999999", "kvm-nx-lpage-re", "kworker/0:1", ""}) {
+    CHECK_FALSE(owner_of_kernel_thread(name));
+  }
 }
 
 TEST_CASE("a command line that was cut off gives nothing wrong") {

@@ -91,6 +91,11 @@ Actor Actor::virtiofsd(const ContainerId& sandbox) {
                              "source=/run/kata-containers/shared/sandboxes/" + sandbox.hex() + "/shared", "--fd=3"});
 }
 
+Actor Actor::shim(const ContainerId& sandbox, const std::string& file_name) {
+  return Actor(file_name, {"-namespace", "k8s.io", "-address", "/run/containerd/containerd.sock", "-publish-binary",
+                           "/usr/bin/containerd", "-id", sandbox.hex()});
+}
+
 std::string Actor::answer() {
   std::string line;
   for (char c = 0; read(output_.get(), &c, 1) == 1 && c != '\n';) line += c;
@@ -146,6 +151,30 @@ std::uint64_t status_bytes(pid_t pid, const std::string& field) {
     if (line.starts_with(field + ":")) return std::stoull(line.substr(field.size() + 1)) * 1024;
   }
   return 0;
+}
+
+std::uint64_t stat_field(pid_t pid, int field) {
+  std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
+  std::string text;
+  std::getline(file, text);
+  std::istringstream words(text.substr(text.rfind(')') + 1));  // a name may have spaces in it
+  std::string word;
+  for (int i = 3; i <= field; ++i) words >> word;
+  return std::stoull(word);
+}
+
+std::uint64_t io_bytes(pid_t pid, const std::string& field) {
+  std::ifstream file("/proc/" + std::to_string(pid) + "/io");
+  for (std::string line; std::getline(file, line);) {
+    if (line.starts_with(field + ":")) return std::stoull(line.substr(field.size() + 1));
+  }
+  throw std::runtime_error("no /proc/<pid>/io");
+}
+
+std::string copy_actor(const Actor& beside, const std::string& file_name) {
+  const fs::path program = beside.directory() / file_name;
+  fs::copy_file(PROCESSES_ACTOR, program);
+  return program;
 }
 
 std::uint64_t file_bytes(pid_t pid, std::int64_t descriptor) {

@@ -28,8 +28,10 @@ class Actor {
   /// As Kata would start them.
   static Actor qemu(const ContainerId& sandbox);
   static Actor virtiofsd(const ContainerId& sandbox);
+  static Actor shim(const ContainerId& sandbox, const std::string& file_name = "containerd-shim-kata-v2");
 
   pid_t pid() const { return pid_; }
+  const std::filesystem::path& directory() const { return directory_; }
   /// Has it do something (processes_actor.cc) and waits until it is done.
   std::int64_t tell(const std::string& command);
   /// The two halves of tell(), to look at it while it works.
@@ -56,6 +58,12 @@ std::uint64_t run_delay_ns(pid_t pid, const std::string& comm = "");
 std::uint64_t thread_cpu_ns(pid_t pid, const std::string& comm);
 /// A line of /proc/<pid>/status in bytes.
 std::uint64_t status_bytes(pid_t pid, const std::string& field);
+/// A field of /proc/<pid>/stat, counted from 1 as in proc(5); from 4 on.
+std::uint64_t stat_field(pid_t pid, int field);
+/// A line of /proc/<pid>/io.
+std::uint64_t io_bytes(pid_t pid, const std::string& field);
+/// A copy of the actor under the file name, in the actor's own folder.
+std::string copy_actor(const Actor& beside, const std::string& file_name);
 /// 512 * st_blocks of an open file of another process.
 std::uint64_t file_bytes(pid_t pid, std::int64_t descriptor);
 

@@ -12,7 +12,7 @@ TEST_CASE("a sandbox's own figures") {
   sandbox.oom_events = 5;
   sandbox.rejected[static_cast<std::size_t>(DropReason::truncated)] = 2;
   sandbox.processes = SandboxProcesses{
-      {{Role::vcpu, {2'000'000'000, 500'000'000}}, {Role::virtiofsd, {250'000'000, 0}}}, {100, 20, 3, 4}};
+      {{Role::vcpu, {2'000'000'000, 500'000'000}}, {Role::virtiofsd, {250'000'000, 0}}}, {100, 20, 3, 5, 4}};
   const Rendered rendered(report);
   const Series id{{"sandbox_id", sandbox_hex}};
   CHECK(rendered.value("katameter_process_cpu_seconds_total", with(id, "role", "vcpu")) == 2.0);
@@ -22,6 +22,7 @@ TEST_CASE("a sandbox's own figures") {
   CHECK(rendered.value("katameter_sandbox_memory_bytes", with(id, "component", "guest_ram")) == 100.0);
   CHECK(rendered.value("katameter_sandbox_memory_bytes", with(id, "component", "vmm")) == 20.0);
   CHECK(rendered.value("katameter_sandbox_memory_bytes", with(id, "component", "virtiofsd")) == 3.0);
+  CHECK(rendered.value("katameter_sandbox_memory_bytes", with(id, "component", "shim")) == 5.0);
   CHECK(rendered.value("katameter_sandbox_memory_bytes", with(id, "component", "page_tables")) == 4.0);
   CHECK(rendered.value("katameter_guest_cpu_seconds_total", with(id, "owner", "workload")) == 3.0);
   CHECK(rendered.value("katameter_guest_cpu_seconds_total", with(id, "owner", "guest_system")) == 1.0);

@@ -12,7 +12,7 @@
 #include <sstream>
 
 #include "tests/vm/daemon.h"
-#include "tests/vm/test_cgroup.h"
+#include "tests/vm/truth.h"
 #include "tests/vm/workload.h"
 
 using namespace katameter;
@@ -97,33 +97,38 @@ void leave_a_thread_behind() {
   syscall(SYS_exit, 0);  // of this thread; pthread_exit() would unwind the stack of the test
 }
 
-// CPU time of a task in ns: task_struct.se.sum_exec_runtime, the first field.
-std::uint64_t cpu_ns_of(const std::string& pid) {
+// CPU time of a task: task_struct.se.sum_exec_runtime. A kernel without CONFIG_SCHED_INFO shows it in ticks only,
+// divided in two, each rounded down.
+CpuFile cpu_of_task(const std::string& pid) {
   std::ifstream file("/proc/" + pid + "/schedstat");
-  std::uint64_t ns = 0;
-  file >> ns;
-  return ns;
+  if (std::uint64_t ns = 0; file >> ns) return {ns, 1};
+  constexpr std::uint64_t tick_ns = 10'000'000;
+  const std::vector<std::uint64_t> stat = stat_of(pid);
+  if (stat.size() <= 15) return {0, 2 * tick_ns};
+  return {(stat[14] + stat[15]) * tick_ns, 2 * tick_ns};
 }
 
-std::map<std::string, std::uint64_t> kernel_threads() {
+using TaskTimes = std::map<std::string, CpuFile>;
+
+TaskTimes kernel_threads() {
   constexpr std::uint64_t kernel_thread = 0x00200000;
-  std::map<std::string, std::uint64_t> threads;
+  TaskTimes threads;
   for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
     const std::string pid = entry.path().filename();
     if (pid.find_first_not_of("0123456789") != std::string::npos) continue;
     const std::vector<std::uint64_t> stat = stat_of(pid);
-    if (stat.size() > 9 && (stat[9] & kernel_thread) != 0) threads[pid] = cpu_ns_of(pid);
+    if (stat.size() > 9 && (stat[9] & kernel_thread) != 0) threads[pid] = cpu_of_task(pid);
   }
   return threads;
 }
 
-std::uint64_t sum(const std::map<std::string, std::uint64_t>& threads) {
-  std::uint64_t total = 0;
-  for (const auto& [pid, ns] : threads) total += ns;
+CpuFile sum(const TaskTimes& threads) {
+  CpuFile total{0, 0};
+  for (const auto& [pid, time] : threads) total = total + time;
   return total;
 }
 
-bool same_keys(const std::map<std::string, std::uint64_t>& a, const std::map<std::string, std::uint64_t>& b) {
+bool same_keys(const TaskTimes& a, const TaskTimes& b) {
   return std::equal(a.begin(), a.end(), b.begin(), b.end(),
                     [](const auto& one, const auto& other) { return one.first == other.first; });
 }
@@ -230,23 +235,20 @@ TEST_CASE("The owners of the guest system's CPU time have what the kernel's file
   for (int attempt = 0; attempt < 10; ++attempt) {
     const auto kernel_before = kernel_threads();
     const Daemon daemon;
-    const std::uint64_t agent_before = cpu_ns_of(std::to_string(agent.pid()));
-    const std::uint64_t probe_before = cpu_ns_of(std::to_string(daemon.pid()));
+    const CpuFile agent_before = cpu_of_task(std::to_string(agent.pid()));
+    const CpuFile probe_before = cpu_of_task(std::to_string(daemon.pid()));
     const wire::Guest guest = daemon.dump().snapshot.guest;
-    const std::uint64_t agent_after = cpu_ns_of(std::to_string(agent.pid()));
-    const std::uint64_t probe_after = cpu_ns_of(std::to_string(daemon.pid()));
+    const CpuFile agent_after = cpu_of_task(std::to_string(agent.pid()));
+    const CpuFile probe_after = cpu_of_task(std::to_string(daemon.pid()));
     const auto kernel_after = kernel_threads();
     REQUIRE((guest.kernel_cpu_usage_ns && guest.agent_cpu_usage_ns && guest.probe_cpu_usage_ns));
-    CHECK(*guest.agent_cpu_usage_ns >= agent_before);
-    CHECK(*guest.agent_cpu_usage_ns <= agent_after);
-    CHECK(*guest.probe_cpu_usage_ns >= probe_before);
-    CHECK(*guest.probe_cpu_usage_ns <= probe_after);
+    CHECK(lies_between(agent_before, *guest.agent_cpu_usage_ns, agent_after));
+    CHECK(lies_between(probe_before, *guest.probe_cpu_usage_ns, probe_after));
     CHECK(*guest.kernel_cpu_usage_ns + *guest.agent_cpu_usage_ns + *guest.probe_cpu_usage_ns <=
           *guest.cpu_usage_ns - *guest.workload_cpu_usage_ns);
     // A thread of the kernel that came or went meanwhile would be in one sum and not in another.
     if (!same_keys(kernel_before, kernel_after)) continue;
-    CHECK(*guest.kernel_cpu_usage_ns >= sum(kernel_before));
-    CHECK(*guest.kernel_cpu_usage_ns <= sum(kernel_after));
+    CHECK(lies_between(sum(kernel_before), *guest.kernel_cpu_usage_ns, sum(kernel_after)));
     return;
   }
   FAIL("kernel threads come and go all the time");

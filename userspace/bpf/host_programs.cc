@@ -44,8 +44,8 @@ Result<Mapping> map_of(const bpf_map* map, std::size_t bytes) {
 watched_name to_record(const WatchedName& name) {
   watched_name record{};
   const std::size_t length = std::min(name.prefix.size(), sizeof(record.name));
-  std::memcpy(&record.name, name.prefix.data(), length);
-  std::memset(&record.mask, 0xff, length);
+  std::memcpy(record.name, name.prefix.data(), length);
+  std::memset(record.mask, 0xff, length);
   record.kind = name.kind;
   return record;
 }
@@ -109,7 +109,8 @@ Result<HostPrograms> HostPrograms::load(std::span<const WatchedName> names, std:
   programs.status_ = *std::move(status);
 
   // The dead before the living, and what runs already last: so nothing that is found can end unseen.
-  for (const bpf_program* program : {progs.note_free, progs.note_exit, progs.note_fork, progs.note_exec}) {
+  for (const bpf_program* program :
+       {progs.note_victim, progs.note_free, progs.note_exit, progs.note_fork, progs.note_rename, progs.note_exec}) {
     Result<Fd> link = attach(program);
     if (!link) return failure_from(link.error());
     programs.links_.push_back(*std::move(link));

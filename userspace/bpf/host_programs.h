@@ -13,10 +13,11 @@
 
 namespace katameter {
 
-/// A name to look out for: processes whose comm begins with its first 8 characters.
+/// A name to look out for: processes whose comm begins with it; of a shim's also the file that it was started from has
+/// to be Kata's.
 struct WatchedName {
   std::string_view prefix;
-  std::uint32_t kind;  ///< PROCESS_VMM or PROCESS_VIRTIOFSD
+  std::uint32_t kind;  ///< PROCESS_*
 };
 
 using KnownProcess = std::pair<process_key, process_record>;
@@ -25,7 +26,7 @@ using KnownProcess = std::pair<process_key, process_record>;
 class HostPrograms {
  public:
   /// Loads and attaches, then looks at what runs already. `capacity`: processes of sandboxes at one time, those that
-  /// ended since the last look included; the kernel's maps take some 300 bytes for each, from the start.
+  /// ended since the last look included; the kernel's maps take some 450 bytes for each, from the start.
   static Result<HostPrograms> load(std::span<const WatchedName> names, std::uint32_t capacity);
 
   /// Readable when the command line of a new process waits.

@@ -1,0 +1,58 @@
+#include "host-probe/overhead/state_file.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstdio>
+
+#include "userspace/fd.h"
+
+namespace katameter {
+namespace {
+
+Status write_all(const Fd& file, const std::string& text) {
+  std::size_t written = 0;
+  while (written < text.size()) {
+    const ssize_t bytes = write(file.get(), text.data() + written, text.size() - written);
+    if (bytes < 0 && errno == EINTR) continue;
+    if (bytes < 0) return system_failure("cannot write");
+    written += static_cast<std::size_t>(bytes);
+  }
+  if (fsync(file.get()) != 0) return system_failure("cannot write");
+  return {};
+}
+
+}  // namespace
+
+Result<std::string> read_state(const std::string& path) {
+  const Fd file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file) return system_failure("cannot open " + path);
+  std::string text;
+  std::array<char, 16384> buffer{};
+  while (true) {
+    const ssize_t bytes = read(file.get(), buffer.data(), buffer.size());
+    if (bytes < 0 && errno == EINTR) continue;
+    if (bytes < 0) return system_failure("cannot read " + path);
+    if (bytes == 0) return text;
+    text.append(buffer.data(), static_cast<std::size_t>(bytes));
+  }
+}
+
+Status replace_state(const std::string& path, const std::string& text) {
+  if (const std::size_t end = path.rfind('/'); end != std::string::npos && end > 0) {
+    if (mkdir(path.substr(0, end).c_str(), 0755) != 0 && errno != EEXIST) {
+      return system_failure("cannot make the folder of " + path);
+    }
+  }
+  const std::string fresh = path + ".new";
+  const Fd file(open(fresh.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
+  if (!file) return system_failure("cannot open " + fresh);
+  if (Status written = write_all(file, text); !written) return failure_from(written.error(), fresh);
+  if (rename(fresh.c_str(), path.c_str()) != 0) return system_failure("cannot replace " + path);
+  return {};
+}
+
+}  // namespace katameter
