@@ -2,12 +2,12 @@
 /*
  * Which processes belong to sandboxes: those with a watched name, found as they start, and all that they fork.
  *
- * note_exec:    tp_btf/sched_process_exec, once per exec on the machine: 0.25 us; a watched name costs a command line
+ * note_exec:    tp_btf/sched_process_exec, once per exec on the machine: 0.4 us; a watched name costs a command line
  *               sent to user space. Without: VMMs and virtiofsd that start later are not seen.
  * note_fork:    tp_btf/sched_process_fork, once per new thread or process on the machine: 0.16 us.
  *               Without: virtiofsd's worker (a fork that never execs) and a daemonized QEMU are not seen.
- * note_rename:  tp_btf/task_rename, once per thread that is given a name. Before 6.4 the kernel names a thread that it
- *               makes for a VMM (vhost) in the VMM's own name. Without: such threads are not seen.
+ * note_rename:  tp_btf/task_rename, once per thread that is given a name: 0.1 us. Before 6.4 the kernel names a thread
+ *               that it makes for a VMM (vhost) in the VMM's own name. Without: such threads are not seen.
  * note_running: iter/task, once at start: what runs already. Without: such sandboxes have no host-side figures.
  * Kernels:      5.10 and later with BTF.
  */

@@ -11,9 +11,8 @@ static __always_inline int counts_io(void) {
 
 #define IO_BYTES(owner, which) read_u64((owner) + bpf_core_field_offset(struct task_io_accounting, which))
 
-/* Of a thread that lives. */
+/* Of a thread that lives; its time in guest mode the caller has read. */
 static __always_inline void add_thread_usage(__u64 task, struct process_usage *usage) {
-  usage->guest_ns += read_u64(task + bpf_core_field_offset(struct task_struct___usage, gtime));
   usage->minor_faults += read_u64(task + bpf_core_field_offset(struct task_struct___usage, min_flt));
   usage->major_faults += read_u64(task + bpf_core_field_offset(struct task_struct___usage, maj_flt));
   if (!bpf_core_field_exists(struct task_struct___usage, ioac)) return;

@@ -52,7 +52,8 @@ std::uint64_t CpuAccount::take_claims(const RoleCpu& vcpus, const GuestCpuReadin
   const double ran = occupied > 0 ? static_cast<double>(vcpus.cpu_ns) / occupied : 1;
   workload_claim_ns_ += workload * ran;
   system_claim_ns_ += (cpu - workload) * ran;
-  steal_ns_ += whole(cpu * (1 - ran));
+  // Whatever the guest claims, it waited no longer than its vCPUs did.
+  steal_ns_ += std::min(whole(cpu * (1 - ran)), vcpus.run_delay_ns);
 
   const double claims = workload_claim_ns_ + system_claim_ns_;
   if (claims <= 0) return 0;
