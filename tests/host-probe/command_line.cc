@@ -54,14 +54,11 @@ TEST_CASE("wrong usage is one line that says what to do, and status 2") {
       {{"--web.listen-address", "localhost:9717"}, "give IP:PORT"},
       {{"--web.listen-address", "127.0.0.1"}, "give IP:PORT"},
       {{"--web.listen-address", "127.0.0.1:65536"}, "give IP:PORT"},
-<<<<<<< HEAD
       {{"--web.telemetry-path", "metrics"}, "no path"},
       {{"--web.telemetry-path", "/a b"}, "no path"},
       {{"--web.telemetry-path", "/-/ready"}, "no path"},
       {{"--log.format", "xml"}, "xml"},
-=======
       {{"--runtime-endpoint", "tcp://127.0.0.1:1"}, "unix:///run/containerd/containerd.sock"},
->>>>>>> 859c54f (Names of pods and containers: CRI over gRPC, bundles where there is no runtime)
       {{"--config", temporary.path() / "missing"}, "missing"},
       {{"--config", temporary.path()}, "directory"},
       {{"--config", wrong_key}, "nonsense"},
@@ -82,13 +79,8 @@ TEST_CASE("--version and --help") {
   CHECK(version.said() == std::string("host-probe ") + KATAMETER_VERSION + "\n");
   Program help({"--help"});
   CHECK(help.status() == 0);
-<<<<<<< HEAD
-  for (const char* flag : {"--run-root", "--web.listen-address", "--web.telemetry-path", "--web.config.file",
-                           "--log.level", "--log.format", "--config", "run"}) {
-=======
-  for (const char* flag :
-       {"--run-root", "--runtime-endpoint", "--web.listen-address", "--log.level", "--config", "run"}) {
->>>>>>> 859c54f (Names of pods and containers: CRI over gRPC, bundles where there is no runtime)
+  for (const char* flag : {"--run-root", "--runtime-endpoint", "--web.listen-address", "--web.telemetry-path",
+                           "--web.config.file", "--log.level", "--log.format", "--config", "run"}) {
     CHECK_THAT(help.said(), Catch::Contains(flag));
   }
 }
