@@ -6,6 +6,8 @@
 
 #include "host-probe/discovery/discovery.h"
 #include "host-probe/exposition/scrape_gate.h"
+#include "host-probe/names/names.h"
+#include "host-probe/names/runtime_names.h"
 #include "host-probe/node.h"
 #include "host-probe/options.h"
 #include "host-probe/overhead/overhead_keeper.h"
@@ -43,7 +45,9 @@ Status run(const Options& options) {
   // The port first: whoever finds it taken learns so before anything is loaded. Nobody is answered before the loop
   // runs, so the node may come later.
   std::unique_ptr<Node> node;
-  OverheadKeeper overheads(options.state_file, [](const SandboxReport&) { return std::string(); });
+  OverheadKeeper overheads(options.state_file, [](const SandboxReport& sandbox) {
+    return sandbox.names ? sandbox.names->runtime_handler : std::string();
+  });
   auto gate = ScrapeGate::create(*loop, [&](auto answer) {
     node->collect([&overheads, answer = std::move(answer)](const auto& report) {
       if (report) overheads.take_up(*report);
@@ -54,7 +58,11 @@ Status run(const Options& options) {
   auto server = MetricsServer::create(options.web, **gate);
   if (!server) return failure(server.error().text);
   const std::unique_ptr<ProcessSource> processes = open_processes(*loop);
-  node = std::make_unique<Node>(*loop, **timers, processes.get());
+  const auto names = Names::create(
+      *loop, **timers,
+      std::make_unique<RuntimeNames>(runtime_endpoints(options.runtime_endpoints, options.run_root), options.run_root));
+  if (!names) return failure(names.error().text);
+  node = std::make_unique<Node>(*loop, **timers, processes.get(), names->get());
   node->begin();
 
   const DiscoveryEvents events{[&](const SandboxPlace& place) { node->sandbox_appeared(place); },

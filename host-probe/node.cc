@@ -1,6 +1,6 @@
 #include "host-probe/node.h"
 
-#include <iterator>
+#include <set>
 #include <utility>
 
 #include "userspace/log.h"
@@ -28,6 +28,7 @@ void Node::sandbox_appeared(const SandboxPlace& place) {
       [this](const ContainerId& id) { settled(id); }, timing_);
   Sandbox& added = *(sandboxes_[place.id] = std::move(sandbox));
   added.start();
+  if (names_ != nullptr) names_->sandbox_appeared(place.id);
 }
 
 void Node::sandbox_gone(const ContainerId& id) {
@@ -49,7 +50,12 @@ void Node::sandbox_gone(const ContainerId& id) {
 
 void Node::forget_ended(SandboxState::Time now) {
   for (auto item = ended_.begin(); item != ended_.end();) {
-    item = item->second.forgotten(now) ? ended_.erase(item) : std::next(item);
+    if (!item->second.forgotten(now)) {
+      ++item;
+      continue;
+    }
+    if (names_ != nullptr) names_->forget(item->first);
+    item = ended_.erase(item);
   }
 }
 
@@ -87,11 +93,26 @@ std::shared_ptr<const NodeReport> Node::report() {
     last.ended = true;
     state.report(last, false, now);
   }
+  add_names(*report);
   const auto wall_time = std::chrono::system_clock::now().time_since_epoch();
   report->unix_seconds = std::chrono::floor<std::chrono::seconds>(wall_time).count();
   report->monotonic_seconds = std::chrono::duration<double>(now.time_since_epoch()).count();
   report->duration_seconds = std::chrono::duration<double>(TimerQueue::Clock::now() - started_).count();
   return report;
+}
+
+// What has no name yet has none in this report: it is asked for, and nobody waits.
+void Node::add_names(NodeReport& report) {
+  if (names_ == nullptr) return;
+  for (SandboxReport& sandbox : report.sandboxes) {
+    if (sandbox.guest_up) {
+      std::set<ContainerId> containers;
+      for (const wire::Container& container : sandbox.containers) containers.insert(container.id);
+      for (const auto& [container, kills] : sandbox.oom_kills) containers.insert(container);
+      names_->containers_seen(sandbox.id, containers);
+    }
+    sandbox.names = names_->of(sandbox.id);
+  }
 }
 
 void Node::add_processes(NodeReport& report) {

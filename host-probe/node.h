@@ -9,6 +9,7 @@
 #include "host-probe/discovery/discovery.h"
 #include "host-probe/merge/report.h"
 #include "host-probe/merge/sandbox_state.h"
+#include "host-probe/names/names.h"
 #include "host-probe/processes/process_source.h"
 #include "host-probe/sandbox.h"
 #include "host-probe/timer_queue.h"
@@ -26,9 +27,10 @@ class Node {
   /// A guest that takes longer is left out of the report.
   static constexpr std::chrono::milliseconds collect_deadline{500};
 
-  /// `processes` may be null: then there are no host-side figures.
-  Node(EventLoop& loop, TimerQueue& timers, ProcessSource* processes, const GuestTiming& timing = {})
-      : loop_(loop), timers_(timers), processes_(processes), timing_(timing) {}
+  /// `processes` may be null: then there are no host-side figures. So may `names`: then there are none.
+  Node(EventLoop& loop, TimerQueue& timers, ProcessSource* processes, Names* names = nullptr,
+       const GuestTiming& timing = {})
+      : loop_(loop), timers_(timers), processes_(processes), names_(names), timing_(timing) {}
   ~Node();
   Node(const Node&) = delete;
   Node& operator=(const Node&) = delete;
@@ -48,10 +50,12 @@ class Node {
   void finish();
   std::shared_ptr<const NodeReport> report();
   void add_processes(NodeReport& report);
+  void add_names(NodeReport& report);
 
   EventLoop& loop_;
   TimerQueue& timers_;
   ProcessSource* processes_;
+  Names* names_;
   GuestTiming timing_;
   std::map<ContainerId, std::unique_ptr<Sandbox>> sandboxes_;
   std::map<ContainerId, Books> books_;

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <memory>
 
+#include "host-probe/names/endpoint.h"
 #include "host-probe/web/listen_address.h"
 
 namespace katameter {
@@ -44,6 +45,11 @@ std::variant<Options, Leave> parse_options(int argc, const char* const* argv) {
   CLI::App app("Finds the Kata sandboxes of this node and serves their metrics to Prometheus.", "host-probe");
   app.add_option("--run-root", options.run_root, "Directory below which the runtime keeps its sandboxes (vc/vm/...)")
       ->capture_default_str();
+  app.add_option(
+         "--runtime-endpoint", options.runtime_endpoints,
+         "Socket of the container runtime that knows the names of pods and containers, as in "
+         "unix:///run/containerd/containerd.sock; repeatable. Without it, containerd's and CRI-O's own are tried")
+      ->delimiter(',');
   app.add_option("--web.listen-address", options.web.listen_addresses, "IP:PORT to serve on; repeatable")
       ->capture_default_str();
   app.add_option("--web.telemetry-path", options.web.telemetry_path, "Path of the metrics")->capture_default_str();
@@ -95,6 +101,10 @@ std::variant<Options, Leave> parse_options(int argc, const char* const* argv) {
   if (path.find_first_not_of(path_characters) != std::string::npos || !path.starts_with('/') ||
       path.starts_with("/-/")) {
     return wrong_usage("--web.telemetry-path: '" + path + "' is no path of letters, digits and -._~/, as /metrics is");
+  }
+  for (const std::string& endpoint : options.runtime_endpoints) {
+    const auto socket = parse_runtime_endpoint(endpoint);
+    if (!socket) return wrong_usage("--runtime-endpoint: " + socket.error().text);
   }
   return options;
 }

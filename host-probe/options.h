@@ -2,6 +2,7 @@
 
 #include <string>
 #include <variant>
+#include <vector>
 
 #include "host-probe/top/top.h"
 #include "host-probe/web/server.h"
@@ -15,6 +16,7 @@ enum class Command { run, overhead, top };
 struct Options {
   Command command = Command::run;
   std::string run_root = "/run";
+  std::vector<std::string> runtime_endpoints;  // empty: the usual places
   WebOptions web;
   LogLevel log_level = LogLevel::info;
   LogFormat log_format = LogFormat::logfmt;

@@ -224,6 +224,9 @@ inline constexpr Descriptor build_info{"katameter_build_info", "Version of host-
                                        MetricType::Gauge};
 inline constexpr Descriptor sandboxes{"katameter_sandboxes", "Number of sandboxes found on this node.",
                                       MetricType::Gauge};
+inline constexpr Descriptor sandbox_info{
+    "katameter_sandbox_info", "What the container runtime calls the sandbox, once it is known; the value is always 1.",
+    MetricType::Gauge};
 inline constexpr Descriptor host_figures{
     "katameter_host_figures_up", "1 if the figures of the host's processes could be read, else 0.", MetricType::Gauge};
 inline constexpr Descriptor collect_duration{"katameter_scrape_collect_duration_seconds",

@@ -3,6 +3,7 @@
 #include <string>
 #include <utility>
 
+#include "host-probe/exposition/container_labels.h"
 #include "host-probe/exposition/families.h"
 #include "host-probe/exposition/guest_metrics.h"
 #include "host-probe/exposition/metric_table.h"
@@ -12,16 +13,6 @@
 
 namespace katameter {
 namespace {
-
-// cAdvisor's six. Names are not joined yet: what only the container runtime knows is empty.
-Labels container_labels(const std::string& sandbox, const std::string& container) {
-  return {{"id", "/kata/" + sandbox + "/" + container},
-          {"name", container},
-          {"image", ""},
-          {"namespace", ""},
-          {"pod", ""},
-          {"container", ""}};
-}
 
 double number(std::uint64_t value) {
   return static_cast<double>(value);
@@ -39,10 +30,9 @@ void add_memory_failures(Families& families, const wire::Container& container, c
   }
 }
 
-void add_containers(Families& families, const SandboxReport& sandbox, const std::string& id,
-                    std::int64_t unix_seconds) {
+void add_containers(Families& families, const SandboxReport& sandbox, std::int64_t unix_seconds) {
   for (const wire::Container& container : sandbox.containers) {
-    const Labels labels = container_labels(id, container.id.hex());
+    const Labels labels = container_labels(sandbox.id, container.id, sandbox.names.get());
     for (const ContainerMetric& metric : metric::of_container) {
       const std::optional<double> value = metric.value(container);
       if (!value) continue;
@@ -63,7 +53,7 @@ void add_containers(Families& families, const SandboxReport& sandbox, const std:
     }
   }
   for (const auto& [container, kills] : sandbox.oom_kills) {
-    families.add(metric::container_ooms, container_labels(id, container.hex()), number(kills));
+    families.add(metric::container_ooms, container_labels(sandbox.id, container, sandbox.names.get()), number(kills));
   }
 }
 
@@ -79,9 +69,9 @@ void add_oom_classes(Families& families, const SandboxReport& sandbox, const std
 }
 
 // The interfaces are the sandbox's; as with kubelet its pause container, which has its id, stands for the pod.
-void add_network(Families& families, const SandboxReport& sandbox, const std::string& id) {
+void add_network(Families& families, const SandboxReport& sandbox) {
   for (const wire::Interface& link : sandbox.interfaces) {
-    Labels labels = container_labels(id, id);
+    Labels labels = container_labels(sandbox.id, sandbox.id, sandbox.names.get());
     labels.push_back({"interface", link.name});
     for (const metric::InterfaceMetric& metric : metric::of_interface) {
       families.add(metric.descriptor, labels, number(link.*metric.figure));
@@ -124,7 +114,7 @@ void add_guest(Families& families, const SandboxReport& sandbox, const std::stri
     const std::string reason(name(static_cast<DropReason>(i)));
     families.add(metric::rejected, {{"sandbox_id", id}, {"reason", reason}}, number(sandbox.rejected[i]));
   }
-  add_network(families, sandbox, id);
+  add_network(families, sandbox);
   add_guest_memory(families, sandbox.guest, id);
   add_unattributed(families, sandbox.guest, labels);
   if (sandbox.guest_up) add_losses(families, sandbox.guest, labels);
@@ -144,6 +134,16 @@ void add_guest(Families& families, const SandboxReport& sandbox, const std::stri
   system("other", sandbox.guest_system_cpu->other_ns);
 }
 
+// To join on sandbox_id what has no other label of the pod.
+void add_info(Families& families, const SandboxNames& names, const std::string& id) {
+  families.add(metric::sandbox_info,
+               {{"sandbox_id", id},
+                {"namespace", names.pod_namespace},
+                {"pod", names.pod},
+                {"runtime_handler", names.runtime_handler}},
+               1);
+}
+
 void add_node(Families& families, bool success) {
   families.add(metric::build_info, {{"version", KATAMETER_VERSION}}, 1);
   families.add(metric::collect_success, {}, success ? 1 : 0);
@@ -157,15 +157,16 @@ std::vector<prometheus::MetricFamily> render(const NodeReport& report) {
   std::size_t sandboxes = 0;
   for (const SandboxReport& sandbox : report.sandboxes) {
     const std::string id = sandbox.id.hex();
-    add_containers(families, sandbox, id, report.unix_seconds);
+    add_containers(families, sandbox, report.unix_seconds);
     add_host_ooms(families, sandbox.host_ooms, id);
     if (sandbox.ended) continue;
     ++sandboxes;
+    if (sandbox.names) add_info(families, *sandbox.names, id);
     add_guest(families, sandbox, id);
     if (sandbox.processes) add_processes(families, *sandbox.processes, id);
     if (sandbox.account) {
       add_account(families, *sandbox.account, id,
-                  [&](const ContainerId& container) { return container_labels(id, container.hex()); });
+                  [&](const ContainerId& container) { return container_labels(sandbox.id, container, sandbox.names.get()); });
     }
   }
   add_node(families, true);

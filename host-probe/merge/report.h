@@ -3,11 +3,13 @@
 #include <array>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <vector>
 
 #include "host-probe/merge/account.h"
 #include "host-probe/merge/start_times.h"
+#include "host-probe/names/sandbox_names.h"
 #include "host-probe/processes/process_source.h"
 #include "host-probe/transport/drop_reason.h"
 #include "userspace/wire/messages.h"
@@ -31,6 +33,7 @@ struct GuestSystemCpu {
 
 struct SandboxReport {
   ContainerId id;
+  std::shared_ptr<const SandboxNames> names;       // as far as known; null if nothing is
   bool ended = false;                              // the sandbox is gone; only `oom_kills` is still told
   bool guest_up = false;                           // its guest-probe answered this collection
   bool suspect = false;                            // it broke a rule of trust a short while ago

@@ -58,6 +58,7 @@ TEST_CASE("wrong usage is one line that says what to do, and status 2") {
       {{"--web.telemetry-path", "/a b"}, "no path"},
       {{"--web.telemetry-path", "/-/ready"}, "no path"},
       {{"--log.format", "xml"}, "xml"},
+      {{"--runtime-endpoint", "tcp://127.0.0.1:1"}, "unix:///run/containerd/containerd.sock"},
       {{"--config", temporary.path() / "missing"}, "missing"},
       {{"--config", temporary.path()}, "directory"},
       {{"--config", wrong_key}, "nonsense"},
@@ -78,8 +79,8 @@ TEST_CASE("--version and --help") {
   CHECK(version.said() == std::string("host-probe ") + KATAMETER_VERSION + "\n");
   Program help({"--help"});
   CHECK(help.status() == 0);
-  for (const char* flag : {"--run-root", "--web.listen-address", "--web.telemetry-path", "--web.config.file",
-                           "--log.level", "--log.format", "--config", "run"}) {
+  for (const char* flag : {"--run-root", "--runtime-endpoint", "--web.listen-address", "--web.telemetry-path",
+                           "--web.config.file", "--log.level", "--log.format", "--config", "run"}) {
     CHECK_THAT(help.said(), Catch::Contains(flag));
   }
 }

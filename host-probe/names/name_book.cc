@@ -1,0 +1,111 @@
+#include "host-probe/names/name_book.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace katameter {
+
+void NameBook::sandbox_appeared(const ContainerId& sandbox) {
+  const auto [added, is_new] = sandboxes_.try_emplace(sandbox);
+  if (is_new) added->second.missing.insert(sandbox);
+}
+
+void NameBook::containers_seen(const ContainerId& id, const std::set<ContainerId>& containers) {
+  const auto found = sandboxes_.find(id);
+  if (found == sandboxes_.end() || found->second.seen == containers) return;
+  Sandbox& sandbox = found->second;
+  sandbox.seen = containers;
+  std::erase_if(sandbox.missing, [&](const ContainerId& one) { return one != id && !containers.contains(one); });
+  bool more = false;
+  for (const ContainerId& container : containers) {
+    if (container == id || (sandbox.names && sandbox.names->containers.contains(container))) continue;
+    more |= sandbox.missing.insert(container).second;
+  }
+  // One attempt more for those that are new, when the last wait is over.
+  if (more) sandbox.attempts = std::min(sandbox.attempts, timing_.attempts - 1);
+}
+
+std::optional<NameBook::Time> NameBook::due() const {
+  std::optional<Time> earliest;
+  if (open_) return earliest;
+  for (const auto& [id, sandbox] : sandboxes_) {
+    if (sandbox.missing.empty() || sandbox.attempts >= timing_.attempts) continue;
+    if (!earliest || sandbox.not_before < *earliest) earliest = sandbox.not_before;
+  }
+  if (earliest) earliest = std::max(*earliest, not_before_);
+  return earliest;
+}
+
+NameQuestion NameBook::ask() {
+  // All that is missing, due or given up: one listing answers for everything.
+  NameQuestion question;
+  for (const auto& [id, sandbox] : sandboxes_) {
+    if (sandbox.missing.empty()) continue;
+    std::set<ContainerId>& containers = question[id] = sandbox.missing;
+    containers.erase(id);
+  }
+  open_ = question;
+  return question;
+}
+
+void NameBook::answered(const NameAnswer& answer, Time now) {
+  failures_ = answer.trouble ? failures_ + 1 : 0;
+  not_before_ = answer.trouble ? now + wait(failures_) : now;
+  const auto question = std::exchange(open_, std::nullopt);
+  if (!question) return;
+  for (const auto& [id, containers] : *question) {
+    const auto sandbox = sandboxes_.find(id);
+    if (sandbox != sandboxes_.end()) settle(id, sandbox->second, answer, now);
+  }
+}
+
+void NameBook::settle(const ContainerId& id, Sandbox& sandbox, const NameAnswer& answer, Time now) {
+  const auto found = answer.sandboxes.find(id);
+  const bool named = found != answer.sandboxes.end();
+  if (named) take_over(id, sandbox, found->second);
+  std::set<ContainerId> missing;
+  const bool runtime_may_know_more = named && sandbox.names->from_bundle && answer.trouble;
+  if (!sandbox.names || sandbox.names->pod.empty() || runtime_may_know_more) missing.insert(id);
+  for (const ContainerId& container : sandbox.seen) {
+    if (container != id && !(sandbox.names && sandbox.names->containers.contains(container))) missing.insert(container);
+  }
+  sandbox.missing = std::move(missing);
+  if (sandbox.missing.empty()) {
+    sandbox.attempts = 0;
+    sandbox.not_before = now;
+  } else if (named || !answer.trouble) {
+    ++sandbox.attempts;
+    sandbox.not_before = now + wait(sandbox.attempts);
+  }
+}
+
+void NameBook::take_over(const ContainerId& id, Sandbox& sandbox, const SandboxNames& found) {
+  SandboxNames names = found;
+  names.containers.erase(id);
+  if (sandbox.names) {
+    const SandboxNames& before = *sandbox.names;
+    if (found.from_bundle && !before.from_bundle) {
+      auto containers = std::move(names.containers);
+      names = before;
+      names.containers = std::move(containers);
+    }
+    // The runtime forgets a container sooner than the guest's last word of it is told.
+    for (const auto& [container, name] : before.containers) {
+      if (sandbox.seen.contains(container)) names.containers.try_emplace(container, name);
+    }
+  }
+  if (!sandbox.names || *sandbox.names != names) sandbox.names = std::make_shared<const SandboxNames>(std::move(names));
+}
+
+NameBook::Names NameBook::names(const ContainerId& sandbox) const {
+  const auto found = sandboxes_.find(sandbox);
+  return found == sandboxes_.end() ? nullptr : found->second.names;
+}
+
+NameBook::Time::duration NameBook::wait(unsigned attempts) const {
+  NameTiming::Duration wait = timing_.first;
+  for (unsigned i = 1; i < attempts && wait < timing_.longest; ++i) wait *= 2;
+  return std::min(wait, timing_.longest);
+}
+
+}  // namespace katameter

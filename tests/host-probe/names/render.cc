@@ -1,0 +1,64 @@
+#include <catch2/catch.hpp>
+#include <memory>
+
+#include "tests/host-probe/support/rendered.h"
+
+using namespace katameter;
+
+namespace {
+
+NodeReport named_report() {
+  NodeReport report = with_container(full_container());
+  SandboxNames names;
+  names.pod_namespace = "shop";
+  names.pod = "web-0";
+  names.runtime_handler = "kata";
+  names.containers[*ContainerId::from_hex(container_hex)] = {"app", "nginx:1.21"};
+  report.sandboxes[0].names = std::make_shared<const SandboxNames>(names);
+  report.sandboxes[0].interfaces.emplace_back().name = "eth0";
+  return report;
+}
+
+const Series named{{"id", "/kata/" + sandbox_hex + "/" + container_hex},
+                   {"name", container_hex},
+                   {"image", "nginx:1.21"},
+                   {"namespace", "shop"},
+                   {"pod", "web-0"},
+                   {"container", "app"}};
+
+}  // namespace
+
+TEST_CASE("every series of a container carries its names, those that outlive it included") {
+  NodeReport report = named_report();
+  const Rendered alive(report);
+  CHECK(alive.value("container_memory_usage_bytes", named));
+  CHECK(alive.value("container_last_seen", named));
+  CHECK(alive.value("container_cpu_usage_seconds_total", with(named, "cpu", "total")));
+  CHECK(alive.value("container_memory_failures_total",
+                    with(with(named, "scope", "container"), "failure_type", "pgfault")));
+  CHECK(alive.value("container_oom_events_total", named));
+  report.sandboxes[0].ended = true;
+  report.sandboxes[0].containers.clear();
+  CHECK(Rendered(report).value("container_oom_events_total", named));
+}
+
+TEST_CASE("a sandbox's network is the pod's") {
+  Series of_pod{{"id", "/kata/" + sandbox_hex + "/" + sandbox_hex},
+                {"name", sandbox_hex},
+                {"image", ""},
+                {"namespace", "shop"},
+                {"pod", "web-0"},
+                {"container", ""},
+                {"interface", "eth0"}};
+  CHECK(Rendered(named_report()).value("container_network_receive_bytes_total", of_pod));
+}
+
+TEST_CASE("what a sandbox is called is one series, as soon as it is known") {
+  NodeReport report = named_report();
+  CHECK(Rendered(report).value(
+            "katameter_sandbox_info",
+            {{"sandbox_id", sandbox_hex}, {"namespace", "shop"}, {"pod", "web-0"}, {"runtime_handler", "kata"}}) ==
+        1.0);
+  report.sandboxes[0].names = nullptr;
+  CHECK(Rendered(report).family("katameter_sandbox_info") == nullptr);
+}
