@@ -43,6 +43,8 @@ ServedFigures planned_figures(const GuestPlan& plan) {
   served.tasks_hierarchy = static_cast<Hierarchy>(plan.tasks_hierarchy);
   served.memory_fields.stalls = plan.stalls;
   return served;
+  served.io = plan.io;
+  served.io_among_memory = !plan.io_v1 && plan.unified_memory;
 }
 
 // The CPU figures of cgroup v2 have a check of their own.

@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "bpf/records.h"
@@ -30,6 +31,7 @@ enum class Hierarchy : std::uint64_t {
   pids = WALK_PIDS,
   unified = WALK_UNIFIED,
 };
+  io = WALK_IO,
 
 /// The records of one walk, parents first. They stay valid until the next walk of the same kind.
 template <typename Record>
@@ -53,6 +55,8 @@ class GuestPrograms {
   Result<Walk<unified_record>> walk_unified();
   Result<Walk<memory_record>> walk_memory();
   Result<Walk<pressure_record>> walk_pressure();
+  /// Block I/O as the last walk_memory() found it: a record for each device of a cgroup.
+  Result<Walk<io_record>> walked_io();
 
   /// The names of a hierarchy's cgroups, parents first. Copies: names take much room and are seldom asked for, so the
   /// map is not kept mapped.
@@ -80,6 +84,9 @@ class GuestPrograms {
   /// Counts a snapshot; its sequence.
   std::uint64_t next_snapshot();
 
+  /// Devices of removed cgroups that were not kept: there was no room.
+  std::uint64_t io_lost() const { return status().io_lost; }
+
   /// The removed cgroups that were not taken before; the first time also those taken before an earlier guest-probe
   /// ended and not settled by it. Two system calls if there are any.
   Result<std::vector<removed_record>> take_removed();
@@ -103,7 +110,7 @@ class GuestPrograms {
 
   GuestPrograms() = default;
   template <typename Record>
-  Result<Walk<Record>> walk(Walker& walker, Hierarchy hierarchy);
+  Result<Walk<Record>> walk(Walker& walker, Hierarchy hierarchy, std::uint32_t* rest = nullptr);
   const volatile guest_status& status() const {
     return *reinterpret_cast<const volatile guest_status*>(status_.data());
   }
@@ -119,6 +126,8 @@ class GuestPrograms {
   Mapping status_;
   KeptProgress kept_;
   Fd removed_;
+  RecordWindow io_;
+  std::uint32_t io_walked_ = 0;  // as walk_io() in bpf/io_walk.bpf.h gives it
   Fd oom_events_;
   Doorbell oom_bell_;
   std::vector<Fd> hooks_;  // links; none where they are pinned
