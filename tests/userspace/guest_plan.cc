@@ -201,6 +201,15 @@ TEST_CASE("Statistics are read in cgroup v2 as well, which keeps some of them el
   CHECK((plan.memory && plan.memory_stat && plan.unified_memory));
 }
 
+TEST_CASE("Where a table may be and cannot be seen, it is learned") {
+  KernelFacts facts = everything();
+  CHECK_FALSE(plan_guest(facts).learn_stats);
+  facts.compact_stat = true;
+  CHECK(plan_guest(facts).learn_stats);
+  facts.events_index = 4096;
+  CHECK_FALSE(plan_guest(facts).learn_stats);
+}
+
 TEST_CASE("CPUs that come later need a tracepoint, unless there can be none") {
   CHECK(plan_guest(everything()).new_cpus);
   CHECK_FALSE(without([](KernelFacts& facts) { facts.cpuhp_enter = false; }).new_cpus);

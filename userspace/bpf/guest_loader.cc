@@ -105,6 +105,8 @@ Status GuestLoader::choose_programs() {
   bpf_program__set_autoload(progs.collect_unified, plan_.unified);
   bpf_program__set_autoload(progs.collect_memory, plan_.memory);
   bpf_program__set_autoload(progs.find_stats, plan_.memory_stat);
+  bpf_program__set_autoload(progs.copy_stats, plan_.learn_stats);
+  bpf_program__set_autoload(progs.place_stats, plan_.learn_stats);
   bpf_program__set_autoload(progs.note_removal, plan_.removals);
   bpf_program__set_autoload(progs.note_victim, plan_.oom_events && !plan_.victim_by_pid);
   bpf_program__set_autoload(progs.note_victim_pid, plan_.oom_events && plan_.victim_by_pid);
@@ -267,13 +269,13 @@ Status GuestLoader::take_walkers() {
   if (status && plan_.memory) {
     status = take_walker(progs.collect_memory, maps.memory_records, sizeof(memory_record), programs_.memory_);
   }
-  if (status && plan_.pressure) {
-    status = take_walker(progs.collect_pressure, maps.pressure_records, sizeof(pressure_record), programs_.pressure_);
   if (status && plan_.io) {
     Result<Fd> records = Fd::duplicate(bpf_map__fd(maps.io_records));
     if (!records) return failure_from(records.error());
     programs_.io_ = RecordWindow(*std::move(records), sizeof(io_record), bpf_map__max_entries(maps.io_records));
   }
+  if (status && plan_.pressure) {
+    status = take_walker(progs.collect_pressure, maps.pressure_records, sizeof(pressure_record), programs_.pressure_);
   }
   if (status && plan_.tasks_walk) status = take_iterator(progs.walk_tasks, nullptr, programs_.tasks_);
   if (status && plan_.schedstat) {
@@ -304,6 +306,14 @@ Status GuestLoader::find_stats() {
   const Result<std::uint32_t> found = test_run(*program, tables);
   if (!found) return failure_from(found.error(), "cannot find the figures of memory.stat");
   programs_.stats_found_ = *found;
+  if (!plan_.learn_stats) return {};
+  Result<Fd> copy = Fd::duplicate(bpf_program__fd(skeleton_->progs.copy_stats));
+  Result<Fd> place = Fd::duplicate(bpf_program__fd(skeleton_->progs.place_stats));
+  Result<Fd> copies = Fd::duplicate(bpf_map__fd(skeleton_->maps.stat_copies));
+  for (const Result<Fd>* fd : {&copy, &place, &copies}) {
+    if (!*fd) return failure_from(fd->error());
+  }
+  programs_.stat_tables_.emplace(*std::move(copy), *std::move(place), *std::move(copies));
   return {};
 }
 

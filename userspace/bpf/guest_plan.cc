@@ -61,6 +61,7 @@ GuestPlan plan_guest(const KernelFacts& facts, bool schedstat) {
   plan.io_v1 = facts.io_v1;
   plan.stats_index = facts.stats_index;
   plan.events_index = facts.events_index;
+  plan.learn_stats = plan.memory_stat && facts.compact_stat && facts.events_index == 0;
   plan.unified_memory = !facts.memory_v1;
   if (plan.unified) {
     plan.tasks_hierarchy = WALK_UNIFIED;
@@ -96,9 +97,9 @@ GuestPlan plan_guest(const KernelFacts& facts, bool schedstat) {
                     : "build the guest kernel with CONFIG_MEMCG"},
       {"memory statistics layout", facts.memory_stat, "all figures of memory.stat: memory_rss_bytes, page_faults ...",
        "use a kernel from 5.8 on, and tell us which one this is"},
-      {"cgroup_rmdir tracepoint", facts.cgroup_rmdir, "the last values of removed containers",
       {"block I/O of cgroups", counts_block_io(facts), "block_devices: reads and writes by device",
        block_io_remedy(facts)},
+      {"cgroup_rmdir tracepoint", facts.cgroup_rmdir, "the last values of removed containers",
        "build the guest kernel with CONFIG_FTRACE and CONFIG_DEBUG_INFO_BTF"},
       {"cpuhp_enter tracepoint", facts.cpuhp_enter || facts.possible_cpus == 1,
        "what is counted on CPUs that come online after guest-probe",

@@ -18,6 +18,7 @@
 #include "userspace/bpf/on_request.h"
 #include "userspace/bpf/pin_directory.h"
 #include "userspace/bpf/record_window.h"
+#include "userspace/bpf/stat_tables.h"
 #include "userspace/fd.h"
 #include "userspace/result.h"
 
@@ -30,8 +31,8 @@ enum class Hierarchy : std::uint64_t {
   cpu = WALK_CPU,
   pids = WALK_PIDS,
   unified = WALK_UNIFIED,
-};
   io = WALK_IO,
+};
 
 /// The records of one walk, parents first. They stay valid until the next walk of the same kind.
 template <typename Record>
@@ -54,9 +55,9 @@ class GuestPrograms {
   Result<Walk<cpu_record>> walk_cpu(Hierarchy hierarchy = Hierarchy::cpuacct);
   Result<Walk<unified_record>> walk_unified();
   Result<Walk<memory_record>> walk_memory();
-  Result<Walk<pressure_record>> walk_pressure();
   /// Block I/O as the last walk_memory() found it: a record for each device of a cgroup.
   Result<Walk<io_record>> walked_io();
+  Result<Walk<pressure_record>> walk_pressure();
 
   /// The names of a hierarchy's cgroups, parents first. Copies: names take much room and are seldom asked for, so the
   /// map is not kept mapped.
@@ -73,19 +74,22 @@ class GuestPrograms {
   /// Whether this kernel keeps a figure of memory.stat (STAT_*) where it can be read.
   bool has_stat(int stat) const { return (stats_found_ >> stat & 1) != 0; }
 
+  /// With which those of them are found that has_stat() does not have (guest-probe/stat_learning.h); at start, once.
+  std::optional<StatTables> take_stat_tables() { return std::exchange(stat_tables_, std::nullopt); }
+  void learned_stat(int stat) { stats_found_ |= 1u << stat; }
+
   /// What all of its maps take of the kernel's memory, bytes: the sum of "memlock" in their /proc/self/fdinfo.
   std::uint64_t kernel_bytes() const { return kernel_bytes_; }
 
   /// Stalls of tasks in direct reclaim that a full map of bpf/guest_stalls.bpf.c kept from being counted.
   std::uint64_t stalls_lost() const { return status().stalls_lost; }
+  /// Devices of removed cgroups that were not kept: there was no room.
+  std::uint64_t io_lost() const { return status().io_lost; }
 
   /// How far the rings below were read; no system call, like all that changes it.
   const progress& kept() const { return kept_.get(); }
   /// Counts a snapshot; its sequence.
   std::uint64_t next_snapshot();
-
-  /// Devices of removed cgroups that were not kept: there was no room.
-  std::uint64_t io_lost() const { return status().io_lost; }
 
   /// The removed cgroups that were not taken before; the first time also those taken before an earlier guest-probe
   /// ended and not settled by it. Two system calls if there are any.
@@ -121,18 +125,19 @@ class GuestPrograms {
   Walker memory_;
   Walker names_;
   Walker pressure_;
+  RecordWindow io_;
+  std::uint32_t io_walked_ = 0;  // as walk_io() in bpf/io_walk.bpf.h gives it
   OnRequest tasks_;
   std::optional<OnRequest> sched_sums_;
   Mapping status_;
   KeptProgress kept_;
   Fd removed_;
-  RecordWindow io_;
-  std::uint32_t io_walked_ = 0;  // as walk_io() in bpf/io_walk.bpf.h gives it
   Fd oom_events_;
   Doorbell oom_bell_;
   std::vector<Fd> hooks_;  // links; none where they are pinned
   std::uint64_t kernel_bytes_ = 0;
   std::uint32_t stats_found_ = 0;
+  std::optional<StatTables> stat_tables_;
   bool replayed_ = false;
 };
 
