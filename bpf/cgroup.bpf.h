@@ -3,6 +3,7 @@
 #define KATAMETER_CGROUP_BPF_H
 
 #include "bpf/kernel.h"
+#include "bpf/kernel_block.h"
 #include "bpf/records.h"
 
 /* Index of a controller in subsys[]; -1 if the kernel was built without it. It shifts with the configuration. */
@@ -26,10 +27,17 @@ static __always_inline int memory_index(void) {
   return bpf_core_enum_value(enum cgroup_subsys_id, memory_cgrp_id);
 }
 
+/* v1 calls it blkio. */
+static __always_inline int io_index(void) {
+  if (!bpf_core_enum_value_exists(enum cgroup_subsys_id___io, io_cgrp_id)) return -1;
+  return bpf_core_enum_value(enum cgroup_subsys_id___io, io_cgrp_id);
+}
+
 /* The controller whose hierarchy a program is asked to walk. */
 static __always_inline int hierarchy_index(__u64 walk) {
   if (walk == WALK_CPU) return cpu_index();
   if (walk == WALK_PIDS) return pids_index();
+  if (walk == WALK_IO) return io_index();
   return walk == WALK_MEMORY ? memory_index() : cpuacct_index();
 }
 

@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * collect_memory: the memory counters of every cgroup that the memory controller knows.
+ * collect_memory: the memory counters of every cgroup that the memory controller knows, and what cgroups did on block
+ * devices (io_walk.bpf.h).
  *
  * Hook:    none. Run when the host asks (on_request.bpf.h).
- * Rate:    twice per snapshot, until two runs agree (guest-probe/memory_account.h).
+ * Rate:    twice per snapshot, until two runs agree (guest-probe/memory_account.h, io_account.h).
  * Costs:   about 0.7 us a cgroup (bpf_stats, 6.18, JIT, 2 CPUs, 204 cgroups).
- * Kernels: 5.10 and later; the figures of memory.stat where find_stats finds them (memory_stat.bpf.c).
- * Without: no container has a memory figure.
+ * Kernels: 5.10 and later; the figures of memory.stat where find_stats finds them (memory_stat.bpf.c); block I/O with
+ *          CONFIG_BLK_CGROUP, in cgroup v1 before 6.2 (3b8cc6298724).
+ * Without: no container has a memory figure, nor one of block I/O.
  */
 #include "bpf/cgroup_walk.bpf.h"
+#include "bpf/io_walk.bpf.h"
 #include "bpf/memory_read.bpf.h"
 #include "bpf/on_request.bpf.h"
 #include "bpf/stalls.bpf.h"
@@ -33,7 +36,8 @@ static __always_inline void visit_memory(__u64 css, __u32 depth, __u32 position)
 DEFINE_WALK(memory, visit_memory)
 
 ON_REQUEST(collect_memory) {
-  return memory_walk_below(hierarchy_root(memory_index()));
+  const __u64 io = walk_io();
+  return memory_walk_below(hierarchy_root(memory_index())) | io << 32;
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -13,6 +13,7 @@
 #include "bpf/cgroup_walk.bpf.h"
 #include "bpf/cpu_read.bpf.h"
 #include "bpf/guest_status.bpf.h"
+#include "bpf/io_removal.bpf.h"
 #include "bpf/memory_read.bpf.h"
 #include "bpf/pressure_read.bpf.h"
 #include "bpf/stalls.bpf.h"
@@ -23,6 +24,9 @@ const volatile __u32 cpu_is_unified = 0;
 
 /* Whether this kernel has PSI; set before loading. */
 const volatile __u32 reads_pressure = 0;
+
+/* As in io_walk.bpf.h. */
+extern const volatile __u32 reads_io;
 
 /* A ring; cgroup_mutex makes this program its only writer. */
 struct {
@@ -62,6 +66,14 @@ static __always_inline void unified_times(__u64 cgroup, struct cpu_record *recor
   record->kinds |= CPU_TIMES | CPU_UNIFIED;
 }
 
+/* A function of its own, as the kernel wants no more than 512 bytes of stack, with those that it is below. */
+__noinline int take_pressure(__u64 cgroup, __u32 slot) {
+  struct removed_record *record = reads_pressure ? bpf_map_lookup_elem(&removed, &slot) : 0;
+  if (!record) return 0;
+  read_pressure(cgroup, &record->pressure);
+  return 1;
+}
+
 SEC("tp_btf/cgroup_rmdir")
 int BPF_PROG(note_removal, struct cgroup *cgroup, const char *path) {
   __u64 address = (__u64)cgroup;
@@ -84,7 +96,8 @@ int BPF_PROG(note_removal, struct cgroup *cgroup, const char *path) {
   record->pressure.kinds = 0;
   if (cpu_is_unified && is_unified(address)) {
     unified_times(address, &record->cpu);
-    if (reads_pressure) read_pressure(address, &record->pressure);
+    /* The same address, but as a number: of a pointer the verifier would not let go. */
+    take_pressure(css_cgroup(address + bpf_core_field_offset(struct cgroup, self)), slot);
   }
   if (record->cpu.kinds) record->kinds |= REMOVED_CPU;
   if (memory) {
@@ -94,6 +107,9 @@ int BPF_PROG(note_removal, struct cgroup *cgroup, const char *path) {
     read_stalls(record->id, &record->memory);
     forget_stalls(record->id);
   }
+  record->io_devices = 0;
+  if (reads_io) take_io(address, record, status);
+  if (record->io_devices) record->kinds |= REMOVED_IO;
   if (record->made_ns) bpf_map_delete_elem(&births, &record->id);
   if (!record->kinds) return 0; /* the next one gets the place */
   bpf_probe_read_kernel_str(record->path, sizeof(record->path), path);

@@ -7,7 +7,7 @@
 
 /*
  * The programs that run when the host asks are iterators over the array `turns`. Its values are what user space asks
- * for (WALK_*), and each read() of four bytes is one turn: one run of the program, the answer its result. The kernel
+ * for (WALK_*), and each read() of eight bytes is one turn: one run of the program, the answer its result. The kernel
  * holds rcu_read_lock() during a turn. Opening and reading a pinned iterator takes no capability on any kernel, whereas
  * BPF_PROG_TEST_RUN takes CAP_BPF where unprivileged BPF is off (before 5.19).
  */
@@ -21,15 +21,15 @@ struct {
 
 /* The body gets `asked`, the value of this turn, and its result is what the read() gives. */
 #define ON_REQUEST(name)                                    \
-  static __always_inline __u32 name##_turn(__u64 asked);    \
+  static __always_inline __u64 name##_turn(__u64 asked);    \
   SEC("iter/bpf_map_elem")                                  \
   int name(struct bpf_iter__bpf_map_elem *ctx) {            \
     const __u64 *asked = ctx->value;                        \
     if (!asked) return 0;                                   \
-    const __u32 result = name##_turn(*asked);               \
+    const __u64 result = name##_turn(*asked);               \
     bpf_seq_write(ctx->meta->seq, &result, sizeof(result)); \
     return 0;                                               \
   }                                                         \
-  static __always_inline __u32 name##_turn(__u64 asked)
+  static __always_inline __u64 name##_turn(__u64 asked)
 
 #endif

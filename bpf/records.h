@@ -6,6 +6,7 @@
 
 #include <linux/types.h>
 
+#include "bpf/io_record.h"
 #include "bpf/pressure_record.h"
 
 enum {
@@ -26,6 +27,7 @@ enum {
   WALK_CPU = 2,
   WALK_PIDS = 3,
   WALK_UNIFIED = 4, /* cgroup v2: all its cgroups, whatever controllers they have */
+  WALK_IO = 5,
 };
 
 /*
@@ -136,6 +138,19 @@ struct memory_record {
   __s64 pending[STATS];   /* of this cgroup alone, what the CPUs have not handed in yet */
 };
 
+/*
+ * One device of a cgroup; a walk has none for the root and for cgroups that did no I/O. Of a cgroup with all below it =
+ * its `own` + sum over those below of (own - handed_up). NODE_ONLINE: its removal has not begun.
+ */
+struct io_record {
+  struct cgroup_node node;
+  __u32 device; /* dev_t as the kernel has it: major << 20 | minor */
+  __u32 reserved;
+  struct io_counts own;       /* with what those below have handed up */
+  struct io_counts handed_up; /* the part of it that the parent's `own` has, too */
+  __u64 taken;                /* what flushes have taken from the CPUs so far, all figures: rises with each */
+};
+
 /* One cgroup of cgroup v2. */
 struct pressure_record {
   struct cgroup_node node;
@@ -153,6 +168,7 @@ struct name_record {
 enum {
   REMOVED_CPU = 1 << 0,    /* `cpu` holds its last values, those that its `kinds` name */
   REMOVED_MEMORY = 1 << 1, /* `memory` holds its last values */
+  REMOVED_IO = 1 << 2,     /* `io` holds its last values */
 };
 
 /*
@@ -170,6 +186,9 @@ struct removed_record {
   struct cpu_record cpu;
   struct memory_record memory;
   struct pressure_totals pressure; /* if its `kinds` is not 0 */
+  __u32 io_devices;                /* how many of `io` are filled */
+  __u32 io_lost;                   /* devices that found no room there */
+  struct io_total io[IO_REMOVED];
   char path[PATH_BYTES];
 };
 
@@ -205,6 +224,7 @@ struct guest_status {
   __u64 removals;    /* the sequence of the last removed_record */
   __u64 oom_events;  /* the sequence of the last oom_record */
   __u64 stalls_lost; /* stalls that found a map of guest_stalls full */
+  __u64 io_lost;     /* devices of removed cgroups that found a map of io_left.bpf.h full */
 };
 
 /* How far C++ has got with the rings; BPF does not look at it. */

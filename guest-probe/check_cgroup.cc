@@ -65,12 +65,14 @@ void burn_cpu(std::uint64_t ns) {
   if (ftruncate(file, file_bytes) == 0) {
     cached = mmap(nullptr, file_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
   }
+  const std::array<char, CheckCgroup::unmapped_bytes> unmapped{};
   if (cached == MAP_FAILED) _exit(1);
   void* kept = map(kept_bytes);
   void* freed = map(freed_bytes);
   if (joined && kept != MAP_FAILED && freed != MAP_FAILED) {
     touch(kept, kept_bytes);
     touch(cached, file_bytes);
+    if (pwrite(file, unmapped.data(), unmapped.size(), file_bytes) < 0) _exit(1);
     touch(freed, freed_bytes);
     munmap(freed, freed_bytes);
     burn_cpu(CheckCgroup::burnt_ns);

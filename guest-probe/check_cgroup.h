@@ -20,6 +20,8 @@ class CheckCgroup {
   /// What the process holds while the object lives: anonymous memory, and a mapped file in memory.
   static constexpr std::size_t kept_bytes = 512 * 1024;
   static constexpr std::size_t file_bytes = 128 * 1024;
+  /// More of that file, not mapped: makes the page cache another number than what is mapped.
+  static constexpr std::size_t unmapped_bytes = 52 * 1024;
   /// CPU time that it has used at least.
   static constexpr std::uint64_t burnt_ns = 2'000'000;
 
@@ -36,6 +38,8 @@ class CheckCgroup {
 
   /// Where it is in the first hierarchy.
   const std::string& cpuacct_directory() const { return cpuacct_; }
+  /// And in that of memory.
+  const std::string& memory_directory() const { return memory_; }
   /// Inode numbers of the directories = ids of the cgroups; 0 where it was left out.
   std::uint64_t cpuacct_id() const { return cpuacct_id_; }
   std::uint64_t memory_id() const { return memory_id_; }

@@ -42,6 +42,7 @@ bool is_of(Hierarchy hierarchy, const removed_record& record) {
     case Hierarchy::cpu: return has(CPU_BANDWIDTH);
     case Hierarchy::pids: return has(CPU_TASKS);
     case Hierarchy::unified: return has(CPU_UNIFIED);
+    case Hierarchy::io: return (record.kinds & REMOVED_IO) != 0;
     case Hierarchy::memory: break;
   }
   return (record.kinds & REMOVED_MEMORY) != 0;
@@ -78,6 +79,7 @@ Result<wire::Snapshot> Collector::collect(std::uint64_t request) {
   add_cpu(rows, snapshot.guest);
   if (served_.memory) add_memory(rows);
   add_pressure(rows);
+  add_io(rows, snapshot.guest);
   add_system_cpu(snapshot.guest);
   sources_.read(snapshot);
   removed_.report(rows, snapshot.sequence);
@@ -165,12 +167,20 @@ Status Collector::read_unified(CpuWalk& into) {
 
 Status Collector::read_memory() {
   memory_walk_.clear();
+  io_walk_.clear();
   if (!served_.memory) return {};
   for (int i = 0; i < walks_at_most; ++i) {
     const Result<Walk<memory_record>> walk = programs_.walk_memory();
     if (!walk) return failure_from(walk.error());
-    const bool settled = walks_agree(memory_walk_, walk->records);
+    bool settled = walks_agree(memory_walk_, walk->records);
     memory_walk_.assign(walk->records.begin(), walk->records.end());
+    if (served_.io) {
+      const Result<Walk<io_record>> io = programs_.walked_io();
+      if (!io) return failure_from(io.error());
+      settled = settled && walks_agree(io_walk_, io->records);
+      io_walk_.assign(io->records.begin(), io->records.end());
+      io_beyond_ = io->visited - io->records.size();
+    }
     cgroups_beyond_ = std::max(cgroups_beyond_, std::uint64_t{walk->visited - walk->records.size()});
     if (settled) break;
   }
@@ -203,6 +213,9 @@ Status Collector::learn_names() {
   if (has_unknown(memory_walk_, memory_paths_)) {
     if (Status status = learn(Hierarchy::memory, memory_paths_); !status) return status;
   }
+  if (!served_.io_among_memory && has_unknown(io_walk_, io_paths_)) {
+    if (Status status = learn(Hierarchy::io, io_paths_); !status) return status;
+  }
   return {};
 }
 
@@ -215,11 +228,13 @@ Status Collector::take_removed() {
       if (is_of(walk.hierarchy, record)) gone_.emplace_back(walk.hierarchy, record.id);
     }
     if (is_of(Hierarchy::memory, record)) gone_.emplace_back(Hierarchy::memory, record.id);
+    if (is_of(Hierarchy::io, record)) gone_.emplace_back(Hierarchy::io, record.id);
     if (record.made_ns == 0 && is_of(served_.tasks_hierarchy, record)) {
       record.made_ns = start_times_.find(record.id).value_or(0);
     }
     if (is_of(served_.tasks_hierarchy, record)) sched_.removed(record.id, printable(record.path));
     if ((record.kinds & REMOVED_MEMORY) != 0) faults_.keep(record.id, record.memory);
+    if ((record.kinds & REMOVED_IO) != 0) io_.keep(record.id, record);
     if ((record.kinds & REMOVED_CPU) != 0) shown_times_.settle(record.cpu);
     pressure_.keep(record.id, record.pressure);
     removed_.add(record, served_.memory_fields, served_.cpu_fields, served_.pressure);
@@ -236,6 +251,7 @@ bool Collector::is_gone(Hierarchy hierarchy, std::uint64_t cgroup_id) const {
 bool Collector::is_walked(Hierarchy hierarchy, std::uint64_t cgroup_id) const {
   const auto has_id = [&](const auto& record) { return record.node.id == cgroup_id; };
   if (hierarchy == Hierarchy::memory) return std::any_of(memory_walk_.begin(), memory_walk_.end(), has_id);
+  if (hierarchy == Hierarchy::io) return std::any_of(io_walk_.begin(), io_walk_.end(), has_id);
   return std::any_of(cpu_walks_.begin(), cpu_walks_.end(), [&](const CpuWalk& walk) {
     return walk.hierarchy == hierarchy && std::any_of(walk.records.begin(), walk.records.end(), has_id);
   });
@@ -281,6 +297,22 @@ void Collector::add_pressure(Rows& rows) {
     const auto row = rows.find(place->id);
     if (row != rows.end()) set_pressure(row->second, record.totals, served_.pressure);
   }
+}
+
+void Collector::add_io(Rows& rows, wire::Guest& guest) {
+  std::uint64_t left_out = io_beyond_ + programs_.io_lost();
+  io_.begin();
+  for (auto& [id, io] : account_io(io_walk_, io_paths())) {
+    const std::string* path = io_paths().find(io.cgroup_id);
+    if (path == nullptr || is_gone(Hierarchy::io, io.cgroup_id)) continue;
+    io_.keep(io);
+    // One that is met here and not by the other walks has just been made, or is going.
+    wire::Container& row = rows[id];
+    row.id = id;
+    row.cgroup = *path;
+    left_out += set_io(row, io.devices);
+  }
+  guest.block_devices_unreported = left_out + removed_.block_devices_left_out();
 }
 
 const CgroupPaths& Collector::tasks_paths() const {

@@ -8,6 +8,7 @@
 #include "guest-probe/cgroup_paths.h"
 #include "guest-probe/cpu_account.h"
 #include "guest-probe/guest_sources.h"
+#include "guest-probe/io_account.h"
 #include "guest-probe/memory_account.h"
 #include "guest-probe/pressure_account.h"
 #include "guest-probe/removed_containers.h"
@@ -33,7 +34,9 @@ struct ServedFigures {
   std::vector<Hierarchy> cpu_walks;  ///< those that have cpuacct, cpu or pids: each once
   bool cpu_times_scaled = false;     ///< ShownTimes
   PressureFields pressure{};
-  bool processes = false;  ///< and what else the walk over tasks tells
+  bool io = false;               ///< block I/O
+  bool io_among_memory = false;  ///< its controller is in the hierarchy of the memory controller's
+  bool processes = false;        ///< and what else the walk over tasks tells
   bool start_times = false;
   bool schedstat = false;
   Hierarchy tasks_hierarchy = Hierarchy::cpuacct;  ///< in which tasks and start times are looked up
@@ -77,19 +80,23 @@ class Collector {
   bool is_walked(Hierarchy hierarchy, std::uint64_t cgroup_id) const;
   void add_memory(Rows& rows);
   void add_pressure(Rows& rows);
+  void add_io(Rows& rows, wire::Guest& guest);
   void add_tasks(wire::Container& row, std::uint64_t cgroup_id);
   void add_system_cpu(wire::Guest& guest) const;
   const CgroupPaths& tasks_paths() const;
+  const CgroupPaths& io_paths() const { return served_.io_among_memory ? memory_paths_ : io_paths_; }
 
   GuestPrograms& programs_;
   ServedFigures served_;
   std::vector<CpuWalk> cpu_walks_;
   ShownTimes shown_times_;
   CgroupPaths memory_paths_;
+  CgroupPaths io_paths_;
   RemovedContainers removed_;
   RowLimit row_limit_;
   RisingFaults faults_;
   RisingPressure pressure_;
+  RisingIo io_;
   TaskAccount tasks_;
   SchedAccount sched_;
   StartTimes start_times_;
@@ -100,6 +107,8 @@ class Collector {
   std::vector<unified_record> unified_walk_;
   std::vector<memory_record> memory_walk_;
   std::vector<pressure_record> pressure_walk_;
+  std::vector<io_record> io_walk_;
+  std::uint64_t io_beyond_ = 0;
   std::uint64_t cgroups_beyond_ = 0;
 };
 

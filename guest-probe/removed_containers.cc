@@ -32,6 +32,10 @@ void RemovedContainers::add(const removed_record& record, const MemoryFields& me
     if ((record.cpu.kinds & CPU_TIMES) != 0) entry.cpu_usage_ns += record.cpu.usage_ns;
   }
   set_pressure(row, record.pressure, pressure_fields);
+  if ((record.kinds & REMOVED_IO) != 0) {
+    set_io(row, removed_io(record));
+    block_devices_left_out_ += record.io_lost;
+  }
   if ((record.kinds & REMOVED_MEMORY) != 0) {
     // Nothing is left below a cgroup that can be removed: its own pending pages are all there are.
     StatPages pending{};
@@ -86,6 +90,7 @@ void RemovedContainers::report(std::map<ContainerId, wire::Container>& rows, std
       if (entry.reported == 0) entry.reported = sequence;
       continue;
     }
+    if (living->second.block_devices.empty()) living->second.block_devices = entry.row.block_devices;
     for (const wire::ContainerFigure& figure : wire::container_figures) {
       wire::Figure& value = living->second.*figure.value;
       if (!value) value = entry.row.*figure.value;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "guest-probe/cpu_account.h"
+#include "guest-probe/io_account.h"
 #include "guest-probe/memory_account.h"
 #include "guest-probe/pressure_account.h"
 #include "userspace/bpf/guest_programs.h"
@@ -43,6 +44,8 @@ class RemovedContainers {
 
   /// CPU time of the containers that are not settled, ns.
   std::uint64_t cpu_usage_ns() const;
+  /// Their block devices that found no room.
+  std::uint64_t block_devices_left_out() const { return block_devices_left_out_; }
   /// Containers forgotten before they were acknowledged.
   std::uint64_t forgotten() const { return forgotten_; }
 
@@ -71,6 +74,7 @@ class RemovedContainers {
   SettledRemovals settled_;
   std::uint64_t added_ = 0;
   std::uint64_t forgotten_ = 0;
+  std::uint64_t block_devices_left_out_ = 0;
 };
 
 }  // namespace katameter

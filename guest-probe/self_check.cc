@@ -40,6 +40,7 @@ std::uint64_t id_in(const CheckCgroup& cgroup, Hierarchy hierarchy) {
     case Hierarchy::cpu: return cgroup.cpu_id();
     case Hierarchy::pids: return cgroup.pids_id();
     case Hierarchy::unified:  // self_check_unified.h
+    case Hierarchy::io:       // has no cgroup of its own here
     case Hierarchy::memory: break;
   }
   return cgroup.memory_id();

@@ -37,6 +37,7 @@ const char* controller_of(Hierarchy hierarchy) {
     case Hierarchy::unified: return "";
     case Hierarchy::cpuacct:
     case Hierarchy::cpu:
+    case Hierarchy::io:
     case Hierarchy::pids: break;
   }
   return "cpuacct";

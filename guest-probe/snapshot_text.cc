@@ -9,12 +9,20 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
+Json device_json(const wire::BlockDevice& device) {
+  Json json{{"major", device.major}, {"minor", device.minor}};
+  for (const wire::BlockDeviceFigure& figure : wire::block_device_figures)
+    json[std::string(figure.name)] = device.*figure.value;
+  return json;
+}
+
 Json container_json(const wire::Container& container) {
   Json json{{"id", container.id.hex()}, {"cgroup", container.cgroup}};
   if (container.removed) json["removed"] = true;
   for (const wire::ContainerFigure& figure : wire::container_figures) {
     if (const wire::Figure& value = container.*figure.value) json[std::string(figure.name)] = *value;
   }
+  for (const wire::BlockDevice& device : container.block_devices) json["block_devices"].push_back(device_json(device));
   return json;
 }
 

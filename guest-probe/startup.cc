@@ -5,6 +5,7 @@
 #include "guest-probe/self_check_pressure.h"
 #include "guest-probe/self_check_tasks.h"
 #include "guest-probe/self_check_unified.h"
+#include "guest-probe/stat_learning.h"
 #include "userspace/bpf/kernel_facts.h"
 
 namespace katameter {
@@ -42,6 +43,8 @@ ServedFigures planned_figures(const GuestPlan& plan) {
   served.start_times = plan.births || plan.tasks_walk;
   served.tasks_hierarchy = static_cast<Hierarchy>(plan.tasks_hierarchy);
   served.memory_fields.stalls = plan.stalls;
+  served.io = plan.io;
+  served.io_among_memory = !plan.io_v1 && plan.unified_memory;
   return served;
 }
 
@@ -55,7 +58,8 @@ ServedFigures without_cpu(ServedFigures served) {
 }
 
 // What stands in memory.stat and is in none of the kernel's arrays where we look is not served.
-std::vector<Refusal> take_out_unfound(const GuestProbe& probe, MemoryFields& fields) {
+std::vector<Refusal> take_out_unfound(const GuestProbe& probe, const std::array<Unlearned, STATS>& why,
+                                      MemoryFields& fields) {
   struct Stat {
     int index;
     const char* figure;
@@ -77,13 +81,16 @@ std::vector<Refusal> take_out_unfound(const GuestProbe& probe, MemoryFields& fie
   for (const Stat& stat : stats) {
     if (probe.programs->has_stat(stat.index)) continue;
     fields.*stat.field = false;
-    if (!probe.plan.memory_stat) continue;              // said once, by the plan
-    const bool old_kernel = stat.index == STAT_KERNEL;  // counted since 5.18
+    if (!probe.plan.memory_stat) continue;  // said once, by the plan
+    const Unlearned reason = why[static_cast<std::size_t>(stat.index)];
+    // Counted since 5.18.
+    const bool uncounted =
+        stat.index == STAT_KERNEL && (reason == Unlearned::not_tried || reason == Unlearned::no_line);
     refusals.push_back({stat.figure,
-                        old_kernel ? "this kernel does not count it in cgroup v2"
-                                   : "where the kernel keeps it is in a table that /proc/kallsyms does not show; build "
-                                     "the guest kernel with CONFIG_KALLSYMS_ALL",
-                        old_kernel});
+                        uncounted ? "this kernel does not count it in cgroup v2"
+                                  : "where the kernel keeps it is in a table that /proc/kallsyms does not show, and " +
+                                        describe(reason) + "; build the guest kernel with CONFIG_KALLSYMS_ALL",
+                        uncounted});
   }
   return refusals;
 }
@@ -120,7 +127,13 @@ Result<GuestProbe> start_guest_probe(std::size_t containers, const std::string& 
   probe.programs = std::make_unique<GuestPrograms>(*std::move(programs));
   probe.served = planned_figures(probe.plan);
 
-  probe.refusals = take_out_unfound(probe, probe.served.memory_fields);
+  std::array<Unlearned, STATS> unlearned{};
+  if (probe.plan.learn_stats) {
+    const auto learned = learn_stats(*probe.programs, facts.memory_mount, probe.plan.unified_memory);
+    if (learned) unlearned = *learned;
+    if (!learned) probe.check_failure = learned.error().text;
+  }
+  probe.refusals = take_out_unfound(probe, unlearned, probe.served.memory_fields);
   const auto note = [&](Result<std::vector<Refusal>> refusals) {
     if (refusals) {
       probe.refusals.insert(probe.refusals.end(), refusals->begin(), refusals->end());

@@ -10,6 +10,7 @@ function group_of(figure) {
     if (figure ~ /^memory_swap/) return "swap"
     if (figure ~ /^(memory_|page_faults|major_page_faults)/) return "memory.stat"
     if (figure ~ /^(oom|OOM)/) return "oom"
+    if (figure ~ /^block_devices/) return "io"
     return figure ~ /^[a-z]+_[a-z_]+$/ ? "other" : ""
 }
 
@@ -58,7 +59,7 @@ function cell(row, group,    ran, reasons) {
 
 BEGIN {
     FS = "\t"
-    group_count = split("cpu cfs threads memory memory.stat swap oom removed nested paths guest", groups, " ")
+    group_count = split("cpu cfs threads memory memory.stat swap io oom removed nested paths guest", groups, " ")
     for (i = 1; i <= group_count; i++) known[groups[i]]
     add_group("late CPU")
     split("any life cpu-v1 . .v2 v2 !hide hide bare", other, " ")

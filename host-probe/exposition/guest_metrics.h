@@ -48,7 +48,7 @@ struct GuestLossMetric {
   std::uint64_t wire::Guest::*figure;
 };
 
-inline constexpr std::array<GuestLossMetric, 5> guest_losses{{
+inline constexpr std::array<GuestLossMetric, 6> guest_losses{{
     {{"katameter_guest_cgroups_unreported",
       "Cgroups of the guest that its probe had no room for; what they used is in no series of their own.",
       MetricType::Gauge},
@@ -56,6 +56,10 @@ inline constexpr std::array<GuestLossMetric, 5> guest_losses{{
     {{"katameter_guest_interfaces_unreported",
       "Network interfaces of the guest without series: too many, or with a name out of the common.", MetricType::Gauge},
      &wire::Guest::interfaces_unreported},
+    {{"katameter_guest_block_devices_unreported",
+      "Block devices of the guest's containers without series: too many of one container, or of all.",
+      MetricType::Gauge},
+     &wire::Guest::block_devices_unreported},
     {{"katameter_guest_removed_containers_lost_total",
       "Removed cgroups of the guest whose last values were overwritten before they could be sent.",
       MetricType::Counter},

@@ -3,6 +3,7 @@
 #include <string>
 #include <utility>
 
+#include "host-probe/exposition/block_device_metrics.h"
 #include "host-probe/exposition/container_labels.h"
 #include "host-probe/exposition/families.h"
 #include "host-probe/exposition/guest_metrics.h"
@@ -30,6 +31,27 @@ void add_memory_failures(Families& families, const wire::Container& container, c
   }
 }
 
+void add_block_devices(Families& families, const wire::Container& container, const Labels& labels) {
+  for (const wire::BlockDevice& device : container.block_devices) {
+    const std::string major = std::to_string(device.major);
+    const std::string minor = std::to_string(device.minor);
+    Labels of_device = labels;
+    std::string path = "/dev/block/";
+    path.append(major).append(":").append(minor);
+    of_device.push_back({"device", path});
+    for (const metric::BlockDeviceMetric& metric : metric::of_block_device) {
+      families.add(metric.descriptor, of_device, number(device.*metric.figure));
+    }
+    of_device.push_back({"major", major});
+    of_device.push_back({"minor", minor});
+    for (const metric::BlockDeviceOperation& operation : metric::block_device_operations) {
+      Labels of_series = of_device;
+      of_series.push_back({"operation", operation.operation});
+      families.add(metric::block_device_usage, std::move(of_series), number(device.*operation.figure));
+    }
+  }
+}
+
 void add_containers(Families& families, const SandboxReport& sandbox, std::int64_t unix_seconds) {
   for (const wire::Container& container : sandbox.containers) {
     const Labels labels = container_labels(sandbox.id, container.id, sandbox.names.get());
@@ -41,6 +63,7 @@ void add_containers(Families& families, const SandboxReport& sandbox, std::int64
       families.add(metric.descriptor, std::move(of_series), *value);
     }
     add_memory_failures(families, container, labels);
+    add_block_devices(families, container, labels);
     for (const metric::SwitchMetric& of_type : metric::switch_types) {
       if (!(container.*of_type.figure)) continue;
       Labels of_series = labels;
@@ -165,8 +188,9 @@ std::vector<prometheus::MetricFamily> render(const NodeReport& report) {
     add_guest(families, sandbox, id);
     if (sandbox.processes) add_processes(families, *sandbox.processes, id);
     if (sandbox.account) {
-      add_account(families, *sandbox.account, id,
-                  [&](const ContainerId& container) { return container_labels(sandbox.id, container, sandbox.names.get()); });
+      add_account(families, *sandbox.account, id, [&](const ContainerId& container) {
+        return container_labels(sandbox.id, container, sandbox.names.get());
+      });
     }
   }
   add_node(families, true);

@@ -35,7 +35,10 @@ void SandboxState::take_over(const wire::Snapshot& snapshot, Time now) {
   std::vector<wire::Container> removed;
   living_.clear();
   for (const wire::Container& container : snapshot.containers) {
-    (container.removed ? removed : living_).push_back(container);
+    std::vector<wire::Container>& into = container.removed ? removed : living_;
+    into.push_back(container);
+    std::erase_if(into.back().block_devices,
+                  [&](const wire::BlockDevice& device) { return !block_device_numbers_.admit(device); });
   }
   take_removed(removed, now);
   ooms_.living(living_, now);

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "host-probe/merge/block_device_numbers.h"
 #include "host-probe/merge/interface_names.h"
 #include "host-probe/merge/oom_ledger.h"
 #include "host-probe/merge/report.h"
@@ -59,6 +60,7 @@ class SandboxState {
   wire::Guest guest_;
   std::vector<wire::Interface> interfaces_;
   InterfaceNames interface_names_;
+  BlockDeviceNumbers block_device_numbers_;
   OomLedger ooms_;
   HostOoms host_ooms_;
   Time host_ooms_until_{};

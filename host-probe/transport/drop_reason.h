@@ -25,16 +25,17 @@ enum class DropReason {
   out_of_range,         // a figure that no guest can have
   from_future,          // the guest's clock went faster than the host's
   flood,                // more bytes or events than a guest-probe ever sends
+  bad_block_device,     // a block device whose number cannot be one, or that a container lists twice
 };
 
-inline constexpr std::size_t drop_reasons = 16;
+inline constexpr std::size_t drop_reasons = 17;
 
 /// The value of the `reason` label.
 constexpr std::string_view name(DropReason reason) {
   constexpr std::array<std::string_view, drop_reasons> names{
-      "absent",        "closed",       "unreachable",      "silent",  "handshake",    "malformed",
-      "truncated",     "unexpected",   "protocol_version", "stalled", "counter_fell", "duplicate_container",
-      "bad_interface", "out_of_range", "from_future",      "flood"};
+      "absent",        "closed",       "unreachable",      "silent",  "handshake",       "malformed",
+      "truncated",     "unexpected",   "protocol_version", "stalled", "counter_fell",    "duplicate_container",
+      "bad_interface", "out_of_range", "from_future",      "flood",   "bad_block_device"};
   return names[static_cast<std::size_t>(reason)];
 }
 

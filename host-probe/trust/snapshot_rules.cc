@@ -5,6 +5,7 @@
 #include <array>
 #include <set>
 #include <string_view>
+#include <utility>
 
 #include "host-probe/trust/value_range.h"
 #include "userspace/wire/interface_name.h"
@@ -44,6 +45,7 @@ std::optional<Drop> SnapshotRules::check(const wire::Snapshot& snapshot, Time no
   if (!broken) broken = check_guest(snapshot);
   if (!broken) broken = check_containers(snapshot);
   if (!broken) broken = check_interfaces(snapshot);
+  if (!broken) broken = check_block_devices(snapshot);
   if (broken) return broken;
   known_ = {snapshot.guest, snapshot.boottime_ns, now, {}};
   for (const wire::Container& container : snapshot.containers) {
@@ -72,6 +74,26 @@ std::optional<Drop> SnapshotRules::check_interfaces(const wire::Snapshot& snapsh
     }
     if (!names.insert(link.name).second) {
       return Drop{DropReason::bad_interface, fmt::format("interface {} is listed twice", link.name)};
+    }
+  }
+  return std::nullopt;
+}
+
+// The numbers become values of labels. Their counters may fall: a device can be taken away and another one put there.
+std::optional<Drop> SnapshotRules::check_block_devices(const wire::Snapshot& snapshot) {
+  constexpr std::uint32_t majors = 1u << 12;  // include/linux/kdev_t.h
+  constexpr std::uint32_t minors = 1u << 20;
+  for (const wire::Container& container : snapshot.containers) {
+    std::set<std::pair<std::uint32_t, std::uint32_t>> numbers;
+    for (const wire::BlockDevice& device : container.block_devices) {
+      if (device.major >= majors || device.minor >= minors) {
+        return Drop{DropReason::bad_block_device,
+                    fmt::format("{}:{} cannot be a block device", device.major, device.minor)};
+      }
+      if (!numbers.emplace(device.major, device.minor).second) {
+        return Drop{DropReason::bad_block_device, fmt::format("container {} lists the block device {}:{} twice",
+                                                              container.id.hex(), device.major, device.minor)};
+      }
     }
   }
   return std::nullopt;

@@ -35,6 +35,7 @@ class SnapshotRules {
   };
   static std::optional<Drop> check_interfaces(const wire::Snapshot& snapshot);
   std::optional<Drop> check_clock(const wire::Snapshot& snapshot, Time now) const;
+  static std::optional<Drop> check_block_devices(const wire::Snapshot& snapshot);
   std::optional<Drop> check_guest(const wire::Snapshot& snapshot) const;
   std::optional<Drop> check_container(const wire::Container& container) const;
   std::optional<Drop> check_containers(const wire::Snapshot& snapshot) const;

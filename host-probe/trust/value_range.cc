@@ -56,6 +56,12 @@ std::optional<Drop> check_values(const wire::Snapshot& snapshot) {
       if (!value || *value <= most_of(figure, snapshot.boottime_ns)) continue;
       return too_much(figure.name, "container " + container.id.hex(), *value);
     }
+    for (const wire::BlockDevice& device : container.block_devices) {
+      for (const wire::BlockDeviceFigure& figure : wire::block_device_figures) {
+        if (device.*figure.value <= most) continue;
+        return too_much(figure.name, "a block device of container " + container.id.hex(), device.*figure.value);
+      }
+    }
   }
   for (const wire::GuestFigure& figure : wire::guest_figures) {
     const wire::Figure& value = snapshot.guest.*figure.value;

@@ -126,3 +126,23 @@ TEST_CASE("An id that lives a second time is a removed container a second time")
   CHECK(kept.size() == 1);
   CHECK(removed.cpu_usage_ns() == 14);
 }
+
+TEST_CASE("Block I/O of a removed cgroup is told with the container, or added to what still lives of it") {
+  RemovedContainers removed(8);
+  removed_record record = make_removed(path_of('a'), REMOVED_IO);
+  record.io_devices = 1;
+  record.io_lost = 2;
+  record.io[0] = {7u << 20, 0, {{4096, 0, 1, 0}}};
+  removed.add(record, MemoryFields());
+  CHECK(removed.block_devices_left_out() == 2);
+  Rows rows;
+  rows[id_of('a')].id = id_of('a');
+  removed.report(rows, 1);
+  CHECK_FALSE(rows.at(id_of('a')).removed);
+  REQUIRE(rows.at(id_of('a')).block_devices.size() == 1);
+  CHECK(rows.at(id_of('a')).block_devices[0].read_bytes == 4096);
+  rows.clear();
+  removed.report(rows, 2);
+  CHECK(rows.at(id_of('a')).removed);
+  CHECK(rows.at(id_of('a')).block_devices.size() == 1);
+}

@@ -27,6 +27,9 @@ TEST_CASE("JSON has the figures under their names and leaves out what is not kno
     CHECK(full.contains(key));
   }
   CHECK(full["oom_kills"] == 0);
+  REQUIRE(full["block_devices"].size() == 2);
+  CHECK(full["block_devices"][0]["major"] == 253);
+  CHECK(full["block_devices"][0]["reads"] == 3);
   const auto& removed = json["containers"][1];
   CHECK(removed["removed"] == true);
   CHECK(removed["cpu_usage_ns"] == UINT64_MAX);

@@ -135,12 +135,14 @@ TEST_CASE("what a guest could not tell is counted from 0 on, while it answers") 
   report.sandboxes[0].guest.containers_lost = 3;
   report.sandboxes[0].guest.oom_events_lost = 4;
   report.sandboxes[0].guest.stalls_lost = 5;
+  report.sandboxes[0].guest.block_devices_unreported = 6;
   const Rendered rendered(report);
   CHECK(rendered.value("katameter_guest_cgroups_unreported", id) == 1.0);
   CHECK(rendered.value("katameter_guest_interfaces_unreported", id) == 2.0);
   CHECK(rendered.value("katameter_guest_removed_containers_lost_total", id) == 3.0);
   CHECK(rendered.value("katameter_guest_oom_events_lost_total", id) == 4.0);
   CHECK(rendered.value("katameter_guest_reclaim_stalls_lost_total", id) == 5.0);
+  CHECK(rendered.value("katameter_guest_block_devices_unreported", id) == 6.0);
   report.sandboxes[0].guest_up = false;
   CHECK(Rendered(report).family("katameter_guest_oom_events_lost_total") == nullptr);
 }

@@ -147,6 +147,19 @@ TEST_CASE("a guest that names its interfaces ever anew makes no more series") {
   CHECK(report(state).interfaces[0].name == "eth0");
 }
 
+TEST_CASE("a guest that numbers its block devices ever anew makes no more series") {
+  SandboxState state;
+  for (std::uint32_t i = 0; i < BlockDeviceNumbers::at_most + 10; ++i) {
+    wire::Container busy = container('a', 1);
+    busy.block_devices = {{253, 0, 1, 1, 1, 1}, {254, i, 1, 1, 1, 1}};
+    state.connected("boot " + std::to_string(i), start);
+    state.take_over(snapshot({busy}), start);
+    const auto told = report(state).containers.at(0).block_devices;
+    CHECK(told.size() == (i + 1 < BlockDeviceNumbers::at_most ? 2 : 1));
+    CHECK(told.at(0).major == 253);
+  }
+}
+
 TEST_CASE("another boot ends what was there before it") {
   SandboxState state;
   state.connected("boot-1", start);

@@ -116,6 +116,20 @@ TEST_CASE("an interface that is listed twice is not believed") {
   CHECK(verdict(rules, next) == DropReason::bad_interface);
 }
 
+TEST_CASE("block devices with numbers that the kernel can give are believed, each once a container") {
+  auto rules = connected();
+  const auto with_devices = [](std::vector<wire::BlockDevice> devices) {
+    wire::Container busy = container('a', 100);
+    busy.block_devices = std::move(devices);
+    return snapshot({busy, container('b', 1)});
+  };
+  CHECK_FALSE(verdict(rules, with_devices({{4095, (1u << 20) - 1, 9, 9, 9, 9}, {4095, 0, 9, 9, 9, 9}})));
+  CHECK_FALSE(verdict(rules, with_devices({{4095, 0, 1, 1, 1, 1}})));  // another device has the number now
+  CHECK(verdict(rules, with_devices({{4096, 0, 1, 1, 1, 1}})) == DropReason::bad_block_device);
+  CHECK(verdict(rules, with_devices({{1, 1u << 20, 1, 1, 1, 1}})) == DropReason::bad_block_device);
+  CHECK(verdict(rules, with_devices({{7, 1, 1, 1, 1, 1}, {7, 1, 2, 2, 2, 2}})) == DropReason::bad_block_device);
+}
+
 TEST_CASE("what may fall may fall") {
   auto rules = connected();
   wire::Container before = container('a', 100);

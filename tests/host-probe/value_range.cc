@@ -45,18 +45,22 @@ TEST_CASE("a limit may be anything") {
   CHECK_FALSE(check_values(with(&wire::Container::threads_max, UINT64_MAX)));
 }
 
-TEST_CASE("the guest's own figures and its interfaces have bounds too") {
+TEST_CASE("the guest's own figures, its interfaces and block devices have bounds too") {
   wire::Snapshot snapshot;
   snapshot.boottime_ns = UINT64_MAX;  // so large that a product would overflow
   snapshot.guest.cpu_usage_ns = UINT64_MAX;
   snapshot.guest.memory_total_bytes = 1;
   snapshot.interfaces = {{"eth0", 1, 2, 3, 4, 5, 6, 7, 8}};
+  snapshot.containers.emplace_back().block_devices = {{7, 0, 1, 2, 3, 4}};
   CHECK_FALSE(check_values(snapshot));
   SECTION("CPU") {
     snapshot.boottime_ns = uptime_ns;
   }
   SECTION("memory") {
     snapshot.guest.memory_total_bytes = UINT64_MAX;
+  }
+  SECTION("a block device") {
+    snapshot.containers[0].block_devices[0].reads = UINT64_MAX;
   }
   SECTION("an interface") {
     snapshot.interfaces[0].transmit_bytes = UINT64_MAX;

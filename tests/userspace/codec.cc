@@ -29,6 +29,10 @@ TEST_CASE("A snapshot comes back as it was sent, absent figures absent and zeros
   CHECK(snapshot.containers[0].memory_usage_bytes == 1'000'000);
   CHECK(snapshot.containers[0].oom_kills == 0);
   CHECK_FALSE(snapshot.containers[0].removed);
+  REQUIRE(snapshot.containers[0].block_devices.size() == 2);
+  CHECK(snapshot.containers[0].block_devices[0].minor == 16);
+  CHECK(snapshot.containers[0].block_devices[0].writes == UINT64_MAX);
+  CHECK(snapshot.containers[0].block_devices[1].major == 7);
   CHECK(snapshot.containers[1].removed);
   CHECK(snapshot.containers[1].cpu_usage_ns == UINT64_MAX);
   CHECK_FALSE(snapshot.containers[1].memory_usage_bytes);

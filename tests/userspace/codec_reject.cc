@@ -63,6 +63,10 @@ TEST_CASE("What a frame may hold is bounded") {
   CHECK(error_of(encode(GuestMessage(snapshot)), limits) == "Snapshot has too many interfaces");
 
   limits = Limits();
+  limits.block_devices = 1;
+  CHECK(error_of(encode(GuestMessage(snapshot)), limits) == "a Container has too many block devices");
+
+  limits = Limits();
   snapshot.containers[0].cgroup = std::string(limits.text_bytes, 'x');
   CHECK(decode_guest_message(encode(GuestMessage(snapshot)), limits));
   snapshot.containers[0].cgroup += 'x';

@@ -21,6 +21,8 @@ KernelFacts everything() {
   facts.cpuacct_v1 = facts.memory_v1 = true;
   facts.cpuacct_mount = "/sys/fs/cgroup/cpuacct";
   facts.memory_mount = "/sys/fs/cgroup/memory";
+  facts.block_io = facts.io_v1 = true;
+  facts.io_mount = "/sys/fs/cgroup/blkio";
   facts.possible_cpus = 2;
   return facts;
 }
@@ -153,6 +155,25 @@ TEST_CASE("Where v1's cpuacct is mounted, a v2 tree beside it is not read") {
   CHECK((plan.cpu && !plan.unified));
 }
 
+TEST_CASE("Block I/O is read in the hierarchy that has the controller, if the kernel counts there") {
+  KernelFacts facts = everything();
+  CHECK((plan_guest(facts).io && plan_guest(facts).io_v1));
+
+  facts.block_io_v2_only = true;
+  const GuestPlan uncounted = plan_guest(facts);
+  CHECK_FALSE(uncounted.io);
+  CHECK(uncounted.lacks() == std::vector<std::string>{"block I/O of cgroups"});
+
+  facts.io_v1 = false;
+  facts.io_mount = "/sys/fs/cgroup";
+  CHECK((plan_guest(facts).io && !plan_guest(facts).io_v1 && plan_guest(facts).complete()));
+
+  facts.io_mount.clear();
+  CHECK_FALSE(plan_guest(facts).io);
+  CHECK_FALSE(without([](KernelFacts& given) { given.block_io = false; }).io);
+  CHECK_FALSE(without([](KernelFacts& given) { given.memory = false; }).io);
+}
+
 TEST_CASE("Tasks are looked up in the hierarchy that has the containers' CPU time, else in that of memory") {
   KernelFacts facts = everything();
   CHECK(plan_guest(facts).tasks_hierarchy == WALK_CPUACCT);
@@ -178,6 +199,15 @@ TEST_CASE("Statistics are read in cgroup v2 as well, which keeps some of them el
   facts.memory_mount = "/sys/fs/cgroup";
   const GuestPlan plan = plan_guest(facts);
   CHECK((plan.memory && plan.memory_stat && plan.unified_memory));
+}
+
+TEST_CASE("Where a table may be and cannot be seen, it is learned") {
+  KernelFacts facts = everything();
+  CHECK_FALSE(plan_guest(facts).learn_stats);
+  facts.compact_stat = true;
+  CHECK(plan_guest(facts).learn_stats);
+  facts.events_index = 4096;
+  CHECK_FALSE(plan_guest(facts).learn_stats);
 }
 
 TEST_CASE("CPUs that come later need a tracepoint, unless there can be none") {

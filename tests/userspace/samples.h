@@ -19,6 +19,7 @@ inline Snapshot sample_snapshot() {
   std::uint64_t value = 1;
   for (const ContainerFigure& figure : container_figures) full.*figure.value = value *= 1000;
   full.oom_kills = 0;  // present, and 0
+  full.block_devices = {{253, 16, 1, 2, 3, UINT64_MAX}, {7, 0, 0, 0, 0, 0}};
   Container removed;
   removed.id = sample_id('b');
   removed.cgroup = "/cri-containerd/" + removed.id.hex();

@@ -32,6 +32,11 @@ TEST_CASE("What we encode is what the schema says") {
   CHECK(snapshot.containers(0).id() == sample_id('a').raw());
   CHECK(snapshot.containers(0).has_oom_kills());
   CHECK(snapshot.containers(0).oom_kills() == 0);
+  REQUIRE(snapshot.containers(0).block_devices_size() == 2);
+  CHECK(all_known(snapshot.containers(0).block_devices(0)));
+  CHECK(snapshot.containers(0).block_devices(0).major() == 253);
+  CHECK(snapshot.containers(0).block_devices(0).minor() == 16);
+  CHECK(snapshot.containers(0).block_devices(0).writes() == UINT64_MAX);
   CHECK(snapshot.containers(1).removed());
   CHECK_FALSE(snapshot.containers(1).has_memory_usage_bytes());
   CHECK(snapshot.guest().has_workload_cpu_usage_ns());
@@ -60,7 +65,7 @@ TEST_CASE("Every container figure has the field of its name") {
   CHECK(figures == static_cast<int>(container_figures.size()));
 }
 
-TEST_CASE("Every figure of the guest and of an interface has the field of its name, and none is missing") {
+TEST_CASE("Every figure of the guest, an interface and a block device has the field of its name, and none is missing") {
   const auto check = [](const google::protobuf::Descriptor& descriptor, const auto& table) {
     for (const auto& figure : table) {
       INFO(figure.name);
@@ -74,6 +79,8 @@ TEST_CASE("Every figure of the guest and of an interface has the field of its na
   CHECK(check(guest, guest_figures) + check(guest, guest_losses) == guest.field_count());
   const auto& link = *pb::Interface::descriptor();
   CHECK(check(link, interface_figures) + 1 == link.field_count());  // and the name
+  const auto& device = *pb::BlockDevice::descriptor();
+  CHECK(check(device, block_device_figures) + 2 == device.field_count());  // and the two parts of its number
 }
 
 TEST_CASE("What protoc's code encodes, we decode") {

@@ -13,7 +13,7 @@
 namespace katameter {
 namespace {
 
-const char* const controllers[] = {"cpuacct", "cpu", "memory", "pids"};
+const char* const controllers[] = {"cpuacct", "cpu", "memory", "pids", "blkio"};
 
 const std::string& mount_of(const std::string& controller) {
   static const Result<CgroupMounts> mounts = read_cgroup_mounts();
@@ -27,7 +27,7 @@ const std::string& mount_of(const std::string& controller) {
 // In v2 a cgroup has the controllers that its parent passes on.
 void pass_on_controllers(const std::filesystem::path& cgroup) {
   if (!std::filesystem::exists(cgroup / "cgroup.subtree_control")) return;
-  for (const char* controller : {"+cpu", "+memory", "+pids"}) {
+  for (const char* controller : {"+cpu", "+memory", "+pids", "+io"}) {
     std::ofstream out(cgroup / "cgroup.subtree_control");
     out << controller << std::flush;
     INFO("passing on " << controller << " from " << cgroup);

@@ -6,7 +6,7 @@
 
 namespace katameter {
 
-/// A container's cgroups in the guest, as the Kata agent makes them: <path> in the cpu,cpuacct, memory and pids
+/// A container's cgroups in the guest, as the Kata agent makes them: <path> in the cpu,cpuacct, memory, pids and blkio
 /// hierarchies of cgroup v1, or in the one of v2. Any failure ends the test.
 class TestCgroup {
  public:

@@ -35,6 +35,18 @@ void read_own_pages(std::size_t pages) {
   }
 }
 
+// `device` was opened with O_DIRECT before the fork.
+void use_device(int device, bool write, std::size_t requests, std::size_t bytes) {
+  void* memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED) _exit(3);
+  for (std::size_t i = 0; i < requests; ++i) {
+    const auto at = static_cast<off_t>(i % 16 * page);
+    const ssize_t done = write ? pwrite(device, memory, bytes, at) : pread(device, memory, bytes, at);
+    if (done != static_cast<ssize_t>(bytes)) _exit(7);
+  }
+  munmap(memory, bytes);
+}
+
 // By the clock of the thread. `in_kernel`: by zeroing memory there, the copying of which takes far longer than the calls.
 void burn_cpu(std::size_t ms, bool in_kernel) {
   timespec start{};
@@ -79,8 +91,9 @@ Workload::Workload(const TestCgroup& cgroup, const std::string& comm) {
 void Workload::serve(const TestCgroup& cgroup, const std::string& comm, int steps, int done) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   prctl(PR_SET_NAME, comm.c_str());
-  for (const char* controller : {"cpuacct", "cpu", "memory", "pids"}) cgroup.write(controller, "cgroup.procs", "0");
-  Step step{'-', 0};
+  for (const char* controller : {"cpuacct", "cpu", "memory", "pids", "blkio"})
+    cgroup.write(controller, "cgroup.procs", "0");
+  Step step{.what = '-', .amount = 0};
   do {
     if (step.what == 'a') touch(-1, MAP_PRIVATE | MAP_ANONYMOUS, step.amount);
     if (step.what == 'b') burn(step.amount);
@@ -90,6 +103,8 @@ void Workload::serve(const TestCgroup& cgroup, const std::string& comm, int step
     if (step.what == 'p') ping_pong(step.amount);
     if (step.what == 'n') make_processes(step.amount);
     if (step.what == 't') make_threads(step.amount);
+    if (step.what == 'i') use_device(step.device, false, step.amount, step.bytes);
+    if (step.what == 'o') use_device(step.device, true, step.amount, step.bytes);
     if (step.what == 'f') {
       const int file = memfd_create("cache", 0);
       if (ftruncate(file, static_cast<off_t>(step.amount * page)) != 0) _exit(4);
@@ -110,12 +125,12 @@ void Workload::wait_done() {
 }
 
 void Workload::touch_anonymous(std::size_t pages) {
-  tell({'a', pages});
+  tell({.what = 'a', .amount = pages});
   wait_done();
 }
 
 void Workload::touch_file(std::size_t pages) {
-  tell({'f', pages});
+  tell({.what = 'f', .amount = pages});
   wait_done();
 }
 
@@ -123,38 +138,52 @@ void Workload::read_file(std::size_t pages) {
   // Pages belong to the cgroup that read them first: out with them, so that it is this one.
   const Fd file(open(GUEST_PROBE, O_RDONLY | O_CLOEXEC));
   posix_fadvise(file.get(), 0, 0, POSIX_FADV_DONTNEED);
-  tell({'r', pages});
+  tell({.what = 'r', .amount = pages});
   wait_done();
 }
 
 void Workload::burn_cpu_ms(std::size_t ms) {
-  tell({'b', ms});
+  tell({.what = 'b', .amount = ms});
   wait_done();
 }
 
 void Workload::burn_system_ms(std::size_t ms) {
-  tell({'s', ms});
+  tell({.what = 's', .amount = ms});
   wait_done();
 }
 
+void Workload::read_device(int device, std::size_t requests, std::size_t bytes) {
+  start_reading_device(device, requests, bytes);
+  wait_done();
+}
+
+void Workload::write_device(int device, std::size_t requests, std::size_t bytes) {
+  tell({.what = 'o', .amount = requests, .device = device, .bytes = bytes});
+  wait_done();
+}
+
+void Workload::start_reading_device(int device, std::size_t requests, std::size_t bytes) {
+  tell({.what = 'i', .amount = requests, .device = device, .bytes = bytes});
+}
+
 void Workload::start_burning_ms(std::size_t ms) {
-  tell({'b', ms});
+  tell({.what = 'b', .amount = ms});
 }
 
 void Workload::start_burning_threads_ms(std::size_t ms) {
-  tell({'m', ms});
+  tell({.what = 'm', .amount = ms});
 }
 
 void Workload::start_ping_pong(std::size_t rounds) {
-  tell({'p', rounds});
+  tell({.what = 'p', .amount = rounds});
 }
 
 void Workload::start_processes(std::size_t count) {
-  tell({'n', count});
+  tell({.what = 'n', .amount = count});
 }
 
 void Workload::start_threads(std::size_t count) {
-  tell({'t', count});
+  tell({.what = 't', .amount = count});
 }
 
 bool Workload::is_done() {
@@ -165,7 +194,7 @@ bool Workload::is_done() {
 }
 
 void Workload::start_touching(std::size_t pages) {
-  tell({'a', pages});
+  tell({.what = 'a', .amount = pages});
 }
 
 int Workload::run_out_of_memory(std::size_t pages) {

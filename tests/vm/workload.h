@@ -29,6 +29,12 @@ class Workload {
   /// Reads the first pages of guest-probe's own file, which nobody else has in the page cache then.
   void read_file(std::size_t pages);
   void burn_cpu_ms(std::size_t ms);
+  /// Reads from a block device, or writes to it: `requests` of so many bytes each. `device`: opened with O_DIRECT before
+  /// this object was made.
+  void read_device(int device, std::size_t requests, std::size_t bytes = 4096);
+  void write_device(int device, std::size_t requests, std::size_t bytes = 4096);
+  /// Starts to read and does not wait for the end.
+  void start_reading_device(int device, std::size_t requests, std::size_t bytes = 4096);
 
   /// Burns it in system calls.
   void burn_system_ms(std::size_t ms);
@@ -58,8 +64,10 @@ class Workload {
 
  private:
   struct Step {
-    char what;
-    std::size_t amount;
+    char what = '-';
+    std::size_t amount = 0;
+    int device = -1;
+    std::size_t bytes = 0;
   };
   void tell(Step step);
   [[noreturn]] void serve(const TestCgroup& cgroup, const std::string& comm, int steps, int done);

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <guest.skel.h>
+#include <algorithm>
 #include <array>
 #include <fstream>
 
@@ -21,11 +22,15 @@ namespace {
 // Tasks whose figures can be followed at once (--schedstat); some 110 bytes each.
 constexpr std::uint32_t sched_tasks_at_most = 16384;
 
+// What a walk can count (bpf/io_walk.bpf.h).
+constexpr std::uint32_t io_records_at_most = 0xffff;
+
 // What a later load goes on with.
-constexpr std::array kept_structures{"removed_record", "oom_record", "guest_status", "kept_record", "stall_sum"};
-std::array<bpf_map*, 6> kept_maps(const guest& skeleton) {
+constexpr std::array kept_structures{"removed_record", "oom_record", "guest_status",
+                                     "kept_record",    "stall_sum",  "io_counts"};
+std::array<bpf_map*, 7> kept_maps(const guest& skeleton) {
   const auto& maps = skeleton.maps;
-  return {maps.removed, maps.oom_events, maps.status_map, maps.kept, maps.stall_sums, maps.births};
+  return {maps.removed, maps.oom_events, maps.status_map, maps.kept, maps.stall_sums, maps.births, maps.io_left};
 }
 
 std::array<bpf_program*, 4> stall_programs(const guest& skeleton) {
@@ -91,10 +96,17 @@ Status GuestLoader::choose_programs() {
   bpf_map__set_max_entries(maps.unified_records, plan_.unified ? entries : 1);
   bpf_map__set_max_entries(maps.memory_records, plan_.memory ? entries : 1);
   bpf_map__set_max_entries(maps.name_records, entries);
+  // Most containers have one block device, or none.
+  bpf_map__set_max_entries(maps.io_records, plan_.io ? std::min(entries, io_records_at_most) : 1);
+  bpf_map__set_max_entries(maps.io_left, plan_.io && plan_.io_v1 ? entries / 2 : 1);
+  skeleton_->rodata->reads_io = plan_.io ? 1 : 0;
+  skeleton_->rodata->io_is_v1 = plan_.io_v1 ? 1 : 0;
   bpf_program__set_autoload(progs.collect_cpu, walks_cpu(plan_));
   bpf_program__set_autoload(progs.collect_unified, plan_.unified);
   bpf_program__set_autoload(progs.collect_memory, plan_.memory);
   bpf_program__set_autoload(progs.find_stats, plan_.memory_stat);
+  bpf_program__set_autoload(progs.copy_stats, plan_.learn_stats);
+  bpf_program__set_autoload(progs.place_stats, plan_.learn_stats);
   bpf_program__set_autoload(progs.note_removal, plan_.removals);
   bpf_program__set_autoload(progs.note_victim, plan_.oom_events && !plan_.victim_by_pid);
   bpf_program__set_autoload(progs.note_victim_pid, plan_.oom_events && plan_.victim_by_pid);
@@ -257,6 +269,11 @@ Status GuestLoader::take_walkers() {
   if (status && plan_.memory) {
     status = take_walker(progs.collect_memory, maps.memory_records, sizeof(memory_record), programs_.memory_);
   }
+  if (status && plan_.io) {
+    Result<Fd> records = Fd::duplicate(bpf_map__fd(maps.io_records));
+    if (!records) return failure_from(records.error());
+    programs_.io_ = RecordWindow(*std::move(records), sizeof(io_record), bpf_map__max_entries(maps.io_records));
+  }
   if (status && plan_.pressure) {
     status = take_walker(progs.collect_pressure, maps.pressure_records, sizeof(pressure_record), programs_.pressure_);
   }
@@ -289,6 +306,14 @@ Status GuestLoader::find_stats() {
   const Result<std::uint32_t> found = test_run(*program, tables);
   if (!found) return failure_from(found.error(), "cannot find the figures of memory.stat");
   programs_.stats_found_ = *found;
+  if (!plan_.learn_stats) return {};
+  Result<Fd> copy = Fd::duplicate(bpf_program__fd(skeleton_->progs.copy_stats));
+  Result<Fd> place = Fd::duplicate(bpf_program__fd(skeleton_->progs.place_stats));
+  Result<Fd> copies = Fd::duplicate(bpf_map__fd(skeleton_->maps.stat_copies));
+  for (const Result<Fd>* fd : {&copy, &place, &copies}) {
+    if (!*fd) return failure_from(fd->error());
+  }
+  programs_.stat_tables_.emplace(*std::move(copy), *std::move(place), *std::move(copies));
   return {};
 }
 

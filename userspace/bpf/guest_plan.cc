@@ -13,6 +13,17 @@ std::string loading_remedy(int load_errno) {
   return "build the guest kernel with CONFIG_BPF_SYSCALL, CONFIG_FTRACE, CONFIG_UPROBE_EVENTS and CONFIG_BPF_EVENTS";
 }
 
+// Whether the hierarchy that has the controller is one in which this kernel counts.
+bool counts_block_io(const KernelFacts& facts) {
+  return facts.block_io && !facts.io_mount.empty() && !(facts.io_v1 && facts.block_io_v2_only);
+}
+
+std::string block_io_remedy(const KernelFacts& facts) {
+  if (!facts.block_io) return "build the guest kernel with CONFIG_BLK_CGROUP";
+  if (facts.io_v1) return "this kernel counts it in cgroup v2 only: leave the blkio hierarchy of v1 unmounted";
+  return "mount cgroup v2, or the blkio hierarchy of v1, before guest-probe starts";
+}
+
 }  // namespace
 
 bool GuestPlan::complete() const {
@@ -45,8 +56,12 @@ GuestPlan plan_guest(const KernelFacts& facts, bool schedstat) {
   plan.tick_ns = facts.tick_ns;
   plan.memory = base && facts.memory && !facts.memory_mount.empty();
   plan.memory_stat = plan.memory && cpus_fit && facts.memory_stat;
+  // Read by the program that reads memory (bpf/io_walk.bpf.h).
+  plan.io = plan.memory && cpus_fit && counts_block_io(facts);
+  plan.io_v1 = facts.io_v1;
   plan.stats_index = facts.stats_index;
   plan.events_index = facts.events_index;
+  plan.learn_stats = plan.memory_stat && facts.compact_stat && facts.events_index == 0;
   plan.unified_memory = !facts.memory_v1;
   if (plan.unified) {
     plan.tasks_hierarchy = WALK_UNIFIED;
@@ -82,6 +97,8 @@ GuestPlan plan_guest(const KernelFacts& facts, bool schedstat) {
                     : "build the guest kernel with CONFIG_MEMCG"},
       {"memory statistics layout", facts.memory_stat, "all figures of memory.stat: memory_rss_bytes, page_faults ...",
        "use a kernel from 5.8 on, and tell us which one this is"},
+      {"block I/O of cgroups", counts_block_io(facts), "block_devices: reads and writes by device",
+       block_io_remedy(facts)},
       {"cgroup_rmdir tracepoint", facts.cgroup_rmdir, "the last values of removed containers",
        "build the guest kernel with CONFIG_FTRACE and CONFIG_DEBUG_INFO_BTF"},
       {"cpuhp_enter tracepoint", facts.cpuhp_enter || facts.possible_cpus == 1,
@@ -100,7 +117,7 @@ GuestPlan plan_guest(const KernelFacts& facts, bool schedstat) {
        "build the guest kernel with CONFIG_FTRACE and CONFIG_DEBUG_INFO_BTF"},
       {"BPF ring buffer", facts.ring_buffer, "OOM events; oom_kills is still counted", "use a kernel from 5.8 on"},
       {"at most 256 possible CPUs", cpus_fit,
-       "cpu_usage_ns, cpu_user_ns, cpu_system_ns, memory_rss_bytes, memory_cache_bytes",
+       "cpu_usage_ns, cpu_user_ns, cpu_system_ns, memory_rss_bytes, memory_cache_bytes, block_devices",
        "start the guest with fewer maximum vCPUs"},
   };
   if (schedstat) {

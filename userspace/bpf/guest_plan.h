@@ -31,6 +31,9 @@ struct GuestPlan {
   bool unified_memory = false;    ///< the memory controller is in the hierarchy of cgroup v2
   std::uint64_t stats_index = 0;  ///< as in KernelFacts
   std::uint64_t events_index = 0;
+  bool learn_stats = false;    ///< they may be needed and cannot be seen: what they say is to be learned
+  bool io = false;             ///< block I/O by device
+  bool io_v1 = false;          ///< it is that of cgroup v1
   bool removals = false;       ///< last values of removed containers
   bool new_cpus = false;       ///< CPUs that come online later are learned
   bool oom_events = false;     ///< one event per OOM kill

@@ -14,10 +14,11 @@ constexpr std::uint32_t walk_unfinished = 1u << 31;  // WALK_UNFINISHED in cgrou
 }  // namespace
 
 template <typename Record>
-Result<Walk<Record>> GuestPrograms::walk(Walker& walker, Hierarchy hierarchy) {
-  const Result<std::uint32_t> returned = walker.program.run(*turns_, static_cast<std::uint64_t>(hierarchy));
+Result<Walk<Record>> GuestPrograms::walk(Walker& walker, Hierarchy hierarchy, std::uint32_t* rest) {
+  const Result<std::uint64_t> returned = walker.program.run(*turns_, static_cast<std::uint64_t>(hierarchy));
   if (!returned) return failure_from(returned.error());
-  const std::size_t visited = *returned & ~walk_unfinished;
+  const std::size_t visited = static_cast<std::uint32_t>(*returned) & ~walk_unfinished;
+  if (rest != nullptr) *rest = static_cast<std::uint32_t>(*returned >> 32);
   const Result<std::span<const Record>> records = walker.records.first<Record>(visited);
   if (!records) return failure_from(records.error());
   return Walk<Record>{*records, visited};
@@ -30,7 +31,14 @@ Result<Walk<unified_record>> GuestPrograms::walk_unified() {
   return walk<unified_record>(unified_, Hierarchy::unified);
 }
 Result<Walk<memory_record>> GuestPrograms::walk_memory() {
-  return walk<memory_record>(memory_, Hierarchy::memory);
+  return walk<memory_record>(memory_, Hierarchy::memory, &io_walked_);
+}
+Result<Walk<io_record>> GuestPrograms::walked_io() {
+  const std::size_t rows = io_walked_ & 0xffff;
+  const std::size_t without_room = io_walked_ >> 16;
+  const Result<std::span<const io_record>> records = io_.first<io_record>(rows);
+  if (!records) return failure_from(records.error());
+  return Walk<io_record>{*records, rows + without_room};
 }
 
 Result<Walk<pressure_record>> GuestPrograms::walk_pressure() {

@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "bpf/records.h"
@@ -17,6 +18,7 @@
 #include "userspace/bpf/on_request.h"
 #include "userspace/bpf/pin_directory.h"
 #include "userspace/bpf/record_window.h"
+#include "userspace/bpf/stat_tables.h"
 #include "userspace/fd.h"
 #include "userspace/result.h"
 
@@ -29,6 +31,7 @@ enum class Hierarchy : std::uint64_t {
   cpu = WALK_CPU,
   pids = WALK_PIDS,
   unified = WALK_UNIFIED,
+  io = WALK_IO,
 };
 
 /// The records of one walk, parents first. They stay valid until the next walk of the same kind.
@@ -52,6 +55,8 @@ class GuestPrograms {
   Result<Walk<cpu_record>> walk_cpu(Hierarchy hierarchy = Hierarchy::cpuacct);
   Result<Walk<unified_record>> walk_unified();
   Result<Walk<memory_record>> walk_memory();
+  /// Block I/O as the last walk_memory() found it: a record for each device of a cgroup.
+  Result<Walk<io_record>> walked_io();
   Result<Walk<pressure_record>> walk_pressure();
 
   /// The names of a hierarchy's cgroups, parents first. Copies: names take much room and are seldom asked for, so the
@@ -69,11 +74,17 @@ class GuestPrograms {
   /// Whether this kernel keeps a figure of memory.stat (STAT_*) where it can be read.
   bool has_stat(int stat) const { return (stats_found_ >> stat & 1) != 0; }
 
+  /// With which those of them are found that has_stat() does not have (guest-probe/stat_learning.h); at start, once.
+  std::optional<StatTables> take_stat_tables() { return std::exchange(stat_tables_, std::nullopt); }
+  void learned_stat(int stat) { stats_found_ |= 1u << stat; }
+
   /// What all of its maps take of the kernel's memory, bytes: the sum of "memlock" in their /proc/self/fdinfo.
   std::uint64_t kernel_bytes() const { return kernel_bytes_; }
 
   /// Stalls of tasks in direct reclaim that a full map of bpf/guest_stalls.bpf.c kept from being counted.
   std::uint64_t stalls_lost() const { return status().stalls_lost; }
+  /// Devices of removed cgroups that were not kept: there was no room.
+  std::uint64_t io_lost() const { return status().io_lost; }
 
   /// How far the rings below were read; no system call, like all that changes it.
   const progress& kept() const { return kept_.get(); }
@@ -103,7 +114,7 @@ class GuestPrograms {
 
   GuestPrograms() = default;
   template <typename Record>
-  Result<Walk<Record>> walk(Walker& walker, Hierarchy hierarchy);
+  Result<Walk<Record>> walk(Walker& walker, Hierarchy hierarchy, std::uint32_t* rest = nullptr);
   const volatile guest_status& status() const {
     return *reinterpret_cast<const volatile guest_status*>(status_.data());
   }
@@ -114,6 +125,8 @@ class GuestPrograms {
   Walker memory_;
   Walker names_;
   Walker pressure_;
+  RecordWindow io_;
+  std::uint32_t io_walked_ = 0;  // as walk_io() in bpf/io_walk.bpf.h gives it
   OnRequest tasks_;
   std::optional<OnRequest> sched_sums_;
   Mapping status_;
@@ -124,6 +137,7 @@ class GuestPrograms {
   std::vector<Fd> hooks_;  // links; none where they are pinned
   std::uint64_t kernel_bytes_ = 0;
   std::uint32_t stats_found_ = 0;
+  std::optional<StatTables> stat_tables_;
   bool replayed_ = false;
 };
 

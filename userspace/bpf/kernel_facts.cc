@@ -83,6 +83,10 @@ void read_types(KernelFacts& facts) {
                        member_type(*types, "memcg_vmstats_percpu", "state_prev") != nullptr;
   facts.memory_stat = handed_in || flushed;
   facts.compact_stat = flushed;
+  facts.block_io = member_type(*types, "blkcg_gq", "iostat_cpu") != nullptr &&
+                   member_type(*types, "blkg_iostat_set", "last") != nullptr &&
+                   has_enum_value(*types, "cgroup_subsys_id", "io_cgrp_id");
+  facts.block_io_v2_only = member_type(*types, "blkg_iostat_set", "lnode") != nullptr;
   facts.pressure = member_type(*types, "psi_group", "total") != nullptr &&
                    member_type(*types, "psi_group_cpu", "times_prev") != nullptr &&
                    member_type(*types, "cgroup", "psi") != nullptr;
@@ -141,6 +145,7 @@ void read_hierarchies(KernelFacts& facts) {
   note("cpu", facts.cpu_v1, facts.cpu_mount);
   note("pids", facts.pids_v1, facts.pids_mount);
   note("memory", facts.memory_v1, facts.memory_mount);
+  note("blkio", facts.io_v1, facts.io_mount);
 }
 
 }  // namespace

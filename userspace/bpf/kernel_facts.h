@@ -15,13 +15,15 @@ struct KernelFacts {
   int load_errno = 0;        ///< why not: EPERM = no privilege, EINVAL = no CONFIG_BPF_EVENTS
   bool ring_buffer = false;  ///< a ring buffer map can be made (5.8)
 
-  bool cpuacct = false;           ///< struct cpuacct and cpuacct_cgrp_id (CONFIG_CGROUP_CPUACCT)
-  bool memory = false;            ///< struct mem_cgroup and memory_cgrp_id (CONFIG_MEMCG)
-  bool memory_stat = false;       ///< rss, cache ... are kept in one of the ways of bpf/memory_stat.bpf.h
-  bool compact_stat = false;      ///< their positions may be in a table of the kernel (6.1)
-  bool bandwidth = false;         ///< struct task_group has cfs_bandwidth (CONFIG_CFS_BANDWIDTH)
-  bool pids = false;              ///< struct pids_cgroup and pids_cgrp_id (CONFIG_CGROUP_PIDS)
-  bool base_stat = false;         ///< struct cgroup has bstat: cgroup v2 counts CPU time without a controller (4.15)
+  bool cpuacct = false;       ///< struct cpuacct and cpuacct_cgrp_id (CONFIG_CGROUP_CPUACCT)
+  bool memory = false;        ///< struct mem_cgroup and memory_cgrp_id (CONFIG_MEMCG)
+  bool memory_stat = false;   ///< rss, cache ... are kept in one of the ways of bpf/memory_stat.bpf.h
+  bool compact_stat = false;  ///< their positions may be in a table of the kernel (6.1)
+  bool bandwidth = false;     ///< struct task_group has cfs_bandwidth (CONFIG_CFS_BANDWIDTH)
+  bool pids = false;          ///< struct pids_cgroup and pids_cgrp_id (CONFIG_CGROUP_PIDS)
+  bool base_stat = false;     ///< struct cgroup has bstat: cgroup v2 counts CPU time without a controller (4.15)
+  bool block_io = false;      ///< struct blkcg_gq has iostat_cpu: block I/O is counted by cgroup (CONFIG_BLK_CGROUP)
+  bool block_io_v2_only = false;  ///< in cgroup v2 only, as since 6.2 (3b8cc6298724)
   bool pressure = false;          ///< struct psi_group, and one for each cgroup (CONFIG_PSI)
   bool cgroup_rmdir = false;      ///< tracepoint cgroup:cgroup_rmdir is in BTF
   bool cpuhp_enter = false;       ///< tracepoint cpuhp:cpuhp_enter is in BTF
@@ -37,11 +39,13 @@ struct KernelFacts {
   bool memory_v1 = false;   ///< the same for memory
   bool cpu_v1 = false;      ///< the same for cpu
   bool pids_v1 = false;     ///< the same for pids
+  bool io_v1 = false;       ///< the same for blkio
   std::string cpu_mount;    ///< as cpuacct_mount; the same text where both are one hierarchy
   std::string pids_mount;
   std::string unified_mount;  ///< cgroup v2; empty = nowhere
   std::string cpuacct_mount;  ///< where, as in /proc/self/mountinfo; empty = nowhere
   std::string memory_mount;
+  std::string io_mount;
   // Addresses of the kernel's tables that say where in its arrays a figure of memory.stat is; 0 = there is none, or
   // /proc/kallsyms does not show it (CONFIG_KALLSYMS_ALL). Looked for where there may be one.
   std::uint64_t stats_index = 0;

@@ -18,7 +18,7 @@ Result<Fd> OnRequest::open_iterator() const {
   return opened;
 }
 
-Result<std::uint32_t> OnRequest::run(Turns& turns, std::uint64_t what) {
+Result<std::uint64_t> OnRequest::run(Turns& turns, std::uint64_t what) {
   if (!opened_ || turn_ == TURNS) {
     Result<Fd> opened = open_iterator();
     if (!opened) return failure_from(opened.error());
@@ -27,7 +27,7 @@ Result<std::uint32_t> OnRequest::run(Turns& turns, std::uint64_t what) {
   }
   turns.ask(turn_, what);
   ++turn_;
-  std::uint32_t answer = 0;
+  std::uint64_t answer = 0;
   const ssize_t size = read(opened_.get(), &answer, sizeof(answer));
   if (size == sizeof(answer)) return answer;
   const int code = size < 0 ? errno : EIO;

@@ -31,7 +31,7 @@ class OnRequest {
 
   /// Runs the program once under rcu_read_lock(); what it returns. Two or three system calls for the first run, one
   /// for those after it.
-  Result<std::uint32_t> run(Turns& turns, std::uint64_t what);
+  Result<std::uint64_t> run(Turns& turns, std::uint64_t what);
 
   /// A fresh run of the iterator, to be read to its end; for programs that write more than one answer.
   Result<Fd> open_iterator() const;

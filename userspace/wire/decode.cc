@@ -116,6 +116,18 @@ void read_figure(Reader& in, const Table& table, Message& message) {
   if (!take_figure(in, table, message)) in.skip();
 }
 
+BlockDevice read_block_device(Reader in) {
+  BlockDevice device;
+  while (in.next()) {
+    switch (in.tag()) {
+      case 1: device.major = small_number(in, "BlockDevice.major"); break;
+      case 2: device.minor = small_number(in, "BlockDevice.minor"); break;
+      default: read_figure(in, block_device_figures, device);
+    }
+  }
+  return device;
+}
+
 Container read_container(Reader in, const Limits& limits) {
   Container container;
   bool has_id = false;
@@ -127,6 +139,12 @@ Container read_container(Reader in, const Limits& limits) {
         break;
       case 2: container.cgroup = text(in, "Container.cgroup", limits); break;
       case 3: container.removed = number(in, "Container.removed") != 0; break;
+      case 4:
+        if (container.block_devices.size() == limits.block_devices) {
+          throw Rejected{"a Container has too many block devices"};
+        }
+        container.block_devices.push_back(read_block_device(submessage(in, "Container.block_devices")));
+        break;
       default: read_figure(in, container_figures, container);
     }
   }

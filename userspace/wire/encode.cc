@@ -36,10 +36,17 @@ void write(Writer out, const Acknowledge& acknowledge) {
   put(out, 2, acknowledge.snapshot_sequence);
 }
 
+void write(Writer out, const BlockDevice& device) {
+  put(out, 1, std::uint64_t{device.major});
+  put(out, 2, std::uint64_t{device.minor});
+  for (const BlockDeviceFigure& figure : block_device_figures) put(out, figure.field, device.*figure.value);
+}
+
 void write(Writer out, const Container& container) {
   put(out, 1, container.id.raw());
   put(out, 2, container.cgroup);
   if (container.removed) out.add_bool(3, true);
+  for (const BlockDevice& device : container.block_devices) write(Writer(out, 4), device);
   for (const ContainerFigure& figure : container_figures) put(out, figure.field, container.*figure.value);
 }
 

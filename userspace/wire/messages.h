@@ -36,10 +36,37 @@ struct Acknowledge {
 
 using Figure = std::optional<std::uint64_t>;
 
+/// Block devices that are told of one container.
+inline constexpr std::size_t block_devices_at_most = 8;
+
+struct BlockDevice {
+  std::uint32_t major = 0;
+  std::uint32_t minor = 0;
+  std::uint64_t read_bytes = 0;
+  std::uint64_t write_bytes = 0;
+  std::uint64_t reads = 0;
+  std::uint64_t writes = 0;
+};
+
+/// One counter of a block device; as ContainerFigure.
+struct BlockDeviceFigure {
+  std::string_view name;
+  std::uint32_t field;
+  std::uint64_t BlockDevice::*value;
+};
+
+inline constexpr auto block_device_figures = std::to_array<BlockDeviceFigure>({
+    {"read_bytes", 3, &BlockDevice::read_bytes},
+    {"write_bytes", 4, &BlockDevice::write_bytes},
+    {"reads", 5, &BlockDevice::reads},
+    {"writes", 6, &BlockDevice::writes},
+});
+
 struct Container {
   ContainerId id;
   std::string cgroup;
   bool removed = false;
+  std::vector<BlockDevice> block_devices;
   Figure cpu_usage_ns;
   Figure memory_usage_bytes;
   Figure memory_peak_bytes;
@@ -163,6 +190,7 @@ struct Guest {
   std::uint64_t containers_lost = 0;
   std::uint64_t stalls_lost = 0;
   std::uint64_t interfaces_unreported = 0;
+  std::uint64_t block_devices_unreported = 0;
 };
 
 /// One figure of the whole guest; as ContainerFigure.
@@ -207,6 +235,7 @@ inline constexpr auto guest_losses = std::to_array<GuestLoss>({
     {"containers_lost", 5, &Guest::containers_lost},
     {"stalls_lost", 6, &Guest::stalls_lost},
     {"interfaces_unreported", 48, &Guest::interfaces_unreported},
+    {"block_devices_unreported", 52, &Guest::block_devices_unreported},
 });
 
 struct Interface {

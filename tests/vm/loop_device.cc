@@ -1,0 +1,70 @@
+#include "tests/vm/loop_device.h"
+
+#include <fcntl.h>
+#include <linux/loop.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <catch2/catch.hpp>
+#include <cstdlib>
+#include <fstream>
+
+namespace katameter {
+namespace {
+
+constexpr off_t device_bytes = 16 << 20;
+constexpr std::uint32_t loop_major = 7;
+constexpr std::uint64_t sector = 512;
+
+}  // namespace
+
+LoopDevice::LoopDevice() {
+  // Built in, or a module.
+  if (access("/dev/loop-control", F_OK) != 0) REQUIRE(std::system("modprobe loop") == 0);
+  const Fd control(open("/dev/loop-control", O_RDWR | O_CLOEXEC));
+  REQUIRE(control);
+  const int number = ioctl(control.get(), LOOP_CTL_GET_FREE);
+  REQUIRE(number >= 0);
+  minor_ = static_cast<std::uint32_t>(number);
+  device_ = Fd(open(("/dev/loop" + std::to_string(number)).c_str(), O_RDWR | O_DIRECT | O_CLOEXEC));
+  REQUIRE(device_);
+  const Fd memory(memfd_create("block-device", MFD_CLOEXEC));
+  REQUIRE(ftruncate(memory.get(), device_bytes) == 0);
+  REQUIRE(ioctl(device_.get(), LOOP_SET_FD, memory.get()) == 0);
+  before_ = read_stat().counted;
+}
+
+LoopDevice::~LoopDevice() {
+  ioctl(device_.get(), LOOP_CLR_FD, 0);
+}
+
+LoopDevice::Stat LoopDevice::read_stat() const {
+  std::ifstream file("/sys/block/loop" + std::to_string(minor_) + "/stat");
+  std::uint64_t merged = 0;
+  std::uint64_t ms = 0;
+  Stat stat;
+  wire::BlockDevice& counted = stat.counted;
+  REQUIRE(file >> counted.reads >> merged >> counted.read_bytes >> ms);
+  REQUIRE(file >> counted.writes >> merged >> counted.write_bytes >> ms >> stat.under_way);
+  counted.read_bytes *= sector;
+  counted.write_bytes *= sector;
+  return stat;
+}
+
+LoopDevice::Stat LoopDevice::stat() const {
+  Stat stat = read_stat();
+  for (const wire::BlockDeviceFigure& figure : wire::block_device_figures) {
+    stat.counted.*figure.value -= before_.*figure.value;
+  }
+  return stat;
+}
+
+wire::BlockDevice LoopDevice::of(const wire::Container& container) const {
+  for (const wire::BlockDevice& device : container.block_devices) {
+    if (device.major == loop_major && device.minor == minor_) return device;
+  }
+  return {};
+}
+
+}  // namespace katameter

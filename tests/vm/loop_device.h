@@ -1,0 +1,40 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "userspace/fd.h"
+#include "userspace/wire/messages.h"
+
+namespace katameter {
+
+/// A block device over memory: a loop device. Any failure ends the test.
+class LoopDevice {
+ public:
+  /// What the device itself counted since it was made, and the requests that are under way; /sys/block/NAME/stat.
+  struct Stat {
+    wire::BlockDevice counted;
+    std::uint64_t under_way = 0;
+  };
+
+  LoopDevice();
+  LoopDevice(const LoopDevice&) = delete;
+  LoopDevice& operator=(const LoopDevice&) = delete;
+  ~LoopDevice();
+
+  /// Opened with O_DIRECT, so that each request is one of the device.
+  int fd() const { return device_.get(); }
+  std::uint32_t minor() const { return minor_; }
+  Stat stat() const;
+  /// What a container did on it; zeros if it is not told of.
+  wire::BlockDevice of(const wire::Container& container) const;
+
+ private:
+  Stat read_stat() const;
+
+  std::uint32_t minor_ = 0;
+  Fd device_;
+  wire::BlockDevice before_;
+};
+
+}  // namespace katameter
