@@ -60,6 +60,16 @@ LoopDevice::Stat LoopDevice::stat() const {
   return stat;
 }
 
+wire::BlockDevice LoopDevice::settled() const {
+  for (int attempt = 0; attempt < 1000; ++attempt) {
+    const Stat now = stat();
+    if (now.under_way == 0) return now.counted;
+    usleep(1000);
+  }
+  FAIL("requests stay under way");
+  return {};
+}
+
 wire::BlockDevice LoopDevice::of(const wire::Container& container) const {
   for (const wire::BlockDevice& device : container.block_devices) {
     if (device.major == loop_major && device.minor == minor_) return device;

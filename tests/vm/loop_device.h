@@ -26,6 +26,8 @@ class LoopDevice {
   int fd() const { return device_.get(); }
   std::uint32_t minor() const { return minor_; }
   Stat stat() const;
+  /// What it counted, when no request is under way any more: it counts one after whoever waits for it was told.
+  wire::BlockDevice settled() const;
   /// What a container did on it; zeros if it is not told of.
   wire::BlockDevice of(const wire::Container& container) const;
 
