@@ -185,7 +185,7 @@ TEST_CASE("50 bad guests neither delay 50 good ones nor fill the host's memory")
   GuestTiming timing;
   timing.answer_deadline = 2s;
   timing.connect_deadline = 2s;
-  Node node(loop.events(), loop.timers(), nullptr, timing);
+  Node node(loop.events(), loop.timers(), nullptr, nullptr, timing);
   for (int i = 0; i < good_guests + bad_guests; ++i) {
     node.sandbox_appeared({numbered(i), folder.path() / std::to_string(i), "clh.sock", "cloud-hypervisor"});
   }
