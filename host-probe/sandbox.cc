@@ -13,7 +13,8 @@ Sandbox::Sandbox(EventLoop& loop, TimerQueue& timers, const SandboxPlace& place,
     : id_(place.id),
       settled_(std::move(settled)),
       state_(std::move(state)),
-      peer_(loop, timers, GuestAddress{place.directory, place.socket, wire::default_port}, *this, timing) {}
+      peer_(loop, timers, GuestAddress{place.directory, place.socket, wire::default_port, place.reach}, *this, timing) {
+}
 
 SandboxReport Sandbox::report(SandboxState::Time now) {
   SandboxReport report;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -8,24 +9,50 @@
 
 namespace katameter {
 
-/// Where one kind of runtime and hypervisor keeps its sandboxes: `<run root>/<root>/<sandbox id>/<socket>`, the socket
-/// being the hybrid vsock. A new kind is a new row.
-struct Layout {
-  std::string_view root;
-  std::string_view socket;
-  std::string_view hypervisor;
+/// How the host reaches a guest's vsock.
+enum class Reach {
+  hybrid,  // by a Unix socket of the VMM's
+  cid,     // by AF_VSOCK, with the context id that the VMM was given
 };
 
-inline constexpr std::array<Layout, 1> layouts{{
-    {"vc/vm", "clh.sock", "cloud-hypervisor"},  // Go runtime
-}};
+/// A socket in a sandbox's directory that tells which hypervisor runs it: the hybrid vsock itself where there is one,
+/// else another that the VMM makes. Only a hybrid vsock is ever connected to.
+struct Marker {
+  std::string_view path;  // a file name, or one in nested_directory
+  std::string_view hypervisor;
+  Reach reach = Reach::hybrid;
+};
+
+/// The one directory in a sandbox's in which markers may be.
+inline constexpr std::string_view nested_directory = "root";
+
+/// Where one runtime keeps sandboxes: `<run root>/<root>/<sandbox id>/<marker>`. Of several markers the first counts.
+struct Layout {
+  std::string_view root;
+  std::span<const Marker> markers;
+};
+
+// Go runtime.
+inline constexpr std::array go_markers{Marker{"clh.sock", "cloud-hypervisor"}, Marker{"qmp.sock", "qemu", Reach::cid},
+                                       Marker{"qmp.socket", "stratovirt", Reach::cid}};
+// runtime-rs. Its Firecracker is here if it is not jailed; Dragonball runs in the shim.
+inline constexpr std::array rs_markers{Marker{"ch-vm.sock", "cloud-hypervisor"}, Marker{"kata.hvsock", "firecracker"},
+                                       Marker{"root/kata.hvsock", "dragonball"}, Marker{"vsock.sock", "openvmm"},
+                                       Marker{"root/console.sock", "qemu", Reach::cid}};
+// A jail of Firecracker's; the Go runtime has the same directories without a jail.
+inline constexpr std::array jail_markers{Marker{"root/kata.hvsock", "firecracker"}};
+
+/// A new kind is a new row.
+inline constexpr std::array layouts{Layout{"vc/vm", go_markers}, Layout{"vc/firecracker", jail_markers},
+                                    Layout{"kata", rs_markers}, Layout{"kata/firecracker", jail_markers}};
 
 /// A sandbox that was found.
 struct SandboxPlace {
   ContainerId id;
-  std::string directory;  // holds the socket; a symbolic link is not resolved
-  std::string socket;     // file name
+  std::string directory;  // a symbolic link is not resolved
+  std::string socket;     // the marker's path in it
   std::string hypervisor;
+  Reach reach = Reach::hybrid;
 };
 
 }  // namespace katameter

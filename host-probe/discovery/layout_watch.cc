@@ -4,8 +4,10 @@
 #include <sys/inotify.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <set>
+#include <utility>
 #include <vector>
 
 #include "userspace/log.h"
@@ -51,11 +53,11 @@ void LayoutWatch::on_event(const Inotify::Event& event) {
   if (root_->concerns(event)) attach();
   if (event.name.empty()) return;
   if (event.watch == root_->directory()) entry_changed(event);
-  if (event.name != layout_.socket) return;
+  if (!may_be_marker(event.name)) return;
   const auto [first, last] = by_watch_.equal_range(event.watch);
   std::vector<ContainerId> ids;  // copied: callbacks may change the map
   for (auto item = first; item != last; ++item) ids.push_back(item->second);
-  for (const ContainerId& id : ids) look_for_socket(id);
+  for (const ContainerId& id : ids) look_for_markers(id);
 }
 
 void LayoutWatch::attach() {
@@ -93,18 +95,46 @@ void LayoutWatch::consider(const ContainerId& id) {
   }
   const auto known = candidates_.find(id);
   if (known != candidates_.end() && known->second.watch != *watch) forget(id);
-  if (candidates_.try_emplace(id, Candidate{*watch, false}).second) by_watch_.emplace(*watch, id);
-  look_for_socket(id);
+  if (candidates_.try_emplace(id, Candidate{*watch}).second) by_watch_.emplace(*watch, id);
+  look_for_markers(id);
 }
 
-void LayoutWatch::look_for_socket(const ContainerId& id) {
-  Candidate& candidate = candidates_.at(id);
+bool LayoutWatch::may_be_marker(std::string_view name) const {
+  return name == nested_directory ||
+         std::ranges::any_of(layout_.markers, [&](const Marker& marker) { return marker.path.ends_with(name); });
+}
+
+void LayoutWatch::watch_nested(const ContainerId& id, Candidate& candidate) {
+  const auto nested = [](const Marker& marker) { return marker.path.find('/') != std::string_view::npos; };
+  if (std::ranges::none_of(layout_.markers, nested)) return;
+  const Result<int> watch = inotify_->watch(directory_of(id) + "/" + std::string(nested_directory));
+  const int now = watch ? *watch : -1;
+  if (now == candidate.nested) return;
+  const int before = std::exchange(candidate.nested, now);
+  std::erase_if(by_watch_, [&](const auto& item) { return item.first == before && item.second == id; });
+  unwatch(before);
+  if (now >= 0) by_watch_.emplace(now, id);
+}
+
+void LayoutWatch::look_for_markers(const ContainerId& id) {
+  const auto known = candidates_.find(id);
+  if (known == candidates_.end()) return;  // a callback has changed the map
+  Candidate& candidate = known->second;
+  // Before the look, so that what comes in between has its event.
+  watch_nested(id, candidate);
   const std::string directory = directory_of(id);
-  const bool present = is_socket(directory + "/" + std::string(layout_.socket));
+  const auto found = std::ranges::find_if(
+      layout_.markers, [&](const Marker& marker) { return is_socket(directory + "/" + std::string(marker.path)); });
+  const Marker* present = found == layout_.markers.end() ? nullptr : &*found;
   if (present == candidate.present) return;
-  candidate.present = present;
-  if (!present) return events_.gone(id);
-  events_.appeared({id, directory, std::string(layout_.socket), std::string(layout_.hypervisor)});
+  const Marker* before = std::exchange(candidate.present, present);
+  if (before != nullptr) events_.gone(id);
+  if (present == nullptr) return;
+  events_.appeared({id, directory, std::string(present->path), std::string(present->hypervisor), present->reach});
+}
+
+void LayoutWatch::unwatch(int watch) {
+  if (watch >= 0 && !by_watch_.contains(watch) && !root_->uses(watch)) inotify_->unwatch(watch);
 }
 
 void LayoutWatch::forget(const ContainerId& id) {
@@ -113,8 +143,9 @@ void LayoutWatch::forget(const ContainerId& id) {
   const Candidate candidate = known->second;
   candidates_.erase(known);
   std::erase_if(by_watch_, [&](const auto& item) { return item.second == id; });
-  if (!by_watch_.contains(candidate.watch) && !root_->uses(candidate.watch)) inotify_->unwatch(candidate.watch);
-  if (candidate.present) events_.gone(id);
+  unwatch(candidate.watch);
+  unwatch(candidate.nested);
+  if (candidate.present != nullptr) events_.gone(id);
 }
 
 }  // namespace katameter

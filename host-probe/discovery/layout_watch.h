@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "host-probe/discovery/inotify.h"
 #include "host-probe/discovery/layout.h"
@@ -14,8 +15,8 @@
 namespace katameter {
 
 struct DiscoveryEvents {
-  std::function<void(const SandboxPlace&)> appeared;  // its socket is there
-  std::function<void(const ContainerId&)> gone;       // its socket or its directory is not there any more
+  std::function<void(const SandboxPlace&)> appeared;  // a marker is there
+  std::function<void(const ContainerId&)> gone;       // its marker or its directory is not there any more
 };
 
 /// Sees the sandboxes of one layout come and go. It never looks again by itself: inotify tells, and only a queue that
@@ -32,7 +33,8 @@ class LayoutWatch {
  private:
   struct Candidate {
     int watch = -1;
-    bool present = false;  // its socket exists
+    int nested = -1;                  // watch of its nested_directory
+    const Marker* present = nullptr;  // the first that exists
   };
 
   LayoutWatch(const Layout& layout, DiscoveryEvents events) : layout_(layout), events_(std::move(events)) {}
@@ -40,7 +42,10 @@ class LayoutWatch {
   void attach();
   void entry_changed(const Inotify::Event& event);
   void consider(const ContainerId& id);
-  void look_for_socket(const ContainerId& id);
+  bool may_be_marker(std::string_view name) const;
+  void watch_nested(const ContainerId& id, Candidate& candidate);
+  void look_for_markers(const ContainerId& id);
+  void unwatch(int watch);
   void forget(const ContainerId& id);
   std::string directory_of(const ContainerId& id) const { return root_->path() + "/" + id.hex(); }
 

@@ -30,6 +30,27 @@ Result<std::unique_ptr<GuestConnection>> GuestConnection::open(EventLoop& loop, 
   return connection;
 }
 
+Result<std::unique_ptr<GuestConnection>> GuestConnection::open_direct(EventLoop& loop, Fd socket, Handlers handlers) {
+  std::unique_ptr<GuestConnection> connection(new GuestConnection(loop, std::move(socket), std::move(handlers)));
+  connection->handshake_ = Handshake::not_needed();
+  connection->connecting_ = connection->waits_to_send_ = true;
+  Status watched = loop.watch(connection->socket_, EPOLLIN | EPOLLOUT,
+                              [self = connection.get()](std::uint32_t events) { self->ready(events); });
+  if (!watched) return failure_from(std::move(watched.error()));
+  return connection;
+}
+
+std::optional<Drop> GuestConnection::connected() {
+  connecting_ = false;
+  int error = 0;
+  socklen_t size = sizeof error;
+  if (getsockopt(socket_.get(), SOL_SOCKET, SO_ERROR, &error, &size) != 0) error = errno;
+  if (error != 0) return Drop{DropReason::absent, "nobody listens in the guest"};
+  handlers_.opened();
+  flush();
+  return std::nullopt;
+}
+
 GuestConnection::~GuestConnection() {
   loop_.unwatch(socket_);
 }
@@ -53,9 +74,13 @@ void GuestConnection::flush() {
 }
 
 void GuestConnection::ready(std::uint32_t events) {
-  if ((events & EPOLLOUT) != 0) flush();
   std::optional<Drop> drop;
-  if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0) drop = receive();
+  if (connecting_) {
+    if ((events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) == 0) return;
+    drop = connected();
+  }
+  if (!drop && (events & EPOLLOUT) != 0) flush();
+  if (!drop && (events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0) drop = receive();
   if (!drop && unsent_.size() > longest_unsent) {
     drop = Drop{DropReason::stalled, "it does not read what it is sent"};
   }

@@ -33,6 +33,8 @@ class GuestConnection {
   /// Takes a connected, non-blocking socket of the VMM and asks for `port` of the guest.
   static Result<std::unique_ptr<GuestConnection>> open(EventLoop& loop, Fd socket, std::uint32_t port,
                                                        Handlers handlers);
+  /// Takes a non-blocking socket that is, or is about to be, connected to the guest itself: nothing is asked of a VMM.
+  static Result<std::unique_ptr<GuestConnection>> open_direct(EventLoop& loop, Fd socket, Handlers handlers);
   ~GuestConnection();
   GuestConnection(const GuestConnection&) = delete;
   GuestConnection& operator=(const GuestConnection&) = delete;
@@ -44,6 +46,7 @@ class GuestConnection {
   GuestConnection(EventLoop& loop, Fd socket, Handlers handlers)
       : loop_(loop), socket_(std::move(socket)), handlers_(std::move(handlers)) {}
   void ready(std::uint32_t events);
+  std::optional<Drop> connected();
   std::optional<Drop> receive();
   std::optional<Drop> take(std::string_view bytes);
   Drop end_of_stream() const;
@@ -56,6 +59,7 @@ class GuestConnection {
   wire::FrameReader frames_;
   std::string unsent_;
   bool waits_to_send_ = false;
+  bool connecting_ = false;  // there is no answer to connect() yet
 };
 
 }  // namespace katameter

@@ -7,13 +7,14 @@
 #include <utility>
 
 #include "host-probe/transport/unix_socket.h"
+#include "host-probe/transport/vsock.h"
 
 namespace katameter {
 namespace {
 
 // A VMM that starts or ends, or that is busy, is nothing to tell of; a host-probe without permission is.
 DropReason reason_of(const Error& error) {
-  for (const int normal : {ENOENT, ENOTDIR, ECONNREFUSED, EAGAIN, EPIPE, ECONNRESET}) {
+  for (const int normal : {ENOENT, ENOTDIR, ECONNREFUSED, EAGAIN, EPIPE, ECONNRESET, ENODEV, ETIMEDOUT, ESRCH}) {
     if (error.code == normal) return DropReason::absent;
   }
   return DropReason::unreachable;
@@ -36,7 +37,8 @@ void GuestPeer::start() {
 }
 
 void GuestPeer::attempt() {
-  Result<Fd> socket = connect_unix(address_.directory, address_.socket);
+  Result<Fd> socket = address_.reach == Reach::hybrid ? connect_unix(address_.directory, address_.socket)
+                                                      : connect_by_cid(address_.directory, address_.port);
   if (!socket) return ended({reason_of(socket.error()), socket.error().text});
   GuestConnection::Handlers handlers;
   handlers.opened = [this] { opened(); };
@@ -44,7 +46,9 @@ void GuestPeer::attempt() {
   handlers.message = [this](const wire::GuestMessage& content) { return message(content); };
   handlers.drained = [this] { acknowledge(); };
   handlers.closed = [this](const Drop& drop) { ended(drop); };
-  auto connection = GuestConnection::open(loop_, std::move(*socket), address_.port, std::move(handlers));
+  auto connection = address_.reach == Reach::hybrid
+                        ? GuestConnection::open(loop_, std::move(*socket), address_.port, std::move(handlers))
+                        : GuestConnection::open_direct(loop_, std::move(*socket), std::move(handlers));
   if (!connection) return ended({reason_of(connection.error()), connection.error().text});
   connection_ = std::move(*connection);
   deadline_ = timers_.after(timing_.connect_deadline, [this] {

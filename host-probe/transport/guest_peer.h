@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "host-probe/discovery/layout.h"
 #include "host-probe/timer_queue.h"
 #include "host-probe/transport/backoff.h"
 #include "host-probe/transport/drop_reason.h"
@@ -35,6 +36,7 @@ struct GuestAddress {
   std::string directory;
   std::string socket;
   std::uint32_t port = wire::default_port;
+  Reach reach = Reach::hybrid;  // cid: `socket` is not for us, the CID is found by way of `directory`
 };
 
 /// How patient the host is with a guest.

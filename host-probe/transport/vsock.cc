@@ -1,0 +1,82 @@
+#include "host-probe/transport/vsock.h"
+
+#include <fcntl.h>
+#include <linux/vm_sockets.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <charconv>
+
+namespace katameter {
+namespace {
+
+// Enough for the longest command line of a VMM; never more is read of what claims to be one.
+constexpr std::size_t longest_file = 128 * 1024;
+
+Result<std::string> read_file(const std::string& path) {
+  const Fd file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (!file) return system_failure("cannot open " + path);
+  std::string text;
+  std::array<char, 4096> buffer;
+  while (text.size() < longest_file) {
+    const ssize_t got = read(file.get(), buffer.data(), buffer.size());
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return system_failure("cannot read " + path);
+    if (got == 0) break;
+    text.append(buffer.data(), static_cast<std::size_t>(got));
+  }
+  return text;
+}
+
+/// The number that `text` begins with, if there is nothing but white space or one of `ends` after it.
+std::optional<std::uint32_t> number(std::string_view text, std::string_view ends) {
+  std::uint32_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end == text.data()) return std::nullopt;
+  if (end != text.data() + text.size() && ends.find(*end) == std::string_view::npos) return std::nullopt;
+  return value;
+}
+
+}  // namespace
+
+std::optional<std::uint32_t> guest_cid_in(std::string_view command_line) {
+  using namespace std::string_view_literals;
+  constexpr std::string_view key = ",guest-cid=";
+  const std::size_t at = command_line.find(key);
+  if (at == std::string_view::npos) return std::nullopt;
+  const auto cid = number(command_line.substr(at + key.size()), ",\0"sv);
+  if (!cid || *cid <= VMADDR_CID_HOST || *cid == VMADDR_CID_ANY) return std::nullopt;
+  return cid;
+}
+
+Result<std::uint32_t> guest_cid(const std::string& directory) {
+  const std::string path = directory + "/pid";
+  auto text = read_file(path);
+  if (!text) return failure_from(std::move(text.error()), "the guest's CID is not known");
+  const auto pid = number(*text, "\n");
+  if (!pid || *pid == 0) return failure(path + " holds no process id");
+  auto command_line = read_file("/proc/" + std::to_string(*pid) + "/cmdline");
+  if (!command_line) return system_failure("no process " + std::to_string(*pid) + " of " + path, ESRCH);
+  const auto cid = guest_cid_in(*command_line);
+  if (!cid) return failure("process " + std::to_string(*pid) + " of " + path + " was given no guest-cid");
+  return *cid;
+}
+
+Result<Fd> connect_by_cid(const std::string& directory, std::uint32_t port) {
+  const auto cid = guest_cid(directory);
+  if (!cid) return failure_from(cid.error());
+  Fd socket(::socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!socket) return system_failure("cannot make a vsock socket");
+  sockaddr_vm address{};
+  address.svm_family = AF_VSOCK;
+  address.svm_cid = *cid;
+  address.svm_port = port;
+  if (connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 && errno != EINPROGRESS) {
+    return system_failure("cannot connect to vsock CID " + std::to_string(*cid));
+  }
+  return socket;
+}
+
+}  // namespace katameter

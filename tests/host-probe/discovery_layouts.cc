@@ -1,0 +1,153 @@
+#include <catch2/catch.hpp>
+#include <fstream>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "host-probe/discovery/discovery.h"
+#include "tests/host-probe/support/fake_guest.h"
+#include "tests/host-probe/support/loop.h"
+#include "tests/host-probe/support/temporary_directory.h"
+
+// One tree per layout, with all the files that this runtime and hypervisor leave.
+
+using namespace katameter;
+using namespace katameter::testing;
+using namespace std::chrono_literals;
+namespace fs = std::filesystem;
+
+namespace {
+
+const std::string id(64, 'a');
+
+struct Tree {
+  std::string hypervisor;
+  std::string directory;             // below the run root
+  std::vector<std::string> sockets;  // in it
+  std::string marker;
+  Reach reach = Reach::hybrid;
+};
+
+// As facts about Kata 2.1 to 4.1 have them.
+const std::vector<Tree> trees{
+    {"cloud-hypervisor", "vc/vm/" + id, {"clh-api.sock", "virtiofsd.sock", "clh.sock"}, "clh.sock"},
+    {"qemu", "vc/vm/" + id, {"console.sock", "vhost-fs.sock", "qmp.sock"}, "qmp.sock", Reach::cid},
+    {"stratovirt", "vc/vm/" + id, {"console.socket", "virtiofs_kata.socket", "qmp.socket"}, "qmp.socket", Reach::cid},
+    {"firecracker", "vc/firecracker/" + id, {"root/run/firecracker.socket", "root/kata.hvsock"}, "root/kata.hvsock"},
+    {"cloud-hypervisor",
+     "kata/" + id,
+     {"shim-monitor.sock", "root/virtiofsd.sock", "ch-api.sock", "ch-vm.sock"},
+     "ch-vm.sock"},
+    {"dragonball", "kata/" + id, {"shim-monitor.sock", "console.sock", "root/kata.hvsock"}, "root/kata.hvsock"},
+    {"firecracker", "kata/firecracker/" + id, {"root/run/fc.sock", "root/kata.hvsock"}, "root/kata.hvsock"},
+    {"firecracker", "kata/" + id, {"shim-monitor.sock", "run/fc.sock", "kata.hvsock"}, "kata.hvsock"},
+    {"openvmm", "kata/" + id, {"shim-monitor.sock", "openvmm.sock", "vsock.sock"}, "vsock.sock"},
+    {"qemu",
+     "kata/" + id,
+     {"shim-monitor.sock", "root/virtiofsd.sock", "root/console.sock"},
+     "root/console.sock",
+     Reach::cid},
+};
+
+struct Fixture {
+  fs::path run() const { return temporary.path() / "run"; }
+  void make_socket(const fs::path& path) {
+    fs::create_directories(path.parent_path());
+    sockets.push_back(std::make_unique<FakeGuest>(loop, path));
+  }
+  void make(const Tree& tree) {
+    for (const std::string& socket : tree.sockets) make_socket(run() / tree.directory / socket);
+  }
+  void start() {
+    const DiscoveryEvents events{[this](const SandboxPlace& place) {
+                                   places.push_back(place);
+                                   CHECK(present.insert(place.id.hex()).second);
+                                 },
+                                 [this](const ContainerId& gone) { CHECK(present.erase(gone.hex()) == 1); }};
+    auto made = Discovery::create(loop.events(), run().string(), events);
+    REQUIRE(made.has_value());
+    discovery.emplace(std::move(*made));
+  }
+  bool becomes(const std::set<std::string>& expected) {
+    return loop.until([&] { return present == expected; }, 5000ms);
+  }
+
+  TemporaryDirectory temporary;
+  Loop loop;
+  std::vector<std::unique_ptr<FakeGuest>> sockets;
+  std::set<std::string> present;
+  std::vector<SandboxPlace> places;
+  std::optional<Discovery> discovery;
+};
+
+}  // namespace
+
+TEST_CASE("every layout is found, whether it was there before or comes later, and its end is seen") {
+  const Tree tree = GENERATE(from_range(trees));
+  const bool before = GENERATE(true, false);
+  INFO(tree.hypervisor << " in " << tree.directory);
+  Fixture test;
+  if (before) test.make(tree);
+  test.start();
+  if (!before) test.make(tree);
+  REQUIRE(test.becomes({id}));
+  CHECK(test.places.size() == 1);
+  CHECK(test.places.back().hypervisor == tree.hypervisor);
+  CHECK(test.places.back().directory == (test.run() / tree.directory).string());
+  CHECK(test.places.back().socket == tree.marker);
+  CHECK(test.places.back().reach == tree.reach);
+  fs::remove(test.run() / tree.directory / tree.marker);
+  CHECK(test.becomes({}));
+  test.make_socket(test.run() / tree.directory / tree.marker);
+  REQUIRE(test.becomes({id}));
+  fs::remove_all(test.run() / tree.directory);
+  CHECK(test.becomes({}));
+}
+
+TEST_CASE("a hypervisor's own directory beside the sandboxes is none") {
+  Fixture test;
+  test.make_socket(test.run() / "kata/firecracker/kata.hvsock");
+  test.make_socket(test.run() / "kata/firecracker/root/kata.hvsock");
+  test.make_socket(test.run() / "vc/vm/firecracker/clh.sock");
+  test.start();
+  test.loop.pass(20ms);
+  CHECK(test.present.empty());
+}
+
+TEST_CASE("a nested directory that is made again is watched again") {
+  Fixture test;
+  test.start();
+  const fs::path nested = test.run() / "kata" / id / "root";
+  for (int round = 0; round < 3; ++round) {
+    fs::create_directories(nested);
+    test.loop.pass(5ms);
+    CHECK(test.present.empty());
+    test.make_socket(nested / "kata.hvsock");
+    REQUIRE(test.becomes({id}));
+    fs::remove_all(nested);
+    REQUIRE(test.becomes({}));
+  }
+}
+
+TEST_CASE("the hybrid vsock counts before what else is there, also when it comes last") {
+  Fixture test;
+  test.start();
+  test.make_socket(test.run() / "kata" / id / "root/console.sock");
+  REQUIRE(test.becomes({id}));
+  CHECK(test.places.back().hypervisor == "qemu");
+  test.make_socket(test.run() / "kata" / id / "ch-vm.sock");
+  REQUIRE(test.loop.until([&] { return test.places.size() == 2; }));
+  CHECK(test.places.back().hypervisor == "cloud-hypervisor");
+  CHECK(test.present == std::set{id});
+}
+
+TEST_CASE("a symbolic link to a VM's directory is followed into what is nested in it") {
+  Fixture test;
+  const fs::path real = test.run() / "vc/firecracker/0d9f-uuid-of-a-vm";
+  test.make_socket(real / "root/kata.hvsock");
+  fs::create_directory_symlink(real, test.run() / "vc/firecracker" / id);
+  test.start();
+  CHECK(test.present == std::set{id});
+  fs::remove(real / "root/kata.hvsock");
+  CHECK(test.becomes({}));
+}
