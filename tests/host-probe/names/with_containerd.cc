@@ -62,8 +62,8 @@ struct Fixture {
   }
 
   void start_host_probe(const std::vector<std::string>& more = {}) {
-    std::vector<std::string> arguments{HOST_PROBE_PROGRAM, "--run-root", run_root(), "--web.listen-address",
-                                       "127.0.0.1:0", "--state-file", ""};
+    std::vector<std::string> arguments{HOST_PROBE_PROGRAM, "--run-root",   run_root(), "--web.listen-address",
+                                       "127.0.0.1:0",      "--state-file", ""};
     arguments.insert(arguments.end(), more.begin(), more.end());
     const fs::path log = temporary.path() / "host-probe.log";
     host_probe = Child(arguments, log);
