@@ -87,9 +87,11 @@ std::vector<Refusal> take_out_unfound(const GuestProbe& probe, const std::array<
     const bool uncounted =
         stat.index == STAT_KERNEL && (reason == Unlearned::not_tried || reason == Unlearned::no_line);
     refusals.push_back({stat.figure,
-                        uncounted ? "this kernel does not count it in cgroup v2"
-                                  : "where the kernel keeps it is in a table that /proc/kallsyms does not show, and " +
-                                        describe(reason) + "; build the guest kernel with CONFIG_KALLSYMS_ALL",
+                        uncounted
+                            ? "this kernel does not count it in cgroup v2"
+                            : "where the kernel keeps it is in a table that /proc/kallsyms does not show, and " +
+                                  describe(reason) +
+                                  "; give guest-probe CAP_SYSLOG, or build the guest kernel with CONFIG_KALLSYMS_ALL",
                         uncounted});
   }
   return refusals;

@@ -4,6 +4,7 @@
 # The group that a figure belongs to; helps only where something is missing.
 function group_of(figure) {
     if (figure ~ /^(cfs_|cpu_quota|cpu_period|cpu_shares)/) return "cfs"
+    if (figure ~ /^pressure|_(waiting|stalled)_ns$/) return "pressure"
     if (figure ~ /^cpu_/) return "cpu"
     if (figure ~ /^threads/) return "threads"
     if (figure ~ /^memory_(usage|peak|limit|failcnt|swap_limit|reservation)/) return "memory"
@@ -62,7 +63,7 @@ BEGIN {
     group_count = split("cpu cfs threads memory memory.stat swap io oom removed nested paths guest", groups, " ")
     for (i = 1; i <= group_count; i++) known[groups[i]]
     add_group("late CPU")
-    split("any life cpu-v1 . .v2 v2 !hide hide bare", other, " ")
+    split("any life cost cpu-v1 . .v2 v2 !hide hide bare", other, " ")
     for (i in other) no_group[other[i]]
 }
 

@@ -51,7 +51,7 @@ void check_between(std::uint64_t before_us, const wire::Figure& ours, std::uint6
 
 }  // namespace
 
-TEST_CASE("pressure v2: what waits for a CPU lies between two reads of cpu.pressure") {
+TEST_CASE("pressure v2: what waits for a CPU lies between two reads of cpu.pressure", "[pressure]") {
   const Daemon daemon;
   const TestCgroup cgroup('1');
   const TestCgroup nested('1', "/nested");
@@ -75,7 +75,7 @@ TEST_CASE("pressure v2: what waits for a CPU lies between two reads of cpu.press
   CHECK(row_of(daemon, cgroup.id()).cpu_waiting_ns > 500'000'000u);
 }
 
-TEST_CASE("pressure v2: what no reader of the files has folded yet is in it") {
+TEST_CASE("pressure v2: what no reader of the files has folded yet is in it", "[pressure]") {
   const Daemon daemon;
   const TestCgroup cgroup('1');
   Workload one(cgroup);
@@ -103,7 +103,8 @@ TEST_CASE("pressure v2: what no reader of the files has folded yet is in it") {
   CHECK(file - ours < 500'000'000);  // the answer's way here, on a busy machine; what waits for a fold is up to 2 s
 }
 
-TEST_CASE("pressure v2: a removed container keeps its last pressure, and memory and I/O have their files' figures") {
+TEST_CASE("pressure v2: a removed container keeps its last pressure, and memory and I/O have their files' figures",
+          "[pressure]") {
   const Daemon daemon;
   std::string id;
   std::uint64_t last = 0;
