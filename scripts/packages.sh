@@ -32,7 +32,7 @@ declare -A packages=(
     [kernel]='gcc make flex bison bc pahole libelf-dev xz-utils perl debian-archive-keyring'
     [demo]='curl'
     [fuzz]='libclang-rt-14-dev'
-    [lint]='clang-format clang-tidy shellcheck'
+    [lint]='clang-format clang-tidy shellcheck git'
 )
 
 list=''
