@@ -45,13 +45,13 @@ until grep -q 'metrics are at' "$say"; do
 done
 rivals=()
 for ((i = 0; i < 2 * $(nproc); i++)); do
-    timeout 30 bash -c 'while :; do :; done' &
+    timeout 120 bash -c 'while :; do :; done' &
     rivals+=($!)
 done
 status=0
 wait "$demo" || status=$?
-kill "${rivals[@]}"
-wait "${rivals[@]}" || true
+kill "${rivals[@]}" || fail "the rivals ended before the contended demo did"
+wait "${rivals[@]}" || true # killed
 ((status == 0)) || fail "the contended demo did not work: $(<"$say")"
 "$here/check_books.sh" build/demo/earlier.prom build/demo/metrics.prom contended
 "$here/check_overhead.sh" build/demo/overhead.json build/demo/metrics.prom
