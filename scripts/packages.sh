@@ -25,7 +25,7 @@ declare -A packages=(
         libprotozero-dev nlohmann-json3-dev prometheus-cpp-dev
         libcivetweb-dev libyaml-cpp-dev libcrypt-dev libgrpc++-dev'
     [test]='catch2 protobuf-compiler libprotobuf-dev strace curl python3 procps
-        containerd runc busybox-static'
+        containerd runc busybox-static python3-yaml debian-archive-keyring'
     [vm]='qemu-system-x86 qemu-system-common busybox-static kmod cpio
         xz-utils file python3 python3-argcomplete python3-pkg-resources
         iproute2 debian-archive-keyring'
