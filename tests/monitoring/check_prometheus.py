@@ -4,7 +4,8 @@
 Runs the real Prometheus with the shipped scrape configuration against a node
 and a kubelet that stand in for real ones, with rules of the form that
 kube-prometheus has. Twice: "mended" with our relabelings of kubelet's rows,
-"raw" without; what is wrong in the second shows that the first could be.
+"raw" without; what is wrong in the second shows that the first could be. The queries of the Grafana dashboard are asked as
+well.
 """
 
 import pathlib
@@ -13,6 +14,7 @@ import tempfile
 
 import yaml
 
+import dashboard
 import kubelet_pages
 from processes import ROOT, Prometheus, stand_in_node
 
@@ -115,6 +117,21 @@ def check(prometheus):
     assert not prometheus.query('{pod="katameter-host-x"}') and not prometheus.query('{container="host-probe"}')
 
 
+def check_dashboard(prometheus):
+    """Every query of the dashboard finds something, and each stack is the total that the host counted."""
+    for panel, expression in dashboard.expressions(dashboard.load()):
+        found = prometheus.query(dashboard.filled(expression))
+        assert found, f"{panel}: nothing for {expression}"
+        assert all(value == value for _, value in found), f"{panel}: not a number"
+    sandbox = f'cluster="mended", sandbox_id="{"b" * 64}"'
+    for stack, total in (("rate(katameter_sandbox_cpu_seconds_total{%s}[6s])",
+                          "rate(katameter_sandbox_host_cpu_seconds_total{%s}[6s])"),
+                         ("katameter_sandbox_memory_bytes{%s}", "katameter_sandbox_host_memory_bytes{%s}")):
+        parts = sum(value for _, value in prometheus.query(stack % sandbox))
+        whole = prometheus.query(total % sandbox)[0][1]
+        assert abs(parts - whole) < 1e-3 * whole, f"{stack}: {parts}, not {whole}"
+
+
 def main():
     scrape = yaml.safe_load((PACKAGING / "scrape.yml").read_text())
     endpoint = check_that_both_forms_agree(scrape)
@@ -134,6 +151,7 @@ def main():
                 [value for _, value in prometheus.query("count_over_time(up[1m])")], default=0) >= 9)
             prometheus.wait_until("the alert", lambda: prometheus.query('ALERTS{alertstate="firing"}'))
             check(prometheus)
+            check_dashboard(prometheus)
     print("Prometheus shows Kata pods as it shows all others")
 
 
