@@ -33,7 +33,8 @@ function show() {
   place.replaceChildren(...shown.map((sandbox) => card(sandbox, most)));
   const hidden = matching.length - shown.length;
   const rest = hidden > 0 ? `; ${hidden} with less CPU time are not shown: narrow it down` : "";
-  say(`${sandboxes.length} sandboxes, ${new Date().toLocaleTimeString()}${rest}`);
+  const count = sandboxes.length === 1 ? "1 sandbox" : `${sandboxes.length} sandboxes`;
+  say(`${count}, ${new Date().toLocaleTimeString()}${rest}`);
 }
 
 async function look() {

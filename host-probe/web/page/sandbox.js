@@ -54,7 +54,7 @@ export function title(sandbox) {
 
 // `most`: the highest totals of all sandboxes, {cpu, memory}.
 export function card(sandbox, most) {
-  const about = [sandbox.id.slice(0, 12), sandbox.handler].filter(Boolean).join(", ");
+  const about = [sandbox.pod && sandbox.id.slice(0, 12), sandbox.handler].filter(Boolean).join(", ");
   const made = element("article", {}, element("h2", {}, title(sandbox)), element("p", { class: "about" }, about));
   if (!sandbox.guestUp) made.append(element("p", { class: "about warn" }, "No guest-probe answers: no figures of containers."));
   if (sandbox.suspect) made.append(element("p", { class: "about warn" }, "This guest sent what no guest-probe sends."));
