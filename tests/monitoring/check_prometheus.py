@@ -9,6 +9,7 @@ well.
 """
 
 import pathlib
+import subprocess
 import sys
 import tempfile
 import time
@@ -17,7 +18,7 @@ import yaml
 
 import dashboard
 import kubelet_pages
-from processes import ROOT, Prometheus, stand_in_node
+from processes import ROOT, Prometheus, stand_in_node, tool
 
 PACKAGING = ROOT / "packaging/prometheus"
 # As the Operator names them, and as Prometheus does.
@@ -37,6 +38,16 @@ def check_that_both_forms_agree(scrape):
     assert as_prometheus(kubelet["metricRelabelings"]) == by_job["kubelet"]["metric_relabel_configs"]
     assert endpoint["honorLabels"] is True and by_job["katameter"]["honor_labels"] is True
     return endpoint
+
+
+def check_syntax(scrape, folder):
+    # Debian's Prometheus is built without the discovery of Kubernetes.
+    readable = {"scrape_configs": [{**job, "static_configs": []} for job in scrape["scrape_configs"]]}
+    for job in readable["scrape_configs"]:
+        assert job.pop("kubernetes_sd_configs") in ([{"role": "pod"}], [{"role": "node"}])
+    file = pathlib.Path(folder, "scrape.yml")
+    file.write_text(yaml.safe_dump(readable))
+    subprocess.run([tool("promtool"), "check", "config", "--syntax-only", file], check=True)
 
 
 def static(cluster, address, **labels):
@@ -152,6 +163,7 @@ def main():
     relabelings = next(job for job in scrape["scrape_configs"] if job["job_name"] == "kubelet")["metric_relabel_configs"]
     kubelet = kubelet_pages.serve()
     with stand_in_node(sys.argv[1]) as node, tempfile.TemporaryDirectory() as folder:
+        check_syntax(scrape, folder)
         config = pathlib.Path(folder, "prometheus.yml")
         config.write_text(yaml.safe_dump({
             "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
