@@ -5,6 +5,7 @@
 #include <variant>
 
 #include "host-probe/discovery/discovery.h"
+#include "host-probe/exposition/catalogue.h"
 #include "host-probe/exposition/scrape_gate.h"
 #include "host-probe/names/names.h"
 #include "host-probe/names/runtime_names.h"
@@ -89,6 +90,7 @@ Status run_command(const Options& options) {
       std::fputs(text->c_str(), stdout);
       return {};
     }
+    case Command::metrics: std::fputs(catalogue_markdown().c_str(), stdout); return {};
     case Command::run: break;
   }
   return run(options);

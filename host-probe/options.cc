@@ -73,6 +73,7 @@ std::variant<Options, Leave> parse_options(int argc, const char* const* argv) {
                          "Print what sandboxes cost beyond their containers, and RuntimeClasses that say so")
           ->fallthrough();
   const CLI::App* top = add_top(app, options.top);
+  const CLI::App* metrics = app.add_subcommand("metrics", "Print every metric that run serves, as Markdown");
   app.require_subcommand(0, 1);
 
   try {
@@ -89,6 +90,7 @@ std::variant<Options, Leave> parse_options(int argc, const char* const* argv) {
 
   if (overhead->parsed()) options.command = Command::overhead;
   if (top->parsed()) options.command = Command::top;
+  if (metrics->parsed()) options.command = Command::metrics;
   const Result<LogLevel> level = parse_log_level(log_level);
   if (!level) return wrong_usage("--log.level: " + level.error().text);
   options.log_level = *level;

@@ -3,12 +3,13 @@
 #
 # Installs the Debian 12 packages of the groups that are not there yet, and
 # says which. Groups:
-#   build  compiles guest-probe and host-probe
-#   test   compiles and runs the tests
-#   vm     boots kernels and sandboxes (vmtest/)
-#   kernel compiles the Kata-like guest kernel (vmtest/kernels/build.sh)
-#   demo   what scripts/demo.sh needs besides
-#   lint   formatting and static checks
+#   build   compiles guest-probe and host-probe
+#   test    compiles and runs the tests
+#   vm      boots kernels and sandboxes (vmtest/)
+#   kernel  compiles the Kata-like guest kernel (vmtest/kernels/build.sh)
+#   browser looks at the page that host-probe serves
+#   demo    what scripts/demo.sh needs besides
+#   lint    formatting and static checks
 # Does nothing, quickly, when all is there. Runs apt-get by sudo if you are not
 # root. --list prints the packages and installs nothing.
 
@@ -25,11 +26,12 @@ declare -A packages=(
         libprotozero-dev nlohmann-json3-dev prometheus-cpp-dev
         libcivetweb-dev libyaml-cpp-dev libcrypt-dev libgrpc++-dev'
     [test]='catch2 protobuf-compiler libprotobuf-dev strace curl python3 procps
-        containerd runc busybox-static'
+        containerd runc busybox-static python3-yaml debian-archive-keyring'
     [vm]='qemu-system-x86 qemu-system-common busybox-static kmod cpio
         xz-utils file python3 python3-argcomplete python3-pkg-resources
         iproute2 debian-archive-keyring'
     [kernel]='gcc make flex bison bc pahole libelf-dev xz-utils perl debian-archive-keyring'
+    [browser]='chromium fonts-dejavu-core'
     [demo]='curl'
     [fuzz]='libclang-rt-14-dev'
     [lint]='clang-format clang-tidy shellcheck git'

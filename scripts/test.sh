@@ -2,10 +2,10 @@
 # usage: scripts/test.sh [--all] [CTEST-ARGUMENT...]
 #
 # Installs what is missing, builds, and runs every test. --all adds the checks
-# of scripts/lint.sh, the tests under the sanitizers, and the VM tests on every
-# kernel, two of which it compiles the first time; it ends with the matrix of
-# docs/kernels.md. Further arguments go to ctest: -LE vm leaves out what boots
-# kernels, -R guest takes what is so named.
+# of scripts/lint.sh, the tests under the sanitizers, the page in a browser, and
+# the VM tests on every kernel, two of which it compiles the first time; it ends
+# with the matrix of docs/kernels.md. Further arguments go to ctest: -LE vm
+# leaves out what boots kernels, -R guest takes what is so named.
 
 set -euo pipefail
 here=$(cd "${BASH_SOURCE[0]%/*}" && pwd)
@@ -24,7 +24,7 @@ case ${1:-} in
     ;;
 esac
 
-scripts/packages.sh build test vm ${all:+kernel}
+scripts/packages.sh build test vm ${all:+kernel browser}
 if [[ $all ]]; then
     scripts/lint.sh
     scripts/build.sh asan

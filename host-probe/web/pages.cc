@@ -3,31 +3,50 @@
 #include <civetweb.h>
 
 #include <string_view>
+#include <utility>
+
+#include "host-probe/web/page_files.h"
 
 namespace katameter {
 namespace {
 
+// Nothing from elsewhere, nothing inline: a name that got into the page as markup could still do nothing.
+constexpr const char* policy =
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'none'";
+
 int send(mg_connection* connection, int status, const char* type, std::string_view body) {
   mg_printf(connection,
             "HTTP/1.1 %d %s\r\nContent-Type: %s; charset=utf-8\r\nContent-Length: %zu\r\n"
-            "X-Content-Type-Options: nosniff\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n",
-            status, mg_get_response_code_text(connection, status), type, body.size());
+            "X-Content-Type-Options: nosniff\r\nCache-Control: no-store\r\nContent-Security-Policy: %s\r\n"
+            "Referrer-Policy: no-referrer\r\nConnection: close\r\n\r\n",
+            status, mg_get_response_code_text(connection, status), type, body.size(), policy);
   if (std::string_view(mg_get_request_info(connection)->request_method) != "HEAD") {
     mg_write(connection, body.data(), body.size());
   }
   return status;
 }
 
+const char* type_of(std::string_view file) {
+  return file.ends_with(".js") ? "text/javascript" : file.ends_with(".css") ? "text/css" : "text/html";
+}
+
+// For texts that need no escaping (options.cc).
+void fill_in(std::string& page, std::string_view mark, std::string_view text) {
+  for (auto at = page.find(mark); at != std::string::npos; at = page.find(mark, at + text.size())) {
+    page.replace(at, mark.size(), text);
+  }
+}
+
 }  // namespace
 
-std::string Pages::landing_page() const {
-  return "<!DOCTYPE html>\n<html lang=\"en\">\n<head><title>katameter host-probe</title></head>\n<body>\n"
-         "<h1>katameter host-probe " KATAMETER_VERSION
-         "</h1>\n<p>The Kata sandboxes of this node.</p>\n<ul>\n"
-         "<li><a href=\"" +
-         telemetry_path_ +
-         "\">Metrics</a></li>\n<li><a href=\"/-/healthy\">Healthy</a></li>\n"
-         "<li><a href=\"/-/ready\">Ready</a></li>\n</ul>\n</body>\n</html>\n";
+Pages::Pages(std::string telemetry_path) : telemetry_path_(std::move(telemetry_path)) {
+  for (const PageFile& file : page_files()) {
+    if (file.name != "index.html") continue;
+    index_ = file.text;
+    fill_in(index_, "@METRICS@", telemetry_path_);
+    fill_in(index_, "@VERSION@", KATAMETER_VERSION);
+  }
 }
 
 int Pages::answer(mg_connection* connection) const {
@@ -39,7 +58,12 @@ int Pages::answer(mg_connection* connection) const {
     if (ready_) return send(connection, 200, "text/plain", "host-probe is ready.\n");
     return send(connection, 503, "text/plain", "host-probe is starting.\n");
   }
-  if (path == "/" && telemetry_path_ != "/") return send(connection, 200, "text/html", landing_page());
+  if (path == "/" && telemetry_path_ != "/") return send(connection, 200, "text/html", index_);
+  constexpr std::string_view folder = "/page/";
+  if (!path.starts_with(folder)) return 0;
+  for (const PageFile& file : page_files()) {
+    if (file.name == path.substr(folder.size())) return send(connection, 200, type_of(file.name), file.text);
+  }
   return 0;
 }
 

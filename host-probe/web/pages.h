@@ -7,10 +7,11 @@ struct mg_connection;
 
 namespace katameter {
 
-/// What the HTTP server answers besides the metrics: `/`, `/-/healthy`, `/-/ready`. Nobody has to log in for them.
+/// What the HTTP server answers besides the metrics: `/` with what belongs to it, `/-/healthy`, `/-/ready`. Nobody has to
+/// log in for them: the page has no figures in it, a browser asks for the metrics itself.
 class Pages {
  public:
-  explicit Pages(std::string telemetry_path) : telemetry_path_(std::move(telemetry_path)) {}
+  explicit Pages(std::string telemetry_path);
 
   /// From here on /-/ready says so.
   void set_ready() { ready_ = true; }
@@ -19,9 +20,8 @@ class Pages {
   int answer(mg_connection* connection) const;
 
  private:
-  std::string landing_page() const;
-
   std::string telemetry_path_;
+  std::string index_;  // the page, filled in
   std::atomic<bool> ready_ = false;
 };
 

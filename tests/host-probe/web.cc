@@ -94,6 +94,17 @@ TEST_CASE("several addresses, another path, the pages, and who may read what") {
                Catch::Contains("Content-Encoding: gzip"));
     CHECK_THAT(get(address, "/metrics", alice), Catch::Contains(" 404 "));
     CHECK_THAT(get(address, "/"), Catch::Contains(" 200 ") && Catch::Contains("href=\"/kata/metrics\""));
+    // What the page is made of, and nothing else.
+    CHECK_THAT(get(address, "/"),
+               Catch::Contains("data-metrics=\"/kata/metrics\"") && !Catch::Contains("@") &&
+                   Catch::Contains("Content-Security-Policy: default-src 'none'; script-src 'self';"));
+    CHECK_THAT(get(address, "/page/main.js"),
+               Catch::Contains(" 200 ") && Catch::Contains("Content-Type: text/javascript"));
+    CHECK_THAT(get(address, "/page/style.css"), Catch::Contains(" 200 ") && Catch::Contains("Content-Type: text/css"));
+    for (const char* path : {"/page/", "/page/other.js", "/page/../main.js", "/page"}) {
+      INFO(path);
+      CHECK_THAT(get(address, path), Catch::Contains(" 404 "));
+    }
     CHECK_THAT(get(address, "/-/healthy"), Catch::Contains(" 200 "));
   }
   CHECK_THAT(get(addresses[0], "/-/ready"), Catch::Contains(" 200 "));

@@ -1,0 +1,128 @@
+#!/usr/bin/python3
+"""usage: check_page.py STAND_IN_NODE [FOLDER]
+
+Looks at the page at `/` with Chromium: its figures, that it fits a phone, asks
+nobody but host-probe and nothing while nobody looks, and takes no name for
+markup. Leaves screenshots in FOLDER.
+"""
+
+import pathlib
+import sys
+import tempfile
+import time
+
+from browser import Browser
+from processes import stand_in_node
+
+READY = "document.querySelectorAll('article .figure').length === 6 && !document.querySelector('#status.warn')"
+CARDS = """[...document.querySelectorAll('article')].map((card) => ({
+  title: card.querySelector('h2').textContent,
+  warning: card.querySelector('.warn')?.textContent ?? '',
+  figures: [...card.querySelectorAll('.figure')].map((figure) => ({
+    title: figure.querySelector('h3').textContent,
+    parts: [...figure.querySelectorAll('.legend li')].map((entry) => entry.textContent),
+    bar: [...figure.querySelectorAll('svg.bar rect')].map((part) => Number(part.getAttribute('width'))),
+    points: figure.querySelector('svg.graph polyline')?.getAttribute('points').split(' ').length ?? 0,
+  })),
+  rows: [...card.querySelectorAll('tbody tr')].map((row) => [...row.children].map((cell) => cell.textContent)),
+}))"""
+
+
+def percent(text):
+    return float(text.split()[-2])
+
+
+def near(value, expected):
+    return abs(value - expected) < 0.05 * expected + 0.3
+
+
+def check_figures(browser):
+    # The rate of CPU time needs two scrapes, a graph more than that.
+    browser.wait_for("[...document.querySelectorAll('svg.graph polyline')].some("
+                     "(line) => line.getAttribute('points').split(' ').length >= 2)")
+    cards = browser.evaluate(CARDS)
+    assert [card["title"] for card in cards] == ["batch/crunch-0", "shop/silent-0", "shop/web-0"], cards
+    crunch, silent, web = cards
+    assert "No guest-probe" in silent["warning"] and not silent["rows"] and not web["warning"]
+
+    cpu, memory = web["figures"]
+    # As in stand_in_report.cc: what the containers use, and 0.095 CPUs around them.
+    assert near(percent(cpu["title"].split(",")[0]), 44.5), cpu
+    assert near(percent(cpu["title"].split(",")[1].replace(" beyond its containers", "")), 9.5), cpu
+    assert near(sum(percent(part) for part in cpu["parts"]), 44.5), cpu
+    assert near(sum(cpu["bar"]), 100), "the dearest sandbox has the widest bar"
+    assert near(sum(crunch["figures"][0]["bar"]), 100 * 0.295 / 0.445), crunch
+    assert memory["title"] == "Memory 571 MiB, 291 MiB beyond its containers", memory
+    assert memory["parts"][0].startswith("guest_ram 520 MiB") or "guest_ram 520 MiB" in memory["parts"], memory
+
+    rows = {row[0]: row[1:] for row in web["rows"]}
+    assert rows.keys() == {"app", "proxy", "(pause)"}, rows
+    assert near(percent(rows["app"][0]), 30) and rows["app"][1:] == ["175 MiB", "400 MiB", "0 %", "0"], rows
+    worker = next(row for row in crunch["rows"] if row[0] == "worker")
+    assert 75 <= percent(worker[4]) <= 100 and int(worker[5]) > 1000, worker
+
+
+def check_filter(browser):
+    browser.evaluate("filter.value = 'CRUNCH'; filter.dispatchEvent(new Event('input'))")
+    assert [card["title"] for card in browser.evaluate(CARDS)] == ["batch/crunch-0"]
+    browser.evaluate("filter.value = ''; filter.dispatchEvent(new Event('input'))")
+
+
+def check_that_it_fits(browser):
+    wide = browser.evaluate("[document.documentElement.scrollWidth, innerWidth]")
+    assert wide[0] <= wide[1], f"{wide[0]} pixels do not fit {wide[1]}"
+
+
+def check_that_nobody_is_asked_while_nobody_looks(browser):
+    browser.evaluate("Object.defineProperty(document, 'hidden', {value: true, configurable: true})")
+    time.sleep(6)  # the request that was due
+    browser.evaluate("0")
+    before = len(browser.requests)
+    time.sleep(7)
+    browser.evaluate("0")
+    assert len(browser.requests) == before, browser.requests[before:]
+    browser.evaluate("delete document.hidden; document.dispatchEvent(new Event('visibilitychange'))")
+    time.sleep(1)
+    browser.evaluate("0")
+    assert len(browser.requests) == before + 1, "it does not go on when somebody looks again"
+
+
+def main():
+    shots = pathlib.Path(sys.argv[2]) if len(sys.argv) > 2 else None
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder, Browser(folder) as browser:
+        with stand_in_node(sys.argv[1]) as node:
+            browser.show(f"http://{node}/", 1180, 640)
+            browser.wait_for(READY)
+            check_figures(browser)
+            check_filter(browser)
+            check_that_it_fits(browser)
+            check_that_nobody_is_asked_while_nobody_looks(browser)
+            if shots:
+                browser.screenshot(shots / "page.png")
+            for dark in (False, True):
+                browser.show(f"http://{node}/", 360, 740, dark)
+                browser.wait_for(READY)
+                check_that_it_fits(browser)
+            if shots:
+                browser.wait_for("document.querySelectorAll('svg.bar rect').length > 20")
+                browser.screenshot(shots / "page-phone.png")
+            assert browser.requests and all(url.startswith(f"http://{node}/") or url.startswith("data:")
+                                            for url in browser.requests), browser.requests
+            assert not browser.problems, browser.problems
+        browser.wait_for("document.querySelector('#status.warn')?.textContent.startsWith('No new figures')")
+        browser.problems.clear()
+        with stand_in_node(sys.argv[1], "hostile") as node:
+            browser.show(f"http://{node}/", 360, 740)
+            browser.wait_for(READY)
+            titles = [card["title"] for card in browser.evaluate(CARDS)]
+            assert "shop/<img src=x onerror=\"document.title='hole'\">" in titles, titles
+            names = browser.evaluate("[...document.querySelectorAll('tbody th')].map((cell) => cell.textContent)")
+            assert "\"><script>document.title='hole'</script>\\" in names, names
+            assert browser.evaluate("document.querySelectorAll('main img, main script').length") == 0
+            assert browser.evaluate("document.title") == "katameter"
+            check_that_it_fits(browser)
+            assert not browser.problems, browser.problems
+    print("the page is as it should be")
+
+
+main()

@@ -1,0 +1,51 @@
+// usage: stand_in_node IP:PORT [hostile]
+//
+// Serves what a node would, from figures that are made up (stand_in_report.h), through host-probe's own exposition and
+// web server. Says on stdout where, and ends with its input.
+
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdio>
+#include <memory>
+#include <string_view>
+
+#include "host-probe/exposition/scrape_gate.h"
+#include "host-probe/web/server.h"
+#include "tests/monitoring/stand_in_report.h"
+#include "userspace/event_loop.h"
+
+using namespace katameter;
+using katameter::testing::NameStyle;
+
+int main(int argc, char** argv) {
+  const auto complain = [](const Error& error) {
+    std::fprintf(stderr, "stand_in_node: %s\n", error.text.c_str());
+    return 1;
+  };
+  if (argc < 2) return 2;
+  const auto style = argc > 2 && std::string_view(argv[2]) == "hostile" ? NameStyle::hostile : NameStyle::ordinary;
+  auto loop = EventLoop::create();
+  if (!loop) return complain(loop.error());
+  // It has run for an hour already.
+  const auto start = std::chrono::steady_clock::now() - std::chrono::hours(1);
+  auto gate = ScrapeGate::create(*loop, [&](auto answer) {
+    const std::chrono::duration<double> age = std::chrono::steady_clock::now() - start;
+    answer(std::make_shared<NodeReport>(katameter::testing::stand_in_report(age.count(), style)));
+  });
+  if (!gate) return complain(gate.error());
+  WebOptions options;
+  options.listen_addresses = {argv[1]};
+  auto server = MetricsServer::create(options, **gate);
+  if (!server) return complain(server.error());
+  server->set_ready();
+  std::printf("%s\n", server->urls().c_str());
+  std::fflush(stdout);
+  // Whoever started it holds the other end: it never outlives a test.
+  const Fd input(dup(STDIN_FILENO));
+  const Status watched = loop->watch(input, EPOLLIN, [&](std::uint32_t) { loop->stop(); });
+  if (!watched) return complain(watched.error());
+  const Status served = loop->run();
+  (*gate)->close();
+  return served ? 0 : complain(served.error());
+}
