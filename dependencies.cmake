@@ -37,6 +37,7 @@ require_header(PROMETHEUS_INCLUDE prometheus/exposer.h prometheus-cpp-dev)
 require_header(CIVETWEB_INCLUDE CivetServer.h libcivetweb-dev)
 require_header(YAML_CPP_INCLUDE yaml-cpp/yaml.h libyaml-cpp-dev)
 require_header(CRYPT_INCLUDE crypt.h libcrypt-dev)
+require_header(SYSTEMD_INCLUDE systemd/sd-daemon.h libsystemd-dev)
 require_header(GRPC_INCLUDE grpcpp/grpcpp.h libgrpc++-dev)
 
 # guest-probe carries its libraries inside, so the archives are asked for, not the shared objects.
@@ -49,6 +50,7 @@ require_library(PROMETHEUS_PULL prometheus-cpp-pull prometheus-cpp-dev)
 require_library(CIVETWEB civetweb libcivetweb-dev)
 require_library(CIVETWEB_CPP civetweb-cpp libcivetweb-dev)
 require_library(YAML_CPP yaml-cpp libyaml-cpp-dev)
+require_library(SYSTEMD_LIBRARY systemd libsystemd-dev)
 # gRPC goes through Unix sockets only: the build of it that has no TLS.
 require_library(GRPCXX_LIBRARY grpc++_unsecure libgrpc++-dev)
 require_library(GRPC_LIBRARY grpc_unsecure libgrpc-dev)

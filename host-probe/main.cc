@@ -1,4 +1,5 @@
 #include <cstdio>
+#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -14,9 +15,13 @@
 #include "host-probe/overhead/overhead_keeper.h"
 #include "host-probe/overhead/show_overhead.h"
 #include "host-probe/processes/process_account.h"
+#include "host-probe/reload.h"
+#include "host-probe/service/manager.h"
+#include "host-probe/service/watchdog.h"
 #include "host-probe/signals.h"
 #include "host-probe/timer_queue.h"
 #include "host-probe/web/server.h"
+#include "host-probe/web/web_config.h"
 #include "userspace/event_loop.h"
 #include "userspace/log.h"
 
@@ -32,13 +37,21 @@ std::unique_ptr<ProcessSource> open_processes(EventLoop& loop) {
   return nullptr;
 }
 
-Status run(const Options& options) {
+std::unique_ptr<NameSource> open_runtimes(const Options& options) {
+  return std::make_unique<RuntimeNames>(runtime_endpoints(options.runtime_endpoints, options.run_root),
+                                        options.run_root);
+}
+
+Status run(Options options, const CommandLine& command_line) {
   auto loop = EventLoop::create();
   if (!loop) return failure_from(std::move(loop.error()));
-  const auto signals = StopSignals::create(*loop, [&](int signal) {
-    log_info("stopping on signal {}", signal);
-    loop->stop();
-  });
+  std::function<void()> reload;
+  const auto signals = Signals::create(*loop, {[&](int signal) {
+                                                 log_info("stopping on signal {}", signal);
+                                                 tell_stopping();
+                                                 loop->stop();
+                                               },
+                                               [&] { reload(); }});
   if (!signals) return failure(signals.error().text);
   auto timers = TimerQueue::create(*loop);
   if (!timers) return failure_from(std::move(timers.error()));
@@ -59,9 +72,7 @@ Status run(const Options& options) {
   auto server = MetricsServer::create(options.web, **gate);
   if (!server) return failure(server.error().text);
   const std::unique_ptr<ProcessSource> processes = open_processes(*loop);
-  const auto names = Names::create(
-      *loop, **timers,
-      std::make_unique<RuntimeNames>(runtime_endpoints(options.runtime_endpoints, options.run_root), options.run_root));
+  const auto names = Names::create(*loop, **timers, open_runtimes(options));
   if (!names) return failure(names.error().text);
   node = std::make_unique<Node>(*loop, **timers, processes.get(), names->get());
   node->begin();
@@ -72,7 +83,18 @@ Status run(const Options& options) {
   if (!discovery) return failure(discovery.error().text);
   log_info("host-probe {} serves {}, sandboxes are looked for below {}", KATAMETER_VERSION, server->urls(),
            options.run_root);
+  const std::string serving = "Serving " + server->urls();
+  reload = [&] {
+    tell_reloading();
+    const Status reloaded =
+        reload_options(options, command_line,
+                       {[&](const std::string& file) { return server->reload_users(file); },
+                        [&](const Options& now) { return (*names)->ask_elsewhere(open_runtimes(now)); }});
+    tell_ready(reloaded ? serving : serving + "; not reloaded: " + reloaded.error().text);
+  };
   server->set_ready();
+  tell_ready(serving);
+  const Watchdog watchdog(**timers);
 
   Status served = loop->run();
   // The server's threads may wait for a report: let them go before it is destroyed and joins them.
@@ -81,8 +103,12 @@ Status run(const Options& options) {
   return served;
 }
 
-Status run_command(const Options& options) {
+Status run_command(const Options& options, const CommandLine& command_line) {
   switch (options.command) {
+    case Command::check_config: {
+      const Result<WebConfig> web = read_web_config(options.web.config_file);
+      return web ? Status() : failure_from(web.error());
+    }
     case Command::top: return show_top(options.top);
     case Command::overhead: {
       const Result<std::string> text = show_overhead(options.state_file);
@@ -93,13 +119,14 @@ Status run_command(const Options& options) {
     case Command::metrics: std::fputs(catalogue_markdown().c_str(), stdout); return {};
     case Command::run: break;
   }
-  return run(options);
+  return run(options, command_line);
 }
 
 }  // namespace
 }  // namespace katameter
 
 int main(int argc, char** argv) {
+  const katameter::CommandLine command_line{argc, argv};
   const auto parsed = katameter::parse_options(argc, argv);
   if (const auto* leave = std::get_if<katameter::Leave>(&parsed)) {
     std::fprintf(leave->status == 0 ? stdout : stderr, "%s\n", leave->text.c_str());
@@ -107,7 +134,7 @@ int main(int argc, char** argv) {
   }
   const auto& options = std::get<katameter::Options>(parsed);
   katameter::start_log(options.log_level, options.log_format);
-  const katameter::Status status = katameter::run_command(options);
+  const katameter::Status status = katameter::run_command(options, command_line);
   if (status) return 0;
   std::fprintf(stderr, "host-probe: %s\n", status.error().text.c_str());
   return 1;

@@ -68,6 +68,9 @@ std::variant<Options, Leave> parse_options(int argc, const char* const* argv) {
   app.allow_config_extras(CLI::config_extras_mode::error);
   app.set_version_flag("--version", std::string("host-probe ") + KATAMETER_VERSION);
   app.add_subcommand("run", "Serve until SIGTERM or SIGINT; the default")->fallthrough();
+  const CLI::App* check_config =
+      app.add_subcommand("check-config", "Say whether run would take these options and the files that they name")
+          ->fallthrough();
   const CLI::App* overhead =
       app.add_subcommand("overhead",
                          "Print what sandboxes cost beyond their containers, and RuntimeClasses that say so")
@@ -88,6 +91,7 @@ std::variant<Options, Leave> parse_options(int argc, const char* const* argv) {
     return wrong_usage(error.what());
   }
 
+  if (check_config->parsed()) options.command = Command::check_config;
   if (overhead->parsed()) options.command = Command::overhead;
   if (top->parsed()) options.command = Command::top;
   if (metrics->parsed()) options.command = Command::metrics;

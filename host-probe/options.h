@@ -10,7 +10,7 @@
 
 namespace katameter {
 
-enum class Command { run, overhead, top, metrics };
+enum class Command { run, check_config, metrics, overhead, top };
 
 /// What the command line and the configuration file ask for.
 struct Options {

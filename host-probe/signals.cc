@@ -8,21 +8,22 @@
 
 namespace katameter {
 
-Result<StopSignals> StopSignals::create(EventLoop& loop, std::function<void(int signal)> stop) {
+Result<Signals> Signals::create(EventLoop& loop, SignalHandlers handlers) {
   std::signal(SIGPIPE, SIG_IGN);
   sigset_t set;
   sigemptyset(&set);
-  sigaddset(&set, SIGTERM);
-  sigaddset(&set, SIGINT);
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&set, signal);
   if (const int error = pthread_sigmask(SIG_BLOCK, &set, nullptr)) return system_failure("cannot block signals", error);
   Fd fd(signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
   if (!fd) return system_failure("cannot receive signals");
-  Status watched = loop.watch(fd, EPOLLIN, [number = fd.get(), stop = std::move(stop)](std::uint32_t) {
+  Status watched = loop.watch(fd, EPOLLIN, [number = fd.get(), handlers = std::move(handlers)](std::uint32_t) {
     signalfd_siginfo info{};
-    if (read(number, &info, sizeof info) == sizeof info) stop(static_cast<int>(info.ssi_signo));
+    if (read(number, &info, sizeof info) != sizeof info) return;
+    if (info.ssi_signo == SIGHUP) return handlers.reload();
+    handlers.stop(static_cast<int>(info.ssi_signo));
   });
   if (!watched) return failure_from(std::move(watched.error()));
-  return StopSignals(std::move(fd));
+  return Signals(std::move(fd));
 }
 
 }  // namespace katameter

@@ -8,14 +8,19 @@
 
 namespace katameter {
 
-/// SIGTERM and SIGINT as events of the loop. Made before the first thread is started, it holds for all of them.
-class StopSignals {
+struct SignalHandlers {
+  std::function<void(int signal)> stop;  ///< SIGTERM, SIGINT
+  std::function<void()> reload;          ///< SIGHUP
+};
+
+/// Signals as events of the loop. Made before the first thread is started, it holds for all of them.
+class Signals {
  public:
-  /// Calls `stop` in the loop's thread. SIGPIPE is ignored from here on: a scraper that goes away ends nothing.
-  static Result<StopSignals> create(EventLoop& loop, std::function<void(int signal)> stop);
+  /// Calls the handlers in the loop's thread. SIGPIPE is ignored from here on: a scraper that goes away ends nothing.
+  static Result<Signals> create(EventLoop& loop, SignalHandlers handlers);
 
  private:
-  explicit StopSignals(Fd fd) : fd_(std::move(fd)) {}
+  explicit Signals(Fd fd) : fd_(std::move(fd)) {}
   Fd fd_;
 };
 

@@ -24,7 +24,8 @@ declare -A packages=(
         libbpf-dev libelf-dev zlib1g-dev libseccomp-dev
         libspdlog-dev libfmt-dev libcli11-dev libexpected-dev
         libprotozero-dev nlohmann-json3-dev prometheus-cpp-dev
-        libcivetweb-dev libyaml-cpp-dev libcrypt-dev libgrpc++-dev'
+        libcivetweb-dev libyaml-cpp-dev libcrypt-dev libgrpc++-dev
+        libsystemd-dev'
     [test]='catch2 protobuf-compiler libprotobuf-dev strace curl python3 procps
         containerd runc busybox-static python3-yaml debian-archive-keyring'
     [vm]='qemu-system-x86 qemu-system-common busybox-static kmod cpio

@@ -84,6 +84,10 @@ void start_log(LogLevel level, LogFormat format) {
   spdlog::set_default_logger(std::move(logger));
 }
 
+void set_log_level(LogLevel level) {
+  spdlog::default_logger_raw()->set_level(to_spdlog(level));
+}
+
 Status start_kernel_log(LogLevel level, std::string_view program) {
   try {
     auto logger =

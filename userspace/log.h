@@ -21,6 +21,9 @@ enum class LogFormat {
 /// Sends log lines to stderr from `level` on. Call once, before the first line.
 void start_log(LogLevel level, LogFormat format = LogFormat::plain);
 
+/// Lines from `level` on, from here on. For any thread.
+void set_log_level(LogLevel level);
+
 /// The same to the kernel's log (/dev/kmsg), as `program: level message` at the kernel's own levels: for a guest in
 /// which nobody reads stderr. An error where it cannot be opened; nothing has changed then.
 Status start_kernel_log(LogLevel level, std::string_view program);

@@ -59,6 +59,16 @@ void NameBook::answered(const NameAnswer& answer, Time now) {
   }
 }
 
+void NameBook::ask_anew() {
+  open_.reset();
+  failures_ = 0;
+  not_before_ = {};
+  for (auto& [id, sandbox] : sandboxes_) {
+    sandbox.attempts = 0;
+    sandbox.not_before = {};
+  }
+}
+
 void NameBook::settle(const ContainerId& id, Sandbox& sandbox, const NameAnswer& answer, Time now) {
   const auto found = answer.sandboxes.find(id);
   const bool named = found != answer.sandboxes.end();

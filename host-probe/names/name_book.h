@@ -43,6 +43,9 @@ class NameBook {
   /// What to ask for now; the question is open until answered().
   NameQuestion ask();
   void answered(const NameAnswer& answer, Time now);
+  /// There will be no answer to an open question, and whoever is asked next may know what nobody knew: all that is
+  /// missing is due at once.
+  void ask_anew();
 
   /// Null if nothing is known. Never changed once given out.
   Names names(const ContainerId& sandbox) const;

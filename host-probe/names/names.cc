@@ -8,12 +8,18 @@ namespace katameter {
 
 Result<std::unique_ptr<Names>> Names::create(EventLoop& loop, TimerQueue& timers, std::unique_ptr<NameSource> source,
                                              const NameTiming& timing) {
-  std::unique_ptr<Names> names(new Names(timers, timing));
-  auto worker = NameWorker::create(loop, std::move(source),
-                                   [raw = names.get()](const NameAnswer& answer) { raw->answered(answer); });
-  if (!worker) return failure_from(std::move(worker.error()));
-  names->worker_ = std::move(*worker);
+  std::unique_ptr<Names> names(new Names(loop, timers, timing));
+  if (Status made = names->ask_elsewhere(std::move(source)); !made) return failure_from(made.error());
   return names;
+}
+
+Status Names::ask_elsewhere(std::unique_ptr<NameSource> source) {
+  auto worker = NameWorker::create(loop_, std::move(source), [this](const NameAnswer& answer) { answered(answer); });
+  if (!worker) return failure_from(std::move(worker.error()));
+  worker_ = std::move(*worker);
+  book_.ask_anew();
+  ask_when_due();
+  return {};
 }
 
 void Names::sandbox_appeared(const ContainerId& sandbox) {

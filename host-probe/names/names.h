@@ -28,14 +28,18 @@ class Names {
   void containers_seen(const ContainerId& sandbox, const std::set<ContainerId>& containers);
   void forget(const ContainerId& sandbox);
 
+  /// Asks there from now on, beginning with all that is missing. On an error nothing has changed.
+  Status ask_elsewhere(std::unique_ptr<NameSource> source);
+
   /// Null if nothing is known; may be handed to another thread.
   std::shared_ptr<const SandboxNames> of(const ContainerId& sandbox) const { return book_.names(sandbox); }
 
  private:
-  Names(TimerQueue& timers, const NameTiming& timing) : timers_(timers), book_(timing) {}
+  Names(EventLoop& loop, TimerQueue& timers, const NameTiming& timing) : loop_(loop), timers_(timers), book_(timing) {}
   void ask_when_due();
   void answered(const NameAnswer& answer);
 
+  EventLoop& loop_;
   TimerQueue& timers_;
   NameBook book_;
   std::unique_ptr<NameWorker> worker_;

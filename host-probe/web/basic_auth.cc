@@ -34,22 +34,33 @@ std::string new_salt() {
 
 }  // namespace
 
-BasicAuth::BasicAuth(std::map<std::string, std::string> users) : users_(std::move(users)), salt_(new_salt()) {}
+BasicAuth::BasicAuth(std::map<std::string, std::string> users) : salt_(new_salt()), users_(std::move(users)) {}
 
 bool BasicAuth::allows(const std::string& user, const std::string& password) {
   const std::string cheap = hash(password, salt_);
+  std::string expected = nobody;
+  bool exists = false;
   {
     const std::lock_guard lock(mutex_);
     if (const auto known = known_.find(user); known != known_.end() && same(known->second, cheap)) return true;
+    if (const auto found = users_.find(user); found != users_.end()) {
+      expected = found->second;
+      exists = true;
+    }
   }
-  const auto found = users_.find(user);
-  const std::string& expected = found == users_.end() ? nobody : found->second;
-  const bool right = same(hash(password, expected), expected) && found != users_.end();
+  const bool right = same(hash(password, expected), expected) && exists;
   if (right) {
     const std::lock_guard lock(mutex_);
-    known_[user] = cheap;
+    // Unless the users were replaced meanwhile.
+    if (const auto found = users_.find(user); found != users_.end() && found->second == expected) known_[user] = cheap;
   }
   return right;
+}
+
+void BasicAuth::replace_users(std::map<std::string, std::string> users) {
+  const std::lock_guard lock(mutex_);
+  users_ = std::move(users);
+  known_.clear();
 }
 
 }  // namespace katameter

@@ -15,10 +15,13 @@ class BasicAuth {
   /// Whether this is the user's password. Takes some 50 ms of CPU time the first time, and whenever it is not.
   bool allows(const std::string& user, const std::string& password);
 
+  /// From here on it is these.
+  void replace_users(std::map<std::string, std::string> users);
+
  private:
-  const std::map<std::string, std::string> users_;
   const std::string salt_;  // of `known_`, of this run
   std::mutex mutex_;
+  std::map<std::string, std::string> users_;  // under mutex_
   std::map<std::string, std::string> known_;  // under mutex_; user -> cheap hash of the password that was right
 };
 

@@ -59,4 +59,12 @@ Status try_listen(const ListenAddress& address) {
   return {};
 }
 
+void knock(const ListenAddress& address) {
+  const AddressList found = look_up(address);
+  if (!found) return;
+  const Fd socket(::socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  // Has been heard even where it is still under way.
+  if (socket) static_cast<void>(connect(socket.get(), found->ai_addr, found->ai_addrlen));
+}
+
 }  // namespace katameter

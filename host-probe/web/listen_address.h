@@ -19,4 +19,7 @@ Result<ListenAddress> parse_listen_address(std::string_view text);
 /// Tries to listen there and stops again at once: the HTTP server itself cannot say why it could not.
 Status try_listen(const ListenAddress& address);
 
+/// Connects there, says nothing and goes. Whether somebody opened does not matter.
+void knock(const ListenAddress& address);
+
 }  // namespace katameter

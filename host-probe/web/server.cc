@@ -9,6 +9,7 @@
 
 #include "host-probe/exposition/node_collectable.h"
 #include "host-probe/web/basic_auth.h"
+#include "host-probe/web/knock.h"
 #include "host-probe/web/listen_address.h"
 #include "host-probe/web/pages.h"
 #include "host-probe/web/web_config.h"
@@ -54,7 +55,10 @@ std::vector<std::string> server_options(const WebOptions& options) {
 MetricsServer::MetricsServer() = default;
 MetricsServer::MetricsServer(MetricsServer&&) noexcept = default;
 MetricsServer::~MetricsServer() {
-  exposer_.reset();
+  if (exposer_) {
+    const Knocking knocking(addresses_);
+    exposer_.reset();
+  }
   if (pages_) pages_of_this_process = nullptr;
 }
 
@@ -62,13 +66,20 @@ void MetricsServer::set_ready() {
   pages_->set_ready();
 }
 
-Result<MetricsServer> MetricsServer::create(const WebOptions& options, ScrapeGate& gate) {
-  WebConfig config;
-  if (!options.config_file.empty()) {
-    Result<WebConfig> read = read_web_config(options.config_file);
-    if (!read) return failure_from(read.error());
-    config = *std::move(read);
+Status MetricsServer::reload_users(const std::string& config_file) {
+  Result<WebConfig> config = read_web_config(config_file);
+  if (!config) return failure_from(config.error());
+  if (config->users.empty() == (auth_ != nullptr)) {
+    return failure(auth_ ? "whoever asks could read, where a password was needed so far: that takes a restart"
+                         : "a password would be needed, where whoever asks can read so far: that takes a restart");
   }
+  if (auth_) auth_->replace_users(std::move(config->users));
+  return {};
+}
+
+Result<MetricsServer> MetricsServer::create(const WebOptions& options, ScrapeGate& gate) {
+  const Result<WebConfig> config = read_web_config(options.config_file);
+  if (!config) return failure_from(config.error());
   if (Status status = check_addresses(options); !status) return failure_from(status.error());
 
   MetricsServer server;
@@ -79,8 +90,8 @@ Result<MetricsServer> MetricsServer::create(const WebOptions& options, ScrapeGat
     callbacks.begin_request = &answer_page;
     server.exposer_ = std::make_unique<prometheus::Exposer>(server_options(options), &callbacks);
     // Who may read is settled before there is anything to read.
-    if (!config.users.empty()) {
-      server.auth_ = std::make_shared<BasicAuth>(config.users);
+    if (!config->users.empty()) {
+      server.auth_ = std::make_shared<BasicAuth>(config->users);
       server.exposer_->RegisterAuth(
           [auth = server.auth_](const std::string& user, const std::string& password) {
             return auth->allows(user, password);
@@ -92,9 +103,10 @@ Result<MetricsServer> MetricsServer::create(const WebOptions& options, ScrapeGat
     const std::vector<int> ports = server.exposer_->GetListeningPorts();
     for (std::size_t i = 0; i < options.listen_addresses.size(); ++i) {
       const std::string& address = options.listen_addresses[i];
+      const std::string actual = address.substr(0, address.rfind(':') + 1) + std::to_string(ports.at(i));
       if (i > 0) server.urls_ += ' ';
-      server.urls_ +=
-          "http://" + address.substr(0, address.rfind(':') + 1) + std::to_string(ports.at(i)) + options.telemetry_path;
+      server.urls_ += "http://" + actual + options.telemetry_path;
+      if (auto parsed = parse_listen_address(actual)) server.addresses_.push_back(*std::move(parsed));
     }
   } catch (const std::exception& error) {
     return failure("cannot serve: " + std::string(error.what()));

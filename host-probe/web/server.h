@@ -16,6 +16,7 @@ namespace katameter {
 
 class BasicAuth;
 class Pages;
+struct ListenAddress;
 
 struct WebOptions {
   std::vector<std::string> listen_addresses{"127.0.0.1:9717"};  ///< `IP:PORT` or `[IPv6]:PORT`; port 0 takes a free one
@@ -40,9 +41,13 @@ class MetricsServer {
   /// From here on /-/ready says so.
   void set_ready();
 
+  /// Reads the configuration file again: the users are those that it has now. On an error they stay who they were.
+  Status reload_users(const std::string& config_file);
+
  private:
   MetricsServer();
   std::string urls_;
+  std::vector<ListenAddress> addresses_;
   std::unique_ptr<Pages> pages_;
   std::shared_ptr<BasicAuth> auth_;
   std::shared_ptr<prometheus::Collectable> collectable_;

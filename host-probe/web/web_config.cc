@@ -41,6 +41,7 @@ Result<WebConfig> parse(const std::string& path) {
 }  // namespace
 
 Result<WebConfig> read_web_config(const std::string& path) try {
+  if (path.empty()) return WebConfig();
   Result<WebConfig> config = parse(path);
   if (!config) return failure("--web.config.file " + path + ": " + config.error().text);
   return config;

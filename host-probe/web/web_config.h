@@ -12,7 +12,7 @@ struct WebConfig {
   std::map<std::string, std::string> users;  ///< name -> bcrypt hash of the password; empty = everybody may read
 };
 
-/// Reads it. What the format has and this server cannot do is an error, never passed over.
+/// Reads it; without a path, everybody may read. What the format has and this server cannot do is an error, never passed over.
 Result<WebConfig> read_web_config(const std::string& path);
 
 }  // namespace katameter

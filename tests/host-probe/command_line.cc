@@ -80,9 +80,24 @@ TEST_CASE("--version and --help") {
   Program help({"--help"});
   CHECK(help.status() == 0);
   for (const char* flag : {"--run-root", "--runtime-endpoint", "--web.listen-address", "--web.telemetry-path",
-                           "--web.config.file", "--log.level", "--log.format", "--config", "run"}) {
+                           "--web.config.file", "--log.level", "--log.format", "--config", "run", "check-config"}) {
     CHECK_THAT(help.said(), Catch::Contains(flag));
   }
+}
+
+TEST_CASE("check-config says whether run would take the files") {
+  TemporaryDirectory temporary;
+  const std::string web = temporary.path() / "web.yml";
+  const std::string config = temporary.path() / "host-probe.conf";
+  std::ofstream(config) << "web.config.file = \"" << web << "\"\n";
+  Program no_file({"check-config", "--config", config});
+  CHECK(no_file.status() == 1);
+  CHECK(lines(no_file.said()) == 1);
+  CHECK_THAT(no_file.said(), Catch::Contains(web) && Catch::Contains("cannot be read"));
+  std::ofstream(web) << "basic_auth_users: {}\n";
+  Program good({"check-config", "--config", config});
+  CHECK(good.status() == 0);
+  CHECK(good.said().empty());
 }
 
 TEST_CASE("a port that is taken is one line that says what to do, and status 1") {

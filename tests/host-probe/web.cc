@@ -76,6 +76,17 @@ TEST_CASE("a user gets in with the password that is theirs, the second time too"
   }
 }
 
+TEST_CASE("after the users were replaced only the new ones get in") {
+  BasicAuth auth({{"alice", bcrypt("secret")}, {"bob", bcrypt("other")}});
+  REQUIRE(auth.allows("alice", "secret"));
+  REQUIRE(auth.allows("bob", "other"));
+  auth.replace_users({{"alice", bcrypt("changed")}, {"carol", bcrypt("third")}});
+  CHECK_FALSE(auth.allows("alice", "secret"));
+  CHECK_FALSE(auth.allows("bob", "other"));
+  CHECK(auth.allows("alice", "changed"));
+  CHECK(auth.allows("carol", "third"));
+}
+
 TEST_CASE("several addresses, another path, the pages, and who may read what") {
   const TemporaryDirectory folder;
   const std::string config = write_file(folder, "basic_auth_users:\n  alice: " + bcrypt("secret") + "\n");

@@ -1,0 +1,27 @@
+#pragma once
+
+#include <chrono>
+
+#include "host-probe/timer_queue.h"
+
+namespace katameter {
+
+/// Where the unit has WatchdogSec=, tells the service manager twice in this time that the event loop still turns; a loop
+/// that hangs tells nothing, and is started again. Elsewhere it does not wake anybody.
+class Watchdog {
+ public:
+  /// `timers` must live longer; their loop is the one that is watched.
+  explicit Watchdog(TimerQueue& timers);
+  ~Watchdog() = default;
+  Watchdog(const Watchdog&) = delete;
+  Watchdog& operator=(const Watchdog&) = delete;
+
+ private:
+  void tell();
+
+  TimerQueue& timers_;
+  std::chrono::microseconds interval_{0};
+  TimerQueue::Timer next_;
+};
+
+}  // namespace katameter

@@ -1,0 +1,122 @@
+#include <crypt.h>
+
+#include <catch2/catch.hpp>
+#include <csignal>
+#include <fstream>
+#include <optional>
+
+#include "tests/host-probe/support/fake_manager.h"
+#include "tests/host-probe/support/program.h"
+#include "tests/host-probe/support/temporary_directory.h"
+
+using namespace katameter::testing;
+
+namespace {
+
+// As htpasswd -B makes it, as cheap as bcrypt can be.
+std::string hash_of(const std::string& password) {
+  char salt[CRYPT_GENSALT_OUTPUT_SIZE] = {};
+  REQUIRE(crypt_gensalt_rn("$2b$", 4, nullptr, 0, salt, sizeof salt) != nullptr);
+  crypt_data scratch{};
+  return crypt_r(password.c_str(), salt, &scratch);
+}
+
+const std::string secret = "Authorization: Basic YWxpY2U6c2VjcmV0\r\n";  // alice:secret
+const std::string other = "Authorization: Basic YWxpY2U6b3RoZXI=\r\n";   // alice:other
+
+// host-probe under a service manager, with a configuration that the test changes.
+struct Fixture {
+  explicit Fixture(bool with_users) : users(with_users) {
+    if (users) write_user("secret");
+    write("");
+    program.emplace(std::vector<std::string>{"run", "--config", config});
+    REQUIRE_FALSE(manager.message_with("READY=1").empty());
+    address = program->addresses().at(0);
+  }
+  void write(const std::string& more) const {
+    std::ofstream file(config);
+    file << "run-root = \"" << folder.path().string()
+         << "\"\nweb.listen-address = \"127.0.0.1:0\"\nstate-file = \"\"\n";
+    if (users) file << "web.config.file = \"" << web << "\"\n";
+    file << more;
+  }
+  void write_user(const std::string& password) const {
+    std::ofstream(web) << "basic_auth_users:\n  alice: " << hash_of(password) << "\n";
+  }
+  // What the manager was told at the end of the reload.
+  std::string reload() {
+    program->stop(SIGHUP);
+    const std::string begun = manager.message_with("RELOADING=1");
+    CHECK_THAT(begun, Catch::Contains("\nMONOTONIC_USEC="));
+    return manager.message_with("READY=1");
+  }
+
+  TemporaryDirectory folder;
+  bool users;
+  std::string web = folder.path() / "web.yml";
+  std::string config = folder.path() / "host-probe.conf";
+  FakeManager manager;
+  std::optional<Program> program;
+  std::string address;
+};
+
+}  // namespace
+
+TEST_CASE("a reload takes over who may read, and the log level") {
+  Fixture test(true);
+  CHECK_THAT(get(test.address, "/metrics", secret), Catch::Contains(" 200 "));
+  test.write_user("other");
+  test.write("log.level = \"error\"\n");
+  CHECK_THAT(test.reload(), !Catch::Contains("not reloaded"));
+  CHECK_THAT(get(test.address, "/metrics", secret), Catch::Contains(" 401 "));
+  CHECK_THAT(get(test.address, "/metrics", other), Catch::Contains(" 200 "));
+  test.program->stop(SIGTERM);
+  CHECK(test.program->status() == 0);
+  CHECK_THAT(test.program->said(), !Catch::Contains("stopping on signal"));
+}
+
+TEST_CASE("a configuration that is wrong is not taken over, not even half of it") {
+  Fixture test(true);
+  const auto [text, expected] = GENERATE(table<std::string, std::string>({
+      {"log.level = \"loud\"\n", "debug, info, warning or error"},
+      {"nonsense = 3\n", "nonsense"},
+      {"runtime-endpoint = \"tcp://127.0.0.1\"\n", "unix:///run/containerd"},
+  }));
+  test.write_user("other");
+  test.write(text);
+  const std::string told = test.reload();
+  CHECK_THAT(told, Catch::Contains("Serving http") && Catch::Contains("not reloaded") && Catch::Contains(expected));
+  CHECK(test.program->says("the old one goes on"));
+  CHECK_THAT(get(test.address, "/metrics", secret), Catch::Contains(" 200 "));
+  CHECK_THAT(get(test.address, "/metrics", other), Catch::Contains(" 401 "));
+  // Mended, it is taken over.
+  test.write("");
+  CHECK_THAT(test.reload(), !Catch::Contains("not reloaded"));
+  CHECK_THAT(get(test.address, "/metrics", other), Catch::Contains(" 200 "));
+}
+
+TEST_CASE("users that cannot be read leave the old ones and the rest as they were") {
+  Fixture test(true);
+  std::ofstream(test.web) << "basic_auth_users:\n  alice: plain\n";
+  test.write("log.level = \"error\"\n");
+  CHECK_THAT(test.reload(), Catch::Contains("no bcrypt hash"));
+  CHECK_THAT(get(test.address, "/metrics", secret), Catch::Contains(" 200 "));
+  std::ofstream(test.web) << "";
+  CHECK_THAT(test.reload(), Catch::Contains("takes a restart"));
+  CHECK_THAT(get(test.address, "/metrics"), Catch::Contains(" 401 "));
+  test.program->stop(SIGTERM);
+  CHECK(test.program->says("stopping on signal"));  // at the old log level
+}
+
+TEST_CASE("what takes a restart is said, and the rest taken over") {
+  Fixture test(false);
+  std::ofstream(test.config) << "run-root = \"/elsewhere\"\nweb.listen-address = \"127.0.0.1:1\"\n"
+                             << "state-file = \"\"\nlog.level = \"warning\"\n";
+  CHECK_THAT(test.reload(), !Catch::Contains("not reloaded"));
+  CHECK(test.program->says("run-root has changed"));
+  CHECK(test.program->says("web.listen-address has changed"));
+  CHECK_THAT(get(test.address, "/metrics"), Catch::Contains(" 200 "));
+  test.program->stop(SIGTERM);
+  CHECK(test.program->status() == 0);
+  CHECK_THAT(test.program->said(), !Catch::Contains("stopping on signal"));
+}

@@ -1,0 +1,70 @@
+#include <algorithm>
+#include <catch2/catch.hpp>
+#include <chrono>
+#include <csignal>
+
+#include "tests/host-probe/support/fake_manager.h"
+#include "tests/host-probe/support/program.h"
+#include "tests/host-probe/support/temporary_directory.h"
+
+using namespace katameter::testing;
+using namespace std::chrono_literals;
+
+namespace {
+
+std::vector<std::string> arguments(const TemporaryDirectory& folder) {
+  return {"--run-root", folder.path(), "--web.listen-address", "127.0.0.1:0", "--state-file", ""};
+}
+
+}  // namespace
+
+TEST_CASE("the service manager is told when it serves, and when it stops") {
+  const TemporaryDirectory folder;
+  FakeManager manager;
+  Program program(arguments(folder));
+  const std::string ready = manager.message_with("READY=1");
+  CHECK_THAT(ready, Catch::Contains("STATUS=Serving http://127.0.0.1:"));
+  CHECK_THAT(get(program.addresses().at(0), "/-/ready"), Catch::Contains(" 200 "));
+  CHECK(manager.messages_of(300ms).empty());
+  program.stop(SIGTERM);
+  CHECK_FALSE(manager.message_with("STOPPING=1").empty());
+  CHECK(program.status() == 0);
+}
+
+TEST_CASE("where the manager has a watchdog, the event loop tells it that it lives") {
+  const TemporaryDirectory folder;
+  FakeManager manager(200ms);
+  Program program(arguments(folder));
+  REQUIRE_FALSE(manager.message_with("READY=1").empty());
+  // Every 100 ms; a machine under load may be late.
+  const auto messages = manager.messages_of(2s);
+  CHECK(messages.size() >= 10);
+  CHECK(messages.size() <= 21);
+  CHECK(std::ranges::all_of(messages, [](const auto& message) { return message == "\nWATCHDOG=1\n"; }));
+}
+
+TEST_CASE("one that cannot be reached is no reason not to serve") {
+  const TemporaryDirectory folder;
+  setenv("NOTIFY_SOCKET", "/nowhere/at/all", 1);
+  Program program(arguments(folder));
+  unsetenv("NOTIFY_SOCKET");
+  CHECK(program.addresses().size() == 1);
+  program.stop(SIGTERM);
+  CHECK(program.status() == 0);
+  CHECK_THAT(program.said(), Catch::Contains("cannot reach the service manager"));
+}
+
+TEST_CASE("it stops at once") {
+  const TemporaryDirectory folder;
+  std::chrono::steady_clock::duration taken{};
+  for (int round = 0; round < 5; ++round) {
+    Program program(arguments(folder));
+    CHECK_THAT(get(program.addresses().at(0), "/metrics"), Catch::Contains(" 200 "));
+    const auto begin = std::chrono::steady_clock::now();
+    program.stop(SIGTERM);
+    CHECK(program.status() == 0);
+    taken += std::chrono::steady_clock::now() - begin;
+  }
+  // Where the server's own thread is left to look, every 2 s, it is some 10 s.
+  CHECK(taken < 3s);
+}
