@@ -59,7 +59,3 @@ require_library(ABSL_SYNCHRONIZATION absl_synchronization libabsl-dev)  # its he
 
 add_library(katameter_libbpf INTERFACE)
 target_link_libraries(katameter_libbpf INTERFACE ${LIBBPF_ARCHIVE} ${LIBELF_ARCHIVE} ${LIBZ_ARCHIVE})
-
-# Header-only on purpose: Debian ships no static libspdlog or libfmt, and guest-probe is fully static.
-add_library(katameter_fmt INTERFACE)
-target_compile_definitions(katameter_fmt INTERFACE FMT_HEADER_ONLY)
