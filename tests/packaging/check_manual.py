@@ -22,13 +22,14 @@ def plain(text):
 
 
 def sections(page):
-    """Lines by heading; those of a .SS are its own."""
+    """Lines by heading; those of a .SS, which may name several commands, are its own."""
     parts, heading = {}, ""
     for line in page.splitlines():
         if found := re.match(r"\.S[HS] (.+)", line):
             heading = found[1]
         else:
-            parts.setdefault(heading, []).append(line)
+            for name in heading.split(", "):
+                parts.setdefault(name, []).append(line)
     return parts
 
 
