@@ -35,7 +35,7 @@ declare -A packages=(
         xz-utils file python3 python3-argcomplete python3-pkg-resources
         iproute2 debian-archive-keyring'
     [kernel]='gcc make flex bison bc pahole libelf-dev xz-utils perl debian-archive-keyring'
-    [package]='dpkg-dev lintian'
+    [package]='dpkg-dev lintian debootstrap'
     [browser]='chromium fonts-dejavu-core'
     [demo]='curl'
     [fuzz]='libclang-rt-14-dev'
