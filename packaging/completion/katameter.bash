@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # bash completion for host-probe and guest-probe. All it offers is what the
 # program's own --help lists, so that it cannot fall behind the program.
 

@@ -149,9 +149,11 @@ for unit in "$root"/usr/lib/systemd/system/katameter-*.service; do
     program=$(sed -n 's/^ExecStart=[-+!@:]*\([^ ]*\).*/\1/p' "$unit")
     [[ $program && -x $root/$program ]] || die "${unit##*/} starts '$program', which is not there"
 done
+unshare --mount --net --propagation private "$here/as_container.sh" "$root"
+
 # What an administrator and host-probe would write.
 echo 'log.level = "debug"' >>"$root/etc/katameter/host-probe.conf"
-mkdir "$root/var/lib/katameter"
+mkdir -p "$root/var/lib/katameter"
 : >"$root/var/lib/katameter/overhead.json"
 
 say "upgrading"
