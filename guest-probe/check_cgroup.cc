@@ -15,6 +15,8 @@
 #include <string_view>
 #include <utility>
 
+#include "guest-probe/own_cgroup.h"
+
 namespace katameter {
 namespace {
 
@@ -29,11 +31,23 @@ constexpr std::string_view cpu_quota_us = "1009";
 constexpr std::string_view cpu_shares = "1777";
 constexpr std::string_view pids_most = "4711";
 
-Result<std::uint64_t> make_directory(const std::string& path) {
-  if (mkdir(path.c_str(), 0755) != 0 && errno != EEXIST) return system_failure("cannot make " + path);
+// The top folders of cgroups are r-xr-xr-x even to root: without CAP_DAC_OVERRIDE it lies beside our own cgroup, where a
+// service manager that made one for us lets root in.
+Status make_directory(const std::string& mount, std::string_view controller, std::string& path, std::uint64_t& id) {
+  const std::string name = "/katameter-check-" + std::to_string(getpid());
+  const auto make = [&path](std::string wanted) {
+    path = std::move(wanted);
+    return mkdir(path.c_str(), 0755) == 0 || errno == EEXIST;
+  };
+  bool there = make(mount + name);
+  if (!there && errno == EACCES) there = make(mount + folder_of_own_cgroup(controller) + name);
   struct stat made {};
-  if (stat(path.c_str(), &made) != 0) return system_failure("cannot look at " + path);
-  return made.st_ino;
+  if (!there || stat(path.c_str(), &made) != 0) {
+    path.clear();
+    return system_failure("cannot make a cgroup in " + mount);
+  }
+  id = made.st_ino;
+  return {};
 }
 
 bool write_file(const std::string& path, std::string_view text) {
@@ -111,39 +125,29 @@ Result<std::map<std::string, std::uint64_t>> read_table(const std::string& path)
 Result<CheckCgroup> CheckCgroup::make(const std::string& cpuacct_mount, const std::string& memory_mount,
                                       const std::string& cpu_mount, const std::string& pids_mount) {
   CheckCgroup cgroup;
-  const std::string name = "/katameter-check-" + std::to_string(getpid());
-  if (!cpu_mount.empty()) {
-    const Result<std::uint64_t> id = make_directory(cpu_mount + name);
-    if (!id) return failure_from(id.error());
-    cgroup.cpu_ = cpu_mount + name;
-    cgroup.cpu_id_ = *id;
+  const auto make_in = [](const std::string& mount, std::string_view controller, std::string& path, std::uint64_t& id) {
+    return mount.empty() ? Status() : make_directory(mount, controller, path, id);
+  };
+  if (Status made = make_in(cpu_mount, "cpu", cgroup.cpu_, cgroup.cpu_id_); !made) return failure_from(made.error());
+  if (Status made = make_in(pids_mount, "pids", cgroup.pids_, cgroup.pids_id_); !made) {
+    return failure_from(made.error());
+  }
+  if (Status made = make_in(cpuacct_mount, "cpuacct", cgroup.cpuacct_, cgroup.cpuacct_id_); !made) {
+    return failure_from(made.error());
+  }
+  if (Status made = make_in(memory_mount, "memory", cgroup.memory_, cgroup.memory_id_); !made) {
+    return failure_from(made.error());
+  }
+  if (!cgroup.cpu_.empty()) {
     // Where one of these is not taken, the defaults are compared.
     write_file(cgroup.cpu_ + "/cpu.cfs_period_us", cpu_period_us);
     write_file(cgroup.cpu_ + "/cpu.cfs_quota_us", cpu_quota_us);
     write_file(cgroup.cpu_ + "/cpu.shares", cpu_shares);
   }
-  if (!pids_mount.empty()) {
-    const Result<std::uint64_t> id = make_directory(pids_mount + name);
-    if (!id) return failure_from(id.error());
-    cgroup.pids_ = pids_mount + name;
-    cgroup.pids_id_ = *id;
-    write_file(cgroup.pids_ + "/pids.max", pids_most);
-  }
-  if (!cpuacct_mount.empty()) {
-    const Result<std::uint64_t> id = make_directory(cpuacct_mount + name);
-    if (!id) return failure_from(id.error());
-    cgroup.cpuacct_ = cpuacct_mount + name;
-    cgroup.cpuacct_id_ = *id;
-  }
-  if (!memory_mount.empty()) {
-    const Result<std::uint64_t> id = make_directory(memory_mount + name);
-    if (!id) return failure_from(id.error());
-    cgroup.memory_ = memory_mount + name;
-    cgroup.memory_id_ = *id;
-    if (!write_file(cgroup.memory_ + "/memory.limit_in_bytes", limit_bytes) &&
-        !write_file(cgroup.memory_ + "/memory.max", limit_bytes)) {  // v2
-      return system_failure("cannot set a limit in " + cgroup.memory_);
-    }
+  if (!cgroup.pids_.empty()) write_file(cgroup.pids_ + "/pids.max", pids_most);
+  if (!cgroup.memory_.empty() && !write_file(cgroup.memory_ + "/memory.limit_in_bytes", limit_bytes) &&
+      !write_file(cgroup.memory_ + "/memory.max", limit_bytes)) {  // v2
+    return system_failure("cannot set a limit in " + cgroup.memory_);
   }
   if (Status status = cgroup.start_process(); !status) return failure_from(status.error());
   return cgroup;

@@ -25,7 +25,8 @@ class CheckCgroup {
   /// CPU time that it has used at least.
   static constexpr std::uint64_t burnt_ns = 2'000'000;
 
-  /// Makes it in the hierarchies at these mount points; an empty one is left out. Takes about 5 ms.
+  /// Makes it in the hierarchies at these mount points, at the top or, where that may not be written, beside this
+  /// process's own cgroup; an empty one is left out. Takes about 5 ms.
   static Result<CheckCgroup> make(const std::string& cpuacct_mount, const std::string& memory_mount,
                                   const std::string& cpu_mount = {}, const std::string& pids_mount = {});
 

@@ -1,6 +1,7 @@
 #include <CLI/CLI.hpp>
 #include <iostream>
 #include <string>
+#include <string_view>
 
 #include "guest-probe/commands.h"
 #include "userspace/log.h"
@@ -8,6 +9,7 @@
 namespace {
 
 constexpr int usage_error = 2;
+constexpr const char* default_configuration = "/etc/katameter/guest-probe.conf";
 
 // One line: what is wrong and where to read on.
 int report(const CLI::App& app, const CLI::ParseError& error) {
@@ -20,10 +22,21 @@ int report(const CLI::App& app, const CLI::ParseError& error) {
   return usage_error;
 }
 
+// The agent calls a hook NAME prestart; agents that leave the name in what they append to the program's path, NAME NAME
+// prestart.
+bool is_hook(int argc, char** argv) {
+  return (argc == 2 || (argc == 3 && argv[1][0] != '-')) && std::string_view(argv[argc - 1]) == "prestart";
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   using namespace katameter;
+  const bool hook = is_hook(argc, argv);
+  if (hook) {
+    argv[1] = argv[argc - 1];
+    argc = 2;
+  }
   RunOptions run_options;
   DumpOptions dump_options;
   std::size_t containers = run_options.containers;
@@ -31,7 +44,9 @@ int main(int argc, char** argv) {
 
   CLI::App app("Accounts the containers of a Kata guest with eBPF and serves the figures to the host.");
   app.set_version_flag("--version", "guest-probe " KATAMETER_VERSION);
-  app.set_config("--config", "", "Read options from this file (key = value, the options' names without dashes)");
+  app.set_config("--config", default_configuration,
+                 "Read options from this file (key = value, the options' names without dashes)")
+      ->type_name("FILE");
   app.allow_config_extras(CLI::config_extras_mode::error);
   app.fallthrough();
   app.add_option("--log.level", level, "debug, info, warning or error")->capture_default_str();
@@ -49,7 +64,10 @@ int main(int argc, char** argv) {
       "each task");
 
   CLI::App& run = *app.add_subcommand("run", "Serve until SIGTERM (what happens without a subcommand)");
-  for (CLI::App* target : {&app, &run}) {
+  CLI::App& start = *app.add_subcommand("start", "Run in the background, unless one runs already; for a boot script");
+  CLI::App& prestart =
+      *app.add_subcommand("prestart", "start as a guest hook of the Kata agent: ends with 0 whatever happens");
+  for (CLI::App* target : {&app, &run, &start, &prestart}) {
     target->add_option("--listen", run_options.listen,
                        "vsock:PORT or unix:PATH, repeatable (default vsock:1717 and unix:" + default_socket + ")");
   }
@@ -68,20 +86,25 @@ int main(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return report(app, error);
+    const int status = report(app, error);
+    return hook ? 0 : status;
   }
   const Result<LogLevel> log_level = parse_log_level(level);
   if (!log_level) {
     std::cerr << "guest-probe: " << log_level.error().text << "\n";
-    return usage_error;
+    return hook ? 0 : usage_error;
   }
   start_log(*log_level);
+  run_options.log_level = *log_level;
+  run_options.containers = containers;
+  run_options.schedstat = schedstat;
+  if (start.parsed()) return start_command(run_options);
+  if (prestart.parsed()) return prestart_command(run_options);
   if (log_target == "kmsg") {
     if (Status status = start_kernel_log(*log_level, "guest-probe"); !status) log_warning("{}", status.error().text);
   }
-  run_options.containers = containers;
   dump_options.containers = containers;
-  run_options.schedstat = dump_options.schedstat = schedstat;
+  dump_options.schedstat = schedstat;
   if (dump.parsed()) return dump_command(dump_options);
   if (check.parsed()) return check_command(containers, schedstat);
   if (detach.parsed()) return detach_command(pins);

@@ -21,7 +21,7 @@ scripts/packages.sh build test lint
 scripts/build.sh
 
 say "checking shell scripts"
-git ls-files -z '*.sh' .ci/run | xargs -0r shellcheck -x
+git ls-files -z '*.sh' '*.bash' .ci/run 'packaging/debian/*/p*' | xargs -0r shellcheck -x
 
 say "checking the formatting"
 git ls-files -z '*.cc' '*.h' '*.c' | xargs -0r clang-format --dry-run -Werror

@@ -7,6 +7,7 @@
 #   test    compiles and runs the tests
 #   vm      boots kernels and sandboxes (vmtest/)
 #   kernel  compiles the Kata-like guest kernel (vmtest/kernels/build.sh)
+#   package makes the Debian packages and checks them
 #   browser looks at the page that host-probe serves
 #   demo    what scripts/demo.sh needs besides
 #   lint    formatting and static checks
@@ -27,11 +28,14 @@ declare -A packages=(
         libcivetweb-dev libyaml-cpp-dev libcrypt-dev libgrpc++-dev
         libsystemd-dev'
     [test]='catch2 protobuf-compiler libprotobuf-dev strace curl python3 procps
-        containerd runc busybox-static python3-yaml debian-archive-keyring'
+        containerd runc busybox-static python3-yaml debian-archive-keyring
+        man-db groff-base golang-go golang-github-masterminds-sprig-dev
+        golang-github-ghodss-yaml-dev python3-kubernetes python3-jsonschema'
     [vm]='qemu-system-x86 qemu-system-common busybox-static kmod cpio
         xz-utils file python3 python3-argcomplete python3-pkg-resources
         iproute2 debian-archive-keyring'
     [kernel]='gcc make flex bison bc pahole libelf-dev xz-utils perl debian-archive-keyring'
+    [package]='dpkg-dev lintian debootstrap'
     [browser]='chromium fonts-dejavu-core'
     [demo]='curl'
     [fuzz]='libclang-rt-14-dev'

@@ -24,7 +24,7 @@ case ${1:-} in
     ;;
 esac
 
-scripts/packages.sh build test vm ${all:+kernel browser}
+scripts/packages.sh build test vm package ${all:+kernel browser}
 if [[ $all ]]; then
     scripts/lint.sh
     scripts/build.sh asan

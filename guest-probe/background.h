@@ -1,0 +1,19 @@
+#pragma once
+
+#include <functional>
+
+#include "userspace/fd.h"
+
+namespace katameter {
+
+/// The right to start guest-probe in the background, held by one process at a time: a lock on the folder of its socket
+/// that goes with the descriptor, to whoever inherits it. EWOULDBLOCK: one has it. Any other error: the folder cannot be
+/// made or opened.
+Result<Fd> lock_start();
+
+/// Runs `work` in a process that has nothing of this one's but its code: its own session, / as its folder, /dev/null in
+/// place of the standard descriptors, no other descriptor than `keep`, signals as at the start of a program. It ends with
+/// what `work` returns; whoever takes in the orphans of this process reaps it. Returns as soon as it exists.
+Status run_in_background(const Fd& keep, const std::function<int()>& work);
+
+}  // namespace katameter

@@ -1,0 +1,46 @@
+#include <unistd.h>
+
+#include "guest-probe/background.h"
+#include "guest-probe/commands.h"
+#include "guest-probe/container_state.h"
+#include "guest-probe/listen_address.h"
+#include "userspace/log.h"
+
+namespace katameter {
+namespace {
+
+constexpr std::size_t largest_state = 1024 * 1024;
+// The agent gives a hook ten seconds, and writes before it waits.
+constexpr int state_timeout_ms = 2000;
+
+// Where it cannot be told, guest-probe itself ends if there is another.
+Status start(const RunOptions& options) {
+  Result<Fd> lock = lock_start();
+  if (!lock && lock.error().code == EWOULDBLOCK) return {};
+  if (connect_to(default_socket, 1)) return {};
+  if (!lock) log_warning("guest-probe is started all the same: {}", lock.error().text);
+  return run_in_background(lock ? *lock : Fd(), [&options] {
+    // What cannot be logged is no reason not to run.
+    static_cast<void>(start_kernel_log(options.log_level, "guest-probe"));
+    return run_command(options);
+  });
+}
+
+}  // namespace
+
+int start_command(const RunOptions& options) {
+  const Status status = start(options);
+  if (!status) log_error("guest-probe is not started: {}", status.error().text);
+  return status ? 0 : 1;
+}
+
+int prestart_command(const RunOptions& options) {
+  const Result<std::string> state = read_state(STDIN_FILENO, largest_state, state_timeout_ms);
+  const Result<std::string> container = state ? container_in_state(*state) : state;
+  if (container) log_debug("prestart hook of container {}", *container);
+  if (!container) log_warning("prestart hook: {}", container.error().text);
+  start_command(options);
+  return 0;
+}
+
+}  // namespace katameter

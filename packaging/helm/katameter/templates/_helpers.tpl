@@ -1,0 +1,21 @@
+{{- define "katameter.selector" -}}
+app.kubernetes.io/name: katameter-host
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "katameter.labels" -}}
+{{ include "katameter.selector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
+{{- end }}
+
+{{- /* One release has the plain name; what else it is called would only be longer. */}}
+{{- define "katameter.name" -}}
+{{ eq .Release.Name "katameter" | ternary "katameter-host" (printf "%s-katameter-host" .Release.Name) | trunc 63 | trimSuffix "-" }}
+{{- end }}
+
+{{- /* A volume's name out of a directory's: /run/vc is run-vc. */}}
+{{- define "katameter.volume" -}}
+{{ . | trimPrefix "/" | replace "/" "-" | replace "." "-" | trunc 63 | trimSuffix "-" }}
+{{- end }}
