@@ -10,6 +10,7 @@
 #   package makes the Debian packages and checks them
 #   browser looks at the page that host-probe serves
 #   demo    what scripts/demo.sh needs besides
+#   bench   the rivals that bench/run.sh measures beside, and its plots
 #   lint    formatting and static checks
 # Does nothing, quickly, when all is there. Runs apt-get by sudo if you are not
 # root. --list prints the packages and installs nothing.
@@ -28,9 +29,10 @@ declare -A packages=(
         libcivetweb-dev libyaml-cpp-dev libcrypt-dev libgrpc++-dev
         libsystemd-dev'
     [test]='catch2 protobuf-compiler libprotobuf-dev strace curl python3 procps
-        containerd runc busybox-static python3-yaml debian-archive-keyring
-        man-db groff-base golang-go golang-github-masterminds-sprig-dev
-        golang-github-ghodss-yaml-dev python3-kubernetes python3-jsonschema'
+        containerd runc busybox-static python3-yaml valgrind
+        debian-archive-keyring man-db groff-base golang-go
+        golang-github-masterminds-sprig-dev golang-github-ghodss-yaml-dev
+        python3-kubernetes python3-jsonschema'
     [vm]='qemu-system-x86 qemu-system-common busybox-static kmod cpio
         xz-utils file python3 python3-argcomplete python3-pkg-resources
         iproute2 debian-archive-keyring'
@@ -39,6 +41,7 @@ declare -A packages=(
     [browser]='chromium fonts-dejavu-core'
     [demo]='curl'
     [fuzz]='libclang-rt-14-dev'
+    [bench]='libbpf-tools bpftool gnuplot-nox python3 gcc libc6-dev'
     [lint]='clang-format clang-tidy shellcheck git'
 )
 

@@ -14,6 +14,10 @@
 #   --memory MIB       memory of the guest (default 1024)
 #   --cpus N           CPUs of the guest (default 2)
 #   --timeout S        for boot and COMMAND together (default 300)
+#   --icount           the guest's clock counts instructions, one ns each, while
+#                      it is busy: what is measured in it does not depend on
+#                      what else runs here. One CPU (QEMU hangs with more);
+#                      not with KVM
 #   --verbose          kernel messages to stderr, from the start
 #
 # /proc, /sys, /dev, bpf at /sys/fs/bpf are mounted, lo is up; there is a virtio
@@ -27,7 +31,7 @@ here=$(cd "${BASH_SOURCE[0]%/*}" && pwd)
 . "$here/../scripts/lib/say.sh"
 . "$here/lib/virtme.sh"
 
-kernel='' cgroup='' memory=1024 cpus=2 limit=300 verbose=''
+kernel='' cgroup='' memory=1024 cpus=2 limit=300 icount='' verbose=''
 while (($#)); do
     case $1 in
     --kernel) need_value "$@" && kernel=$2 && shift ;;
@@ -35,6 +39,7 @@ while (($#)); do
     --memory) need_value "$@" && memory=$2 && shift ;;
     --cpus) need_value "$@" && cpus=$2 && shift ;;
     --timeout) need_value "$@" && limit=$2 && shift ;;
+    --icount) icount=yes ;;
     --verbose) verbose=yes ;;
     -h | --help) help_from_header && exit 0 ;;
     --) shift && break ;;
@@ -50,6 +55,7 @@ done
 if [[ ! $cgroup ]]; then
     case $kernel in 5.* | 6.1 | kata-like*) cgroup=v1 ;; *) cgroup=v2 ;; esac
 fi
+[[ ! $icount ]] || cpus=1
 [[ $cgroup == v[12] ]] || die "--cgroup is v1 or v2, not '$cgroup'"
 
 virtme_prepare "$kernel"
@@ -101,7 +107,7 @@ if [[ $verbose ]]; then
 fi
 
 SECONDS=0
-virtme_run "$limit" "$memory" "$cpus" "$job" "$cgroup" >"$job/stdout" 2>"$job/stderr" </dev/null &
+virtme_run "$limit" "$memory" "$cpus" "$job" "$cgroup" "$icount" >"$job/stdout" 2>"$job/stderr" </dev/null &
 runner=$!
 status=0
 wait "$runner" || status=$?

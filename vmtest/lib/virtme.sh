@@ -30,13 +30,16 @@ virtme_prepare() { # KERNEL
 # modules, takes the first init= there is, so ours comes before its own; --script-sh makes it set up the ports for input, output
 # and exit status. Meant to be run in the background: it becomes the process that
 # holds all others of the VM, and ends them on SIGTERM.
-virtme_run() { # TIMEOUT MEMORY CPUS JOB CGROUP
+virtme_run() { # TIMEOUT MEMORY CPUS JOB CGROUP ICOUNT
     local limit=$1 memory=$2 cpus=$3 job=$4 cgroup=$5 accel=() cpu=()
     if [[ $virtme_accel == tcg ]]; then
         accel=(--disable-kvm)
         # Without KVM, ERMS makes the kernel use rep movsb, which is emulated
         # byte by byte; everything else of the newest CPU model is welcome.
         cpu=(-cpu 'max,erms=off')
+        [[ ! $6 ]] || cpu+=(-icount shift=0)
+    elif [[ $6 ]]; then
+        die "--icount: KVM counts no instructions"
     fi
     # The Rust virtiofsd has to be the first one found, for Debian 12's own is
     # the C one, whose options differ. virtme sends the console to /dev/null; here it is kept.

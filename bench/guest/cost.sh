@@ -1,0 +1,92 @@
+#!/bin/bash
+# usage: bench/guest/cost.sh CONTAINERS TASKS WINDOWS SECONDS CADVISOR
+#
+# In a guest: CPU time, memory and wake-ups of guest-probe and of those that poll,
+# with CONTAINERS and TASKS shared out over them. In each of WINDOWS windows of
+# SECONDS seconds guest-probe is asked once a second, and the pollers poll as
+# often; what one of that costs, times 6, is a minute of every 10 s. CADVISOR is
+# its program ("" = without); it has its own pace, and is scraped every 10 s.
+
+set -euo pipefail
+containers=$1 tasks=$2 windows=$3 seconds=$4 cadvisor=$5
+. bench/guest/lib.sh
+. bench/guest/peers.sh
+
+# How what one minute costs is called: it grows with containers, or with tasks.
+size=$containers row=cpu
+((tasks <= containers)) || size=$tasks row=tasks-cpu
+
+cpu_of() { "$bin/used" "$1" | cut -d' ' -f1; }
+wakeups_of() { "$bin/used" "$1" | cut -d' ' -f2; }
+resident_of() { "$bin/used" "$1" | cut -d' ' -f3; }
+
+# What each had used before and after a window, and what that makes a minute.
+window() {
+    local rival start
+    local -A cpu=() wakeups=()
+    for rival in "${!pids[@]}"; do
+        wakeups[$rival]=$(wakeups_of "${pids[$rival]}")
+        cpu[$rival]=$(cpu_of "${pids[$rival]}")
+    done
+    start=$(now_ns)
+    "$bin/ask" "$bin/socket" "$seconds" 1000 >$bin/asked &
+    local asker=$!
+    [[ ! $cadvisor ]] || scrape_cadvisor "$seconds"
+    wait "$asker"
+    local elapsed=$(($(now_ns) - start))
+    for rival in "${!pids[@]}"; do
+        local used=$(($(cpu_of "${pids[$rival]}") - cpu[$rival]))
+        local polls=$(($(wakeups_of "${pids[$rival]}") - wakeups[$rival]))
+        case $rival in
+        guest-probe) measured $row "$rival" "$size" ms "$(per_minute "$used" 6 "$seconds")" ;;
+        cAdvisor) measured $row "$rival" "$size" ms "$(per_minute "$used" 60000000000 "$elapsed")" ;;
+        *) measured $row "$rival" "$size" ms "$(per_minute "$used" 6 "$polls")" ;;
+        esac
+    done
+}
+
+per_minute() { # NS TIMES PARTS: in ms
+    awk -v ns="$1" -v times="$2" -v parts="$3" 'BEGIN { printf "%.4f", ns * times / parts / 1e6 }'
+}
+
+idle() {
+    local rival
+    local -A wakeups=()
+    for rival in "${!pids[@]}"; do wakeups[$rival]=$(wakeups_of "${pids[$rival]}"); done
+    sleep 20
+    for rival in "${!pids[@]}"; do
+        measured wakeups "$rival" "$size" /min $((3 * ($(wakeups_of "${pids[$rival]}") - wakeups[$rival])))
+    done
+}
+
+make_containers "$containers"
+start_crowd "$containers" "$tasks"
+declare -A pids=()
+start_probe
+pids[guest-probe]=$probe
+start_poller 'poller, same figures' 1000 "${same_figures[@]}"
+start_poller 'poller, 3 files' 1000 "${three_files[@]}"
+[[ ! $cadvisor ]] || start_cadvisor
+
+"$bin/ask" "$bin/socket" 3 100 >$bin/asked # names are learned once
+for ((i = 0; i < windows; ++i)); do window; done
+read -r snapshot text told <$bin/asked
+((told == containers))
+measured wire guest-probe "$size" B "$snapshot"
+measured wire 'text exposition' "$size" B "$text"
+
+maps=$(bpftool -j map show | python3 -c 'import json, sys; print(sum(m["bytes_memlock"] for m in json.load(sys.stdin)))')
+measured memory guest-probe "$size" KiB $(($(resident_of "$probe") + maps / 1024))
+measured memory-maps guest-probe "$size" KiB $((maps / 1024))
+[[ ! $cadvisor ]] || measured memory cAdvisor "$size" KiB "$(resident_of "${pids[cAdvisor]}")"
+
+if [[ $row == cpu ]]; then
+    # Nobody asks from here on; whoever polls does so every 10 s.
+    for rival in "${!pids[@]}"; do
+        [[ $rival != poller* ]] || end "${pids[$rival]}" >/dev/null
+    done
+    unset 'pids[poller, 3 files]'
+    start_poller 'poller, same figures' 10000 "${same_figures[@]}"
+    sleep 2
+    idle
+fi

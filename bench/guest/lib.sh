@@ -1,0 +1,63 @@
+# shellcheck shell=bash
+# What the measurements in the guest share. They run with the tree as the
+# current directory and print lines for bench/report/collect.py:
+#   @m ROW RIVAL SIZE UNIT VALUE   (tabs between)
+
+# Programs run from memory: a file of the host's would be asked for again and
+# again through virtiofs.
+bin=/dev/shm/bench
+mkdir -p $bin
+cp build/bin/bench/* build/bin/guest-probe $bin
+
+measured() { # ROW RIVAL SIZE UNIT VALUE
+    printf '@m\t%s\t%s\t%s\t%s\t%s\n' "$@"
+}
+
+# Waits until FILE has TEXT, 100 s at most.
+wait_for() { # TEXT FILE
+    local i
+    for ((i = 0; i < 1000; ++i)); do
+        ! grep -qs "$1" "$2" || return 0
+        sleep 0.1
+    done
+    echo "no '$1' in $2:" >&2
+    cat "$2" >&2
+    return 1
+}
+
+start_probe() { # sets probe; its socket is $bin/socket
+    "$bin/guest-probe" run --pin-dir "" --listen "unix:$bin/socket" 2>$bin/probe.log &
+    probe=$!
+    wait_for 'is ready' $bin/probe.log
+}
+
+# Ends a process that was started here, and lets the kernel clean up after it.
+end() { # PID
+    kill "$1"
+    wait "$1" || true
+    sleep 0.5
+}
+
+hierarchies=("cpu,cpuacct" memory pids blkio cpuset)
+
+container_path() { # NUMBER
+    printf 'cri-containerd/%064x' "$1"
+}
+
+# The cgroups of containers 1 to COUNT, as an agent makes them.
+make_containers() { # COUNT
+    local hierarchy i
+    for hierarchy in "${hierarchies[@]}"; do
+        mkdir -p "/sys/fs/cgroup/$hierarchy/cri-containerd"
+    done
+    fill_cpuset cri-containerd
+    for ((i = 1; i <= $1; ++i)); do
+        (cd /sys/fs/cgroup && mkdir "${hierarchies[@]/%//$(container_path "$i")}")
+        fill_cpuset "$(container_path "$i")"
+    done
+}
+
+fill_cpuset() { # PATH
+    echo 0 >"/sys/fs/cgroup/cpuset/$1/cpuset.cpus"
+    echo 0 >"/sys/fs/cgroup/cpuset/$1/cpuset.mems"
+}

@@ -1,0 +1,68 @@
+# shellcheck shell=bash
+# Those that poll: started for bench/guest/cost.sh, which has pids and containers.
+
+# What the figures of a container are read from in cgroup v1, each as the cheapest
+# reader would.
+same_figures=("cpu,cpuacct"/{cpuacct.usage,cpuacct.stat,cpu.stat,cpu.cfs_quota_us,cpu.cfs_period_us,cpu.shares}
+    memory/memory.{usage_in_bytes,max_usage_in_bytes,limit_in_bytes,failcnt,stat,oom_control}
+    memory/memory.{memsw.usage_in_bytes,memsw.limit_in_bytes,kmem.usage_in_bytes,soft_limit_in_bytes}
+    pids/{pids.current,pids.max,cgroup.procs} blkio/blkio.throttle.{io_service_bytes,io_serviced})
+three_files=("cpu,cpuacct/cpuacct.usage" memory/memory.{usage_in_bytes,stat})
+
+now_ns() { date +%s%N; }
+
+start_poller() { # RIVAL PERIOD_MS FILE...
+    local rival=$1 period=$2 i file path
+    shift 2
+    for ((i = 1; i <= containers; ++i)); do
+        path=$(container_path "$i")
+        for file in "$@"; do
+            file=/sys/fs/cgroup/${file%%/*}/$path/${file##*/}
+            # Not every kernel has all (memory.memsw).
+            [[ ! -e $file ]] || echo "$file"
+        done
+    done >"$bin/files"
+    "$bin/poller" "$period" <"$bin/files" >"$bin/poller.log" &
+    pids["$rival"]=$!
+    wait_for ready "$bin/poller.log"
+}
+
+start_crowd() { # CONTAINERS TASKS
+    local i path files=()
+    for ((i = 1; i <= $1; ++i)); do
+        path=$(container_path "$i")
+        files+=("$(printf ":/sys/fs/cgroup/%s/$path/cgroup.procs" "${hierarchies[@]}")")
+    done
+    "$bin/crowd" "$2" "${files[@]#:}" >"$bin/crowd.log" &
+    wait_for ready "$bin/crowd.log"
+}
+
+cadvisor_page=http://127.0.0.1:18080/metrics
+
+start_cadvisor() {
+    "$cadvisor" -port 18080 -listen_ip 127.0.0.1 -logtostderr -housekeeping_interval 10s \
+        -max_housekeeping_interval 10s -allow_dynamic_housekeeping=false 2>"$bin/cadvisor.log" &
+    pids[cAdvisor]=$!
+    local i
+    for ((i = 0; i < 60; ++i)); do
+        sleep 1
+        curl -s "$cadvisor_page" >"$bin/page" || continue
+        if (($(grep -c '^container_memory_usage_bytes{.*/cri-containerd/[0-9a-f]\{64\}"' "$bin/page") == containers)); then
+            # Its counter of OOM kills, of which the issue is whether there is one.
+            measured oom-series cAdvisor "$containers" series "$(grep -c '^container_oom' "$bin/page" || true)"
+            return 0
+        fi
+    done
+    echo "cAdvisor does not show $containers containers after a minute: left out" >&2
+    end "${pids[cAdvisor]}"
+    unset 'pids[cAdvisor]'
+    cadvisor=''
+}
+
+scrape_cadvisor() { # SECONDS
+    local i
+    for ((i = 0; i < $1; i += 10)); do
+        curl -s "$cadvisor_page" >/dev/null
+        sleep 10
+    done
+}

@@ -1,0 +1,12 @@
+#pragma once
+
+#include <string>
+
+#include "host-probe/merge/report.h"
+
+namespace katameter::bench {
+
+/// What a scraper gets of a report, made the way that host-probe makes it.
+std::string exposed(const NodeReport& report);
+
+}  // namespace katameter::bench

@@ -1,0 +1,42 @@
+"""What is compared: the rows of the table."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Row:
+    key: str  # as in the samples
+    what: str
+    ours: str
+    rival: str
+    aim: float | None  # the ratio of ours to the rival's, at most; None = nothing was aimed at
+    aim_text: str
+    divide: bool = True  # False: what is told is the difference, for what may be 0
+
+
+def hot(storm: str, what: str) -> list[Row]:
+    """What a thing takes with each of the programs attached, against no probe."""
+    most = 1.05 if storm == "cgroup" else 1.01
+    text = "at most 5 %" if storm == "cgroup" else "nothing (within 1 %)"
+    ours = Row(f"time-{storm}", what, "guest-probe", "no probe", most, text)
+    rivals = ["empty BPF program", "hash per pid", "hash per cgroup", "cpudist"]
+    return [ours] + [Row(f"time-{storm}", what, rival, "no probe", None, "") for rival in rivals]
+
+
+ROWS = [
+    Row("cpu", "CPU per minute, asked every 10 s", "guest-probe", "cAdvisor", 1 / 50, "1/50"),
+    Row("cpu", "CPU per minute, asked every 10 s", "guest-probe", "poller, same figures", 1 / 2, "1/2"),
+    Row("cpu", "CPU per minute, asked every 10 s", "guest-probe", "poller, 3 files", None, ""),
+    Row("tasks-cpu", "the same, by tasks in 10 containers", "guest-probe", "poller, same figures", None, ""),
+    Row("memory", "RSS and maps", "guest-probe", "cAdvisor", 1 / 10, "1/10"),
+    Row("wakeups", "wake-ups per minute, nobody asking", "guest-probe", "cAdvisor", 0, "0", divide=False),
+    Row("wakeups", "wake-ups per minute, nobody asking", "guest-probe", "poller, same figures", 0, "0", divide=False),
+    *hot("switch", "context switch"),
+    *hot("spawn", "fork, exec and exit"),
+    *hot("fault", "page fault"),
+    *hot("cgroup", "cgroups of a container made and removed"),
+    Row("start", "load to ready", "guest-probe", "bpftool prog loadall", 1.3, "1.3"),
+    Row("oom", "OOM kill to its event, or line", "guest-probe", "kernel log", 1, "before the line"),
+    Row("wire", "bytes of a snapshot", "guest-probe", "text exposition", 1 / 20, "1/20"),
+    Row("series", "time per series in a scrape, by sandboxes", "host-probe", "Registry", 1 / 2, "1/2"),
+]

@@ -1,0 +1,102 @@
+#include "bench/simulator/figures.h"
+
+#include <fmt/core.h>
+
+#include "userspace/wire/container_id.h"
+
+namespace katameter::simulator {
+namespace {
+
+constexpr std::uint64_t mebibyte = std::uint64_t{1} << 20;
+
+// A percentage of one CPU that the container uses: 1 to 20, so that a guest of 4 stays below its one CPU.
+std::uint64_t cpu_percent(std::uint64_t guest, std::uint32_t container) {
+  return 1 + (guest * 7 + container * 3) % 20;
+}
+
+wire::Container container_of(std::uint64_t guest, std::uint32_t number, std::uint64_t uptime_ns) {
+  const std::uint64_t seconds = uptime_ns / 1'000'000'000;
+  wire::Container made;
+  made.id = container_id(guest, number);
+  made.cgroup = "/cri-containerd/" + made.id.hex();
+  made.cpu_usage_ns = uptime_ns / 100 * cpu_percent(guest, number);
+  made.cpu_user_ns = *made.cpu_usage_ns / 4 * 3;
+  made.cpu_system_ns = *made.cpu_usage_ns - *made.cpu_user_ns;
+  made.cfs_periods = seconds * 10;
+  made.cfs_throttled_periods = seconds;
+  made.cfs_throttled_ns = uptime_ns / 200;
+  made.cpu_quota_us = 50'000;
+  made.cpu_period_us = 100'000;
+  made.cpu_shares = 512;
+  made.threads = 3 + number;
+  made.threads_max = 1000;
+  made.processes = 1 + number;
+  made.start_boottime_ns = 1'000'000'000 + number * 10'000'000;
+
+  // A saw tooth of ten minutes between 8 and 68 MiB; the peak has seen one.
+  const std::uint64_t breath = (guest + seconds) % 600;
+  made.memory_rss_bytes = 4 * mebibyte + breath * mebibyte / 10;
+  made.memory_cache_bytes = 4 * mebibyte;
+  made.memory_mapped_file_bytes = mebibyte;
+  made.memory_active_file_bytes = mebibyte;
+  made.memory_inactive_file_bytes = 3 * mebibyte;
+  made.memory_kernel_bytes = mebibyte / 2;
+  made.memory_swap_bytes = 0;
+  made.memory_usage_bytes = *made.memory_rss_bytes + *made.memory_cache_bytes + *made.memory_kernel_bytes;
+  made.memory_working_set_bytes = *made.memory_usage_bytes - *made.memory_inactive_file_bytes;
+  made.memory_peak_bytes = 69 * mebibyte;
+  made.memory_limit_bytes = 128 * mebibyte;
+  made.memory_swap_limit_bytes = 128 * mebibyte;
+  made.memory_reservation_bytes = 0;
+  made.memory_failcnt = seconds / 60;
+  made.oom_kills = 0;
+  made.page_faults = seconds * 25;
+  made.major_page_faults = seconds / 30;
+  made.memory_stalls = seconds / 20;
+  made.memory_stall_ns = uptime_ns / 10'000;
+  made.block_devices = {{254, 0, seconds * 4096, seconds * 8192, seconds, seconds * 2}};
+  return made;
+}
+
+wire::Guest guest_of(const wire::Snapshot& snapshot, std::uint64_t uptime_ns) {
+  wire::Guest guest;
+  std::uint64_t workload_ns = 0;
+  for (const wire::Container& container : snapshot.containers) workload_ns += *container.cpu_usage_ns;
+  guest.workload_cpu_usage_ns = workload_ns;
+  guest.kernel_cpu_usage_ns = uptime_ns / 1000;
+  guest.agent_cpu_usage_ns = uptime_ns / 2000;
+  guest.probe_cpu_usage_ns = uptime_ns / 100'000;
+  guest.cpu_usage_ns = workload_ns + uptime_ns / 500;
+  guest.memory_total_bytes = 2048 * mebibyte;
+  guest.memory_free_bytes = 1024 * mebibyte;
+  guest.memory_available_bytes = 1400 * mebibyte;
+  guest.memory_cache_bytes = 400 * mebibyte;
+  guest.memory_anonymous_bytes = 300 * mebibyte;
+  guest.memory_slab_bytes = 40 * mebibyte;
+  guest.memory_kernel_stack_bytes = 2 * mebibyte;
+  guest.memory_page_tables_bytes = 4 * mebibyte;
+  guest.swap_total_bytes = 0;
+  guest.swap_free_bytes = 0;
+  return guest;
+}
+
+}  // namespace
+
+ContainerId container_id(std::uint64_t guest, std::uint32_t container) {
+  // From 1 on: an id of zeros alone looks like a mistake in a log.
+  return *ContainerId::from_hex(fmt::format("{:032x}{:032x}", guest + 1, container));
+}
+
+wire::Snapshot figures_of(std::uint64_t guest, std::uint32_t containers, std::chrono::nanoseconds uptime) {
+  const auto uptime_ns = static_cast<std::uint64_t>(uptime.count());
+  const std::uint64_t seconds = uptime_ns / 1'000'000'000;
+  wire::Snapshot made;
+  made.boottime_ns = uptime_ns;
+  made.containers.reserve(containers);
+  for (std::uint32_t i = 0; i < containers; ++i) made.containers.push_back(container_of(guest, i, uptime_ns));
+  made.guest = guest_of(made, uptime_ns);
+  made.interfaces = {{"eth0", seconds * 1500, seconds, 0, 0, seconds * 3000, seconds * 2, 0, 0}};
+  return made;
+}
+
+}  // namespace katameter::simulator

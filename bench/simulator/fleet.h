@@ -1,0 +1,49 @@
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <string>
+
+#include "bench/simulator/simulated_guest.h"
+#include "userspace/event_loop.h"
+#include "userspace/result.h"
+
+namespace katameter::simulator {
+
+/// The sandboxes of a node, in the Go runtime's layout: `<run root>/vc/vm/<sandbox id>/clh.sock`. Numbers, and with them
+/// ids, are given once: a sandbox that was removed never comes back.
+class Fleet {
+ public:
+  struct Counts {
+    std::size_t guests = 0;
+    std::size_t connected = 0;
+    std::uint64_t fewest_collects = 0;  // of one guest
+    std::uint64_t most_collects = 0;
+  };
+
+  /// `containers` a guest, the pause container included. Makes the directories.
+  static Result<Fleet> create(EventLoop& loop, const std::string& run_root, std::uint32_t containers);
+  Fleet(Fleet&&) = default;
+  /// Removes every sandbox, and the directories above them if nobody else uses them.
+  ~Fleet();
+
+  /// Births. An error after the first that failed; those before it stay.
+  Status add(std::uint64_t count);
+  /// Deaths, the oldest first; of all if there are fewer.
+  void remove(std::uint64_t count);
+  Counts counts() const;
+
+ private:
+  Fleet(EventLoop& loop, std::string run_root, std::uint32_t containers)
+      : loop_(loop), run_root_(std::move(run_root)), containers_(containers) {}
+  std::string directory_of(std::uint64_t number) const;
+
+  EventLoop& loop_;
+  std::string run_root_;
+  std::uint32_t containers_;
+  std::uint64_t oldest_ = 0;  // number of the first in guests_
+  std::deque<std::unique_ptr<SimulatedGuest>> guests_;
+};
+
+}  // namespace katameter::simulator
