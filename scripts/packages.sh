@@ -29,12 +29,12 @@ declare -A packages=(
         libcivetweb-dev libyaml-cpp-dev libcrypt-dev libgrpc++-dev
         libsystemd-dev'
     [test]='catch2 protobuf-compiler libprotobuf-dev strace curl python3 procps
-        containerd runc busybox-static python3-yaml valgrind
+        containerd runc busybox-static python3-yaml valgrind systemd binutils
         debian-archive-keyring man-db groff-base golang-go
         golang-github-masterminds-sprig-dev golang-github-ghodss-yaml-dev
         python3-kubernetes python3-jsonschema'
     [vm]='qemu-system-x86 qemu-system-common busybox-static kmod cpio
-        xz-utils file python3 python3-argcomplete python3-pkg-resources
+        xz-utils file debootstrap e2fsprogs python3 python3-argcomplete python3-pkg-resources
         iproute2 debian-archive-keyring'
     [kernel]='gcc make flex bison bc pahole libelf-dev xz-utils perl debian-archive-keyring'
     [package]='dpkg-dev lintian debootstrap'
