@@ -17,6 +17,10 @@
 namespace katameter {
 namespace {
 
+std::string socket_folder() {
+  return std::filesystem::path(default_socket).parent_path();
+}
+
 void close_from(unsigned first, unsigned last) {
   if (first > last || syscall(SYS_close_range, first, last, 0) == 0) return;
   for (unsigned fd = first; fd <= std::min(last, 1024U); ++fd) close(static_cast<int>(fd));
@@ -42,12 +46,21 @@ void reset_signals() {
 }  // namespace
 
 Result<Fd> lock_start() {
-  const std::string folder = std::filesystem::path(default_socket).parent_path();
-  if (mkdir(folder.c_str(), 0700) != 0 && errno != EEXIST) return system_failure("cannot make " + folder);
-  Fd lock(open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  const std::string folder = socket_folder();
+  Fd lock;
+  // One whose start has failed may remove the folder in between.
+  for (int attempt = 0; attempt < 3 && !lock; ++attempt) {
+    if (mkdir(folder.c_str(), 0700) != 0 && errno != EEXIST) return system_failure("cannot make " + folder);
+    lock = Fd(open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!lock && errno != ENOENT) break;
+  }
   if (!lock) return system_failure("cannot open " + folder);
   if (flock(lock.get(), LOCK_EX | LOCK_NB) != 0) return system_failure("cannot lock " + folder);
   return lock;
+}
+
+void leave_no_folder() {
+  rmdir(socket_folder().c_str());
 }
 
 Status run_in_background(const Fd& keep, const std::function<int()>& work) {

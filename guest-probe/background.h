@@ -10,6 +10,8 @@ namespace katameter {
 /// that goes with the descriptor, to whoever inherits it. EWOULDBLOCK: one has it. Any other error: the folder cannot be
 /// made or opened.
 Result<Fd> lock_start();
+/// Removes the folder that was made for it, if there is nothing else in it.
+void leave_no_folder();
 
 /// Runs `work` in a process that has nothing of this one's but its code: its own session, / as its folder, /dev/null in
 /// place of the standard descriptors, no other descriptor than `keep`, signals as at the start of a program. It ends with

@@ -47,6 +47,8 @@ int main(int argc, char** argv) {
   app.set_config("--config", default_configuration,
                  "Read options from this file (key = value, the options' names without dashes)")
       ->type_name("FILE");
+  // The options' own names have dots, which would else stand for subcommands.
+  app.get_config_formatter_base()->parentSeparator('\0');
   app.allow_config_extras(CLI::config_extras_mode::error);
   app.fallthrough();
   app.add_option("--log.level", level, "debug, info, warning or error")->capture_default_str();

@@ -19,10 +19,13 @@ Status start(const RunOptions& options) {
   if (!lock && lock.error().code == EWOULDBLOCK) return {};
   if (connect_to(default_socket, 1)) return {};
   if (!lock) log_warning("guest-probe is started all the same: {}", lock.error().text);
-  return run_in_background(lock ? *lock : Fd(), [&options] {
+  const Fd none;
+  return run_in_background(lock ? *lock : none, [&options] {
     // What cannot be logged is no reason not to run.
     static_cast<void>(start_kernel_log(options.log_level, "guest-probe"));
-    return run_command(options);
+    const int status = run_command(options);
+    if (status != 0) leave_no_folder();  // one that served has no right to
+    return status;
   });
 }
 

@@ -27,12 +27,12 @@ declare -A packages=(
         libprotozero-dev nlohmann-json3-dev prometheus-cpp-dev
         libcivetweb-dev libyaml-cpp-dev libcrypt-dev libgrpc++-dev
         libsystemd-dev'
-    [test]='catch2 protobuf-compiler libprotobuf-dev strace curl python3 procps
-        containerd runc busybox-static python3-yaml debian-archive-keyring
+    [test]='catch2 systemd binutils protobuf-compiler libprotobuf-dev strace curl
+        python3 procps containerd runc busybox-static python3-yaml debian-archive-keyring
         man-db groff-base golang-go golang-github-masterminds-sprig-dev
         golang-github-ghodss-yaml-dev python3-kubernetes python3-jsonschema'
     [vm]='qemu-system-x86 qemu-system-common busybox-static kmod cpio
-        xz-utils file python3 python3-argcomplete python3-pkg-resources
+        xz-utils file debootstrap e2fsprogs python3 python3-argcomplete python3-pkg-resources
         iproute2 debian-archive-keyring'
     [kernel]='gcc make flex bison bc pahole libelf-dev xz-utils perl debian-archive-keyring'
     [package]='dpkg-dev lintian debootstrap'

@@ -13,8 +13,12 @@
 #                       (default vmtest/sandbox/workload.sh). It finds $CGROUP
 #                       (v1 or v2) and $SHARED (the virtiofs mount); when it
 #                       ends the sandbox goes on
-#   --guest-probe PATH  static binary started at boot (default
-#                       build/bin/guest-probe); "none" for a guest without it
+#   --guest-probe PATH  static binary (default build/bin/guest-probe), put in
+#                       and stripped by packaging/kata/add-to-rootfs.sh; "none"
+#                       for a guest without it
+#   --start boot|none   boot: a boot script starts guest-probe, before the init
+#                       script (default); none: it is there, as a program and
+#                       as a guest hook, and nobody starts it
 #   --add FILE          a further static binary or script for the guest's /bin;
 #                       may be repeated
 #   --kernel VERSION    one of vmtest/kernels/table (default 5.10.262)
@@ -35,13 +39,14 @@ here=$(cd "${BASH_SOURCE[0]%/*}" && pwd)
 . "$here/lib/sandbox.sh"
 
 id='' dir='' init=$here/sandbox/workload.sh probe=$here/../build/bin/guest-probe
-kernel=5.10.262 cgroup=v1 memory=256 console='' limit=60 add=()
+start=boot kernel=5.10.262 cgroup=v1 memory=256 console='' limit=60 add=()
 while (($#)); do
     case $1 in
     --id) need_value "$@" && id=$2 && shift ;;
     --dir) need_value "$@" && dir=$2 && shift ;;
     --init) need_value "$@" && init=$2 && shift ;;
     --guest-probe) need_value "$@" && probe=$2 && shift ;;
+    --start) need_value "$@" && start=$2 && shift ;;
     --add) need_value "$@" && add+=("$2") && shift ;;
     --kernel) need_value "$@" && kernel=$2 && shift ;;
     --cgroup) need_value "$@" && cgroup=$2 && shift ;;
@@ -56,6 +61,7 @@ done
 [[ $id =~ ^[0-9A-Za-z][0-9A-Za-z_.-]*$ ]] || die "--id is missing or no id: '$id'"
 [[ $dir ]] || die "--dir is missing (see --help)"
 [[ $cgroup == v[12] ]] || die "--cgroup is v1 or v2, not '$cgroup'"
+[[ $start == boot || $start == none ]] || die "--start is boot or none, not '$start'"
 [[ $memory =~ ^[1-9][0-9]*$ ]] || die "'$memory' is no number of MiB"
 [[ $limit =~ ^[1-9][0-9]*$ ]] || die "'$limit' is no number of seconds"
 [[ -r $init ]] || die "cannot read the init script $init"
@@ -107,8 +113,9 @@ initramfs_new "$work/root"
 cp "$here/guest/sandbox-init.sh" "$work/root/init"
 cp "$here/guest/cgroups.sh" "$work/root/cgroups.sh"
 cp "$init" "$work/root/workload"
-printf 'CGROUP=%s\n' "$cgroup" >"$work/root/settings"
-[[ ! $probe ]] || cp "$probe" "$work/root/bin/guest-probe"
+printf 'CGROUP=%s\nSTART=%s\n' "$cgroup" "$start" >"$work/root/settings"
+[[ ! $probe ]] || "$here/../packaging/kata/add-to-rootfs.sh" --guest-probe "$probe" "$work/root" 2>"$work/add.log" ||
+    die "$(<"$work/add.log")"
 ((${#add[@]} == 0)) || cp "${add[@]}" "$work/root/bin/"
 initramfs_modules "$work/root" "$kernel_dir" \
     virtio_pci virtiofs vmw_vsock_virtio_transport
@@ -126,16 +133,18 @@ failed() {
     exit 1
 }
 
-# Up: the guest's init says so on the console. Ready: guest-probe accepts.
+# Up: the guest's init says so on the console. Ready: guest-probe, if it was
+# started, accepts.
 is_ready() {
     grep -q '^sandbox: up' "$console" || return 1
-    [[ ! $probe ]] || "$here/sandbox/connect.py" "$socket" 1717 >/dev/null
+    [[ ! $probe || $start == none ]] || "$here/sandbox/connect.py" "$socket" 1717 >/dev/null
 }
 
 SECONDS=0
 until is_ready; do
     kill -0 "$qemu_pid" 2>/dev/null || failed "QEMU ended during boot"
-    ! grep -q '^sandbox: guest-probe ended' "$console" || failed "guest-probe does not run"
+    # Its log is the kernel's.
+    ! grep -q 'guest-probe: error' "$console" || failed "guest-probe does not run"
     ((SECONDS < limit)) || failed "not ready after $limit s"
     sleep 0.1
 done

@@ -85,7 +85,7 @@ initramfs_pack "$work/initramfs" "$work/initrd"
 
 accel=(-accel 'tcg,thread=multi' -cpu 'max,erms=off')
 [[ $accelerator != kvm ]] || accel=(-accel kvm -cpu host)
-systemd=(systemd.unit=kata-containers.target systemd.mask=systemd-networkd.service
+systemd=(systemd.show_status=no systemd.unit=kata-containers.target systemd.mask=systemd-networkd.service
     systemd.mask=systemd-networkd.socket)
 [[ $cgroup == v2 ]] || systemd+=(systemd.unified_cgroup_hierarchy=0 systemd.legacy_systemd_cgroup_controller=1)
 

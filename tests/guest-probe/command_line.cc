@@ -56,6 +56,12 @@ TEST_CASE("A configuration that cannot be read is named") {
   check_one_line(run("--config " + dir.file("bad.conf")), 2, "no-such-option");
 }
 
+TEST_CASE("A configuration names options as the command line does") {
+  const TempDir dir;
+  std::ofstream(dir.file("good.conf")) << "log.level = \"debug\"\nmax-containers = 7\n";
+  check_one_line(run("--config " + dir.file("good.conf") + " run --listen tcp:80"), 1, "use vsock:PORT or unix:PATH");
+}
+
 TEST_CASE("An address that is none is said so") {
   // Needs no privilege: the address is looked at before anything is loaded.
   check_one_line(run("run --listen tcp:80"), 1, "use vsock:PORT or unix:PATH");

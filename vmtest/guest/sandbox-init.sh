@@ -2,10 +2,10 @@
 # shellcheck shell=dash disable=SC1091
 # Pid 1 of the guests of vmtest/sandbox.sh: does what the Kata agent does when
 # it is the guest's init (no tracefs, no bpffs), starts guest-probe as a boot
-# script would, then the workload. Lines that begin with "sandbox:" tell the
+# script does, then the workload. Lines that begin with "sandbox:" tell the
 # host how far it came.
 
-export PATH=/bin HOME=/root
+export PATH=/bin:/usr/bin HOME=/root
 /bin/busybox mkdir -p /proc /sys
 /bin/busybox mount -t proc -o nosuid,noexec,nodev proc /proc
 busybox --install -s /bin
@@ -30,11 +30,8 @@ shared=/run/kata-containers/shared/containers
 mkdir -p "$shared"
 mount -t virtiofs kataShared "$shared" || echo "sandbox: no virtiofs"
 
-if [ -x /bin/guest-probe ]; then
-    {
-        guest-probe run
-        echo "sandbox: guest-probe ended with status $?"
-    } &
+if [ "$START" = boot ] && [ -x /usr/bin/guest-probe ]; then
+    guest-probe start || echo "sandbox: guest-probe start ended with status $?"
 fi
 
 echo "sandbox: up"

@@ -12,7 +12,7 @@ debian_make() { # DIR
         die "debootstrap failed (see above)"
     }
     # Not read at any time, and most of what is there.
-    rm -rf "$root"/usr/share/{doc,man,locale,info} "$root"/var/{cache,lib}/apt "$root"/var/log/* "$root"/boot
+    rm -rf "${root:?}"/usr/share/{doc,man,locale,info} "$root"/var/{cache,lib}/apt "$root"/var/log/* "${root:?}"/boot
     # Empty: systemd makes one of its own in /run, for the root is read-only.
     : >"$root/etc/machine-id"
     cp "$root/usr/share/systemd/tmp.mount" "$root/usr/lib/systemd/system/"
@@ -22,6 +22,7 @@ debian_image() { # ROOT FILE
     local kib
     kib=$(du -sk "$1" | cut -f 1)
     # Room for what ext4 itself takes.
-    mke2fs -q -t ext4 -O ^has_journal -m 0 -E root_owner=0:0 -d "$1" "$2" "$((kib * 5 / 4 + 16384))k" ||
+    mke2fs -q -t ext4 -O ^has_journal -m 0 -E root_owner=0:0 -d "$1" "$2" \
+        "$((kib * 5 / 4 + 16384))k" >/dev/null ||
         die "cannot make an image of $1"
 }

@@ -1,0 +1,43 @@
+#!/bin/bash
+# usage: no_systemd.sh
+#
+# Boots a Kata-like sandbox in which nothing starts guest-probe, has hooks.sh
+# run in it, and asks the guest for vsock port 1717 at the end. Exit status: 0,
+# 1; 125 if the sandbox did not come up.
+
+set -euo pipefail
+here=$(cd "${BASH_SOURCE[0]%/*}" && pwd)
+top=$here/../..
+id=$(printf 'c0de%.0s' {1..16})
+dir=$(mktemp -d /tmp/katameter.XXXXXX)
+sandbox=''
+
+finish() {
+    [[ ! $sandbox ]] || ! kill -TERM "$sandbox" 2>/dev/null || wait "$sandbox" || true
+    rm -rf "$dir"
+}
+trap finish EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+
+fail() { # STATUS WHAT
+    echo "FAILED: $2" >&2
+    tail -n 40 "$dir/console.log" >&2 || true
+    exit "$1"
+}
+
+mkfifo "$dir/ready"
+setpriv --pdeathsig TERM "$top/vmtest/sandbox.sh" --id "$id" --dir "$dir" --start none \
+    --init "$here/hooks.sh" >"$dir/ready" &
+sandbox=$!
+IFS= read -r line <"$dir/ready" || fail 125 "the sandbox did not come up"
+[[ $line == ready ]] || fail 125 "the sandbox said '$line'"
+
+for ((tries = 0; tries < 900; tries++)); do
+    ! grep -q '^hooks: end' "$dir/console.log" || break
+    kill -0 "$sandbox" 2>/dev/null || fail 255 "the sandbox has ended"
+    sleep 0.2
+done
+grep '^hooks: ' "$dir/console.log" || fail 1 "the guest said nothing"
+grep -q '^hooks: end 0' "$dir/console.log" || fail 1 "not done"
+"$top/vmtest/sandbox/connect.py" "$dir/run/vc/vm/$id/clh.sock" 1717 || fail 1 "the host cannot connect"

@@ -1,0 +1,21 @@
+#!/bin/bash
+# usage: prepare_root.sh ROOT
+#
+# Puts both probes into a root of vmtest/systemd.sh: guest-probe as users do,
+# host-probe as its package would, with the libraries of this Debian 12.
+
+set -euo pipefail
+top=$(cd "${BASH_SOURCE[0]%/*}/../.." && pwd)
+root=$1
+"$top/packaging/kata/add-to-rootfs.sh" --guest-probe "$top/build/bin/guest-probe" "$root"
+
+mkdir -p "$root/etc/katameter"
+strip -o "$root/usr/bin/host-probe" "$top/build/bin/host-probe"
+cp "$top/packaging/systemd/katameter-host-probe.service" "$root/usr/lib/systemd/system/"
+cp "$top/packaging/systemd/host-probe.conf" "$root/etc/katameter/"
+ldd "$top/build/bin/host-probe" | awk '$2 == "=>" && $3 ~ /^\// { print $3 }' |
+    while read -r library; do
+        # /lib is /usr/lib on this side and on that.
+        [[ -e $root$library ]] || cp -L "$library" "$root$library"
+    done
+cp "$top"/tests/starting/{in_guest,guest_unit,host_unit}.sh "$root/usr/lib/vmtest/"

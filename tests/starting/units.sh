@@ -1,0 +1,5 @@
+#!/bin/bash
+# Both units, one after the other; what vmtest/systemd.sh runs in the guest.
+set -e
+bash /usr/lib/vmtest/guest_unit.sh
+bash /usr/lib/vmtest/host_unit.sh
