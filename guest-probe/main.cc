@@ -118,6 +118,7 @@ int act(int argc, char** argv, bool in_background) {
 int main(int argc, char** argv) {
   const bool named_twice = argc == 3 && argv[1][0] != '-' && std::string_view(argv[2]) == "prestart";
   const int skipped = named_twice ? 1 : 0;
-  if (argc - skipped < 2 || std::string_view(argv[1 + skipped]) != "prestart") return act(argc, argv, false);
+  const bool help = argc - skipped == 3 && std::string_view(argv[2 + skipped]) == "--help";
+  if (argc - skipped < 2 || std::string_view(argv[1 + skipped]) != "prestart" || help) return act(argc, argv, false);
   return katameter::prestart_command([&] { return act(argc - skipped, argv + skipped, true); });
 }
