@@ -83,4 +83,9 @@ Status run_in_background(const Fd& keep, const std::function<int()>& work) {
   return {};
 }
 
+void start_log_in_background(LogLevel level) {
+  start_log(level);
+  static_cast<void>(start_kernel_log(level, "guest-probe"));
+}
+
 }  // namespace katameter

@@ -3,6 +3,7 @@
 #include <functional>
 
 #include "userspace/fd.h"
+#include "userspace/log.h"
 
 namespace katameter {
 
@@ -17,5 +18,8 @@ void leave_no_folder();
 /// place of the standard descriptors, no other descriptor than `keep`, signals as at the start of a program. It ends with
 /// what `work` returns; whoever takes in the orphans of this process reaps it. Returns as soon as it exists.
 Status run_in_background(const Fd& keep, const std::function<int()>& work);
+
+/// In that process: the log goes to the kernel's. What cannot be logged is no reason not to run.
+void start_log_in_background(LogLevel level);
 
 }  // namespace katameter

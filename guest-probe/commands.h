@@ -1,11 +1,11 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <string>
 #include <vector>
 
 #include "userspace/bpf/pin_directory.h"
-#include "userspace/log.h"
 
 namespace katameter {
 
@@ -18,19 +18,18 @@ struct RunOptions {
   std::size_t containers = 1000;                      ///< that get a row of their own in a snapshot
   std::string pin_directory = default_pin_directory;  ///< where what has to survive is kept; empty = nothing does
   bool schedstat = false;
-  LogLevel log_level = LogLevel::info;  ///< of start and prestart, whose process has nothing but the kernel's log
 };
 
 /// Serves until SIGTERM or SIGINT: 0. 1 if it could not start.
 int run_command(const RunOptions& options);
 
-/// Has run_command() done in the background, unless a guest-probe runs or is being started already, and returns at once:
-/// 0. 1 if no process can be started. What run_command() then meets is in the log only.
-int start_command(const RunOptions& options);
+/// Has `run` done in the background, unless a guest-probe runs or is being started already, and returns at once: 0. 1 if
+/// no process can be started.
+int start_command(const std::function<int()>& run);
 
 /// start_command() as a guest hook of the Kata agent (guest_hook_path), which hands it the container's state on stdin and
 /// takes a status that is not 0 for a container that cannot be started: always 0.
-int prestart_command(const RunOptions& options);
+int prestart_command(const std::function<int()>& run);
 
 struct DumpOptions {
   std::string format = "text";  ///< or "json"

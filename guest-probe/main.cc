@@ -3,6 +3,7 @@
 #include <string>
 #include <string_view>
 
+#include "guest-probe/background.h"
 #include "guest-probe/commands.h"
 #include "userspace/log.h"
 
@@ -12,31 +13,25 @@ constexpr int usage_error = 2;
 constexpr const char* default_configuration = "/etc/katameter/guest-probe.conf";
 
 // One line: what is wrong and where to read on.
-int report(const CLI::App& app, const CLI::ParseError& error) {
+int report(const CLI::App& app, const CLI::ParseError& error, bool in_background) {
   if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
   std::string text = error.what();
   for (char& c : text) {
     if (c == '\n') c = ' ';
   }
-  std::cerr << "guest-probe: " << text << " (guest-probe --help lists what there is)\n";
+  text += " (guest-probe --help lists what there is)";
+  if (in_background) {
+    katameter::log_error("{}", text);
+  } else {
+    std::cerr << "guest-probe: " << text << "\n";
+  }
   return usage_error;
 }
 
-// The agent calls a hook NAME prestart; agents that leave the name in what they append to the program's path, NAME NAME
-// prestart.
-bool is_hook(int argc, char** argv) {
-  return (argc == 2 || (argc == 3 && argv[1][0] != '-')) && std::string_view(argv[argc - 1]) == "prestart";
-}
-
-}  // namespace
-
-int main(int argc, char** argv) {
+// `in_background`: nobody reads stderr, and what was said wrongly is learned from the kernel's log.
+int act(int argc, char** argv, bool in_background) {
   using namespace katameter;
-  const bool hook = is_hook(argc, argv);
-  if (hook) {
-    argv[1] = argv[argc - 1];
-    argc = 2;
-  }
+  if (in_background) start_log_in_background(LogLevel::info);
   RunOptions run_options;
   DumpOptions dump_options;
   std::size_t containers = run_options.containers;
@@ -52,7 +47,7 @@ int main(int argc, char** argv) {
   app.allow_config_extras(CLI::config_extras_mode::error);
   app.fallthrough();
   app.add_option("--log.level", level, "debug, info, warning or error")->capture_default_str();
-  std::string log_target = "stderr";
+  std::string log_target = in_background ? "kmsg" : "stderr";
   app.add_option("--log.target", log_target, "stderr or kmsg (the kernel's log)")
       ->capture_default_str()
       ->check(CLI::IsMember({"stderr", "kmsg"}));
@@ -67,6 +62,7 @@ int main(int argc, char** argv) {
 
   CLI::App& run = *app.add_subcommand("run", "Serve until SIGTERM (what happens without a subcommand)");
   CLI::App& start = *app.add_subcommand("start", "Run in the background, unless one runs already; for a boot script");
+  // main() has dealt with it: this is what it does in the background.
   CLI::App& prestart =
       *app.add_subcommand("prestart", "start as a guest hook of the Kata agent: ends with 0 whatever happens");
   for (CLI::App* target : {&app, &run, &start, &prestart}) {
@@ -88,20 +84,22 @@ int main(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    const int status = report(app, error);
-    return hook ? 0 : status;
+    return report(app, error, in_background);
   }
   const Result<LogLevel> log_level = parse_log_level(level);
   if (!log_level) {
     std::cerr << "guest-probe: " << log_level.error().text << "\n";
-    return hook ? 0 : usage_error;
+    return usage_error;
   }
   start_log(*log_level);
-  run_options.log_level = *log_level;
   run_options.containers = containers;
   run_options.schedstat = schedstat;
-  if (start.parsed()) return start_command(run_options);
-  if (prestart.parsed()) return prestart_command(run_options);
+  if (start.parsed()) {
+    return start_command([&] {
+      start_log_in_background(*log_level);
+      return run_command(run_options);
+    });
+  }
   if (log_target == "kmsg") {
     if (Status status = start_kernel_log(*log_level, "guest-probe"); !status) log_warning("{}", status.error().text);
   }
@@ -111,4 +109,16 @@ int main(int argc, char** argv) {
   if (check.parsed()) return check_command(containers, schedstat);
   if (detach.parsed()) return detach_command(pins);
   return run_command(run_options);
+}
+
+}  // namespace
+
+// The agent calls a hook NAME prestart; agents that leave the name in what they append to the program's path, NAME NAME
+// prestart. It waits, so that even what is configured is read by the process that stays.
+int main(int argc, char** argv) {
+  const bool named_twice = argc == 3 && argv[1][0] != '-' && std::string_view(argv[2]) == "prestart";
+  const int skipped = named_twice ? 1 : 0;
+  const bool help = argc - skipped == 3 && std::string_view(argv[2 + skipped]) == "--help";
+  if (argc - skipped < 2 || std::string_view(argv[1 + skipped]) != "prestart" || help) return act(argc, argv, false);
+  return katameter::prestart_command([&] { return act(argc - skipped, argv + skipped, true); });
 }

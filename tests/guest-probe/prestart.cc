@@ -1,5 +1,6 @@
 #include <fcntl.h>
 #include <spawn.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -20,6 +21,8 @@ struct Call {
   int status = -1;
   std::string said;  // stdout and stderr, to their end, as the agent reads them
   std::chrono::microseconds took{};
+  std::chrono::microseconds cpu{};
+  long waits = 0;  // context switches of its own will
 };
 
 // As the agent does: pipes for all three, of which it reads the last two to their end. The address is none, so that nothing is loaded
@@ -53,7 +56,12 @@ Call call_hook(const char* program, std::vector<std::string> arguments, const st
     call.said.append(bytes.data(), static_cast<std::size_t>(size));
   }
   int status = 0;
-  REQUIRE(waitpid(child, &status, 0) == child);
+  rusage used{};
+  REQUIRE(wait4(child, &status, 0, &used) == child);
+  call.waits = used.ru_nvcsw;
+  for (const timeval& part : {used.ru_utime, used.ru_stime}) {
+    call.cpu += std::chrono::seconds(part.tv_sec) + std::chrono::microseconds(part.tv_usec);
+  }
   call.took = std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - begin);
   call.status = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
   return call;
@@ -63,19 +71,30 @@ const std::string state = R"({"ociVersion":"1.0.2-dev","id":"c0ffee","status":"c
 
 }  // namespace
 
-// Beside a program that does nothing, and the best of some of both: others may want the CPU meanwhile.
-TEST_CASE("A hook returns within 5 ms, with 0 and without a word") {
-  std::chrono::microseconds best = std::chrono::hours(1);
-  std::chrono::microseconds nothing = best;
+// Beside a program that does nothing, the best of some of both. Judged by CPU time and by how often it waited, for others
+// may want the CPU meanwhile.
+TEST_CASE("A hook takes less than 5 ms more than nothing, waits for nobody, and ends with 0 without a word") {
+  Call best;
+  Call nothing;
+  best.cpu = best.took = nothing.cpu = nothing.took = std::chrono::hours(1);
+  best.waits = 1000;
+  const auto keep_best = [](Call& kept, const Call& call) {
+    kept.cpu = std::min(kept.cpu, call.cpu);
+    kept.took = std::min(kept.took, call.took);
+    kept.waits = std::min(kept.waits, call.waits);
+  };
   for (int i = 0; i < 30; ++i) {
     const Call call = call_hook(GUEST_PROBE, {"guest-probe", "prestart", "--listen", "tcp:80"}, state);
     REQUIRE(call.status == 0);
     if (geteuid() == 0) REQUIRE(call.said.empty());  // others cannot lock /run/katameter, and are told
-    best = std::min(best, call.took);
-    nothing = std::min(nothing, call_hook("/bin/true", {"true"}, state).took);
+    keep_best(best, call);
+    keep_best(nothing, call_hook("/bin/true", {"true"}, state));
   }
-  INFO("best of 30: " << best.count() << " us, of /bin/true: " << nothing.count() << " us");
-  CHECK(best - nothing < std::chrono::milliseconds(5));
+  INFO("best of 30: " << best.cpu.count() << " us of CPU time in " << best.took.count()
+                      << " us; /bin/true: " << nothing.cpu.count() << " us in " << nothing.took.count() << " us");
+  CHECK(best.cpu - nothing.cpu < std::chrono::milliseconds(5));
+  // For the process that it forks, which forks and ends.
+  CHECK(best.waits <= 3);
 }
 
 TEST_CASE("A hook ends with 0 whatever the state is, and says what was wrong with it") {

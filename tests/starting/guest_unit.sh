@@ -28,7 +28,7 @@ expect "the root" ro "$(awk '$2 == "/" { print substr($4, 1, 2) }' /proc/mounts)
 expect "multi-user.target" inactive "$(systemctl is-active multi-user.target)"
 
 mkdir -p "/sys/fs/cgroup/cri-containerd/$id" 2>/dev/null || mkdir -p /sys/fs/cgroup/{memory,cpu,cpuacct}/cri-containerd/"$id"
-within 60 knows_container || fail "no snapshot with the container is served"
+within 120 knows_container || fail "no snapshot with the container is served"
 expect "the unit" active "$(systemctl is-active $unit)"
 others_are_well
 passed "up, and serves a snapshot"
@@ -48,7 +48,7 @@ expect "CapEff" 0000000000000000 "$(status_of "$pid" CapEff)"
 expect "CapBnd" "$(printf '%016x' $((1 << 38 | 1 << 39)))" "$(status_of "$pid" CapBnd)"
 expect "NoNewPrivs" 1 "$(status_of "$pid" NoNewPrivs)"
 expect "oom_score_adj" -999 "$(<"/proc/$pid/oom_score_adj")"
-log=$(dmesg | grep 'guest-probe: ')
+log=$(dmesg | grep 'guest-probe: ' | sed '/is ready/q')
 [[ $log == *"is ready"* ]] || fail "it has not said that it is ready: $log"
 ! grep -E 'warning|error' <<<"$log" || fail "it lacks something under this unit"
 passed "confined, and lacks nothing: the figures were compared with the kernel's files"

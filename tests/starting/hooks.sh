@@ -80,6 +80,7 @@ done
 within 30 serves || fail "no snapshot with the container is served"
 one_daemon || fail "$(daemons) guest-probes run"
 [ "$(starts)" = 1 ] || fail "it was started $(starts) times"
+dmesg | grep -q "guest-probe: info started by the hook of container $id" || fail "it does not say who started it"
 passed "eight hooks at once: one guest-probe, which serves"
 
 pid=$(pidof guest-probe)
