@@ -11,7 +11,7 @@
 #   --lock FILE     hold a lock on FILE while something is measured
 #
 # Sections: cost (CPU, memory, wake-ups, bytes by containers), tasks (CPU by
-# tasks), hot-path, start, oom, scrape.
+# tasks), hot-path, start, oom, scrape (the host; as root).
 
 set -euo pipefail
 here=$(cd "${BASH_SOURCE[0]%/*}" && pwd)
@@ -104,6 +104,7 @@ measure_scrape() {
             [[ $ours != series ]] || continue
             printf '@m\t%s\t%s\t%s\tns\t%s\n' series host-probe "$size" "$ours" series Registry "$size" "$registry"
         done
+        measure bench/host/scrape_cost.sh "$size" $((rounds / 2 + 1))
     done
 }
 

@@ -11,7 +11,7 @@ mkdir -p /sys/fs/cgroup/{cpu\,cpuacct,memory,pids,blkio}/cri-containerd
 
 storms() { # RIVAL
     local storm
-    for storm in 'switch 4000' 'spawn 60' 'fault 10240' 'cgroup 30'; do
+    for storm in 'switch 4000' 'spawn 60' 'fault 10240' 'cgroup 100'; do
         # shellcheck disable=SC2086  # a kind and its rounds
         measured "time-${storm% *}" "$1" 1 ns "$("$bin/storms" $storm)"
     done
