@@ -35,7 +35,7 @@ ROWS = [
     *hot("spawn", "fork, exec and exit"),
     *hot("fault", "page fault"),
     *hot("cgroup", "cgroups of a container made and removed"),
-    Row("start", "load to ready", "guest-probe", "bpftool prog loadall", 1.3, "1.3"),
+    Row("start", "load to ready", "guest-probe", "loading alone", 1.3, "1.3"),
     Row("oom", "OOM kill to its event, or line", "guest-probe", "kernel log", 1, "before the line"),
     Row("wire", "bytes of a snapshot", "guest-probe", "text exposition", 1 / 20, "1/20"),
     Row("scrape", "CPU per scrape and sandbox, by sandboxes", "host-probe", "cgroup files", 1 / 3, "1/3"),
