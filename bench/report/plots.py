@@ -25,7 +25,9 @@ def head(path: str) -> str:
 
 
 def growth(samples: Samples, path: str, row: str, x: str, y: str, who: list[str]) -> None:
-    """Medians with their spread, both axes logarithmic."""
+    """Medians with their spread, both axes logarithmic; nothing of one size alone."""
+    if len(samples.sizes(row)) < 2:
+        return
     blocks, curves = "", []
     for index, rival in enumerate(who):
         points = [(size, samples.of(row, rival, size)) for size in samples.sizes(row) if samples.of(row, rival, size)]
