@@ -12,7 +12,7 @@ GROWTH = [  # file, row, x axis, y axis, who
     ("scrape", "scrape", "sandboxes", "CPU per scrape and sandbox, us", ["host-probe", "cgroup files"]),
     ("series", "series", "sandboxes", "ns per series in a scrape", ["host-probe", "Registry"]),
 ]
-HOT = ["guest-probe", "empty BPF program", "hash per pid", "hash per cgroup", "cpudist"]
+HOT = ["guest-probe", "no probe, again", "empty BPF program", "hash per pid", "hash per cgroup", "cpudist"]
 STORMS = {"time-switch": "context switch", "time-spawn": "fork, exec, exit", "time-fault": "page fault", "time-cgroup": "cgroup made, removed"}
 
 
