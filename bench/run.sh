@@ -3,8 +3,9 @@
 #
 # Measures what katameter costs beside its rivals, in the same guest or on the
 # same machine, in turns; prints one table and writes bench/results/: JSON, the
-# table, and plots. Without KVM the guest's clock counts instructions, so that
-# what is measured in it does not depend on what else runs here.
+# table, and plots; docs/cost.md gets the table, too. Without KVM the guest's
+# clock counts instructions, so that what is measured in it does not depend on
+# what else runs here.
 #
 #   --quick         fewer sizes and repetitions
 #   --only SECTION  measure this one anew; the others' last samples are kept
@@ -116,4 +117,4 @@ for section in "${only[@]}"; do
     "measure_$section" >"$samples/$section.new"
     mv "$samples/$section.new" "$samples/$section"
 done
-python3 -B bench/report/report.py "$acceleration" bench/results $samples/*
+python3 -B bench/report/report.py "$acceleration" bench/results docs/cost.md $samples/*
