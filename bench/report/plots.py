@@ -13,7 +13,7 @@ GROWTH = [  # file, row, x axis, y axis, who
     ("series", "series", "sandboxes", "ns per series in a scrape", ["host-probe", "Registry"]),
 ]
 HOT = ["guest-probe", "no probe, again", "empty BPF program", "hash per pid", "hash per cgroup", "cpudist"]
-STORMS = {"time-switch": "context switch", "time-spawn": "fork, exec, exit", "time-fault": "page fault", "time-cgroup": "cgroup made, removed"}
+STORMS = {"time-switch": "context switch", "time-spawn": "fork to exit", "time-fault": "page fault", "time-cgroup": "cgroup"}
 
 
 def gnuplot(script: str) -> None:
@@ -53,7 +53,7 @@ def hot_path(samples: Samples, path: str) -> None:
         blocks += f"\"{STORMS[storm]}\" " + " ".join(f"{value:.3f}" for value in added) + "\n"
     for index, rival in enumerate(HOT):
         curves.append(f"$d using {index + 2}:xtic(1) title '{rival}'")
-    gnuplot(head(path) + f"set style data histogram\nset style fill solid\nset ylabel 'added time, %'\n{blocks}end\nplot {', '.join(curves)}\n")
+    gnuplot(head(path) + f"set style data histogram\nset style histogram clustered gap 1\nset style fill solid\nset ylabel 'added time, %'\n{blocks}end\nplot {', '.join(curves)}\n")
 
 
 def draw(samples: Samples, directory: str) -> None:
