@@ -3,15 +3,16 @@
 #
 # Measures what katameter costs beside its rivals, in the same guest or on the
 # same machine, in turns; prints one table and writes bench/results/: JSON, the
-# table, and plots. Without KVM the guest's clock counts instructions, so that
-# what is measured in it does not depend on what else runs here.
+# table, and plots; docs/cost.md gets the table, too. Without KVM the guest's
+# clock counts instructions, so that what is measured in it does not depend on
+# what else runs here.
 #
 #   --quick         fewer sizes and repetitions
 #   --only SECTION  measure this one anew; the others' last samples are kept
 #   --lock FILE     hold a lock on FILE while something is measured
 #
 # Sections: cost (CPU, memory, wake-ups, bytes by containers), tasks (CPU by
-# tasks), hot-path, start, oom, scrape.
+# tasks), hot-path, start, oom, scrape (the host; as root).
 
 set -euo pipefail
 here=$(cd "${BASH_SOURCE[0]%/*}" && pwd)
@@ -92,7 +93,11 @@ measure_hot-path() {
     done
 }
 
-measure_start() { in_guest bench/guest/start.sh $((3 - 2 * ${#quick} / 3)); }
+measure_start() {
+    local times=3
+    [[ ! $quick ]] || times=1
+    in_guest bench/guest/start.sh $times
+}
 
 measure_oom() { in_guest bench/guest/oom.sh 10; }
 
@@ -104,6 +109,7 @@ measure_scrape() {
             [[ $ours != series ]] || continue
             printf '@m\t%s\t%s\t%s\tns\t%s\n' series host-probe "$size" "$ours" series Registry "$size" "$registry"
         done
+        measure bench/host/scrape_cost.sh "$size" $((rounds / 2 + 1))
     done
 }
 
@@ -111,4 +117,4 @@ for section in "${only[@]}"; do
     "measure_$section" >"$samples/$section.new"
     mv "$samples/$section.new" "$samples/$section"
 done
-python3 -B bench/report/report.py "$acceleration" bench/results $samples/*
+python3 -B bench/report/report.py "$acceleration" bench/results docs/cost.md $samples/*

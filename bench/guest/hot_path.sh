@@ -11,7 +11,7 @@ mkdir -p /sys/fs/cgroup/{cpu\,cpuacct,memory,pids,blkio}/cri-containerd
 
 storms() { # RIVAL
     local storm
-    for storm in 'switch 4000' 'spawn 60' 'fault 10240' 'cgroup 30'; do
+    for storm in 'switch 4000' 'spawn 60' 'fault 10240' 'cgroup 100'; do
         # shellcheck disable=SC2086  # a kind and its rounds
         measured "time-${storm% *}" "$1" 1 ns "$("$bin/storms" $storm)"
     done
@@ -28,6 +28,8 @@ with_program() { # RIVAL TEXT COMMAND...
 }
 
 with_nothing() { storms 'no probe'; }
+# How much two runs of the same differ is what no difference means.
+with_nothing_again() { storms 'no probe, again'; }
 with_empty() { with_program 'empty BPF program' ready "$bin/attach" "$bin/empty.bpf.o"; }
 with_per_pid() { with_program 'hash per pid' ready "$bin/attach" "$bin/per_pid.bpf.o"; }
 with_per_cgroup() { with_program 'hash per cgroup' ready "$bin/attach" "$bin/per_cgroup.bpf.o"; }
@@ -38,7 +40,7 @@ with_probe() {
     end "$probe"
 }
 
-rivals=(nothing empty probe per_pid per_cgroup cpudist)
+rivals=(nothing empty probe per_pid nothing_again per_cgroup cpudist)
 for ((i = 0; i < ${#rivals[@]}; ++i)); do
     "with_${rivals[($1 + i) % ${#rivals[@]}]}"
 done

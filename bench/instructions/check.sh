@@ -39,7 +39,8 @@ change=$(awk -v now="$count" -v before="$expected" 'BEGIN { printf "%+.1f", (now
 echo "$name: $count instructions, $change % against the baseline"
 if ((count * 100 > expected * (100 + tolerance))); then
     say "that is more than $tolerance % above $expected; where it went (callgrind_annotate):"
-    callgrind_annotate --inclusive=yes --threshold=80 "$directory/out" | sed -n '/^Ir/,$p' | head -n 25 >&2
+    callgrind_annotate --auto=no --threshold=80 "$directory/out" >"$directory/functions"
+    sed -n '/file:function/,$p' "$directory/functions" | head -n 25 >&2
     exit 1
 fi
 if ((count * 100 < expected * (100 - tolerance))); then

@@ -9,10 +9,11 @@ GROWTH = [  # file, row, x axis, y axis, who
     ("tasks", "tasks-cpu", "tasks", "CPU per minute, ms (guest)", ["guest-probe", "poller, same figures"]),
     ("memory", "memory", "containers", "RSS and maps, KiB", ["guest-probe", "cAdvisor"]),
     ("wire", "wire", "containers", "bytes of a snapshot", ["guest-probe", "text exposition"]),
+    ("scrape", "scrape", "sandboxes", "CPU per scrape and sandbox, us", ["host-probe", "cgroup files"]),
     ("series", "series", "sandboxes", "ns per series in a scrape", ["host-probe", "Registry"]),
 ]
-HOT = ["guest-probe", "empty BPF program", "hash per pid", "hash per cgroup", "cpudist"]
-STORMS = {"time-switch": "context switch", "time-spawn": "fork, exec, exit", "time-fault": "page fault", "time-cgroup": "cgroup made, removed"}
+HOT = ["guest-probe", "no probe, again", "empty BPF program", "hash per pid", "hash per cgroup", "cpudist"]
+STORMS = {"time-switch": "context switch", "time-spawn": "fork to exit", "time-fault": "page fault", "time-cgroup": "cgroup"}
 
 
 def gnuplot(script: str) -> None:
@@ -24,7 +25,9 @@ def head(path: str) -> str:
 
 
 def growth(samples: Samples, path: str, row: str, x: str, y: str, who: list[str]) -> None:
-    """Medians with their spread, both axes logarithmic."""
+    """Medians with their spread, both axes logarithmic; nothing of one size alone."""
+    if len(samples.sizes(row)) < 2:
+        return
     blocks, curves = "", []
     for index, rival in enumerate(who):
         points = [(size, samples.of(row, rival, size)) for size in samples.sizes(row) if samples.of(row, rival, size)]
@@ -50,7 +53,7 @@ def hot_path(samples: Samples, path: str) -> None:
         blocks += f"\"{STORMS[storm]}\" " + " ".join(f"{value:.3f}" for value in added) + "\n"
     for index, rival in enumerate(HOT):
         curves.append(f"$d using {index + 2}:xtic(1) title '{rival}'")
-    gnuplot(head(path) + f"set style data histogram\nset style fill solid\nset ylabel 'added time, %'\n{blocks}end\nplot {', '.join(curves)}\n")
+    gnuplot(head(path) + f"set style data histogram\nset style histogram clustered gap 1\nset style fill solid\nset ylabel 'added time, %'\n{blocks}end\nplot {', '.join(curves)}\n")
 
 
 def draw(samples: Samples, directory: str) -> None:

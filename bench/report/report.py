@@ -1,6 +1,7 @@
-"""usage: report.py ACCELERATION DIRECTORY SAMPLES...
+"""usage: report.py ACCELERATION DIRECTORY DOCUMENT SAMPLES...
 
-Makes of the samples one table, on stdout and in DIRECTORY/results.md, DIRECTORY/results.json, and the plots.
+Makes of the samples one table, on stdout and in DIRECTORY/results.md, DIRECTORY/results.json, and the plots; DOCUMENT
+gets the table between its two marks.
 """
 
 import json
@@ -63,8 +64,19 @@ def table(lines: list[dict]) -> str:
     return text
 
 
+BEGIN, END = "<!-- results: made by bench/run.sh -->\n", "<!-- end of results -->\n"
+
+
+def put_into(document: str, text: str) -> None:
+    with open(document, encoding="utf-8") as file:
+        before, rest = file.read().split(BEGIN)
+    after = rest.split(END)[1]
+    with open(document, "w", encoding="utf-8") as file:
+        file.write(before + BEGIN + text + END + after)
+
+
 def main() -> None:
-    acceleration, directory, *files = sys.argv[1:]
+    acceleration, directory, document, *files = sys.argv[1:]
     samples = Samples(files)
     lines = [line for row in ROWS for size in samples.sizes(row.key) if (line := compare(samples, row, size))]
     where = machine(acceleration)
@@ -77,6 +89,7 @@ def main() -> None:
     with open(f"{directory}/results.json", "w", encoding="utf-8") as out:
         json.dump({"machine": where, "lines": lines}, out, indent=1)
         out.write("\n")
+    put_into(document, text)
     plots.draw(samples, directory)
     print(text, end="")
 
