@@ -116,9 +116,9 @@ int act(int argc, char** argv, bool in_background) {
 // The agent calls a hook NAME prestart; agents that leave the name in what they append to the program's path, NAME NAME
 // prestart. It waits, so that even what is configured is read by the process that stays.
 int main(int argc, char** argv) {
-  const bool named_twice = argc == 3 && argv[1][0] != '-' && std::string_view(argv[2]) == "prestart";
-  const int skipped = named_twice ? 1 : 0;
-  const bool help = argc - skipped == 3 && std::string_view(argv[2 + skipped]) == "--help";
-  if (argc - skipped < 2 || std::string_view(argv[1 + skipped]) != "prestart" || help) return act(argc, argv, false);
-  return katameter::prestart_command([&] { return act(argc - skipped, argv + skipped, true); });
+  const int name = argc == 3 && argv[1][0] != '-' && std::string_view(argv[2]) == "prestart" ? 1 : 0;
+  const bool hook = argc - name >= 2 && std::string_view(argv[1 + name]) == "prestart";
+  const bool asked = std::string_view(argv[argc - 1]) == "--help" || std::string_view(argv[argc - 1]) == "-h";
+  if (!hook || asked) return act(argc, argv, false);
+  return katameter::prestart_command([&] { return act(argc - name, argv + name, true); });
 }

@@ -108,3 +108,9 @@ TEST_CASE("A hook ends with 0 whatever the state is, and says what was wrong wit
 TEST_CASE("What starts it in the background says if it was asked wrongly, as any other does") {
   CHECK(call_hook(GUEST_PROBE, {"guest-probe", "start", "--no-such-flag"}, "").status == 2);
 }
+
+TEST_CASE("A hook that is asked for help gives it") {
+  const Call call = call_hook(GUEST_PROBE, {"guest-probe", "prestart", "--help"}, "");
+  CHECK(call.status == 0);
+  CHECK(call.said.find("--listen") != std::string::npos);
+}
