@@ -7,8 +7,9 @@
 # with --tarball, makes the archive that rootfs.sh takes as GUEST_HOOKS_TARBALL.
 #
 #   --tarball FILE      e.g. katameter.tar.zst; any suffix that tar knows
-#   --guest-probe PATH  the program (default build/release/bin/guest-probe, or
-#                       build/bin/guest-probe); what is put in is stripped
+#   --guest-probe PATH  the program (default build/release/bin/guest-probe,
+#                       build/bin/guest-probe, or that of katameter-guest,
+#                       /usr/bin/guest-probe); what is put in is stripped
 #   --hooks DIR         where the guest will look for hooks, which is what
 #                       guest_hook_path of Kata's configuration has to say
 #                       (default /usr/share/oci/hooks)
@@ -47,7 +48,7 @@ done
 unit=$here/../systemd/katameter-guest-probe.service
 
 if [[ ! $probe ]]; then
-    for probe in "$here"/../../build/{release/,}bin/guest-probe; do
+    for probe in "$here"/../../build/{release/,}bin/guest-probe /usr/bin/guest-probe; do
         [[ ! -x $probe ]] || break
     done
 fi

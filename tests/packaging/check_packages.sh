@@ -141,7 +141,7 @@ if ((status != 1)) || [[ $said != *'lost: everything'*'nothing works' ]]; then
     die "guest-probe check left with $status and said: $said"
 fi
 mkdir -p "$root/tmp/guest/usr"
-inside /usr/share/katameter-guest/packaging/kata/add-to-rootfs.sh --guest-probe /usr/bin/guest-probe /tmp/guest \
+inside /usr/share/katameter-guest/packaging/kata/add-to-rootfs.sh /tmp/guest \
     2>"$work/added" || die "add-to-rootfs.sh: $(<"$work/added")"
 [[ -x $root/tmp/guest/usr/bin/guest-probe ]] || die "add-to-rootfs.sh has put no guest-probe there"
 # The units start what is there.
