@@ -81,9 +81,7 @@ static __always_inline long kernfs_name(__u64 node, char *name) {
 }
 
 static __always_inline void describe_css(__u64 css, __u32 depth, struct cgroup_node *node) {
-  __u32 flags = 0;
-  bpf_probe_read_kernel(&flags, sizeof(flags),
-                        (void *)(css + bpf_core_field_offset(struct cgroup_subsys_state, flags)));
+  const __u32 flags = read_u32(css + bpf_core_field_offset(struct cgroup_subsys_state, flags));
   node->id = kernfs_id(css_kernfs_node(css));
   node->depth = depth;
   node->flags = flags & CSS_ONLINE ? NODE_ONLINE : 0;

@@ -6,12 +6,6 @@
 #include "bpf/kernel.h"
 #include "bpf/percpu.bpf.h"
 
-static __always_inline __u32 read_u32(__u64 address) {
-  __u32 value = 0;
-  bpf_probe_read_kernel(&value, sizeof(value), (void *)address);
-  return value;
-}
-
 /* Since 6.2 the sum proper is off by up to max(32, 2 * CPUs) pages for each CPU; with the CPUs' own parts it is exact.
  */
 static __always_inline __u64 rss_pages(__u64 mm, int member) {

@@ -105,10 +105,7 @@ static __always_inline void read_io(__u64 blkg, struct io_part *part) {
 
 /* Whether the removal of a cgroup has begun; guest_removal has its last values from about then on. */
 static __always_inline int is_dying(__u64 css) {
-  __u32 flags = 0;
-  bpf_probe_read_kernel(&flags, sizeof(flags),
-                        (void *)(css + bpf_core_field_offset(struct cgroup_subsys_state, flags)));
-  return (flags & CSS_DYING) != 0;
+  return (read_u32(css + bpf_core_field_offset(struct cgroup_subsys_state, flags)) & CSS_DYING) != 0;
 }
 
 #endif

@@ -11,6 +11,8 @@
 #include "bpf/memory_stat.bpf.h"
 
 __s32 stat_place[STATS];
+__u64 span_first[SPANS];
+__u64 span_places[SPANS];
 
 #define ITEM(type, value) \
   (bpf_core_enum_value_exists(enum type, value) ? (int)bpf_core_enum_value(enum type, value) : -1)
@@ -58,6 +60,7 @@ int find_stats(struct bpf_raw_tracepoint_args *ctx) {
   FIND_EVENTS(STAT_FAULTS, PGFAULT);
   FIND_EVENTS(STAT_MAJOR_FAULTS, PGMAJFAULT);
 
+  find_spans();
   for (int stat = 0; stat < STATS; stat++) {
     if (stat_place[stat] >= 0) found |= 1 << stat;
   }

@@ -7,6 +7,43 @@
 /* Position of each STAT_* in the kernel's arrays, found by find_stats (memory_stat.bpf.c); -1 = it is in none. */
 extern __s32 stat_place[STATS];
 
+/* Figures that lie close together in an array are read at once, where each read is a call (read.bpf.h). */
+enum {
+  SPAN_PAGES,      /* STAT_ANON and on */
+  SPAN_MORE_PAGES, /* STAT_SWAP and on */
+  SPAN_EVENTS,     /* STAT_FAULTS and on */
+  SPANS,
+  SPAN_PLACES = 32, /* in one read, and one more */
+};
+
+/* From which position on they lie, and on how many; 0: on too many. Found with stat_place. */
+extern __u64 span_first[SPANS];
+extern __u64 span_places[SPANS];
+
+static __always_inline int span_begin(int span) {
+  return span == SPAN_PAGES        ? STAT_ANON
+         : span == SPAN_MORE_PAGES ? STAT_SWAP
+         : span == SPAN_EVENTS     ? STAT_FAULTS
+                                   : STATS;
+}
+
+/* Call when a stat_place was set. */
+static __always_inline void find_spans(void) {
+  for (int span = 0; span < SPANS; span++) {
+    __s64 lowest = -1;
+    __s64 highest = -1;
+    for (int stat = span_begin(span); stat < span_begin(span + 1); stat++) {
+      const __s64 place = stat_place[stat];
+      if (place < 0) continue;
+      if (lowest < 0 || place < lowest) lowest = place;
+      if (place > highest) highest = place;
+    }
+    const __s64 places = lowest < 0 ? 0 : highest - lowest + 1;
+    span_first[span] = lowest < 0 ? 0 : lowest;
+    span_places[span] = places < SPAN_PLACES ? places : 0;
+  }
+}
+
 /*
  * The arrays in which a memory cgroup keeps its pages, or its events. Exact = shared, of the subtree, + for the cgroup
  * and all below it: pending + sum over the CPUs of (own - handed_in). 0: this kernel has no such array.
@@ -47,31 +84,45 @@ static __always_inline int find_arrays(__u64 memcg, struct stat_arrays *pages, s
   return 1;
 }
 
-/* A function of its own, so that the verifier goes through the loop once and not once for each figure. */
-__weak __noinline __s64 stat_not_handed_in(__u64 own, __u64 handed_in) {
-  __s64 sum = 0;
+/* "used": see cgroup_walk.bpf.h. */
+static __u64 span_values[SPAN_PLACES] __attribute__((used));
+
+/* Adds an array's values to `sums`, or takes them from there; those of a record, for a stack has 512 bytes. */
+static __always_inline void add_span(__u64 array, int span, __s64 *sums, int sign) {
+  const __u64 first = span_first[span];
+  const __u64 bytes = span_places[span] * sizeof(long) & (sizeof(span_values) - 1);
+  const int at_once = !READS_DIRECTLY && bytes;
+
+  if (at_once) bpf_probe_read_kernel(span_values, bytes, (void *)(array + first * sizeof(long)));
+  for (int stat = span_begin(span); stat < span_begin(span + 1); stat++) {
+    const __s64 place = stat_place[stat];
+    if (place < 0) continue;
+    const __u64 value =
+        at_once ? span_values[(place - first) & (SPAN_PLACES - 1)] : read_u64(array + place * sizeof(long));
+    sums[stat] += sign * (__s64)value;
+  }
+}
+
+/* What is shared comes last: guest-probe/memory_account.h relies on it. */
+static __always_inline void read_span(const struct stat_arrays *from, int span, struct memory_record *record) {
   for (__u32 cpu = 0; cpu < MAX_CPUS; cpu++) {
     if (cpu >= cpus) break;
     if (!cpu_offset[cpu]) continue;
-    sum += read_u64(own + cpu_offset[cpu]);
-    if (handed_in) sum -= read_u64(handed_in + cpu_offset[cpu]);
+    add_span(from->own + cpu_offset[cpu], span, record->pending, 1);
+    if (from->handed_in) add_span(from->handed_in + cpu_offset[cpu], span, record->pending, -1);
   }
-  return sum;
+  if (from->pending) add_span(from->pending, span, record->pending, 1);
+  add_span(from->shared, span, record->stat, 1);
 }
 
 static __always_inline void read_stats(__u64 memcg, struct memory_record *record) {
   struct stat_arrays pages = {}, events = {};
+
+  for (int stat = 0; stat < STATS; stat++) record->stat[stat] = record->pending[stat] = 0;
   if (!find_arrays(memcg, &pages, &events)) return;
-  for (int stat = 0; stat < STATS; stat++) {
-    __s32 place = stat_place[stat];
-    if (place < 0) continue;
-    const struct stat_arrays *from = stat >= STAT_FAULTS ? &events : &pages;
-    __u64 offset = (__u64)place * sizeof(long);
-    __s64 pending = stat_not_handed_in(from->own + offset, from->handed_in ? from->handed_in + offset : 0);
-    if (from->pending) pending += read_u64(from->pending + offset);
-    record->stat[stat] = read_u64(from->shared + offset);
-    record->pending[stat] = pending;
-  }
+  read_span(&pages, SPAN_PAGES, record);
+  read_span(&pages, SPAN_MORE_PAGES, record);
+  read_span(&events, SPAN_EVENTS, record);
 }
 
 #endif

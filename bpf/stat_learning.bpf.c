@@ -67,6 +67,7 @@ int place_stats(struct bpf_raw_tracepoint_args *ctx) {
   PLACE(STAT_KERNEL);
   PLACE(STAT_FAULTS);
   PLACE(STAT_MAJOR_FAULTS);
+  find_spans();
   return 0;
 }
 

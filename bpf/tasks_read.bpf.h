@@ -11,12 +11,6 @@
   ((group) + bpf_core_field_offset(struct task_group, cfs_bandwidth) + \
    bpf_core_field_offset(struct cfs_bandwidth, field))
 
-static __always_inline __u32 read_u32(__u64 address) {
-  __u32 value = 0;
-  bpf_probe_read_kernel(&value, sizeof(value), (void *)address);
-  return value;
-}
-
 /* cpu.cfs_quota_us, cpu.cfs_period_us, cpu.shares and cpu.stat; cpu.max, cpu.weight (kernel/sched/core.c). */
 static __always_inline int read_bandwidth(__u64 cgroup, struct bandwidth_record *record) {
   __u64 css = cpu_index() < 0 ? 0 : cgroup_css(cgroup, cpu_index());

@@ -36,6 +36,7 @@ class Server {
   Collector& collector_;
   GuestPrograms& programs_;
   wire::Hello hello_;
+  unsigned collects_ = 0;
   std::uint64_t events_seen_ = 0;  // the sequence of the last OOM event that was passed on
   std::list<Fd> listening_;
   std::list<Session> sessions_;

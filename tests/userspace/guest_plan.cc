@@ -218,3 +218,11 @@ TEST_CASE("CPUs that come later need a tracepoint, unless there can be none") {
   one.possible_cpus = 1;
   CHECK(plan_guest(one).complete());
 }
+
+TEST_CASE("Memory is read without calls where the kernel lets a program") {
+  KernelFacts facts = everything();
+  CHECK_FALSE(plan_guest(facts).reads_directly);
+  facts.direct_reads = true;
+  CHECK(plan_guest(facts).reads_directly);
+  CHECK(plan_guest(facts).complete());
+}

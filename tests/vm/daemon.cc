@@ -15,9 +15,17 @@
 #include "userspace/wire/frame.h"
 
 namespace katameter {
+namespace {
+
+// Where a process crashed, the kernel's log says: addresses that addr2line turns into lines of the program's.
+void show_faults() {
+  if (std::system("dmesg | grep -a -e segfault -e traps: -e Oops -e BUG: -e rcu: | tail -n 20 >&2") != 0) return;
+}
+
+}  // namespace
 
 Daemon::Daemon(const std::vector<std::string>& prefix, const std::vector<std::string>& arguments)
-    : socket_("/run/katameter-vm-" + std::to_string(getpid())), command_(prefix) {
+    : socket_("/run/katameter-vm-" + std::to_string(getpid())), command_(prefix), program_(prefix.size()) {
   for (const char* word : {GUEST_PROBE, "run", "--listen"}) command_.push_back(word);
   command_.push_back("unix:" + socket_);
   command_.insert(command_.end(), arguments.begin(), arguments.end());
@@ -37,13 +45,15 @@ void Daemon::launch() {
   }
 }
 
-void Daemon::start() {
+void Daemon::start(const std::string& program) {
+  if (!program.empty()) command_[program_] = program;
   launch();
   // Connections queue from the moment it listens, so the first answer is the readiness.
   for (int attempt = 0; attempt < 300; ++attempt) {
     if (ask_daemon(socket_, 30)) return;
     int status = 0;
     const pid_t ended = waitpid(pid_, &status, WNOHANG);
+    if (ended != 0) show_faults();
     INFO("it ended with wait status " << status);
     REQUIRE(ended == 0);
     usleep(50'000);

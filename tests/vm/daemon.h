@@ -25,7 +25,8 @@ class Daemon {
   /// Ends it by a signal and waits for that; what it has pinned stays, for the next Daemon to go on with.
   void end(int signal);
   /// After end(): starts another one, and returns when it is ready. What is pinned is removed with the last.
-  void start();
+  /// `program`: the file to start in place of guest-probe's own, from now on.
+  void start(const std::string& program = "");
   /// The same, and returns at once.
   void launch();
   /// One snapshot and the events waiting; a failure ends the test.
@@ -38,6 +39,7 @@ class Daemon {
  private:
   std::string socket_;
   std::vector<std::string> command_;
+  std::size_t program_;  // where in it
   pid_t pid_ = -1;
 };
 

@@ -7,8 +7,12 @@
 #include <unistd.h>
 
 #include <guest.skel.h>
+#include <guest_direct.skel.h>
 #include <algorithm>
 #include <array>
+#include <cerrno>
+#include <cstddef>
+#include <cstdlib>
 #include <fstream>
 
 #include "userspace/bpf/layout.h"
@@ -41,6 +45,27 @@ std::array<bpf_program*, 4> stall_programs(const guest& skeleton) {
 // Whether any hierarchy of cgroup v1 is walked for cpuacct, cpu or pids.
 bool walks_cpu(const GuestPlan& plan) {
   return (plan.cpu && !plan.unified) || plan.walk_cpu || plan.walk_pids;
+}
+
+// Both are made of the same sources and differ in how their walks read (bpf/read.bpf.h), so that one skeleton serves both.
+static_assert(sizeof(guest) == sizeof(guest_direct));
+static_assert(sizeof(guest::guest__rodata) == sizeof(guest_direct::guest_direct__rodata));
+static_assert(offsetof(guest::guest__rodata, own_tgid) == offsetof(guest_direct::guest_direct__rodata, own_tgid));
+
+guest* open_guest(bool reads_directly, const bpf_object_open_opts& options) {
+  if (!reads_directly) return guest::open(&options);
+  auto* skeleton = static_cast<guest*>(std::calloc(1, sizeof(guest)));
+  if (skeleton == nullptr || guest__create_skeleton(skeleton) != 0) {
+    std::free(skeleton);
+    return nullptr;
+  }
+  skeleton->skeleton->data = guest_direct::elf_bytes(&skeleton->skeleton->data_sz);
+  if (const int status = bpf_object__open_skeleton(skeleton->skeleton, &options); status != 0) {
+    guest::destroy(skeleton);
+    errno = -status;
+    return nullptr;
+  }
+  return skeleton;
 }
 
 struct DestroyLink {
@@ -76,7 +101,7 @@ GuestLoader::~GuestLoader() {
 Result<GuestPrograms> GuestLoader::load() {
   libbpf_set_print(nullptr);
   const bpf_object_open_opts options = open_options();
-  skeleton_ = guest::open(&options);
+  skeleton_ = open_guest(plan_.reads_directly, options);
   if (skeleton_ == nullptr) return system_failure("cannot open the built-in BPF object");
   // Hooks come last: what they record relies on what was learned. The one for new CPUs has to miss none meanwhile.
   for (const auto step :

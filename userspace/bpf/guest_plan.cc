@@ -43,6 +43,7 @@ GuestPlan plan_guest(const KernelFacts& facts, bool schedstat) {
   const bool cpus_fit = facts.possible_cpus <= MAX_CPUS;
   GuestPlan plan;
   plan.possible_cpus = facts.possible_cpus;
+  plan.reads_directly = base && facts.direct_reads;
   plan.unified = base && cpus_fit && facts.base_stat && !facts.cpuacct_v1 && !facts.unified_mount.empty();
   plan.cpu = plan.unified || (base && cpus_fit && facts.cpuacct && facts.cpuacct_v1);
   const bool bandwidth_found = facts.bandwidth && (facts.cpu_v1 || plan.unified);

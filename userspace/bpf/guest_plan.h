@@ -43,6 +43,7 @@ struct GuestPlan {
   bool schedstat = false;      ///< sched_run_ns ..., as asked for
   bool births = false;         ///< start of containers made from now on
   std::uint64_t tasks_hierarchy = WALK_CPUACCT;  ///< the one in which tasks are looked up and births are kept
+  bool reads_directly = false;                   ///< bpf/read.bpf.h
   int possible_cpus = 1;
   std::vector<Need> needs;
 

@@ -11,6 +11,7 @@
 #include <cstring>
 #include <fstream>
 #include <memory>
+#include <span>
 
 #include "userspace/cgroup_mounts.h"
 #include "userspace/fd.h"
@@ -64,10 +65,39 @@ bool has_tracepoint(const btf& types, const char* name) {
   return find(types, (std::string("btf_trace_") + name).c_str(), BTF_KIND_TYPEDEF) != nullptr;
 }
 
+bpf_insn instruction(unsigned code, unsigned to, unsigned from, int value) {
+  bpf_insn made{};
+  made.code = static_cast<__u8>(code);
+  made.dst_reg = static_cast<__u8>(to & 0xf);
+  made.src_reg = static_cast<__u8>(from & 0xf);
+  made.imm = value;
+  return made;
+}
+
+bool loads(std::span<const bpf_insn> program) {
+  return static_cast<bool>(
+      Fd(bpf_prog_load(BPF_PROG_TYPE_RAW_TRACEPOINT, "katameter_try", "GPL", program.data(), program.size(), nullptr)));
+}
+
+// Whether bpf/read.bpf.h may read without a call: r0 = bpf_rdonly_cast(0, type); r0 = *r0; r0 = 0; exit
+bool reads_directly(const btf& types) {
+  const int cast = btf__find_by_name_kind(&types, "bpf_rdonly_cast", BTF_KIND_FUNC);
+  const int type = btf__find_by_name_kind(&types, "task_cputime", BTF_KIND_STRUCT);
+  if (cast < 0 || type < 0) return false;
+  const std::array program{instruction(BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_1, 0, 0),
+                           instruction(BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_2, 0, type),
+                           instruction(BPF_JMP | BPF_CALL, 0, BPF_PSEUDO_KFUNC_CALL, cast),
+                           instruction(BPF_LDX | BPF_MEM | BPF_DW, BPF_REG_0, BPF_REG_0, 0),
+                           instruction(BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_0, 0, 0),
+                           instruction(BPF_JMP | BPF_EXIT, 0, 0, 0)};
+  return loads(program);
+}
+
 void read_types(KernelFacts& facts) {
   const std::unique_ptr<btf, FreeBtf> types(btf__load_vmlinux_btf());
   if (types == nullptr) return;
   facts.btf = true;
+  facts.direct_reads = reads_directly(*types);
   facts.cpuacct = find(*types, "cpuacct", BTF_KIND_STRUCT) != nullptr &&
                   has_enum_value(*types, "cgroup_subsys_id", "cpuacct_cgrp_id");
   facts.memory = find(*types, "mem_cgroup", BTF_KIND_STRUCT) != nullptr &&
@@ -110,13 +140,10 @@ void read_types(KernelFacts& facts) {
 
 void try_loading(KernelFacts& facts) {
   // r0 = 0; exit
-  const std::array<bpf_insn, 2> nothing{
-      {{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 0, .src_reg = 0, .off = 0, .imm = 0},
-       {.code = BPF_JMP | BPF_EXIT, .dst_reg = 0, .src_reg = 0, .off = 0, .imm = 0}}};
-  const Fd program(
-      bpf_prog_load(BPF_PROG_TYPE_RAW_TRACEPOINT, "katameter_try", "GPL", nothing.data(), nothing.size(), nullptr));
-  facts.may_load = static_cast<bool>(program);
-  if (!program) facts.load_errno = errno;
+  const std::array nothing{instruction(BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_0, 0, 0),
+                           instruction(BPF_JMP | BPF_EXIT, 0, 0, 0)};
+  facts.may_load = loads(nothing);
+  if (!facts.may_load) facts.load_errno = errno;
   const Fd ring(
       bpf_map_create(BPF_MAP_TYPE_RINGBUF, "katameter_try", 0, 0, static_cast<unsigned>(getpagesize()), nullptr));
   facts.ring_buffer = static_cast<bool>(ring);

@@ -15,6 +15,8 @@ struct KernelFacts {
   int load_errno = 0;        ///< why not: EPERM = no privilege, EINVAL = no CONFIG_BPF_EVENTS
   bool ring_buffer = false;  ///< a ring buffer map can be made (5.8)
 
+  bool direct_reads = false;  ///< a program that calls bpf_rdonly_cast() loads (6.2, with the JIT)
+
   bool cpuacct = false;       ///< struct cpuacct and cpuacct_cgrp_id (CONFIG_CGROUP_CPUACCT)
   bool memory = false;        ///< struct mem_cgroup and memory_cgrp_id (CONFIG_MEMCG)
   bool memory_stat = false;   ///< rss, cache ... are kept in one of the ways of bpf/memory_stat.bpf.h

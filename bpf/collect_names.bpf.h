@@ -1,11 +1,15 @@
-// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#ifndef KATAMETER_COLLECT_NAMES_BPF_H
+#define KATAMETER_COLLECT_NAMES_BPF_H
+
 /*
  * collect_names: the name and the age of every cgroup of one hierarchy, in the order in which the other walks find them.
  *
  * Hook:    none. Run (on_request.bpf.h) when a walk has met a cgroup that has no name in user space yet, for the
  *          hierarchy that is asked for (WALK_*).
  * Rate:    at start, and once after a cgroup was made.
- * Costs:   about 0.4 us a cgroup (bpf_stats, 6.18, JIT, 2 CPUs, 204 cgroups).
+ * Costs:   0.08 to 0.09 us a cgroup, 0.05 to 0.09 with direct reads (read.bpf.h), of 1 to 1,000 cgroups (the fastest
+ *          runs by bpf_stats; 6.18, JIT, 2 CPUs).
  * Kernels: 5.10 and later.
  * Without: no cgroup is known to be a container.
  */
@@ -38,4 +42,4 @@ ON_REQUEST(collect_names) {
   return names_walk_below(hierarchy_root(hierarchy_index(asked)));
 }
 
-char LICENSE[] SEC("license") = "Dual BSD/GPL";
+#endif

@@ -1,11 +1,15 @@
-// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#ifndef KATAMETER_COLLECT_CPU_BPF_H
+#define KATAMETER_COLLECT_CPU_BPF_H
+
 /*
  * collect_cpu: what cpuacct, cpu and pids keep of every cgroup of one hierarchy (cgroup v1). Controllers that are
  * mounted together are read in one walk.
  *
  * Hook:    none. Run when the host asks (on_request.bpf.h), for the hierarchy that is asked for (WALK_*).
  * Rate:    once per snapshot and hierarchy.
- * Costs:   about 1.1 us a cgroup (bpf_stats, 6.18, JIT, 2 CPUs, 204 cgroups, cpuacct alone in its hierarchy).
+ * Costs:   0.12 to 0.16 us a cgroup, 0.06 to 0.09 with direct reads (read.bpf.h), of 1 to 1,000 cgroups (the fastest
+ *          runs by bpf_stats; 6.18, JIT, 2 CPUs, cpuacct alone in its hierarchy).
  * Kernels: 5.10 and later with cgroup v1.
  * Without: no container has a CPU figure, nor the number of its threads.
  */
@@ -34,4 +38,4 @@ ON_REQUEST(collect_cpu) {
   return cpu_walk_below(hierarchy_root(hierarchy_index(asked)));
 }
 
-char LICENSE[] SEC("license") = "Dual BSD/GPL";
+#endif

@@ -1,9 +1,14 @@
-// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#ifndef KATAMETER_COLLECT_PRESSURE_BPF_H
+#define KATAMETER_COLLECT_PRESSURE_BPF_H
+
 /*
  * collect_pressure: how long the tasks of each cgroup of cgroup v2 waited for CPU, memory and I/O.
  *
  * Hook:    none. Run when the host asks (on_request.bpf.h).
  * Rate:    once per snapshot.
+ * Costs:   0.15 to 0.19 us a cgroup, 0.08 to 0.11 with direct reads (read.bpf.h), of 1 to 1,000 cgroups (the fastest
+ *          runs by bpf_stats; 6.18, JIT, 2 CPUs).
  * Kernels: 5.10 and later with cgroup v2 and CONFIG_PSI, and without psi=0.
  * Without: there is no pressure figure.
  */
@@ -34,4 +39,4 @@ ON_REQUEST(collect_pressure) {
   return pressure_walk_below(css_root(unified_css()));
 }
 
-char LICENSE[] SEC("license") = "Dual BSD/GPL";
+#endif
