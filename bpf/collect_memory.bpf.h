@@ -7,7 +7,7 @@
  * devices (io_walk.bpf.h).
  *
  * Hook:    none. Run when the host asks (on_request.bpf.h).
- * Rate:    twice per snapshot, until two runs agree (guest-probe/memory_account.h, io_account.h).
+ * Rate:    twice per snapshot, until two runs agree (guest-probe/account/memory_account.h, io_account.h).
  * Costs:   0.22 to 0.26 us a cgroup, 0.54 of 1,000, where they are in no cache; with direct reads (read.bpf.h) 0.12 and
  *          0.28 (the fastest runs by bpf_stats; 6.18, JIT, 2 CPUs, all figures of memory.stat, no block I/O).
  * Kernels: 5.10 and later; the figures of memory.stat where find_stats finds them (memory_stat.bpf.c); block I/O with

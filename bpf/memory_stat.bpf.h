@@ -103,7 +103,7 @@ static __always_inline void add_span(__u64 array, int span, __s64 *sums, int sig
   }
 }
 
-/* What is shared comes last: guest-probe/memory_account.h relies on it. */
+/* What is shared comes last: guest-probe/account/memory_account.h relies on it. */
 static __always_inline void read_span(const struct stat_arrays *from, int span, struct memory_record *record) {
   for (__u32 cpu = 0; cpu < MAX_CPUS; cpu++) {
     if (cpu >= cpus) break;

@@ -2,7 +2,7 @@
 /*
  * copy_stats and place_stats: for kernels that keep the figures of memory.stat by a table which cannot be seen
  * (memory_stat.bpf.c). User space compares the copies with memory.stat, learns which position is which figure's
- * (guest-probe/stat_learning.h), and says so.
+ * (guest-probe/self_check/stat_learning.h), and says so.
  *
  * Hook:    none. Run by BPF_PROG_TEST_RUN (raw_tp) at start. copy_stats: args[0] is the id of a memory cgroup; returns
  *          how many pages' items there are, and from bit 16 on events'; 0: no such cgroup. place_stats: args[] are the

@@ -6,7 +6,7 @@
 #include <cstdio>
 #include <cstdlib>
 
-#include "guest-probe/listen_address.h"
+#include "guest-probe/server/listen_address.h"
 #include "userspace/wire/codec.h"
 
 namespace katameter::bench {

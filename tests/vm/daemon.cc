@@ -9,8 +9,8 @@
 #include <catch2/catch.hpp>
 #include <cstdlib>
 
-#include "guest-probe/client.h"
-#include "guest-probe/listen_address.h"
+#include "guest-probe/server/client.h"
+#include "guest-probe/server/listen_address.h"
 #include "userspace/wire/codec.h"
 #include "userspace/wire/frame.h"
 

@@ -5,7 +5,7 @@
 #include <array>
 #include <catch2/catch.hpp>
 
-#include "guest-probe/listen_address.h"
+#include "guest-probe/server/listen_address.h"
 #include "userspace/wire/codec.h"
 
 namespace katameter {

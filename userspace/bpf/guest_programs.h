@@ -74,7 +74,7 @@ class GuestPrograms {
   /// Whether this kernel keeps a figure of memory.stat (STAT_*) where it can be read.
   bool has_stat(int stat) const { return (stats_found_ >> stat & 1) != 0; }
 
-  /// With which those of them are found that has_stat() does not have (guest-probe/stat_learning.h); at start, once.
+  /// With which those of them are found that has_stat() does not have (guest-probe/self_check/stat_learning.h); at start, once.
   std::optional<StatTables> take_stat_tables() { return std::exchange(stat_tables_, std::nullopt); }
   void learned_stat(int stat) { stats_found_ |= 1u << stat; }
 

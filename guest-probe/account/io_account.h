@@ -1,0 +1,54 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <span>
+#include <unordered_map>
+#include <vector>
+
+#include "bpf/records.h"
+#include "guest-probe/containers/cgroup_paths.h"
+#include "userspace/wire/container_id.h"
+#include "userspace/wire/messages.h"
+
+namespace katameter {
+
+/// What was done on each device (dev_t of the kernel), by IO_*.
+using DeviceCounts = std::map<std::uint32_t, std::array<std::uint64_t, IO_COUNTS>>;
+
+/// Block I/O of one container.
+struct ContainerIo {
+  std::uint64_t cgroup_id = 0;  ///< of its own cgroup
+  DeviceCounts devices;
+};
+
+/// Picks the containers out of a walk, nested cgroups included; removed ones, too, as long as they are met.
+std::map<ContainerId, ContainerIo> account_io(std::span<const io_record> walk, const CgroupPaths& paths);
+
+/// Whether no flush moved anything between two walks. Only then do the figures of the second belong together.
+bool walks_agree(std::span<const io_record> first, std::span<const io_record> second);
+
+/// Puts what a container did into its row; devices on which it did nothing are left out, as io.stat does. The number of
+/// those that there was no room for: the numbers after the first wire::block_devices_at_most.
+std::size_t set_io(wire::Container& row, const DeviceCounts& devices);
+
+/// What a removed cgroup did.
+DeviceCounts removed_io(const removed_record& removed);
+
+/// Keeps block I/O from going back. A removed cgroup's devices are unlinked before what the CPUs counted for them is
+/// handed up, and before 6.2 (3b8cc6298724) cgroup v2 forgets it.
+class RisingIo {
+ public:
+  /// Before the containers of a snapshot are put to keep(): forgets the devices that the last one did not have.
+  void begin();
+  void keep(ContainerIo& io);
+  /// The last values of a removed cgroup, likewise.
+  void keep(std::uint64_t cgroup_id, removed_record& removed) const;
+
+ private:
+  std::unordered_map<std::uint64_t, DeviceCounts> last_;
+  std::unordered_map<std::uint64_t, DeviceCounts> now_;
+};
+
+}  // namespace katameter

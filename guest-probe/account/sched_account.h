@@ -1,0 +1,39 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <unordered_map>
+
+#include "bpf/records.h"
+#include "bpf/sched_record.h"
+#include "guest-probe/containers/cgroup_paths.h"
+#include "userspace/wire/messages.h"
+
+namespace katameter {
+
+/// Run time, run-queue wait and switches per container: the kernel programs' sums of its cgroups, those included that
+/// are gone, for a task's last figures come when RCU is done with it. No figure goes back.
+class SchedAccount {
+ public:
+  /// One reading: begin(), add() each record, then end().
+  void begin();
+  void add(const sched_record& record) { sums_[record.cgroup_id] = record; }
+  /// `paths` are those of the living cgroups.
+  void end(const CgroupPaths& paths);
+
+  /// A removed cgroup goes on to belong to its container.
+  void removed(std::uint64_t cgroup_id, const std::string& path);
+
+  /// Puts what is known of the row's container into it. One that is told as removed again and again is told the same.
+  void complete(wire::Container& row);
+
+ private:
+  using Sums = std::array<std::uint64_t, SCHED_FIGURES>;
+  std::unordered_map<std::uint64_t, sched_record> sums_;
+  std::unordered_map<std::uint64_t, ContainerId> owners_;  // of the cgroups that have sums
+  std::unordered_map<ContainerId, Sums> containers_;
+  std::unordered_map<ContainerId, Sums> finals_;       // told of removed containers
+  std::unordered_map<ContainerId, Sums> last_finals_;  // in the snapshot before
+};
+
+}  // namespace katameter

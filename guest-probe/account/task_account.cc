@@ -1,0 +1,102 @@
+#include "guest-probe/account/task_account.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "guest-probe/containers/containers.h"
+
+namespace katameter {
+namespace {
+
+void take_earlier(std::optional<std::uint64_t>& first, std::optional<std::uint64_t> other) {
+  if (other && (!first || *other < *first)) first = other;
+}
+
+}  // namespace
+
+void TaskAccount::begin() {
+  cgroups_.clear();
+  now_.clear();
+}
+
+void TaskAccount::add(const task_record& record) {
+  OfContainer& cgroup = cgroups_[record.cgroup_id];
+  if ((record.flags & TASK_PROCESS) != 0) {
+    ++cgroup.processes;
+    take_earlier(cgroup.first_start_ns, record.start_boottime_ns);
+  }
+  if (const auto owner = owner_of(record)) usage_of(record, *owner).cpu_ns += record.cpu_ns;
+}
+
+std::optional<TaskAccount::Owner> TaskAccount::owner_of(const task_record& record) const {
+  if ((record.flags & TASK_KERNEL) != 0) return Owner::kernel;
+  if (record.tgid == own_tgid_) return Owner::probe;
+  if ((record.flags & TASK_AGENT) != 0) return Owner::agent;
+  return std::nullopt;
+}
+
+TaskAccount::Usage& TaskAccount::usage_of(const task_record& record, Owner owner) {
+  // Threads have their process' entry; most records are of kernel threads, each of which is alone.
+  auto found = now_.end();
+  if (owner != Owner::kernel) {
+    found = std::find_if(now_.begin(), now_.end(), [&](const Usage& usage) { return usage.tgid == record.tgid; });
+  }
+  Usage& usage = found != now_.end() ? *found : now_.emplace_back();
+  usage.tgid = record.tgid;
+  usage.owner = owner;
+  if ((record.flags & TASK_LEADER) != 0) {
+    usage.start_ns = record.start_boottime_ns;
+    usage.cgroup_id = record.cgroup_id;
+  }
+  return usage;
+}
+
+void TaskAccount::end(const CgroupPaths& paths) {
+  sum_containers(paths);
+  // What runs in a container is paid by the container, be it a thread of the kernel.
+  std::erase_if(now_, [&](const Usage& usage) {
+    const std::string* path = paths.find(usage.cgroup_id);
+    return path != nullptr && container_of_path(*path);
+  });
+  continue_usages();
+}
+
+void TaskAccount::sum_containers(const CgroupPaths& paths) {
+  containers_.clear();
+  for (const auto& [id, cgroup] : cgroups_) {
+    const std::string* path = paths.find(id);
+    const auto place = path == nullptr ? std::nullopt : container_of_path(*path);
+    if (!place) continue;
+    OfContainer& container = containers_[place->id];
+    container.processes += cgroup.processes;
+    take_earlier(container.first_start_ns, cgroup.first_start_ns);
+  }
+}
+
+void TaskAccount::continue_usages() {
+  std::sort(now_.begin(), now_.end(), [](const Usage& a, const Usage& b) { return a.tgid < b.tgid; });
+  for (const Usage& last : last_) {
+    const auto same = std::lower_bound(now_.begin(), now_.end(), last.tgid,
+                                       [](const Usage& usage, std::uint32_t tgid) { return usage.tgid < tgid; });
+    if (same != now_.end() && same->tgid == last.tgid && same->start_ns == last.start_ns && same->owner == last.owner) {
+      // A thread that died in the middle of a walk was in neither of its process' sums.
+      same->cpu_ns = std::max(same->cpu_ns, last.cpu_ns);
+    } else {
+      ended_ns_[static_cast<std::size_t>(last.owner)] += last.cpu_ns;
+    }
+  }
+  std::swap(last_, now_);
+}
+
+TaskAccount::OfContainer TaskAccount::of_container(const ContainerId& id) const {
+  const auto found = containers_.find(id);
+  return found == containers_.end() ? OfContainer{} : found->second;
+}
+
+std::uint64_t TaskAccount::cpu_ns(Owner owner) const {
+  std::uint64_t sum = ended_ns_[static_cast<std::size_t>(owner)];
+  for (const Usage& usage : last_) sum += usage.owner == owner ? usage.cpu_ns : 0;
+  return sum;
+}
+
+}  // namespace katameter

@@ -1,0 +1,63 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <unordered_map>
+#include <vector>
+
+#include "bpf/task_record.h"
+#include "guest-probe/containers/cgroup_paths.h"
+#include "userspace/wire/container_id.h"
+
+namespace katameter {
+
+/// What only the tasks themselves tell: how many processes a container has, when its oldest began, and which part of
+/// the guest system's CPU time is whose.
+class TaskAccount {
+ public:
+  /// Owners of the guest system's CPU time that are told apart.
+  enum class Owner { kernel, agent, probe };
+  static constexpr std::size_t owners = 3;
+
+  struct OfContainer {
+    std::uint64_t processes = 0;                    ///< as cgroup.procs lists them, nested cgroups included
+    std::optional<std::uint64_t> first_start_ns{};  ///< CLOCK_BOOTTIME at which the oldest of its tasks began
+  };
+
+  explicit TaskAccount(std::uint32_t own_tgid) : own_tgid_(own_tgid) {}
+
+  /// One walk: begin(), add() each record, then end() once the cgroups' paths are known.
+  void begin();
+  void add(const task_record& record);
+  void end(const CgroupPaths& paths);
+
+  /// Of the last walk.
+  OfContainer of_container(const ContainerId& id) const;
+  /// CPU time of an owner, ns: a counter. What a kernel thread or process used after the last walk that met it is in
+  /// no owner's.
+  std::uint64_t cpu_ns(Owner owner) const;
+
+ private:
+  struct Usage {
+    std::uint32_t tgid = 0;
+    Owner owner = Owner::kernel;
+    std::uint64_t start_ns = 0;  // of the leader
+    std::uint64_t cgroup_id = 0;
+    std::uint64_t cpu_ns = 0;
+  };
+
+  std::optional<Owner> owner_of(const task_record& record) const;
+  Usage& usage_of(const task_record& record, Owner owner);
+  void sum_containers(const CgroupPaths& paths);
+  void continue_usages();
+
+  std::uint32_t own_tgid_;
+  std::unordered_map<std::uint64_t, OfContainer> cgroups_;  // of the walk that is under way
+  std::unordered_map<ContainerId, OfContainer> containers_;
+  std::vector<Usage> now_;
+  std::vector<Usage> last_;  // by tgid
+  std::array<std::uint64_t, owners> ended_ns_{};
+};
+
+}  // namespace katameter

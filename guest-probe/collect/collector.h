@@ -1,0 +1,115 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <utility>
+#include <vector>
+
+#include "guest-probe/account/cpu_account.h"
+#include "guest-probe/account/io_account.h"
+#include "guest-probe/account/memory_account.h"
+#include "guest-probe/account/pressure_account.h"
+#include "guest-probe/account/rising_faults.h"
+#include "guest-probe/account/sched_account.h"
+#include "guest-probe/account/shown_times.h"
+#include "guest-probe/account/task_account.h"
+#include "guest-probe/collect/guest_sources.h"
+#include "guest-probe/collect/removed_containers.h"
+#include "guest-probe/collect/row_limit.h"
+#include "guest-probe/containers/cgroup_paths.h"
+#include "guest-probe/containers/start_times.h"
+#include "userspace/bpf/guest_plan.h"
+#include "userspace/bpf/guest_programs.h"
+#include "userspace/result.h"
+#include "userspace/wire/messages.h"
+
+namespace katameter {
+
+/// Which figures are served: what the plan has, less what the self-check refused.
+struct ServedFigures {
+  bool cpu = false;
+  bool memory = false;
+  MemoryFields memory_fields;
+  CpuFields cpu_fields;              ///< its `usage` follows `cpu`
+  std::vector<Hierarchy> cpu_walks;  ///< those that have cpuacct, cpu or pids: each once
+  bool cpu_times_scaled = false;     ///< ShownTimes
+  PressureFields pressure{};
+  bool io = false;               ///< block I/O
+  bool io_among_memory = false;  ///< its controller is in the hierarchy of the memory controller's
+  bool processes = false;        ///< and what else the walk over tasks tells
+  bool start_times = false;
+  bool schedstat = false;
+  Hierarchy tasks_hierarchy = Hierarchy::cpuacct;  ///< in which tasks and start times are looked up
+};
+
+/// Makes snapshots: runs the BPF programs and turns their records into containers.
+class Collector {
+ public:
+  /// `containers`: how many get a row of their own.
+  Collector(GuestPrograms& programs, const ServedFigures& served, std::size_t containers);
+
+  /// All counters now. `request` goes back to whoever asked.
+  Result<wire::Snapshot> collect(std::uint64_t request);
+
+  /// Memory and network of the whole guest are in the snapshots from now on.
+  void add(GuestSources sources) { sources_ = std::move(sources); }
+
+  /// The host has the snapshots up to `sequence`.
+  void acknowledge(std::uint64_t sequence);
+
+ private:
+  using Rows = std::map<ContainerId, wire::Container>;
+  struct CpuWalk {
+    Hierarchy hierarchy;
+    CgroupPaths paths;
+    std::vector<cpu_record> records;  // of the collect that is under way
+  };
+
+  Status read_kernel();
+  Status read_tasks();
+  Status read_cpu();
+  Status read_unified(CpuWalk& into);
+  Status read_memory();
+  Status read_pressure();
+  Status learn_names();
+  Status take_removed();
+  void settle_removed();
+  void limit_rows(Rows& rows, wire::Guest& guest);
+  void add_cpu(Rows& rows, wire::Guest& guest);
+  bool is_gone(Hierarchy hierarchy, std::uint64_t cgroup_id) const;
+  bool is_walked(Hierarchy hierarchy, std::uint64_t cgroup_id) const;
+  void add_memory(Rows& rows);
+  void add_pressure(Rows& rows);
+  void add_io(Rows& rows, wire::Guest& guest);
+  void add_tasks(wire::Container& row, std::uint64_t cgroup_id);
+  void add_system_cpu(wire::Guest& guest) const;
+  const CgroupPaths& tasks_paths() const;
+  const CgroupPaths& io_paths() const { return served_.io_among_memory ? memory_paths_ : io_paths_; }
+
+  GuestPrograms& programs_;
+  ServedFigures served_;
+  std::vector<CpuWalk> cpu_walks_;
+  ShownTimes shown_times_;
+  CgroupPaths memory_paths_;
+  CgroupPaths io_paths_;
+  RemovedContainers removed_;
+  RowLimit row_limit_;
+  RisingFaults faults_;
+  RisingPressure pressure_;
+  RisingIo io_;
+  TaskAccount tasks_;
+  SchedAccount sched_;
+  StartTimes start_times_;
+  GuestSources sources_;
+  // Removed, and by a walk still met as if they were not: a css goes offline milliseconds after its directory.
+  std::vector<std::pair<Hierarchy, std::uint64_t>> gone_;
+  // Of the collect that is under way.
+  std::vector<unified_record> unified_walk_;
+  std::vector<memory_record> memory_walk_;
+  std::vector<pressure_record> pressure_walk_;
+  std::vector<io_record> io_walk_;
+  std::uint64_t io_beyond_ = 0;
+  std::uint64_t cgroups_beyond_ = 0;
+};
+
+}  // namespace katameter

@@ -1,0 +1,162 @@
+#include "guest-probe/collect/link_stats.h"
+
+#include <fmt/core.h>
+#include <linux/if_link.h>
+#include <linux/rtnetlink.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <cstring>
+#include <optional>
+
+#include "userspace/wire/codec.h"
+#include "userspace/wire/interface_name.h"
+
+namespace katameter {
+namespace {
+
+// An answer has a datagram for some ten interfaces and one for the end.
+constexpr int datagrams_at_most = 64;
+
+// A structure of the kernel's at the front of `bytes`; nothing if they are too few.
+template <typename T>
+std::optional<T> front(std::span<const std::byte> bytes) {
+  if (bytes.size() < sizeof(T)) return std::nullopt;
+  T value{};
+  std::memcpy(&value, bytes.data(), sizeof(T));
+  return value;
+}
+
+// What follows an item of `size` bytes: items begin at multiples of four.
+std::span<const std::byte> after(std::span<const std::byte> bytes, std::size_t size) {
+  return bytes.subspan(std::min(bytes.size(), (size + 3) & ~std::size_t{3}));
+}
+
+wire::Interface make_interface(std::string name, const rtnl_link_stats64& stats) {
+  wire::Interface link;
+  link.name = std::move(name);
+  link.receive_bytes = stats.rx_bytes;
+  link.receive_packets = stats.rx_packets;
+  link.receive_dropped = stats.rx_dropped + stats.rx_missed_errors;  // as /proc/net/dev has it
+  link.receive_errors = stats.rx_errors;
+  link.transmit_bytes = stats.tx_bytes;
+  link.transmit_packets = stats.tx_packets;
+  link.transmit_dropped = stats.tx_dropped;
+  link.transmit_errors = stats.tx_errors;
+  return link;
+}
+
+void take_link(std::span<const std::byte> message, Links& links) {
+  std::string name;
+  std::optional<rtnl_link_stats64> stats;
+  std::span<const std::byte> attributes = after(message, sizeof(ifinfomsg));
+  while (const auto attribute = front<rtattr>(attributes)) {
+    if (attribute->rta_len < sizeof(rtattr) || attribute->rta_len > attributes.size()) break;
+    const auto value = attributes.subspan(sizeof(rtattr), attribute->rta_len - sizeof(rtattr));
+    if (attribute->rta_type == IFLA_IFNAME) {
+      const auto* text = reinterpret_cast<const char*>(value.data());
+      name.assign(text, strnlen(text, value.size()));
+    }
+    if (attribute->rta_type == IFLA_STATS64) {
+      // The structure grows at its end: later kernels have more than we know, earlier ones less.
+      rtnl_link_stats64 known{};
+      std::memcpy(&known, value.data(), std::min(value.size(), sizeof(known)));
+      stats = known;
+    }
+    attributes = after(attributes, attribute->rta_len);
+  }
+  if (name.empty() || !stats || is_left_out(name)) return;
+  if (!wire::is_interface_name(name) || links.interfaces.size() == wire::Limits().interfaces) {
+    ++links.unreported;
+    return;
+  }
+  links.interfaces.push_back(make_interface(std::move(name), *stats));
+}
+
+}  // namespace
+
+bool is_left_out(std::string_view name) {
+  constexpr std::array<std::string_view, 4> prefixes{"lo", "veth", "docker", "nerdctl"};
+  return std::any_of(prefixes.begin(), prefixes.end(), [&](std::string_view prefix) {
+    return name.size() >= prefix.size() && std::equal(prefix.begin(), prefix.end(), name.begin(), [](char a, char b) {
+             return a == std::tolower(static_cast<unsigned char>(b));
+           });
+  });
+}
+
+Status parse_links(std::span<const std::byte> datagram, std::uint32_t sequence, Links& links) {
+  while (!datagram.empty()) {
+    const auto header = front<nlmsghdr>(datagram);
+    if (!header || header->nlmsg_len < sizeof(nlmsghdr) || header->nlmsg_len > datagram.size()) {
+      return failure("the kernel's answer about the interfaces is cut short");
+    }
+    const auto message = datagram.subspan(sizeof(nlmsghdr), header->nlmsg_len - sizeof(nlmsghdr));
+    datagram = after(datagram, header->nlmsg_len);
+    if (header->nlmsg_seq != sequence) continue;
+    if (header->nlmsg_type == NLMSG_DONE) {
+      links.complete = true;
+      return {};
+    }
+    if (header->nlmsg_type == NLMSG_ERROR) {
+      const auto error = front<nlmsgerr>(message);
+      return system_failure("the kernel does not tell the interfaces", error ? -error->error : EPROTO);
+    }
+    if (header->nlmsg_type == RTM_NEWLINK) take_link(message, links);
+  }
+  return {};
+}
+
+Result<LinkStats> LinkStats::open() {
+  Fd socket(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE));
+  if (!socket) return system_failure("cannot open a route socket");
+  return LinkStats(std::move(socket));
+}
+
+Status LinkStats::ask() {
+  struct Request {
+    nlmsghdr header;
+    ifinfomsg body;
+  } request{};
+  request.header.nlmsg_len = sizeof(request);
+  request.header.nlmsg_type = RTM_GETLINK;
+  request.header.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+  request.header.nlmsg_seq = ++sequence_;
+  request.body.ifi_family = AF_UNSPEC;
+  if (send(socket_.get(), &request, sizeof(request), 0) < 0) return system_failure("cannot ask for the interfaces");
+  return {};
+}
+
+void LinkStats::throw_away_rest() {
+  std::array<std::byte, 512> bytes{};
+  for (int i = 0; i < datagrams_at_most; ++i) {
+    if (recv(socket_.get(), bytes.data(), bytes.size(), MSG_DONTWAIT) < 0) return;
+  }
+}
+
+Result<Links> LinkStats::read() {
+  if (unfinished_) throw_away_rest();
+  unfinished_ = true;
+  if (Status status = ask(); !status) return failure_from(status.error());
+  Result<Links> links = take_answer();
+  unfinished_ = !links;
+  return links;
+}
+
+Result<Links> LinkStats::take_answer() {
+  Links links;
+  std::vector<std::byte> datagram(16384);
+  for (int i = 0; i < datagrams_at_most && !links.complete; ++i) {
+    // The kernel has put the answer there before send() returned, and goes on as it is taken.
+    const ssize_t size = recv(socket_.get(), datagram.data(), datagram.size(), MSG_DONTWAIT | MSG_TRUNC);
+    if (size < 0) return system_failure("cannot read the interfaces");
+    if (static_cast<std::size_t>(size) > datagram.size()) return failure("an interface's description is too long");
+    const auto bytes = std::span<const std::byte>(datagram).first(static_cast<std::size_t>(size));
+    if (Status status = parse_links(bytes, sequence_, links); !status) return failure_from(status.error());
+  }
+  if (!links.complete) return failure("the kernel's answer about the interfaces has no end");
+  return links;
+}
+
+}  // namespace katameter

@@ -1,0 +1,106 @@
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+
+#include <filesystem>
+#include <system_error>
+#include <vector>
+
+#include "guest-probe/commands/commands.h"
+#include "guest-probe/commands/confinement.h"
+#include "guest-probe/commands/greeting.h"
+#include "guest-probe/commands/startup.h"
+#include "guest-probe/server/footprint.h"
+#include "guest-probe/server/listen_address.h"
+#include "guest-probe/server/server.h"
+#include "userspace/event_loop.h"
+#include "userspace/log.h"
+
+namespace katameter {
+namespace {
+
+Status stop_on_signals(EventLoop& loop, Fd& signals) {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGTERM);
+  sigaddset(&set, SIGINT);
+  sigprocmask(SIG_BLOCK, &set, nullptr);
+  signals = Fd(signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
+  if (!signals) return system_failure("cannot take signals");
+  return loop.watch(signals, EPOLLIN, [&loop](std::uint32_t) { loop.stop(); });
+}
+
+struct Listening {
+  std::vector<Fd> sockets;
+  std::vector<std::string> files;  // of those that are Unix sockets
+};
+
+// A start that failed leaves nothing behind.
+void remove_files(const Listening& listening) {
+  std::error_code ignored;
+  for (const std::string& file : listening.files) {
+    std::filesystem::remove(file, ignored);
+    if (file == default_socket) std::filesystem::remove(std::filesystem::path(file).parent_path(), ignored);
+  }
+}
+
+Status listen(const std::string& text, Listening& listening) {
+  const Result<ListenAddress> address = ListenAddress::parse(text);
+  if (!address) return failure_from(address.error());
+  Result<Fd> socket = listen_on(*address);
+  if (!socket) return failure_from(socket.error());
+  log_info("listening on {}", address->text);
+  listening.sockets.push_back(*std::move(socket));
+  if (!address->path.empty()) listening.files.push_back(address->path);
+  return {};
+}
+
+Status listen_everywhere(const RunOptions& options, Listening& listening) {
+  for (const std::string& text : options.listen) {
+    if (Status status = listen(text, listening); !status) return status;
+  }
+  if (!options.listen.empty()) return {};
+  if (Status status = listen("vsock:" + std::to_string(wire::default_port), listening); !status) return status;
+  // Only `guest-probe dump` misses it where /run cannot be written.
+  if (Status status = listen("unix:" + default_socket, listening); !status) log_warning("{}", status.error().text);
+  return {};
+}
+
+Status serve(const RunOptions& options) {
+  Result<EventLoop> loop = EventLoop::create();
+  if (!loop) return failure_from(loop.error());
+  Fd signals;
+  if (Status status = stop_on_signals(*loop, signals); !status) return status;
+  // Before anything is loaded: a second guest-probe is to end without having touched the kernel.
+  Listening listening;
+  if (Status status = listen_everywhere(options, listening); !status) return status;
+  const Result<GuestProbe> probe = start_guest_probe(options.containers, options.pin_directory, options.schedstat);
+  if (!probe) {
+    remove_files(listening);
+    return failure_from(probe.error());
+  }
+  for (const std::string& line : describe_lacks(*probe)) log_warning("{}", line);
+
+  Server server(*loop, *probe->collector, *probe->programs, make_hello(*probe));
+  for (Fd& socket : listening.sockets) {
+    if (Status status = server.serve(std::move(socket)); !status) return status;
+  }
+  if (Status status = server.watch_oom_events(); !status) return status;
+  if (Status status = shield_from_oom_killer(); !status) log_warning("{}", status.error().text);
+  const Rights rights = probe->pins.path().empty() ? Rights::run_bpf : Rights::none;
+  if (Status status = give_up_capabilities(rights); !status) return status;
+  if (Status status = filter_calls(rights); !status) log_warning("{}", status.error().text);
+  log_info("guest-probe {} is ready", KATAMETER_VERSION);
+  shed_startup_memory();
+  return loop->run();
+}
+
+}  // namespace
+
+int run_command(const RunOptions& options) {
+  const Status status = serve(options);
+  if (!status) log_error("{}", status.error().text);
+  return status ? 0 : 1;
+}
+
+}  // namespace katameter

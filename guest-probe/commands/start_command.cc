@@ -1,0 +1,51 @@
+#include <unistd.h>
+
+#include "guest-probe/commands/background.h"
+#include "guest-probe/commands/commands.h"
+#include "guest-probe/commands/container_state.h"
+#include "guest-probe/server/listen_address.h"
+#include "userspace/log.h"
+
+namespace katameter {
+namespace {
+
+constexpr std::size_t largest_state = 1024 * 1024;
+// The agent gives a hook ten seconds, and writes before it waits.
+constexpr int state_timeout_ms = 2000;
+
+// Where it cannot be told, guest-probe itself ends if there is another.
+Status start(const std::function<int()>& run) {
+  Result<Fd> lock = lock_start();
+  if (!lock && lock.error().code == EWOULDBLOCK) return {};
+  if (connect_to(default_socket, 1)) return {};
+  if (!lock) log_warning("guest-probe is started all the same: {}", lock.error().text);
+  const Fd none;
+  return run_in_background(lock ? *lock : none, [&run] {
+    const int status = run();
+    if (status != 0) leave_no_folder();  // one that served has no right to
+    return status;
+  });
+}
+
+}  // namespace
+
+int start_command(const std::function<int()>& run) {
+  const Status status = start(run);
+  if (!status) log_error("guest-probe is not started: {}", status.error().text);
+  return status ? 0 : 1;
+}
+
+int prestart_command(const std::function<int()>& run) {
+  start_log(LogLevel::info);
+  const Result<std::string> state = read_state(STDIN_FILENO, largest_state, state_timeout_ms);
+  const Result<std::string> container = state ? container_in_state(*state) : state;
+  if (!container) log_warning("prestart hook: {}", container.error().text);
+  start_command([&] {
+    start_log_in_background(LogLevel::info);
+    if (container) log_info("started by the hook of container {}", *container);
+    return run();
+  });
+  return 0;
+}
+
+}  // namespace katameter

@@ -1,0 +1,14 @@
+#pragma once
+
+#include <string>
+
+#include "guest-probe/server/snapshot_text.h"
+#include "userspace/result.h"
+
+namespace katameter {
+
+/// Asks a running guest-probe for one snapshot over its Unix socket. Acknowledges nothing: that is the host's to do.
+/// Gives up with an error after `timeout_s` without a byte.
+Result<Dump> ask_daemon(const std::string& socket_path, int timeout_s);
+
+}  // namespace katameter

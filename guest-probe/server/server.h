@@ -1,0 +1,45 @@
+#pragma once
+
+#include <functional>
+#include <list>
+#include <vector>
+
+#include "guest-probe/collect/collector.h"
+#include "guest-probe/server/session.h"
+#include "userspace/event_loop.h"
+#include "userspace/result.h"
+
+namespace katameter {
+
+/// Answers the host (and `guest-probe dump`): Hello, snapshots on request, OOM events as they happen.
+class Server {
+ public:
+  /// `hello` is what a peer is greeted with. The references are to outlive the server.
+  Server(EventLoop& loop, Collector& collector, GuestPrograms& programs, wire::Hello hello);
+  ~Server();
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+
+  /// Takes peers from a listening socket.
+  Status serve(Fd listening);
+  /// Passes OOM events on from now on, those first that waited for a guest-probe.
+  Status watch_oom_events();
+
+ private:
+  void accept_peer(const Fd& listening);
+  Status handle(Session& session, const wire::HostMessage& message);
+  Status greet(Session& session, const wire::Hello& hello);
+  void on_oom_events();
+  void end(Session& session);
+
+  EventLoop& loop_;
+  Collector& collector_;
+  GuestPrograms& programs_;
+  wire::Hello hello_;
+  unsigned collects_ = 0;
+  std::uint64_t events_seen_ = 0;  // the sequence of the last OOM event that was passed on
+  std::list<Fd> listening_;
+  std::list<Session> sessions_;
+};
+
+}  // namespace katameter

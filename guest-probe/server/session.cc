@@ -1,0 +1,84 @@
+#include "guest-probe/server/session.h"
+
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#include <array>
+#include <cerrno>
+#include <utility>
+
+#include "userspace/log.h"
+
+namespace katameter {
+namespace {
+
+constexpr std::size_t unsent_at_most = 4 * wire::max_frame_bytes;
+
+}  // namespace
+
+Session::Session(EventLoop& loop, Fd socket, Handler handler, Ended ended)
+    : loop_(loop), socket_(std::move(socket)), handler_(std::move(handler)), ended_(std::move(ended)) {}
+
+Status Session::start() {
+  return loop_.watch(socket_, EPOLLIN, [this](std::uint32_t events) { on_ready(events); });
+}
+
+void Session::on_ready(std::uint32_t events) {
+  Status status;
+  if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0) status = read();
+  if (status && (events & EPOLLOUT) != 0) status = write();
+  if (!status) log_warning("a peer was disconnected: {}", status.error().text);
+  if (!status || closed_by_peer_) {
+    const Ended ended = ended_;  // the session, and with it ended_, is gone when this returns
+    ended(*this);
+  }
+}
+
+Status Session::read() {
+  std::array<char, 4096> bytes{};
+  const ssize_t size = recv(socket_.get(), bytes.data(), bytes.size(), MSG_DONTWAIT);
+  if (size < 0) {
+    if (errno == EAGAIN || errno == EINTR) return {};
+    if (errno != ECONNRESET) return system_failure("cannot read from it");
+  }
+  if (size <= 0) {
+    closed_by_peer_ = true;
+    return {};
+  }
+  reader_.append({bytes.data(), static_cast<std::size_t>(size)});
+  while (true) {
+    const auto payload = reader_.next();
+    if (!payload) return failure_from(payload.error());
+    if (!*payload) return {};
+    const Result<wire::HostMessage> message = wire::decode_host_message(**payload);
+    if (!message) return failure_from(message.error());
+    if (Status status = handler_(*this, *message); !status) return status;
+  }
+}
+
+Status Session::send(const wire::GuestMessage& message) {
+  const std::string payload = wire::encode(message);
+  if (payload.size() > wire::max_frame_bytes) return failure("a message is larger than a frame may be");
+  if (unsent_.size() + payload.size() > unsent_at_most) return failure("it does not read what it is sent");
+  unsent_ += wire::frame(payload);
+  return write();
+}
+
+Status Session::write() {
+  while (!unsent_.empty()) {
+    const ssize_t size = ::send(socket_.get(), unsent_.data(), unsent_.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (size < 0 && errno == EINTR) continue;
+    if (size < 0 && errno == EAGAIN) return wait_to_send(true);
+    if (size < 0) return system_failure("cannot write to it");
+    unsent_.erase(0, static_cast<std::size_t>(size));
+  }
+  return wait_to_send(false);
+}
+
+Status Session::wait_to_send(bool wait) {
+  if (wait == waits_to_send_) return {};
+  waits_to_send_ = wait;
+  return loop_.rewatch(socket_, wait ? EPOLLIN | EPOLLOUT : EPOLLIN);
+}
+
+}  // namespace katameter

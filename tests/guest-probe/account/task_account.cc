@@ -1,0 +1,97 @@
+#include "guest-probe/account/task_account.h"
+
+#include <catch2/catch.hpp>
+
+#include "tests/guest-probe/records.h"
+
+using namespace katameter;
+
+namespace {
+
+constexpr std::uint32_t own = 50;
+constexpr std::uint64_t root = 1;
+constexpr std::uint64_t inside = 7;
+constexpr std::uint64_t nested = 8;
+const ContainerId container = *ContainerId::from_hex(std::string(64, 'a'));
+
+CgroupPaths paths() {
+  CgroupPaths paths;
+  paths.learn(std::vector{make_name(root, 0, ""), make_name(6, 1, "cri-containerd"),
+                          make_name(inside, 2, std::string(64, 'a')), make_name(nested, 3, "inner")});
+  return paths;
+}
+
+task_record task(std::uint32_t pid, std::uint64_t cgroup, std::uint64_t cpu_ns, std::uint32_t flags,
+                 std::uint64_t start_ns = 1000) {
+  return {.cgroup_id = cgroup,
+          .start_boottime_ns = start_ns,
+          .cpu_ns = cpu_ns,
+          .pid = pid,
+          .tgid = pid,
+          .flags = flags,
+          .reserved = 0};
+}
+
+task_record process(std::uint32_t pid, std::uint64_t cgroup, std::uint64_t start_ns = 1000) {
+  return task(pid, cgroup, 0, TASK_LEADER | TASK_PROCESS, start_ns);
+}
+
+task_record kernel(std::uint32_t pid, std::uint64_t cpu_ns, std::uint64_t start_ns = 1000) {
+  return task(pid, root, cpu_ns, TASK_LEADER | TASK_PROCESS | TASK_KERNEL, start_ns);
+}
+
+void walk(TaskAccount& account, const std::vector<task_record>& records) {
+  account.begin();
+  for (const task_record& record : records) account.add(record);
+  account.end(paths());
+}
+
+using Owner = TaskAccount::Owner;
+
+}  // namespace
+
+TEST_CASE("A container's processes are those of its cgroup and of the ones in it") {
+  TaskAccount account(own);
+  walk(account, {process(1, root), process(10, inside, 3000), process(11, nested, 2000),
+                 task(12, inside, 0, TASK_LEADER, 500), process(13, 99)});
+  CHECK(account.of_container(container).processes == 2);
+  CHECK(account.of_container(container).first_start_ns == 2000);
+
+  walk(account, {process(1, root)});
+  CHECK(account.of_container(container).processes == 0);
+  CHECK_FALSE(account.of_container(container).first_start_ns);
+}
+
+TEST_CASE("The guest system's CPU time is told apart by owner; what runs in a container is the container's") {
+  TaskAccount account(own);
+  walk(account, {kernel(2, 100), kernel(3, 20), task(4, inside, 7, TASK_LEADER | TASK_KERNEL),
+                 task(40, root, 1000, TASK_LEADER | TASK_PROCESS | TASK_AGENT), task(own, root, 5, TASK_LEADER)});
+  CHECK(account.cpu_ns(Owner::kernel) == 120);
+  CHECK(account.cpu_ns(Owner::agent) == 1000);
+  CHECK(account.cpu_ns(Owner::probe) == 5);
+}
+
+TEST_CASE("The threads of the agent are summed up, whichever the walk meets first") {
+  TaskAccount account(own);
+  task_record thread = task(39, root, 30, TASK_AGENT);
+  thread.tgid = 40;
+  walk(account, {thread, task(40, root, 1000, TASK_LEADER | TASK_AGENT)});
+  CHECK(account.cpu_ns(Owner::agent) == 1030);
+}
+
+TEST_CASE("No owner's CPU time falls when a thread ends, is missed, or its number is given again") {
+  TaskAccount account(own);
+  walk(account, {kernel(2, 100), kernel(3, 20)});
+  walk(account, {kernel(2, 110)});
+  CHECK(account.cpu_ns(Owner::kernel) == 130);
+  walk(account, {kernel(2, 110), kernel(3, 1, 5000)});
+  CHECK(account.cpu_ns(Owner::kernel) == 131);
+
+  const auto agent = [](std::uint64_t cpu_ns) { return task(40, root, cpu_ns, TASK_LEADER | TASK_AGENT); };
+  walk(account, {agent(500)});
+  walk(account, {agent(480)});
+  CHECK(account.cpu_ns(Owner::agent) == 500);
+  walk(account, {agent(510)});
+  CHECK(account.cpu_ns(Owner::agent) == 510);
+  CHECK(account.cpu_ns(Owner::kernel) == 131);
+}

@@ -1,0 +1,75 @@
+#include "guest-probe/server/client.h"
+
+#include <sys/socket.h>
+
+#include <catch2/catch.hpp>
+#include <thread>
+
+#include "guest-probe/server/listen_address.h"
+#include "tests/guest-probe/temp_dir.h"
+#include "userspace/wire/codec.h"
+#include "userspace/wire/frame.h"
+
+using namespace katameter;
+
+namespace {
+
+// Takes one connection, answers with `bytes`, and holds it open until the client has gone unless told to close.
+Result<Dump> ask_one_that_answers(const std::string& bytes, bool close_after) {
+  const TempDir dir;
+  const auto address = ListenAddress::parse("unix:" + dir.file("probe.sock"));
+  REQUIRE(address);
+  const auto listening = listen_on(*address);
+  REQUIRE(listening);
+  std::thread daemon([&] {
+    Fd peer;
+    while (!peer) peer = Fd(accept4(listening->get(), nullptr, nullptr, SOCK_CLOEXEC));
+    send(peer.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
+    char byte = 0;
+    while (!close_after && recv(peer.get(), &byte, 1, 0) > 0) {
+    }
+  });
+  Result<Dump> dump = ask_daemon(address->path, 1);
+  daemon.join();
+  return dump;
+}
+
+}  // namespace
+
+TEST_CASE("The snapshot, the greeting and the events before it are the dump") {
+  wire::Hello hello;
+  hello.kernel = "5.10";
+  wire::OomEvent event;
+  event.sequence = 5;
+  wire::Snapshot snapshot;
+  snapshot.sequence = 9;
+  const auto dump = ask_one_that_answers(wire::frame(wire::encode(wire::GuestMessage(hello))) +
+                                             wire::frame(wire::encode(wire::GuestMessage(event))) +
+                                             wire::frame(wire::encode(wire::GuestMessage(snapshot))),
+                                         false);
+  REQUIRE(dump);
+  CHECK(dump->hello.kernel == "5.10");
+  CHECK(dump->snapshot.sequence == 9);
+  REQUIRE(dump->oom_events.size() == 1);
+  CHECK(dump->oom_events[0].sequence == 5);
+}
+
+TEST_CASE("A daemon that says nothing is given up with a line that says so") {
+  const auto dump = ask_one_that_answers("", false);
+  REQUIRE_FALSE(dump);
+  CHECK(dump.error().text.find("nothing was answered for 1 s") != std::string::npos);
+}
+
+TEST_CASE("A daemon that closes, or is another program, is an error") {
+  const auto closed = ask_one_that_answers("", true);
+  REQUIRE_FALSE(closed);
+  const auto other = ask_one_that_answers("SSH-2.0-OpenSSH_9.2\r\n", false);
+  REQUIRE_FALSE(other);
+  CHECK(other.error().text.find("is no guest-probe") != std::string::npos);
+}
+
+TEST_CASE("No daemon is ENOENT") {
+  const auto dump = ask_daemon("/tmp/katameter-no-such-socket", 1);
+  REQUIRE_FALSE(dump);
+  CHECK(dump.error().code == ENOENT);
+}
