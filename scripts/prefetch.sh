@@ -1,8 +1,8 @@
 #!/bin/bash
 # usage: scripts/prefetch.sh [--all | NAME...]
 #
-# Fetches what vmtest/ boots with into the cache: kernels and programs of other
-# Debian suites, by their names in vmtest/kernels/table and vmtest/tools/table
+# Fetches what vmtest/ boots with into the cache: a root with systemd, kernels and
+# programs of other Debian suites, by their names in vmtest/kernels/table and vmtest/tools/table
 # (default: all of both that need not be compiled, --all: these too). Does
 # nothing when all is there.
 
@@ -34,4 +34,5 @@ for kind in kernels tools; do
         "$vmtest/$kind/fetch.sh" "$name" >/dev/null
     done
 done
+(($#)) || "$vmtest/debian.sh" >/dev/null
 "$vmtest/accel.sh" >/dev/null

@@ -22,8 +22,6 @@
 set -euo pipefail
 here=$(cd "${BASH_SOURCE[0]%/*}" && pwd)
 . "$here/../scripts/lib/say.sh"
-. "$here/lib/cache.sh"
-. "$here/lib/archive.sh"
 . "$here/lib/initramfs.sh"
 . "$here/lib/debian.sh"
 
@@ -50,11 +48,11 @@ for number in memory limit; do
     [[ ${!number} =~ ^[1-9][0-9]*$ ]] || die "'${!number}' is no number for $number"
 done
 ((EUID == 0)) || die "needs root: debootstrap does"
-for program in qemu-system-x86_64 busybox cpio modprobe mke2fs debootstrap; do
+for program in qemu-system-x86_64 busybox cpio modprobe mke2fs; do
     command -v "$program" >/dev/null || die "$program is missing: run scripts/packages.sh vm"
 done
 
-base=$(cache_entry "roots/bookworm-systemd-1" debian_make)
+base=$("$here/debian.sh")
 kernel_dir=$("$here/kernels/fetch.sh" "$kernel")
 accelerator=$("$here/accel.sh")
 

@@ -54,7 +54,7 @@ log=$(dmesg | grep 'guest-probe: ' | sed '/is ready/q')
 passed "confined, and lacks nothing: the figures were compared with the kernel's files"
 
 kill -9 "$pid"
-within 20 restarted 1 || fail "not restarted after kill -9"
+within 60 restarted 1 || fail "not restarted after kill -9"
 others_are_well
 passed "killed, and started again"
 
@@ -69,18 +69,20 @@ expect "the stopped unit" inactive "$(systemctl is-active $unit)"
 [[ -d /sys/fs/bpf/katameter ]] || fail "what has to survive a stop is gone"
 others_are_well
 guest-probe detach >/dev/null || fail "guest-probe detach"
-[[ -z $(ls /sys/fs/bpf) ]] || fail "detach left $(ls /sys/fs/bpf)"
+# Names with a dot are the kernel's own.
+left=$(find /sys/fs/bpf -mindepth 1 ! -name '*.*')
+[[ ! $left ]] || fail "detach left $left"
 passed "stopped: its pins are left, and nothing after detach"
 
 # A kernel whose bpf() is one of a stock Kata kernel: EINVAL.
 mkdir -p /run/systemd/system/$unit.service.d
-printf '[Service]\nSystemCallFilter=~bpf:EINVAL\n' >/run/systemd/system/$unit.service.d/no-bpf.conf
+printf '[Service]\nSystemCallFilter=~bpf\nSystemCallErrorNumber=EINVAL\n' >/run/systemd/system/$unit.service.d/no-bpf.conf
 systemctl daemon-reload
 systemctl start $unit
 failed() {
     [[ $(systemctl is-failed $unit) == failed ]]
 }
-within 20 failed || fail "without BPF the unit has not failed"
+within 60 failed || fail "without BPF the unit has not failed"
 sleep 3
 failed || fail "without BPF the unit is tried again"
 expect "its exit status" 1 "$(property $unit ExecMainStatus)"
@@ -90,4 +92,4 @@ passed "without BPF the unit fails, once, and agent and target go on: $(dmesg | 
 rm /run/systemd/system/$unit.service.d/no-bpf.conf
 systemctl daemon-reload
 systemctl start $unit
-within 30 knows_container || fail "it does not start after a failure"
+within 60 knows_container || fail "it does not start after a failure"

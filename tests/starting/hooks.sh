@@ -77,7 +77,7 @@ wait
 for n in 1 2 3 4 5 6 7 8; do
     [ -e /run/hook-$n ] || fail "hook $n of 8 did not end with 0, or said something"
 done
-within 30 serves || fail "no snapshot with the container is served"
+within 60 serves || fail "no snapshot with the container is served"
 one_daemon || fail "$(daemons) guest-probes run"
 [ "$(starts)" = 1 ] || fail "it was started $(starts) times"
 dmesg | grep -q "guest-probe: info started by the hook of container $id" || fail "it does not say who started it"
@@ -124,7 +124,7 @@ passed "20 hooks took $((end - middle))0 ms, 20 busybox true $((middle - begin))
 kill -9 "$pid"
 within 5 no_daemon || fail "it cannot be killed"
 state | call_hook || fail "hook after a kill: status $?"
-within 30 serves || fail "not started again after it was killed"
+within 60 serves || fail "not started again after it was killed"
 one_daemon || fail "$(daemons) guest-probes run"
 passed "killed, and started again for the next container"
 
@@ -138,14 +138,14 @@ said=$(guest-probe start 2>&1) || fail "guest-probe start: status $?"
 [ -z "$said" ] || fail "guest-probe start said: $said"
 guest-probe start || fail "a second start: status $?"
 state | call_hook || fail "hook after a start: status $?"
-within 30 serves || fail "no snapshot is served after start"
+within 60 serves || fail "no snapshot is served after start"
 one_daemon || fail "$(daemons) guest-probes run"
 passed "started by a boot script, once, with a hook after it"
 # One that forks in its own way.
 kill "$(pidof guest-probe)"
 within 5 no_daemon || fail "it does not end"
 guest-probe run </dev/null >/dev/null 2>&1 &
-within 30 serves || fail "no snapshot is served after run &"
+within 60 serves || fail "no snapshot is served after run &"
 guest-probe start || fail "start beside run &: status $?"
 state | call_hook || fail "hook beside run &: status $?"
 sleep 1

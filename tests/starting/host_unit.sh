@@ -42,7 +42,7 @@ expect "WatchdogUSec" 30s "$(property $unit WatchdogUSec)"
 passed "ready when start returned, and scraped, with two capabilities"
 
 kill -9 "$pid"
-within 20 restarted 1 || fail "not restarted after kill -9"
+within 60 restarted 1 || fail "not restarted after kill -9"
 passed "killed, and started again"
 
 pid=$(property $unit MainPID)
@@ -59,13 +59,13 @@ passed "reloaded; a wrong configuration is said, and the old one goes on"
 
 # A loop that hangs. With less patience than the unit's 30 s.
 mkdir -p /run/systemd/system/$unit.service.d
-printf '[Service]\nWatchdogSec=3\n' >/run/systemd/system/$unit.service.d/hasty.conf
+printf '[Service]\nWatchdogSec=6\n' >/run/systemd/system/$unit.service.d/hasty.conf
 systemctl daemon-reload
 systemctl restart $unit
-sleep 4
+sleep 7
 expect "restarts of one that works" 0 "$(property $unit NRestarts)"
 kill -STOP "$(property $unit MainPID)"
-within 20 restarted 1 || fail "the watchdog did not notice that it hangs"
+within 60 restarted 1 || fail "the watchdog did not notice that it hangs"
 passed "hung, and started again by the watchdog"
 
 pid=$(property $unit MainPID)
