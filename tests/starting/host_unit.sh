@@ -30,6 +30,8 @@ mount -t tmpfs none /var/lib
 cp -r /etc/katameter /run/conf
 mount --bind /run/conf /etc/katameter
 
+# A node has no guest-probe, which may still be at its pins.
+systemctl stop katameter-guest-probe
 before=$(ls /sys/fs/bpf /run)
 systemctl start $unit || fail "it does not start"
 # Nothing is waited for: that it was ready is what start has waited for.
