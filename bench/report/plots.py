@@ -5,7 +5,8 @@ import subprocess
 from samples import Samples
 
 GROWTH = [  # file, row, x axis, y axis, who
-    ("cpu", "cpu", "containers", "CPU per minute, ms (guest)", ["guest-probe", "poller, same figures", "poller, 3 files", "cAdvisor"]),
+    ("cpu", "cpu", "containers", "CPU per minute, ms (guest)",
+     ["guest-probe", "poller, same figures", "poller, 3 files", "cAdvisor"]),
     ("tasks", "tasks-cpu", "tasks", "CPU per minute, ms (guest)", ["guest-probe", "poller, same figures"]),
     ("memory", "memory", "containers", "RSS and maps, KiB", ["guest-probe", "cAdvisor"]),
     ("wire", "wire", "containers", "bytes of a snapshot", ["guest-probe", "text exposition"]),
@@ -13,7 +14,12 @@ GROWTH = [  # file, row, x axis, y axis, who
     ("series", "series", "sandboxes", "ns per series in a scrape", ["host-probe", "Registry"]),
 ]
 HOT = ["guest-probe", "no probe, again", "empty BPF program", "hash per pid", "hash per cgroup", "cpudist"]
-STORMS = {"time-switch": "context switch", "time-spawn": "fork to exit", "time-fault": "page fault", "time-cgroup": "cgroup"}
+STORMS = {
+    "time-switch": "context switch",
+    "time-spawn": "fork to exit",
+    "time-fault": "page fault",
+    "time-cgroup": "cgroup",
+}
 
 
 def gnuplot(script: str) -> None:
@@ -21,7 +27,8 @@ def gnuplot(script: str) -> None:
 
 
 def head(path: str) -> str:
-    return f"set terminal svg size 720,420 font 'sans-serif,12' background 'white'\nset output '{path}'\nset key outside bottom center horizontal\nset grid\n"
+    return ("set terminal svg size 720,420 font 'sans-serif,12' background 'white'\n"
+            f"set output '{path}'\nset key outside bottom center horizontal\nset grid\n")
 
 
 def growth(samples: Samples, path: str, row: str, x: str, y: str, who: list[str]) -> None:
@@ -53,7 +60,8 @@ def hot_path(samples: Samples, path: str) -> None:
         blocks += f"\"{STORMS[storm]}\" " + " ".join(f"{value:.3f}" for value in added) + "\n"
     for index, rival in enumerate(HOT):
         curves.append(f"$d using {index + 2}:xtic(1) title '{rival}'")
-    gnuplot(head(path) + f"set style data histogram\nset style histogram clustered gap 1\nset style fill solid\nset ylabel 'added time, %'\n{blocks}end\nplot {', '.join(curves)}\n")
+    style = "set style data histogram\nset style histogram clustered gap 1\nset style fill solid\n"
+    gnuplot(f"{head(path)}{style}set ylabel 'added time, %'\n{blocks}end\nplot {', '.join(curves)}\n")
 
 
 def draw(samples: Samples, directory: str) -> None:

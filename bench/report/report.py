@@ -22,7 +22,7 @@ def machine(acceleration: str) -> dict[str, str | int]:
         "cpu": model,
         "cores": os.cpu_count() or 0,
         "kernel": platform.release().split("-")[0],
-        "guest": "5.10.262, cgroup v1, 1 CPU, clock counts instructions" if acceleration == "tcg" else "5.10.262, cgroup v1",
+        "guest": "5.10.262, cgroup v1" + (", 1 CPU, clock counts instructions" if acceleration == "tcg" else ""),
         "acceleration": acceleration.upper(),
     }
 
@@ -60,7 +60,8 @@ def table(lines: list[dict]) -> str:
         held = {True: "yes", False: "**no**"}.get(line.get("held"), "")
         unit = line["unit"]
         text += (f"| {line['what']} | {line['size']} | {line['ours']} {number(line['ours_median'])} {unit} "
-                 f"| {line['rival']} {number(line['rival_median'])} {unit} | {ratio_text(line)} | {line['aim']} | {held} |\n")
+                 f"| {line['rival']} {number(line['rival_median'])} {unit} "
+                 f"| {ratio_text(line)} | {line['aim']} | {held} |\n")
     return text
 
 
