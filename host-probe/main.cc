@@ -1,3 +1,5 @@
+#include <sys/resource.h>
+
 #include <cstdio>
 #include <functional>
 #include <memory>
@@ -28,6 +30,15 @@
 namespace katameter {
 namespace {
 
+// One for each sandbox. A login shell and systemd allow 1,024 unless asked for more, and that many more a process may
+// take.
+void allow_descriptors() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;
+  limit.rlim_cur = limit.rlim_max;
+  static_cast<void>(setrlimit(RLIMIT_NOFILE, &limit));  // process_max_fds says how many there are
+}
+
 // Without BPF on the host the guests' figures are still worth serving.
 std::unique_ptr<ProcessSource> open_processes(EventLoop& loop) {
   auto account = ProcessAccount::create(loop);
@@ -43,6 +54,7 @@ std::unique_ptr<NameSource> open_runtimes(const Options& options) {
 }
 
 Status run(Options options, const CommandLine& command_line) {
+  allow_descriptors();
   auto loop = EventLoop::create();
   if (!loop) return failure_from(std::move(loop.error()));
   std::function<void()> reload;

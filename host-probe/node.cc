@@ -1,5 +1,6 @@
 #include "host-probe/node.h"
 
+#include <algorithm>
 #include <set>
 #include <utility>
 
@@ -63,11 +64,15 @@ void Node::collect(Answer answer) {
   waiting_.push_back(std::move(answer));
   if (waiting_.size() > 1) return;
   started_ = TimerQueue::Clock::now();
-  for (const auto& [id, sandbox] : sandboxes_) {
-    if (sandbox->collect()) awaited_.insert(id);
+  // In another order each time: who is asked first is answered first, and nobody is to be the last for good.
+  std::vector<Sandbox*> order;
+  for (const auto& [id, sandbox] : sandboxes_) order.push_back(sandbox.get());
+  std::ranges::shuffle(order, random_);
+  for (Sandbox* sandbox : order) {
+    if (sandbox->collect()) awaited_.insert(sandbox->id());
   }
   if (awaited_.empty()) return finish();
-  deadline_ = timers_.after(collect_deadline, [this] { finish(); });
+  deadline_ = timers_.after(Sandbox::collect_deadline, [this] { finish(); });
 }
 
 void Node::settled(const ContainerId& id) {
@@ -76,16 +81,22 @@ void Node::settled(const ContainerId& id) {
 
 void Node::finish() {
   deadline_.cancel();
+  const bool all_answered = awaited_.empty();
   awaited_.clear();
-  const std::shared_ptr<const NodeReport> done = report();
+  const double waited = std::chrono::duration<double>(TimerQueue::Clock::now() - started_).count();
+  const std::shared_ptr<const NodeReport> done = report({waited, all_answered});
   for (const Answer& answer : std::exchange(waiting_, {})) answer(done);
 }
 
-std::shared_ptr<const NodeReport> Node::report() {
+std::shared_ptr<const NodeReport> Node::report(const CollectorReport& guests) {
   auto report = std::make_shared<NodeReport>();
+  report->guests = guests;
   const auto now = TimerQueue::Clock::now();
   for (const auto& [id, sandbox] : sandboxes_) report->sandboxes.push_back(sandbox->report(now));
+  const auto before_processes = TimerQueue::Clock::now();
   add_processes(*report);
+  report->processes = {std::chrono::duration<double>(TimerQueue::Clock::now() - before_processes).count(),
+                       report->host_figures};
   forget_ended(now);
   for (auto& [id, state] : ended_) {
     SandboxReport& last = report->sandboxes.emplace_back();
@@ -130,6 +141,9 @@ void Node::add_processes(NodeReport& report) {
     if (found == figures->end()) continue;
     sandbox.processes = std::move(found->second);
     sandbox.host_ooms = sandbox.processes->oom_kills;
+    if (const auto living = sandboxes_.find(sandbox.id); living != sandboxes_.end()) {
+      living->second->check_claim(sandbox);
+    }
     sandbox.account = books_[sandbox.id].take_up(sandbox);
   }
 }

@@ -3,6 +3,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <random>
 #include <set>
 #include <vector>
 
@@ -23,9 +24,6 @@ class Node {
  public:
   /// Gets a report, or nothing if the node goes away before there is one.
   using Answer = std::function<void(std::shared_ptr<const NodeReport>)>;
-
-  /// A guest that takes longer is left out of the report.
-  static constexpr std::chrono::milliseconds collect_deadline{500};
 
   /// `processes` may be null: then there are no host-side figures. So may `names`: then there are none.
   Node(EventLoop& loop, TimerQueue& timers, ProcessSource* processes, Names* names = nullptr,
@@ -48,7 +46,7 @@ class Node {
   void forget_ended(SandboxState::Time now);
   void settled(const ContainerId& id);
   void finish();
-  std::shared_ptr<const NodeReport> report();
+  std::shared_ptr<const NodeReport> report(const CollectorReport& guests);
   void add_processes(NodeReport& report);
   void add_names(NodeReport& report);
 
@@ -66,6 +64,7 @@ class Node {
   std::set<ContainerId> awaited_;
   TimerQueue::Timer deadline_;
   TimerQueue::Clock::time_point started_;
+  std::minstd_rand random_{std::random_device()()};
   bool process_error_logged_ = false;
 };
 

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <thread>
 #include <utility>
 
 #include "userspace/log.h"
@@ -12,6 +13,7 @@ Sandbox::Sandbox(EventLoop& loop, TimerQueue& timers, const SandboxPlace& place,
                  const GuestTiming& timing)
     : id_(place.id),
       settled_(std::move(settled)),
+      claim_(std::thread::hardware_concurrency(), collect_deadline),
       state_(std::move(state)),
       peer_(loop, timers, GuestAddress{place.directory, place.socket, wire::default_port, place.reach}, *this, timing) {
 }
@@ -26,6 +28,28 @@ SandboxReport Sandbox::report(SandboxState::Time now) {
   state_.report(report, peer_.connected(), now);
   report.start_times = start_times_.of(report.containers);
   return report;
+}
+
+void Sandbox::check_claim(SandboxReport& report) {
+  if (!report.guest_up || !report.processes) return;
+  const auto vcpu = report.processes->cpu.find(Role::vcpu);
+  // Where vCPUs cannot be told apart, or the host's kernel does not count waiting, nobody knows what they were given.
+  if (vcpu == report.processes->cpu.end() || vcpu->second.run_delay_ns == 0) return;
+  const auto claimed_ns = claimed_cpu_ns(report.guest, report.containers);
+  if (!claimed_ns) return;
+  const std::uint64_t given_ns = vcpu->second.cpu_ns + vcpu->second.run_delay_ns;
+  const std::optional<Drop> broken = claim_.check(report.guest_boot, *claimed_ns, given_ns);
+  if (!broken) return;
+  count(*broken);
+  report.rejected = rejected_;
+  report.suspect = true;
+  report.guest_up = false;
+  report.containers.clear();
+  report.start_times.clear();
+  report.guest_cpu.reset();
+  report.guest_system_cpu.reset();
+  report.guest = {};
+  report.interfaces.clear();
 }
 
 SandboxState Sandbox::end(SandboxState::Time now, HostOoms kills) {

@@ -14,6 +14,7 @@
 #include "host-probe/merge/sandbox_state.h"
 #include "host-probe/timer_queue.h"
 #include "host-probe/transport/guest_peer.h"
+#include "host-probe/trust/cpu_claim.h"
 #include "host-probe/trust/guest_budget.h"
 #include "host-probe/trust/snapshot_rules.h"
 #include "userspace/event_loop.h"
@@ -29,9 +30,14 @@ class Sandbox : private GuestObserver {
   /// How long a guest that broke a rule is marked: seen by every scraper and long enough for an alert.
   static constexpr std::chrono::minutes suspicion{10};
 
+  /// A guest that takes longer is left out of the report.
+  static constexpr std::chrono::milliseconds collect_deadline{500};
+
   /// `state` is what end() gave when a sandbox of this id was here a short while ago.
   Sandbox(EventLoop& loop, TimerQueue& timers, const SandboxPlace& place, SandboxState state, Settled settled,
           const GuestTiming& timing = {});
+
+  const ContainerId& id() const { return id_; }
 
   /// Begins to look for the guest.
   void start() { peer_.start(); }
@@ -39,6 +45,9 @@ class Sandbox : private GuestObserver {
   bool collect() { return peer_.collect(); }
   /// All that is known now, the processes' figures excepted.
   SandboxReport report(SandboxState::Time now);
+  /// Looks whether the report's host figures bear out what the guest said in it; if not, counts that and takes all the
+  /// guest's figures out of the report.
+  void check_claim(SandboxReport& report);
   /// The sandbox is gone, having had these kills on the host: what has to be told of it after its end.
   SandboxState end(SandboxState::Time now, HostOoms kills);
 
@@ -52,6 +61,7 @@ class Sandbox : private GuestObserver {
   ContainerId id_;
   Settled settled_;
   SnapshotRules rules_;
+  CpuClaim claim_;
   SandboxState state_;
   HostStartTimes start_times_;
   OomEventFilter events_;

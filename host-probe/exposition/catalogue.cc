@@ -107,6 +107,8 @@ Group node() {
            {&metric::host_figures, ""},
            {&metric::collect_duration, ""},
            {&metric::collect_success, ""},
+           {&metric::collector_duration, "collector"},
+           {&metric::collector_success, "collector"},
            {&metric::build_info, "version"},
            {&metric::own_cpu, ""},
            {&metric::own_resident, ""},

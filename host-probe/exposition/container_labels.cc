@@ -11,8 +11,9 @@ Labels container_labels(const ContainerId& sandbox, const ContainerId& container
   } else if (const auto found = of_sandbox.containers.find(container); found != of_sandbox.containers.end()) {
     of_container = found->second;
   }
-  return {{"id", "/kata/" + sandbox.hex() + "/" + container.hex()},
-          {"name", container.hex()},
+  const std::string container_hex = container.hex();
+  return {{"id", "/kata/" + sandbox.hex() + "/" + container_hex},
+          {"name", container_hex},
           {"image", of_container.image},
           {"namespace", of_sandbox.pod_namespace},
           {"pod", of_sandbox.pod},

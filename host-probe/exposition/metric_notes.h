@@ -134,6 +134,8 @@ inline constexpr auto notes = std::to_array<Note>({
     {"katameter_host_figures_up", "0 or 1", "host-probe"},
     {"katameter_scrape_collect_duration_seconds", "seconds", "host-probe"},
     {"katameter_scrape_collect_success", "0 or 1", "host-probe"},
+    {"katameter_collector_duration_seconds", "seconds", "host-probe"},
+    {"katameter_collector_success", "0 or 1", "host-probe"},
     {"katameter_build_info", "1", "host-probe"},
     {"process_cpu_seconds_total", "seconds", "host-probe's own: getrusage()"},
     {"process_resident_memory_bytes", "bytes", "host-probe's own: /proc/self/statm"},

@@ -232,6 +232,13 @@ inline constexpr Descriptor host_figures{
 inline constexpr Descriptor collect_duration{"katameter_scrape_collect_duration_seconds",
                                              "Time that the collection behind this scrape took, in seconds.",
                                              MetricType::Gauge};
+inline constexpr Descriptor collector_duration{
+    "katameter_collector_duration_seconds",
+    "Time that this scrape took to ask the guests, and to read the host's processes, in seconds.", MetricType::Gauge};
+inline constexpr Descriptor collector_success{
+    "katameter_collector_success",
+    "1 if every guest that could be asked answered in time, and if the host's processes could be read; else 0.",
+    MetricType::Gauge};
 inline constexpr Descriptor collect_success{"katameter_scrape_collect_success",
                                             "1 if the collection behind this scrape ended in time, else 0.",
                                             MetricType::Gauge};

@@ -26,7 +26,7 @@ void add_memory_failures(Families& families, const wire::Container& container, c
       Labels of_series = labels;
       of_series.push_back({"failure_type", failure.failure_type});
       of_series.push_back({"scope", scope});
-      families.add(metric::memory_failures, std::move(of_series), number(*(container.*failure.figure)));
+      families.add(metric::memory_failures, of_series, number(*(container.*failure.figure)));
     }
   }
 }
@@ -47,7 +47,7 @@ void add_block_devices(Families& families, const wire::Container& container, con
     for (const metric::BlockDeviceOperation& operation : metric::block_device_operations) {
       Labels of_series = of_device;
       of_series.push_back({"operation", operation.operation});
-      families.add(metric::block_device_usage, std::move(of_series), number(device.*operation.figure));
+      families.add(metric::block_device_usage, of_series, number(device.*operation.figure));
     }
   }
 }
@@ -60,7 +60,7 @@ void add_containers(Families& families, const SandboxReport& sandbox, std::int64
       if (!value) continue;
       Labels of_series = labels;
       if (metric.per_cpu) of_series.push_back({"cpu", "total"});
-      families.add(metric.descriptor, std::move(of_series), *value);
+      families.add(metric.descriptor, of_series, *value);
     }
     add_memory_failures(families, container, labels);
     add_block_devices(families, container, labels);
@@ -68,7 +68,7 @@ void add_containers(Families& families, const SandboxReport& sandbox, std::int64
       if (!(container.*of_type.figure)) continue;
       Labels of_series = labels;
       of_series.push_back({"type", of_type.type});
-      families.add(metric::context_switches, std::move(of_series), number(*(container.*of_type.figure)));
+      families.add(metric::context_switches, of_series, number(*(container.*of_type.figure)));
     }
     families.add(metric::container_last_seen, labels, static_cast<double>(unix_seconds));
     if (const auto start = sandbox.start_times.find(container.id); start != sandbox.start_times.end()) {
@@ -86,7 +86,7 @@ void add_oom_classes(Families& families, const SandboxReport& sandbox, const std
     const auto oom_class = static_cast<wire::OomClass>(i);
     const bool rare = oom_class == wire::OomClass::unknown || oom_class == wire::OomClass::other_limit;
     if (rare && sandbox.oom_kills_by_class[i] == 0) continue;
-    families.add(metric::guest_ooms, {{"sandbox_id", id}, {"class", std::string(wire::name(oom_class))}},
+    families.add(metric::guest_ooms, {{"sandbox_id", id}, {"class", wire::name(oom_class)}},
                  number(sandbox.oom_kills_by_class[i]));
   }
 }
@@ -134,8 +134,8 @@ void add_guest(Families& families, const SandboxReport& sandbox, const std::stri
   add_oom_classes(families, sandbox, id);
   for (std::size_t i = 0; i < sandbox.rejected.size(); ++i) {
     if (sandbox.rejected[i] == 0) continue;
-    const std::string reason(name(static_cast<DropReason>(i)));
-    families.add(metric::rejected, {{"sandbox_id", id}, {"reason", reason}}, number(sandbox.rejected[i]));
+    families.add(metric::rejected, {{"sandbox_id", id}, {"reason", name(static_cast<DropReason>(i))}},
+                 number(sandbox.rejected[i]));
   }
   add_network(families, sandbox);
   add_guest_memory(families, sandbox.guest, id);
@@ -175,7 +175,7 @@ void add_node(Families& families, bool success) {
 
 }  // namespace
 
-std::vector<prometheus::MetricFamily> render(const NodeReport& report) {
+Exposition render(const NodeReport& report) {
   Families families;
   std::size_t sandboxes = 0;
   for (const SandboxReport& sandbox : report.sandboxes) {
@@ -197,10 +197,14 @@ std::vector<prometheus::MetricFamily> render(const NodeReport& report) {
   families.add(metric::sandboxes, {}, number(sandboxes));
   families.add(metric::host_figures, {}, report.host_figures ? 1 : 0);
   families.add(metric::collect_duration, {}, report.duration_seconds);
+  for (const auto& [name, collector] : {std::pair("guests", report.guests), std::pair("processes", report.processes)}) {
+    families.add(metric::collector_duration, {{"collector", name}}, collector.seconds);
+    families.add(metric::collector_success, {{"collector", name}}, collector.success ? 1 : 0);
+  }
   return std::move(families).take();
 }
 
-std::vector<prometheus::MetricFamily> render_failure() {
+Exposition render_failure() {
   Families families;
   add_node(families, false);
   return std::move(families).take();

@@ -30,6 +30,8 @@ void OomLedger::living(const std::vector<wire::Container>& containers, Time now)
 }
 
 void OomLedger::all_ended(Time now) {
+  // Of who had none there is nothing to remember; on a node where sandboxes come and go those are nearly all.
+  std::erase_if(entries_, [](const auto& item) { return item.second.before + item.second.of_living == 0; });
   for (auto& [id, entry] : entries_) {
     if (!entry.ended_at) entry.ended_at = now;
   }

@@ -54,9 +54,17 @@ struct SandboxReport {
   HostOoms host_ooms;  // by role, those included of a sandbox that ended a short while ago
 };
 
+/// One of the ways in which a collection gets its figures.
+struct CollectorReport {
+  double seconds = 0.0;
+  bool success = false;
+};
+
 struct NodeReport {
   std::vector<SandboxReport> sandboxes;
   bool host_figures = false;      // the process figures could be read
+  CollectorReport guests;         // asking them all; a success if each that could be asked answered in time
+  CollectorReport processes;      // reading the host's, with the books
   double duration_seconds = 0.0;  // of this collection
   std::int64_t unix_seconds = 0;  // when it was made
   double monotonic_seconds = 0;   // the same by a clock that is never set

@@ -26,16 +26,19 @@ enum class DropReason {
   from_future,          // the guest's clock went faster than the host's
   flood,                // more bytes or events than a guest-probe ever sends
   bad_block_device,     // a block device whose number cannot be one, or that a container lists twice
+  cpu_claim,            // claims more CPU time than the host gave its vCPUs
+  costly,               // what it sends takes the host more time than a guest-probe's messages do
 };
 
-inline constexpr std::size_t drop_reasons = 17;
+inline constexpr std::size_t drop_reasons = 19;
 
 /// The value of the `reason` label.
 constexpr std::string_view name(DropReason reason) {
   constexpr std::array<std::string_view, drop_reasons> names{
-      "absent",        "closed",       "unreachable",      "silent",  "handshake",       "malformed",
-      "truncated",     "unexpected",   "protocol_version", "stalled", "counter_fell",    "duplicate_container",
-      "bad_interface", "out_of_range", "from_future",      "flood",   "bad_block_device"};
+      "absent",        "closed",       "unreachable",      "silent",  "handshake",        "malformed",
+      "truncated",     "unexpected",   "protocol_version", "stalled", "counter_fell",     "duplicate_container",
+      "bad_interface", "out_of_range", "from_future",      "flood",   "bad_block_device", "cpu_claim",
+      "costly"};
   return names[static_cast<std::size_t>(reason)];
 }
 

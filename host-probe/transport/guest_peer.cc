@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <ctime>
 #include <utility>
 
 #include "host-probe/transport/unix_socket.h"
@@ -20,6 +21,13 @@ DropReason reason_of(const Error& error) {
   return DropReason::unreachable;
 }
 
+// Not the time of day: a guest is not to pay for other programs that keep the CPU busy.
+double thread_seconds() {
+  timespec now{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) / 1e9;
+}
+
 }  // namespace
 
 GuestPeer::GuestPeer(EventLoop& loop, TimerQueue& timers, GuestAddress address, GuestObserver& observer,
@@ -30,7 +38,8 @@ GuestPeer::GuestPeer(EventLoop& loop, TimerQueue& timers, GuestAddress address, 
       observer_(observer),
       timing_(timing),
       absence_(timing.absent_first, timing.absent_longest),
-      distrust_(timing.distrust_first, timing.distrust_longest) {}
+      distrust_(timing.distrust_first, timing.distrust_longest),
+      budget_(timing.budget) {}
 
 void GuestPeer::start() {
   attempt();
@@ -44,7 +53,7 @@ void GuestPeer::attempt() {
   handlers.opened = [this] { opened(); };
   handlers.received = [this](std::size_t bytes) { return received(bytes); };
   handlers.message = [this](const wire::GuestMessage& content) { return message(content); };
-  handlers.drained = [this] { acknowledge(); };
+  handlers.drained = [this] { drained(); };
   handlers.closed = [this](const Drop& drop) { ended(drop); };
   auto connection = address_.reach == Reach::hybrid
                         ? GuestConnection::open(loop_, std::move(*socket), address_.port, std::move(handlers))
@@ -73,8 +82,20 @@ bool GuestPeer::collect() {
 }
 
 std::optional<Drop> GuestPeer::received(std::size_t bytes) {
-  if (budget_.bytes.take(static_cast<double>(bytes), TimerQueue::Clock::now())) return std::nullopt;
-  return Drop{DropReason::flood, "it sends more than a guest-probe does"};
+  const auto now = TimerQueue::Clock::now();
+  if (!budget_.work.take(std::exchange(work_unpaid_, 0), now)) {
+    return Drop{DropReason::costly, "what it sends takes more time than a guest-probe's messages do"};
+  }
+  if (!budget_.bytes.take(static_cast<double>(bytes), now)) {
+    return Drop{DropReason::flood, "it sends more than a guest-probe does"};
+  }
+  work_began_ = thread_seconds();
+  return std::nullopt;
+}
+
+void GuestPeer::drained() {
+  acknowledge();
+  work_unpaid_ = thread_seconds() - work_began_;
 }
 
 std::optional<Drop> GuestPeer::message(const wire::GuestMessage& message) {

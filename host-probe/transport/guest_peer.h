@@ -49,6 +49,7 @@ struct GuestTiming {
   Duration distrust_first{1'000};    // the same for one that broke the protocol
   Duration distrust_longest{60'000};
   Duration other_version{300'000};  // it has to be upgraded first
+  GuestBudget budget{};             // that each guest starts with
 };
 
 /// Keeps one connection to the guest of one sandbox, for as long as the peer lives.
@@ -75,6 +76,7 @@ class GuestPeer {
   void acknowledge();
   void ended(const Drop& drop);
   GuestTiming::Duration wait_after(DropReason reason);
+  void drained();
 
   EventLoop& loop_;
   TimerQueue& timers_;
@@ -84,6 +86,8 @@ class GuestPeer {
   Backoff absence_;
   Backoff distrust_;
   GuestBudget budget_;
+  double work_began_ = 0;   // of the thread's CPU time, when this turn of the guest's did; seconds
+  double work_unpaid_ = 0;  // that its last turn took
   TimerQueue::Timer deadline_;
   TimerQueue::Timer retry_;
   std::unique_ptr<GuestConnection> connection_;

@@ -8,7 +8,6 @@
 #include "userspace/result.h"
 
 namespace prometheus {
-class Collectable;
 class Exposer;
 }  // namespace prometheus
 
@@ -50,7 +49,6 @@ class MetricsServer {
   std::vector<ListenAddress> addresses_;
   std::unique_ptr<Pages> pages_;
   std::shared_ptr<BasicAuth> auth_;
-  std::shared_ptr<prometheus::Collectable> collectable_;
   std::unique_ptr<prometheus::Exposer> exposer_;
 };
 

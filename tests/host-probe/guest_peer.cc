@@ -288,3 +288,18 @@ TEST_CASE("a socket whose path is longer than an address holds is reached all th
   REQUIRE((test.directory / "clh.sock").string().size() > 107);
   test.connect();
 }
+
+TEST_CASE("a guest whose messages take the host too long is let go, one within its budget is not") {
+  Fixture test;
+  test.timing.budget.work = Allowance(0.0, 0.0);
+  test.start();
+  CHECK(test.first_drop() == DropReason::costly);
+
+  Fixture other;  // with the budget that guests have
+  other.connect();
+  for (std::uint64_t round = 1; round <= 200; ++round) {
+    CHECK(other.peer->collect());
+    REQUIRE(other.loop.until([&] { return other.heard.snapshots.size() == round; }));
+  }
+  CHECK(other.heard.drops.empty());
+}

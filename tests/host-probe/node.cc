@@ -221,3 +221,53 @@ TEST_CASE("who waits for a report when the node goes away gets none, and an answ
   CHECK(answered);
   CHECK(report == nullptr);
 }
+
+TEST_CASE("a guest that claims more CPU than its vCPUs got is marked, and none of its figures is told") {
+  Fixture test;
+  FakeGuest& guest = test.add('a');
+  guest.snapshot = [made = guest.snapshot](std::uint64_t request) {
+    auto snapshot = made(request);
+    snapshot->boottime_ns += 3600'000'000'000;  // up for long enough to have used so much
+    return snapshot;
+  };
+  const auto vcpus = [&](std::uint64_t cpu_ns, std::uint64_t run_delay_ns) {
+    test.processes.figures[id_of('a')].cpu[Role::vcpu] = {cpu_ns, run_delay_ns};
+  };
+  constexpr std::uint64_t second = 1'000'000'000;
+  constexpr auto reason = static_cast<std::size_t>(DropReason::cpu_claim);
+  vcpus(second, second);
+  CHECK(test.collect()->sandboxes.at(0).guest_up);
+  // Half of it waiting: a busy host, an honest guest.
+  test.cpu_ns += 200 * second;
+  vcpus(101 * second, 101 * second);
+  const auto honest = test.collect();
+  CHECK(honest->sandboxes.at(0).guest_up);
+  CHECK(honest->sandboxes.at(0).rejected[reason] == 0);
+  REQUIRE(honest->sandboxes.at(0).containers.size() == 1);
+  CHECK(honest->sandboxes.at(0).containers[0].cpu_usage_ns == test.cpu_ns);
+
+  test.cpu_ns += 1000 * second;
+  const auto claims = test.collect();
+  const SandboxReport& sandbox = claims->sandboxes.at(0);
+  CHECK_FALSE(sandbox.guest_up);
+  CHECK(sandbox.rejected[reason] == 1);
+  CHECK(sandbox.suspect);
+  CHECK(sandbox.containers.empty());
+  CHECK(sandbox.processes.has_value());
+}
+
+TEST_CASE("each collector has its time and its success") {
+  Fixture test;
+  FakeGuest& guest = test.add('a');
+  const auto good = test.collect();
+  CHECK(good->guests.success);
+  CHECK(good->processes.success);
+  CHECK(good->guests.seconds > 0);
+  CHECK(good->processes.seconds > 0);
+  test.processes.fails = true;
+  guest.snapshot = nullptr;
+  const auto bad = test.collect();
+  CHECK_FALSE(bad->guests.success);
+  CHECK_FALSE(bad->processes.success);
+  CHECK(bad->guests.seconds >= 0.5);
+}

@@ -170,6 +170,8 @@ NodeReport stand_in_report(double seconds, NameStyle style) {
 
   report.host_figures = true;
   report.duration_seconds = 0.003;
+  report.guests = {0.002, true};
+  report.processes = {0.001, true};
   const auto now = std::chrono::system_clock::now().time_since_epoch();
   report.unix_seconds = std::chrono::floor<std::chrono::seconds>(now).count();
   report.monotonic_seconds = seconds;

@@ -62,6 +62,13 @@ std::vector<std::string> Program::addresses() {
   return found;
 }
 
+void Program::discard() {
+  char buffer[4096];
+  for (pollfd wait{output_.get(), POLLIN, 0}; poll(&wait, 1, 0) > 0;) {
+    if (read(output_.get(), buffer, sizeof buffer) <= 0) return;
+  }
+}
+
 void Program::stop(int signal) const {
   kill(pid_, signal);
 }

@@ -21,9 +21,12 @@ class Program {
   bool says(const std::string& text);
   /// Waits until it serves; the `IP:PORT` that it says.
   std::vector<std::string> addresses();
+  /// Throws away what it has said since: before the pipe is full and it has to wait.
+  void discard();
   void stop(int signal) const;
   /// Waits for its end; its exit status, or -1.
   int status();
+  pid_t pid() const { return pid_; }
   const std::string& said() const { return said_; }
 
  private:

@@ -1,11 +1,16 @@
 #pragma once
 
+#include <algorithm>
 #include <map>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
+#include <prometheus/metric_family.h>
+
 #include "host-probe/exposition/render.h"
+#include "host-probe/top/exposition_text.h"
 
 // What the tests of rendering look at, and what they render.
 namespace katameter {
@@ -15,9 +20,36 @@ inline const std::string container_hex(64, 'c');
 
 using Series = std::map<std::string, std::string>;  // label -> value
 
+// Reads a rendered text back: a family for each TYPE line, with the series that follow it.
+inline std::vector<prometheus::MetricFamily> read_families(const Exposition& exposition) {
+  std::vector<prometheus::MetricFamily> families;
+  std::string text;
+  for (const std::string& piece : exposition) text += piece;
+  for (std::size_t begin = 0, end = 0; begin < text.size(); begin = end) {
+    end = std::min(text.find("# HELP ", begin + 1), text.size());
+    const std::string piece = text.substr(begin, end - begin);
+    prometheus::MetricFamily& family = families.emplace_back();
+    const std::size_t help = piece.find(' ', 7);
+    const std::size_t type = piece.find("\n# TYPE ");
+    family.name = piece.substr(7, help - 7);
+    family.help = piece.substr(help + 1, type - help - 1);
+    const bool counts = piece.find(" counter\n", type) == type + 8 + family.name.size();
+    family.type = counts ? prometheus::MetricType::Counter : prometheus::MetricType::Gauge;
+    const auto series = parse_exposition(piece);
+    if (!series) throw std::runtime_error(series.error().text);
+    for (const TextSeries& of_family : *series) {
+      if (of_family.name != family.name) throw std::runtime_error(of_family.name + " is below " + family.name);
+      prometheus::ClientMetric& metric = family.metric.emplace_back();
+      for (const auto& [name, value] : of_family.labels) metric.label.push_back({name, value});
+      (counts ? metric.counter.value : metric.gauge.value) = of_family.value;
+    }
+  }
+  return families;
+}
+
 // The families of one rendering, looked at by name and labels.
 struct Rendered {
-  explicit Rendered(const NodeReport& report) : families(render(report)) {}
+  explicit Rendered(const NodeReport& report) : families(read_families(render(report))) {}
 
   const prometheus::MetricFamily* family(const std::string& name) const {
     for (const auto& found : families) {

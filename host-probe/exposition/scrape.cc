@@ -1,4 +1,4 @@
-#include "host-probe/exposition/node_collectable.h"
+#include "host-probe/exposition/scrape.h"
 
 #include <exception>
 
@@ -7,8 +7,8 @@
 
 namespace katameter {
 
-std::vector<prometheus::MetricFamily> NodeCollectable::Collect() const try {
-  const ScrapeGate::Report report = gate_.ask(deadline);
+Exposition scrape(ScrapeGate& gate) try {
+  const ScrapeGate::Report report = gate.ask(scrape_deadline);
   return report ? render(*report) : render_failure();
 } catch (const std::exception& error) {  // out of memory; the caller is foreign code, nothing may get out
   log_error("a scrape failed: {}", error.what());

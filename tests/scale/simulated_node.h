@@ -1,0 +1,64 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <string>
+
+#include "tests/host-probe/support/program.h"
+#include "tests/host-probe/support/temporary_directory.h"
+#include "userspace/fd.h"
+
+namespace katameter::testing {
+
+/// The simulator (bench/simulator) as a child.
+class SimulatorProcess {
+ public:
+  SimulatorProcess(const std::string& run_root, int guests);
+  SimulatorProcess(const SimulatorProcess&) = delete;
+  SimulatorProcess& operator=(const SimulatorProcess&) = delete;
+  ~SimulatorProcess();
+
+  /// One command, and the line that answers it.
+  std::string ask(const std::string& command);
+
+ private:
+  std::string line();
+
+  pid_t pid_ = -1;
+  Fd input_;
+  Fd output_;
+  std::string unread_;
+};
+
+/// host-probe over a simulated /run.
+class SimulatedNode {
+ public:
+  explicit SimulatedNode(int guests);
+
+  /// The answer to a scrape, compressed as Prometheus asks for it or not.
+  std::string scrape(bool compressed = false);
+  void add(int guests);
+  void remove(int guests);
+  /// Waits until host-probe has a connection to every guest, and no sandbox beside.
+  void settle();
+
+  struct Collects {
+    std::uint64_t fewest = 0;
+    std::uint64_t most = 0;
+  };
+  /// How often one guest was asked.
+  Collects collects();
+
+  std::size_t resident_kb() const;
+  std::size_t descriptors() const;
+
+ private:
+  TemporaryDirectory folder_;
+  SimulatorProcess simulator_;
+  Program host_probe_;
+  std::string address_;
+  int guests_;
+};
+
+}  // namespace katameter::testing
