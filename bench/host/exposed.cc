@@ -1,17 +1,13 @@
 #include "bench/host/exposed.h"
 
-#include <prometheus/text_serializer.h>
-
-#include <sstream>
-
 #include "host-probe/exposition/render.h"
 
 namespace katameter::bench {
 
 std::string exposed(const NodeReport& report) {
-  std::ostringstream text;
-  prometheus::TextSerializer().Serialize(text, render(report));
-  return std::move(text).str();
+  std::string text;
+  for (const std::string& piece : render(report)) text += piece;
+  return text;
 }
 
 }  // namespace katameter::bench

@@ -4,19 +4,14 @@
 // that holds the same series already and only has to write them. Four containers a sandbox. Prints for each round
 // "OURS REGISTRY" in nanoseconds of CPU time a series, and before all how many series there are.
 
-#include <prometheus/counter.h>
-#include <prometheus/gauge.h>
-#include <prometheus/registry.h>
-#include <prometheus/text_serializer.h>
 #include <time.h>
 
 #include <cstdio>
 #include <cstdlib>
-#include <sstream>
 
 #include "bench/host/exposed.h"
+#include "bench/host/plain_registry.h"
 #include "bench/host/synthetic_report.h"
-#include "host-probe/exposition/render.h"
 
 using namespace katameter;
 
@@ -30,35 +25,6 @@ double cpu_ns() {
   return static_cast<double>(now.tv_sec) * 1e9 + static_cast<double>(now.tv_nsec);
 }
 
-prometheus::Labels labels_of(const prometheus::ClientMetric& metric) {
-  prometheus::Labels labels;
-  for (const auto& label : metric.label) labels.emplace(label.name, label.value);
-  return labels;
-}
-
-// How many series it holds then.
-std::size_t fill(prometheus::Registry& registry, const std::vector<prometheus::MetricFamily>& families) {
-  std::size_t series = 0;
-  for (const prometheus::MetricFamily& family : families) {
-    const bool counts = family.type == prometheus::MetricType::Counter;
-    auto* counters =
-        counts ? &prometheus::BuildCounter().Name(family.name).Help(family.help).Register(registry) : nullptr;
-    auto* gauges = counts ? nullptr : &prometheus::BuildGauge().Name(family.name).Help(family.help).Register(registry);
-    for (const prometheus::ClientMetric& metric : family.metric) {
-      if (counters != nullptr) counters->Add(labels_of(metric)).Increment(metric.counter.value);
-      if (gauges != nullptr) gauges->Add(labels_of(metric)).Set(metric.gauge.value);
-      ++series;
-    }
-  }
-  return series;
-}
-
-std::string written(const prometheus::Registry& registry) {
-  std::ostringstream text;
-  prometheus::TextSerializer().Serialize(text, registry.Collect());
-  return std::move(text).str();
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -68,16 +34,19 @@ int main(int argc, char** argv) {
     return 2;
   }
   const NodeReport report = bench::synthetic_report(static_cast<std::size_t>(sandboxes), containers_of_each);
-  prometheus::Registry registry;
-  const std::size_t series = fill(registry, render(report));
-  std::printf("series %zu\n", series);
-  const double each = 1.0 / static_cast<double>(series);
-  std::size_t bytes = bench::exposed(report).size() + written(registry).size();  // the allocator has grown
+  bench::PlainRegistry registry;
+  if (const Status status = registry.fill(bench::exposed(report)); !status) {
+    std::fprintf(stderr, "scrape_race: %s\n", status.error().text.c_str());
+    return 1;
+  }
+  std::printf("series %zu\n", registry.series());
+  const double each = 1.0 / static_cast<double>(registry.series());
+  std::size_t bytes = bench::exposed(report).size() + registry.written().size();  // the allocator has grown
   for (int round = std::atoi(argv[2]); round > 0; --round) {
     const double start = cpu_ns();
     bytes += bench::exposed(report).size();
     const double between = cpu_ns();
-    bytes += written(registry).size();
+    bytes += registry.written().size();
     const double end = cpu_ns();
     std::printf("%.2f %.2f\n", (between - start) * each, (end - between) * each);
   }

@@ -3,6 +3,8 @@
 #include <catch2/catch.hpp>
 #include <map>
 
+#include "host-probe/top/exposition_text.h"
+
 using namespace katameter;
 
 namespace {
@@ -15,9 +17,10 @@ const ContainerId container = *ContainerId::from_hex(container_hex);
 using Series = std::map<std::string, std::string>;
 
 Series labels_of(const ContainerId& id, const SandboxNames* names) {
-  Series series;
-  for (const auto& label : container_labels(sandbox, id, names)) series.emplace(label.name, label.value);
-  return series;
+  const auto series = parse_exposition("container_labels{" + container_labels(sandbox, id, names).text() + "} 1\n");
+  REQUIRE(series);
+  REQUIRE(series->size() == 1);
+  return {series->front().labels.begin(), series->front().labels.end()};
 }
 
 SandboxNames some_names() {
