@@ -4,6 +4,7 @@
 
 #include <catch2/catch.hpp>
 #include <fstream>
+#include <list>
 #include <memory>
 
 #include "host-probe/node.h"
@@ -28,6 +29,11 @@ ContainerId numbered(int number) {
 
 enum Kind { floods, trickles, never_answers, huge_frame, future, falls, many_containers, events, mid_frame, nonsense };
 constexpr int kinds = 10;
+constexpr int of_each_kind = bad_guests / kinds;
+
+Kind kind_of(int guest) {
+  return static_cast<Kind>((guest - good_guests) / of_each_kind);
+}
 
 wire::Snapshot good_snapshot(std::uint64_t request, std::uint64_t sequence) {
   wire::Snapshot made{request, sequence, 100 * second_ns + sequence, {}, {}, {}};
@@ -46,7 +52,8 @@ wire::OomEvent event(std::uint64_t sequence) {
   return made;
 }
 
-// Guests of the node, in a process of their own: what they waste is not the host's, nor that of other guests.
+// Guests of the node, all good or of one kind, in a process of their own: what they waste is not the host's, nor that of
+// other guests.
 class Guests {
  public:
   Guests(const std::filesystem::path& root, int first, int end) : first_(first) {
@@ -57,7 +64,7 @@ class Guests {
       if (i < good_guests) {
         guests_.back()->snapshot = [this](std::uint64_t request) { return good_snapshot(request, ++sequence_); };
       } else {
-        spoil(*guests_.back(), static_cast<Kind>(i % kinds));
+        spoil(*guests_.back(), kind_of(i));
       }
     }
   }
@@ -66,7 +73,7 @@ class Guests {
     while (true) {
       loop_.pass(5ms);
       if (first_ < good_guests) continue;
-      for (std::size_t i = 0; i < guests_.size(); ++i) pester(*guests_[i], static_cast<Kind>(i % kinds));
+      for (const auto& guest : guests_) pester(*guest, kind_of(first_));
     }
   }
 
@@ -77,9 +84,7 @@ class Guests {
       switch (kind) {
         case future: made.boottime_ns = sequence_ * 1000 * second_ns; break;
         case falls: made.containers[0].cpu_usage_ns = second_ns - sequence_; break;
-        case many_containers:
-          for (int i = 0; i < 100'000; ++i) made.containers.emplace_back().id = numbered(i + 100);
-          break;
+        case many_containers: guest.send_bytes(crowd_); return std::nullopt;
         case huge_frame: guest.send_bytes("\x7f\xff\xff\xff"); return std::nullopt;
         case mid_frame:
           guest.send_bytes(wire::frame(wire::encode(wire::GuestMessage(made))).substr(0, 50));
@@ -115,6 +120,12 @@ class Guests {
   std::uint64_t sequence_ = 0;
   std::uint64_t events_ = 0;
   std::uint64_t ticks_ = 0;
+  // Made once: it is the host that is to be kept busy.
+  const std::string crowd_ = [] {
+    wire::Snapshot made = good_snapshot(1, 1);
+    for (int i = 0; i < 100'000; ++i) made.containers.emplace_back().id = numbered(i + 100);
+    return wire::frame(wire::encode(wire::GuestMessage(made)));
+  }();
   wire::OomEvent big_event_ = [] {
     wire::OomEvent made = event(1);
     made.cgroup = std::string(4000, 'y');
@@ -180,7 +191,10 @@ DropReason expected(Kind kind) {
 TEST_CASE("50 bad guests neither delay 50 good ones nor fill the host's memory") {
   const TemporaryDirectory folder;
   const GuestProcess good(folder.path(), 0, good_guests);
-  const GuestProcess bad(folder.path(), good_guests, good_guests + bad_guests);
+  std::list<GuestProcess> bad;
+  for (int first = good_guests; first < good_guests + bad_guests; first += of_each_kind) {
+    bad.emplace_back(folder.path(), first, first + of_each_kind);
+  }
   Loop loop;
   GuestTiming timing;
   timing.answer_deadline = 2s;
@@ -214,9 +228,15 @@ TEST_CASE("50 bad guests neither delay 50 good ones nor fill the host's memory")
   CHECK(late == 0);
   CHECK(most_kb - before_kb < 64 * 1024);
   for (int i = good_guests; i < good_guests + bad_guests; ++i) {
-    const auto kind = static_cast<Kind>(i % kinds);
+    const Kind kind = kind_of(i);
     const SandboxReport& sandbox = report->sandboxes.at(static_cast<std::size_t>(i));
-    INFO("a guest of kind " << kind);
+    std::string counted;
+    for (std::size_t reason = 0; reason < drop_reasons; ++reason) {
+      if (sandbox.rejected[reason] == 0) continue;
+      counted.append(name(static_cast<DropReason>(reason)))
+          .append(" " + std::to_string(sandbox.rejected[reason]) + " ");
+    }
+    INFO("a guest of kind " << kind << ", counted: " << counted);
     CHECK(sandbox.rejected[static_cast<std::size_t>(expected(kind))] > 0);
     CHECK(sandbox.suspect == is_suspect(expected(kind)));
     CHECK(sandbox.containers.size() <= 4);
