@@ -11,7 +11,7 @@
 #include "host-probe/merge/start_times.h"
 #include "host-probe/names/sandbox_names.h"
 #include "host-probe/processes/process_source.h"
-#include "host-probe/transport/drop_reason.h"
+#include "host-probe/trust/drop_reason.h"
 #include "userspace/wire/messages.h"
 
 // What one collection has found: the values behind one answer to /metrics. Plain data, handed to another thread.

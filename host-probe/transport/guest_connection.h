@@ -6,8 +6,8 @@
 #include <string>
 #include <string_view>
 
-#include "host-probe/transport/drop_reason.h"
 #include "host-probe/transport/handshake.h"
+#include "host-probe/trust/drop_reason.h"
 #include "userspace/event_loop.h"
 #include "userspace/fd.h"
 #include "userspace/result.h"

@@ -5,7 +5,7 @@
 #include <optional>
 #include <vector>
 
-#include "host-probe/transport/drop_reason.h"
+#include "host-probe/trust/drop_reason.h"
 #include "userspace/wire/messages.h"
 
 namespace katameter {

@@ -6,7 +6,7 @@
 #include <optional>
 #include <string>
 
-#include "host-probe/transport/drop_reason.h"
+#include "host-probe/trust/drop_reason.h"
 #include "userspace/wire/messages.h"
 
 namespace katameter {
