@@ -74,7 +74,7 @@ Status Server::handle(Session& session, const wire::HostMessage& message) {
   on_oom_events();
   Result<wire::Snapshot> snapshot = collector_.collect(std::get<wire::Collect>(message).request);
   if (!snapshot) return failure_from(snapshot.error(), "cannot collect");
-  const Status sent = session.send(*std::move(snapshot));
+  Status sent = session.send(*std::move(snapshot));
   // The first ones did what later ones seldom do: learned the names, read what an earlier guest-probe had left.
   if (++collects_ == collects_of_start) shed_startup_memory();
   return sent;
