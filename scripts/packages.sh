@@ -28,7 +28,7 @@ declare -A packages=(
         libprotozero-dev nlohmann-json3-dev prometheus-cpp-dev
         libcivetweb-dev libyaml-cpp-dev libcrypt-dev libgrpc++-dev
         libsystemd-dev'
-    [test]='catch2 protobuf-compiler libprotobuf-dev strace curl python3 procps
+    [test]='catch2 git protobuf-compiler libprotobuf-dev strace curl python3 procps
         containerd runc busybox-static python3-yaml valgrind systemd binutils
         debian-archive-keyring man-db groff-base golang-go
         golang-github-masterminds-sprig-dev golang-github-ghodss-yaml-dev
