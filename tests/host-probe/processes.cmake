@@ -14,7 +14,7 @@ target_include_directories(processes_bpf_tests PRIVATE ${CMAKE_SOURCE_DIR})
 target_compile_definitions(processes_bpf_tests PRIVATE PROCESSES_ACTOR="$<TARGET_FILE:processes_actor>")
 add_dependencies(processes_bpf_tests processes_actor)
 add_test(NAME processes_bpf COMMAND processes_bpf_tests)
-set_tests_properties(processes_bpf PROPERTIES TIMEOUT 600)
+set_tests_properties(processes_bpf PROPERTIES TIMEOUT 600 RUN_SERIAL ON)
 
 # vhost: a kernel thread of its own, and a thread of the VMM.
 if(KATAMETER_VM_TESTS)
@@ -22,6 +22,6 @@ if(KATAMETER_VM_TESTS)
     add_test(NAME processes_vhost-${kernel}
              COMMAND ${CMAKE_SOURCE_DIR}/tests/vm/in_guest.sh ${CMAKE_CURRENT_BINARY_DIR}/vhost-${kernel}.report
                      ${kernel} $<IF:$<STREQUAL:${kernel},6.12>,v2,v1> ${CMAKE_CURRENT_SOURCE_DIR}/vhost_in_guest.sh $<TARGET_FILE:processes_bpf_tests>)
-    set_tests_properties(processes_vhost-${kernel} PROPERTIES TIMEOUT 1300 RESOURCE_LOCK virtual_machine LABELS vm)
+    set_tests_properties(processes_vhost-${kernel} PROPERTIES TIMEOUT 1300 LABELS vm)
   endforeach()
 endif()
