@@ -153,7 +153,7 @@ void try_loading(KernelFacts& facts) {
 void read_index_tables(KernelFacts& facts) {
   std::ifstream symbols("/proc/kallsyms");
   std::string line;
-  while (std::getline(symbols, line)) {
+  while ((facts.stats_index == 0 || facts.events_index == 0) && std::getline(symbols, line)) {
     if (line.ends_with(" mem_cgroup_stats_index")) facts.stats_index = std::strtoull(line.c_str(), nullptr, 16);
     if (line.ends_with(" mem_cgroup_events_index")) facts.events_index = std::strtoull(line.c_str(), nullptr, 16);
   }
