@@ -10,14 +10,14 @@
 #include "bpf/pressure_record.h"
 
 enum {
-  MAX_CPUS = 256,      /* possible CPUs of a guest */
-  NAME_BYTES = 128,    /* one component of a cgroup path; "cri-containerd-<64 hex>.scope" has 86 */
-  PATH_BYTES = 384,    /* a whole cgroup path; systemd's form of a Kubernetes container has about 170 */
-  COMM_BYTES = 16,     /* TASK_COMM_LEN */
-  OOM_NAMES = 6,       /* levels of a victim's cgroup that an OOM record names */
-  TURNS = 32,          /* on_request.bpf.h: reads of one opened iterator */
-  REMOVED_KEPT = 1024, /* records in the ring `removed`; a multiple of 64 */
-  OOM_KEPT = 256,      /* records in the ring `oom_events` */
+  MAX_CPUS = 256,     /* possible CPUs of a guest */
+  NAME_BYTES = 128,   /* one component of a cgroup path; "cri-containerd-<64 hex>.scope" has 86 */
+  PATH_BYTES = 256,   /* a cgroup path, or its beginning; systemd's form of a Kubernetes container has 190 */
+  COMM_BYTES = 16,    /* TASK_COMM_LEN */
+  OOM_NAMES = 6,      /* levels of a victim's cgroup that an OOM record names */
+  TURNS = 32,         /* on_request.bpf.h: reads of one opened iterator */
+  REMOVED_KEPT = 768, /* records in the ring `removed`; a multiple of 64 */
+  OOM_KEPT = 256,     /* records in the ring `oom_events` */
 };
 
 /* Which controller's hierarchy a walk goes through. */
