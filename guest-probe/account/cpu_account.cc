@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "guest-probe/containers/containers.h"
 
 namespace katameter {
 namespace {
@@ -49,8 +48,7 @@ CpuAccount account_cpu(std::span<const cpu_record> walk, const CgroupPaths& path
   for (const cpu_record& record : walk) {
     if (record.node.depth == 0 && (record.kinds & CPU_TIMES) != 0) account.root_ns = record.usage_ns;
     if ((record.node.flags & NODE_ONLINE) == 0) continue;
-    const std::string* path = paths.find(record.node.id);
-    const auto place = path == nullptr ? std::nullopt : container_of_path(*path);
+    const auto place = paths.container_of(record.node.id);
     if (!place || place->nested) continue;
     account.containers.insert_or_assign(place->id, record);
   }

@@ -5,7 +5,6 @@
 #include <string>
 #include <utility>
 
-#include "guest-probe/containers/containers.h"
 
 namespace katameter {
 namespace {
@@ -41,8 +40,7 @@ Level level_of(const cgroup_node& node, const Level* above, const CgroupPaths& p
     level.container = above->container;
     return level;
   }
-  const std::string* path = paths.find(node.id);
-  const auto place = path == nullptr ? std::nullopt : container_of_path(*path);
+  const auto place = paths.container_of(node.id);
   if (!place) return level;
   level.within = true;
   if ((node.flags & NODE_ONLINE) != 0) level.container = place->id;

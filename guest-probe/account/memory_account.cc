@@ -4,7 +4,6 @@
 
 #include <algorithm>
 
-#include "guest-probe/containers/containers.h"
 
 namespace katameter {
 namespace {
@@ -99,8 +98,7 @@ std::unordered_map<ContainerId, ContainerMemory> account_memory(std::span<const 
   std::unordered_map<ContainerId, std::uint64_t> nested_kills;
   for (std::size_t i = 0; i < walk.size(); ++i) {
     if ((walk[i].node.flags & NODE_ONLINE) == 0) continue;
-    const std::string* path = paths.find(walk[i].node.id);
-    const auto place = path == nullptr ? std::nullopt : container_of_path(*path);
+    const auto place = paths.container_of(walk[i].node.id);
     if (!place) continue;
     if (place->nested) {
       // v1 counts a kill in the victim's own cgroup only.

@@ -15,8 +15,7 @@ void SchedAccount::begin() {
 void SchedAccount::end(const CgroupPaths& paths) {
   for (const auto& [id, sums] : sums_) {
     if (owners_.contains(id)) continue;
-    const std::string* path = paths.find(id);
-    if (path != nullptr) removed(id, *path);
+    if (const auto place = paths.container_of(id)) owners_.emplace(id, place->id);
   }
   std::erase_if(owners_, [&](const auto& owner) { return !sums_.contains(owner.first); });
 

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "guest-probe/containers/containers.h"
 
 namespace katameter {
 namespace {
@@ -54,18 +53,14 @@ TaskAccount::Usage& TaskAccount::usage_of(const task_record& record, Owner owner
 void TaskAccount::end(const CgroupPaths& paths) {
   sum_containers(paths);
   // What runs in a container is paid by the container, be it a thread of the kernel.
-  std::erase_if(now_, [&](const Usage& usage) {
-    const std::string* path = paths.find(usage.cgroup_id);
-    return path != nullptr && container_of_path(*path);
-  });
+  std::erase_if(now_, [&](const Usage& usage) { return paths.container_of(usage.cgroup_id).has_value(); });
   continue_usages();
 }
 
 void TaskAccount::sum_containers(const CgroupPaths& paths) {
   containers_.clear();
   for (const auto& [id, cgroup] : cgroups_) {
-    const std::string* path = paths.find(id);
-    const auto place = path == nullptr ? std::nullopt : container_of_path(*path);
+    const auto place = paths.container_of(id);
     if (!place) continue;
     OfContainer& container = containers_[place->id];
     container.processes += cgroup.processes;

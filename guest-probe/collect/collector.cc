@@ -290,8 +290,7 @@ void Collector::add_memory(Rows& rows) {
 
 void Collector::add_pressure(Rows& rows) {
   for (const pressure_record& record : pressure_walk_) {
-    const std::string* path = tasks_paths().find(record.node.id);
-    const auto place = path == nullptr ? std::nullopt : container_of_path(*path);
+    const auto place = tasks_paths().container_of(record.node.id);
     if (!place || place->nested || (record.node.flags & NODE_ONLINE) == 0) continue;
     // A row only if its CPU time has one: one that was just removed has neither.
     const auto row = rows.find(place->id);

@@ -2,12 +2,10 @@
 
 #include <cstring>
 
-#include "guest-probe/containers/containers.h"
-
 namespace katameter {
 
 void CgroupPaths::learn(std::span<const name_record> names) {
-  paths_.clear();
+  learned_.clear();
   std::vector<std::string> ancestors;  // paths from the root down to the last record's parent
   for (const name_record& record : names) {
     if (record.depth > ancestors.size()) continue;  // an orphan: its parent did not fit
@@ -19,13 +17,19 @@ void CgroupPaths::learn(std::span<const name_record> names) {
       path = (parent == "/" ? parent : parent + "/") + printable(name);
     }
     ancestors.push_back(path);
-    paths_.insert_or_assign(record.id, std::move(path));
+    const std::optional<ContainerPlace> place = container_of_path(path);
+    learned_.insert_or_assign(record.id, Learned{std::move(path), place});
   }
 }
 
 const std::string* CgroupPaths::find(std::uint64_t id) const {
-  const auto found = paths_.find(id);
-  return found == paths_.end() ? nullptr : &found->second;
+  const auto found = learned_.find(id);
+  return found == learned_.end() ? nullptr : &found->second.path;
+}
+
+std::optional<ContainerPlace> CgroupPaths::container_of(std::uint64_t id) const {
+  const auto found = learned_.find(id);
+  return found == learned_.end() ? std::nullopt : found->second.place;
 }
 
 }  // namespace katameter

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <unordered_map>
@@ -8,10 +9,12 @@
 #include <vector>
 
 #include "bpf/records.h"
+#include "guest-probe/containers/containers.h"
 
 namespace katameter {
 
-/// The path of every living cgroup of one hierarchy, by id. Ids are never given twice, so an entry never turns wrong.
+/// The path of every living cgroup of one hierarchy, and the container that it belongs to, by id. Ids are never given
+/// twice, so an entry never turns wrong.
 class CgroupPaths {
  public:
   /// Replaces all, from the names in the order of a walk.
@@ -20,10 +23,18 @@ class CgroupPaths {
   /// Nothing if the cgroup has not been learned.
   const std::string* find(std::uint64_t id) const;
 
-  std::size_t size() const { return paths_.size(); }
+  /// Nothing if the cgroup has not been learned, or is the guest system's. Costs a look into a table: a path is taken
+  /// apart once, where each snapshot asks for each cgroup several times.
+  std::optional<ContainerPlace> container_of(std::uint64_t id) const;
+
+  std::size_t size() const { return learned_.size(); }
 
  private:
-  std::unordered_map<std::uint64_t, std::string> paths_;
+  struct Learned {
+    std::string path;
+    std::optional<ContainerPlace> place;
+  };
+  std::unordered_map<std::uint64_t, Learned> learned_;
 };
 
 }  // namespace katameter
