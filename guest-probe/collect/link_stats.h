@@ -27,7 +27,7 @@ class LinkStats {
  public:
   static Result<LinkStats> open();
 
-  /// All interfaces but those that kubelet leaves out, at most wire::Limits().interfaces; three system calls. Errors:
+  /// All interfaces but those that kubelet leaves out, at most wire::Limits().interfaces; two system calls. Errors:
   /// the socket's, or an answer that is no such answer.
   Result<Links> read();
 

@@ -16,19 +16,21 @@
 namespace katameter {
 namespace {
 
-// What the event loop, the sockets, the log and the heap need. A file is opened for reading only: the iterators.
+// What the event loop, the sockets, the log and the heap need. Files are opened for reading only: the iterators, and the
+// program itself once.
 constexpr std::array serving_calls{
     SCMP_SYS(accept4),       SCMP_SYS(brk),
     SCMP_SYS(clock_gettime), SCMP_SYS(close),
     SCMP_SYS(epoll_ctl),     SCMP_SYS(epoll_pwait),
     SCMP_SYS(epoll_wait),    SCMP_SYS(exit),
-    SCMP_SYS(exit_group),    SCMP_SYS(fstat),
-    SCMP_SYS(futex),         SCMP_SYS(getpid),
-    SCMP_SYS(gettid),        SCMP_SYS(lseek),
-    SCMP_SYS(madvise),       SCMP_SYS(mmap),
-    SCMP_SYS(mremap),        SCMP_SYS(munmap),
-    SCMP_SYS(newfstatat),    SCMP_SYS(pread64),
-    SCMP_SYS(read),          SCMP_SYS(recvfrom),
+    SCMP_SYS(exit_group),    SCMP_SYS(fadvise64),
+    SCMP_SYS(fstat),         SCMP_SYS(futex),
+    SCMP_SYS(getpid),        SCMP_SYS(gettid),
+    SCMP_SYS(lseek),         SCMP_SYS(madvise),
+    SCMP_SYS(mmap),          SCMP_SYS(mremap),
+    SCMP_SYS(munmap),        SCMP_SYS(newfstatat),
+    SCMP_SYS(pread64),       SCMP_SYS(read),
+    SCMP_SYS(recvfrom),      SCMP_SYS(recvmmsg),
     SCMP_SYS(recvmsg),       SCMP_SYS(restart_syscall),
     SCMP_SYS(rt_sigaction),  SCMP_SYS(rt_sigprocmask),
     SCMP_SYS(rt_sigreturn),  SCMP_SYS(sendmsg),

@@ -66,8 +66,7 @@ class TenContainers {
 
 }  // namespace
 
-// Of its own it has 200 kB; the rest are pages of the program's file, which the kernel maps 16 at a
-// time around each that is used.
+// The heap and the stack are a third of a MiB; the rest are pages of the program's file.
 TEST_CASE("Cost: at most 1.5 MiB stay resident with 10 containers", "[any][life][cost]") {
   const TenContainers containers;
   const Daemon daemon;
@@ -84,7 +83,7 @@ TEST_CASE("Cost: a Collect of 10 containers takes at most 20 system calls", "[an
   const std::string trace = "/tmp/katameter-strace-cost";
   const Daemon daemon({"strace", "-D", "-f", "-o", trace});
   HostPeer host(daemon);
-  (void)host.collect();  // learns the names
+  scrape(host, 2);  // learns the names, and gives back what starting took
   sleep(1);
   const std::size_t before = lines_of(trace);
   constexpr std::size_t rounds = 20;
@@ -92,8 +91,8 @@ TEST_CASE("Cost: a Collect of 10 containers takes at most 20 system calls", "[an
   sleep(1);
   const std::size_t calls = lines_of(trace) - before;
   std::cout << "system calls in " << rounds << " collects: " << calls << "\n";
-  CHECK(calls >= rounds);  // or the trace shows nothing
-  CHECK(calls <= 20 * rounds);
+  CHECK(calls >= rounds);           // or the trace shows nothing
+  CHECK(calls <= 20 * rounds + 2);  // the last acknowledgement has no request after it, with which it would be read
 }
 
 TEST_CASE("Cost: with nobody asking guest-probe does not wake in 30 s", "[cost]") {
