@@ -20,6 +20,7 @@
 #include "bpf/on_request.bpf.h"
 #include "bpf/stalls.bpf.h"
 
+/* Also the room in which collect_names.bpf.h leaves its records. */
 struct {
   __uint(type, BPF_MAP_TYPE_ARRAY);
   __uint(map_flags, BPF_F_MMAPABLE);

@@ -15,18 +15,14 @@
  */
 #include "bpf/birth.bpf.h"
 #include "bpf/cgroup_walk.bpf.h"
+#include "bpf/collect_memory.bpf.h"
 #include "bpf/on_request.bpf.h"
 
-struct {
-  __uint(type, BPF_MAP_TYPE_ARRAY);
-  __uint(map_flags, BPF_F_MMAPABLE);
-  __uint(max_entries, 1); /* set before loading */
-  __type(key, __u32);
-  __type(value, struct name_record);
-} name_records SEC(".maps");
+/* Names are asked for seldom, and user space copies every walk: they have no room of their own. */
+_Static_assert(sizeof(struct name_record) <= sizeof(struct memory_record), "a name has its room");
 
 static __always_inline void visit_name(__u64 css, __u32 depth, __u32 position) {
-  struct name_record *record = bpf_map_lookup_elem(&name_records, &position);
+  struct name_record *record = bpf_map_lookup_elem(&memory_records, &position);
   if (!record) return;
   __u64 node = css_kernfs_node(css);
   record->id = kernfs_id(node);

@@ -29,9 +29,10 @@ static __always_inline void read_memory(__u64 memcg, struct memory_record *recor
   record->min_pages = PAGE_COUNTER_FIELD(memcg, min);
   record->swap_pages = COUNTER_FIELD(memcg, swap, usage);
   record->swap_limit_pages = COUNTER_FIELD(memcg, swap, max);
-  if (bpf_core_field_exists(struct mem_cgroup, kmem)) record->kernel_pages = COUNTER_FIELD(memcg, kmem, usage);
-  if (bpf_core_field_exists(struct mem_cgroup, soft_limit))
-    record->soft_limit_pages = read_u64(memcg + bpf_core_field_offset(struct mem_cgroup, soft_limit));
+  record->kernel_pages = bpf_core_field_exists(struct mem_cgroup, kmem) ? COUNTER_FIELD(memcg, kmem, usage) : 0;
+  record->soft_limit_pages = bpf_core_field_exists(struct mem_cgroup, soft_limit)
+                                 ? read_u64(memcg + bpf_core_field_offset(struct mem_cgroup, soft_limit))
+                                 : 0;
 
   /* With use_hierarchy=0 (v1) a child in the tree is not charged to its parent there. */
   __u64 parent = css_parent(memcg);

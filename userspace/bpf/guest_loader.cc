@@ -119,8 +119,7 @@ Status GuestLoader::choose_programs() {
   auto& progs = skeleton_->progs;
   bpf_map__set_max_entries(maps.cpu_records, walks_cpu(plan_) ? entries : 1);
   bpf_map__set_max_entries(maps.unified_records, plan_.unified ? entries : 1);
-  bpf_map__set_max_entries(maps.memory_records, plan_.memory ? entries : 1);
-  bpf_map__set_max_entries(maps.name_records, entries);
+  bpf_map__set_max_entries(maps.memory_records, entries);  // where names are, too
   // Most containers have one block device, or none.
   bpf_map__set_max_entries(maps.io_records, plan_.io ? std::min(entries, io_records_at_most) : 1);
   bpf_map__set_max_entries(maps.io_left, plan_.io && plan_.io_v1 ? entries / 2 : 1);
@@ -284,7 +283,7 @@ Status GuestLoader::take_walker(bpf_program* program, bpf_map* records, std::siz
 Status GuestLoader::take_walkers() {
   auto& maps = skeleton_->maps;
   auto& progs = skeleton_->progs;
-  Status status = take_walker(progs.collect_names, maps.name_records, sizeof(name_record), programs_.names_);
+  Status status = take_walker(progs.collect_names, maps.memory_records, sizeof(memory_record), programs_.names_);
   if (status && walks_cpu(plan_)) {
     status = take_walker(progs.collect_cpu, maps.cpu_records, sizeof(cpu_record), programs_.cpu_);
   }

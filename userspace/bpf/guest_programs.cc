@@ -1,6 +1,7 @@
 #include "userspace/bpf/guest_programs.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "userspace/bpf/iterator.h"
 #include "userspace/bpf/progress.h"
@@ -61,9 +62,10 @@ Status GuestPrograms::walk_sched_sums(const std::function<void(const sched_recor
 }
 
 Result<std::vector<name_record>> GuestPrograms::walk_names(Hierarchy hierarchy) {
-  const Result<Walk<name_record>> walked = walk<name_record>(names_, hierarchy);
+  const Result<Walk<memory_record>> walked = walk<memory_record>(names_, hierarchy);
   if (!walked) return failure_from(walked.error());
-  std::vector<name_record> names(walked->records.begin(), walked->records.end());
+  std::vector<name_record> names(walked->records.size());
+  for (std::size_t i = 0; i < names.size(); ++i) std::memcpy(&names[i], &walked->records[i], sizeof(name_record));
   names_.records.close();
   return names;
 }
