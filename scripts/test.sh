@@ -5,7 +5,8 @@
 # of scripts/lint.sh, the tests under the sanitizers, the page in a browser, and
 # the VM tests on every kernel, two of which it compiles the first time; it ends
 # with the matrix of docs/kernels.md. Further arguments go to ctest: -LE vm
-# leaves out what boots kernels, -R guest takes what is so named.
+# leaves out what boots kernels, -R guest takes what is so named, -j 1 runs one
+# after the other (default: as many as there are CPUs).
 
 set -euo pipefail
 here=$(cd "${BASH_SOURCE[0]%/*}" && pwd)
@@ -24,11 +25,17 @@ case ${1:-} in
     ;;
 esac
 
+run_tests() { # BUILD [CTEST-ARGUMENT...]
+    local build=$1
+    shift
+    ctest --test-dir "$build" --output-on-failure -j "$(nproc)" "$@"
+}
+
 scripts/packages.sh build test vm package ${all:+kernel browser}
 if [[ $all ]]; then
     scripts/lint.sh
     scripts/build.sh asan
-    ctest --test-dir build/asan --output-on-failure "$@"
+    run_tests build/asan "$@"
 fi
 scripts/build.sh
 cmake -B build -DKATAMETER_ALL_KERNELS="${all:-no}" >/dev/null
@@ -40,11 +47,12 @@ fi
 
 if [[ ! $all ]]; then
     # The last thing, so that the log ends with ctest's own summary.
-    exec ctest --test-dir build --output-on-failure "$@"
+    run_tests build "$@"
+    exit
 fi
 # What an earlier run reported is not this one's.
 rm -f build/tests/vm/reports/guest-*
 status=0
-ctest --test-dir build --output-on-failure "$@" || status=$?
+run_tests build "$@" || status=$?
 scripts/kernels.sh --check
 exit "$status"
