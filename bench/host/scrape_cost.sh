@@ -21,9 +21,10 @@ pids=()
 finish() {
     ((!${#pids[@]})) || kill "${pids[@]}" 2>/dev/null || true
     wait
-    for ((i = 1; i <= cgroups; ++i)); do
-        for hierarchy in "${hierarchies[@]}"; do rmdir "/sys/fs/cgroup/$hierarchy/katameter-bench-$i"; done
-    done 2>/dev/null || true
+    local made
+    for made in /sys/fs/cgroup/*/katameter-bench-* /sys/fs/cgroup/katameter-bench-*; do
+        [[ ! -d $made ]] || rmdir "$made" || say "left behind: $made"
+    done
     rm -rf "$directory"
 }
 trap finish EXIT
