@@ -11,14 +11,14 @@ namespace katameter {
 namespace {
 
 void append_escaped(std::string& text, std::string_view value) {
-  for (const char c : value) {
-    switch (c) {
-      case '\\': text += "\\\\"; break;
-      case '"': text += "\\\""; break;
-      case '\n': text += "\\n"; break;
-      default: text += c;
-    }
+  std::size_t written = 0;  // what needs no escape is appended at once, mostly all of it
+  for (std::size_t i = 0; i < value.size(); ++i) {
+    const char c = value[i];
+    if (c != '\\' && c != '"' && c != '\n') continue;
+    text.append(value, written, i - written).append(1, '\\').append(1, c == '\n' ? 'n' : c);
+    written = i + 1;
   }
+  text.append(value, written);
 }
 
 // The shortest text that reads back as the same number; whole numbers without an exponent.
