@@ -9,14 +9,15 @@
 
 namespace katameter {
 
-Sandbox::Sandbox(EventLoop& loop, TimerQueue& timers, const SandboxPlace& place, SandboxState state, Settled settled,
-                 const GuestTiming& timing)
+Sandbox::Sandbox(EventLoop& loop, TimerQueue& timers, const SandboxPlace& place, FindVmm find_vmm, SandboxState state,
+                 Settled settled, const GuestTiming& timing)
     : id_(place.id),
       settled_(std::move(settled)),
       claim_(std::thread::hardware_concurrency(), collect_deadline),
       state_(std::move(state)),
-      peer_(loop, timers, GuestAddress{place.directory, place.socket, wire::default_port, place.reach}, *this, timing) {
-}
+      peer_(loop, timers,
+            GuestAddress{place.directory, place.socket, wire::default_port, place.reach, std::move(find_vmm)}, *this,
+            timing) {}
 
 SandboxReport Sandbox::report(SandboxState::Time now) {
   SandboxReport report;

@@ -34,8 +34,8 @@ class Sandbox : private GuestObserver {
   static constexpr std::chrono::milliseconds collect_deadline{500};
 
   /// `state` is what end() gave when a sandbox of this id was here a short while ago.
-  Sandbox(EventLoop& loop, TimerQueue& timers, const SandboxPlace& place, SandboxState state, Settled settled,
-          const GuestTiming& timing = {});
+  Sandbox(EventLoop& loop, TimerQueue& timers, const SandboxPlace& place, FindVmm find_vmm, SandboxState state,
+          Settled settled, const GuestTiming& timing = {});
 
   const ContainerId& id() const { return id_; }
 

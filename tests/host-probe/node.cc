@@ -28,8 +28,14 @@ struct FakeProcesses : ProcessSource {
     return {{Role::vmm, 1}, {Role::virtiofsd, 0}};
   }
 
+  std::optional<std::uint32_t> vmm(const ContainerId& sandbox) const override {
+    asked_for_vmm.push_back(sandbox);
+    return std::nullopt;
+  }
+
   std::map<ContainerId, SandboxProcesses> figures;
   std::vector<ContainerId> forgotten;
+  mutable std::vector<ContainerId> asked_for_vmm;
   int passes = 0;
   bool fails = false;
 };
@@ -254,6 +260,15 @@ TEST_CASE("a guest that claims more CPU than its vCPUs got is marked, and none o
   CHECK(sandbox.suspect);
   CHECK(sandbox.containers.empty());
   CHECK(sandbox.processes.has_value());
+}
+
+TEST_CASE("a guest that is reached by its CID is looked for by way of its VMM's process") {
+  Fixture test;
+  test.node->sandbox_appeared({id_of('a'), test.temporary.path(), "root/console.sock", "qemu", Reach::cid});
+  CHECK(test.processes.asked_for_vmm == std::vector{id_of('a')});
+  const auto report = test.collect();
+  CHECK_FALSE(report->sandboxes.at(0).guest_up);
+  CHECK_FALSE(report->sandboxes.at(0).suspect);
 }
 
 TEST_CASE("each collector has its time and its success") {
