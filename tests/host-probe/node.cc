@@ -1,7 +1,9 @@
 #include "host-probe/node.h"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <memory>
+#include <set>
 
 #include "tests/host-probe/support/fake_guest.h"
 #include "tests/host-probe/support/loop.h"
@@ -105,6 +107,34 @@ TEST_CASE("two scrapers at once share one collection") {
   CHECK(test.processes.passes == 1);
   CHECK(guest.received<wire::Collect>().size() == 1);
   CHECK(test.collect() != reports[0]);
+}
+
+TEST_CASE("guests are asked each once, in an order that is new each time") {
+  Fixture test;
+  const std::string digits = "abcdef01";
+  std::string asked;  // in the order in which their sockets had something to read
+  for (const char digit : digits) {
+    FakeGuest& guest = test.add(digit);
+    guest.snapshot = [&asked, digit, made = guest.snapshot](std::uint64_t request) {
+      asked += digit;
+      return made(request);
+    };
+  }
+  std::set<std::string> orders;
+  std::set<char> first;
+  std::set<char> last;
+  // That one of 8 is never the first of 200 is as likely as one in 10^10.
+  for (int round = 0; round < 200; ++round) {
+    asked.clear();
+    test.collect();
+    CHECK(std::ranges::is_permutation(asked, digits));
+    orders.insert(asked);
+    first.insert(asked.front());
+    last.insert(asked.back());
+  }
+  CHECK(orders.size() > 100);
+  CHECK(first.size() == digits.size());
+  CHECK(last.size() == digits.size());
 }
 
 TEST_CASE("a guest that does not answer in time is left out, the others are told") {
