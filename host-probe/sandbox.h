@@ -14,6 +14,7 @@
 #include "host-probe/merge/sandbox_state.h"
 #include "host-probe/timer_queue.h"
 #include "host-probe/transport/guest_peer.h"
+#include "host-probe/trust/claimed_sum.h"
 #include "host-probe/trust/cpu_claim.h"
 #include "host-probe/trust/guest_budget.h"
 #include "host-probe/trust/snapshot_rules.h"
@@ -61,7 +62,9 @@ class Sandbox : private GuestObserver {
   ContainerId id_;
   Settled settled_;
   SnapshotRules rules_;
-  CpuClaim claim_;
+  CpuClaim largest_claim_;
+  ClaimedSum claimed_sum_;
+  CpuClaim sum_claim_;
   SandboxState state_;
   HostStartTimes start_times_;
   OomEventFilter events_;

@@ -292,6 +292,36 @@ TEST_CASE("a guest that claims more CPU than its vCPUs got is marked, and none o
   CHECK(sandbox.processes.has_value());
 }
 
+TEST_CASE("a guest that spreads what it did not use over many containers is marked, too") {
+  Fixture test;
+  constexpr std::uint64_t second = 1'000'000'000;
+  constexpr auto reason = static_cast<std::size_t>(DropReason::cpu_claim);
+  FakeGuest& guest = test.add('a');
+  guest.snapshot = [&test](std::uint64_t request) {
+    wire::Snapshot made{request, ++test.sequence, 3600 * second + test.sequence, {}, {}, {}};
+    for (const char digit : std::string("0123456789")) {
+      wire::Container& container = made.containers.emplace_back();
+      container.id = id_of(digit);
+      container.cpu_usage_ns = test.cpu_ns;
+    }
+    return made;
+  };
+  test.processes.figures[id_of('a')].cpu[Role::vcpu] = {second, second};
+  CHECK(test.collect()->sandboxes.at(0).guest_up);
+  test.processes.figures[id_of('a')].cpu[Role::vcpu] = {101 * second, second};
+  test.cpu_ns += 10 * second;
+  const auto honest = test.collect();
+  CHECK(honest->sandboxes.at(0).guest_up);
+  CHECK(honest->sandboxes.at(0).rejected[reason] == 0);
+
+  test.cpu_ns += 50 * second;
+  const auto claims = test.collect();
+  CHECK_FALSE(claims->sandboxes.at(0).guest_up);
+  CHECK(claims->sandboxes.at(0).rejected[reason] == 1);
+  CHECK(claims->sandboxes.at(0).suspect);
+  CHECK(claims->sandboxes.at(0).containers.empty());
+}
+
 TEST_CASE("a guest that is reached by its CID is looked for by way of its VMM's process") {
   Fixture test;
   test.node->sandbox_appeared({id_of('a'), test.temporary.path(), "root/console.sock", "qemu", Reach::cid});
