@@ -24,8 +24,9 @@ void Node::sandbox_appeared(const SandboxPlace& place) {
            place.socket);
   // One of this id that was here a short while ago goes on counting where it ended.
   auto before = ended_.extract(place.id);
+  const auto find_vmm = [this, id = place.id] { return processes_ != nullptr ? processes_->vmm(id) : std::nullopt; };
   auto sandbox = std::make_unique<Sandbox>(
-      loop_, timers_, place, before ? std::move(before.mapped()) : SandboxState(),
+      loop_, timers_, place, find_vmm, before ? std::move(before.mapped()) : SandboxState(),
       [this](const ContainerId& id) { settled(id); }, timing_);
   Sandbox& added = *(sandboxes_[place.id] = std::move(sandbox));
   added.start();

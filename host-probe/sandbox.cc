@@ -9,14 +9,16 @@
 
 namespace katameter {
 
-Sandbox::Sandbox(EventLoop& loop, TimerQueue& timers, const SandboxPlace& place, SandboxState state, Settled settled,
-                 const GuestTiming& timing)
+Sandbox::Sandbox(EventLoop& loop, TimerQueue& timers, const SandboxPlace& place, FindVmm find_vmm, SandboxState state,
+                 Settled settled, const GuestTiming& timing)
     : id_(place.id),
       settled_(std::move(settled)),
-      claim_(std::thread::hardware_concurrency(), collect_deadline),
+      largest_claim_(std::thread::hardware_concurrency(), collect_deadline),
+      sum_claim_(std::thread::hardware_concurrency(), collect_deadline),
       state_(std::move(state)),
-      peer_(loop, timers, GuestAddress{place.directory, place.socket, wire::default_port, place.reach}, *this, timing) {
-}
+      peer_(loop, timers,
+            GuestAddress{place.directory, place.socket, wire::default_port, place.reach, std::move(find_vmm)}, *this,
+            timing) {}
 
 SandboxReport Sandbox::report(SandboxState::Time now) {
   SandboxReport report;
@@ -38,7 +40,9 @@ void Sandbox::check_claim(SandboxReport& report) {
   const auto claimed_ns = claimed_cpu_ns(report.guest, report.containers);
   if (!claimed_ns) return;
   const std::uint64_t given_ns = vcpu->second.cpu_ns + vcpu->second.run_delay_ns;
-  const std::optional<Drop> broken = claim_.check(report.guest_boot, *claimed_ns, given_ns);
+  const std::uint64_t sum_ns = claimed_sum_.add(report.guest_boot, report.guest, report.containers);
+  std::optional<Drop> broken = largest_claim_.check(report.guest_boot, *claimed_ns, given_ns);
+  if (!broken) broken = sum_claim_.check(report.guest_boot, sum_ns, given_ns);
   if (!broken) return;
   count(*broken);
   report.rejected = rejected_;

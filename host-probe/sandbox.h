@@ -14,6 +14,7 @@
 #include "host-probe/merge/sandbox_state.h"
 #include "host-probe/timer_queue.h"
 #include "host-probe/transport/guest_peer.h"
+#include "host-probe/trust/claimed_sum.h"
 #include "host-probe/trust/cpu_claim.h"
 #include "host-probe/trust/guest_budget.h"
 #include "host-probe/trust/snapshot_rules.h"
@@ -34,8 +35,8 @@ class Sandbox : private GuestObserver {
   static constexpr std::chrono::milliseconds collect_deadline{500};
 
   /// `state` is what end() gave when a sandbox of this id was here a short while ago.
-  Sandbox(EventLoop& loop, TimerQueue& timers, const SandboxPlace& place, SandboxState state, Settled settled,
-          const GuestTiming& timing = {});
+  Sandbox(EventLoop& loop, TimerQueue& timers, const SandboxPlace& place, FindVmm find_vmm, SandboxState state,
+          Settled settled, const GuestTiming& timing = {});
 
   const ContainerId& id() const { return id_; }
 
@@ -61,7 +62,9 @@ class Sandbox : private GuestObserver {
   ContainerId id_;
   Settled settled_;
   SnapshotRules rules_;
-  CpuClaim claim_;
+  CpuClaim largest_claim_;
+  ClaimedSum claimed_sum_;
+  CpuClaim sum_claim_;
   SandboxState state_;
   HostStartTimes start_times_;
   OomEventFilter events_;

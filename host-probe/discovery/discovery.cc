@@ -8,12 +8,14 @@ Result<Discovery> Discovery::create(EventLoop& loop, const std::string& run_root
   std::error_code error;
   const std::filesystem::path absolute = std::filesystem::absolute(run_root, error).lexically_normal();
   if (error) return system_failure("cannot tell where " + run_root + " is", error.value());
+  auto inotify = Inotify::create(loop);
+  if (!inotify) return failure_from(std::move(inotify.error()));
   Discovery discovery;
+  discovery.inotify_ = std::move(*inotify);
   for (const Layout& layout : layouts) {
-    auto watch = LayoutWatch::create(loop, absolute.string(), layout, events);
-    if (!watch) return failure_from(std::move(watch.error()));
-    discovery.watches_.push_back(std::move(*watch));
+    discovery.watches_.push_back(std::make_unique<LayoutWatch>(*discovery.inotify_, absolute.string(), layout, events));
   }
+  discovery.rootless_ = std::make_unique<RootlessWatch>(*discovery.inotify_, absolute.string(), events);
   return discovery;
 }
 

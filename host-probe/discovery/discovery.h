@@ -4,8 +4,10 @@
 #include <string>
 #include <vector>
 
+#include "host-probe/discovery/inotify.h"
 #include "host-probe/discovery/layout.h"
 #include "host-probe/discovery/layout_watch.h"
+#include "host-probe/discovery/rootless_watch.h"
 #include "userspace/event_loop.h"
 #include "userspace/result.h"
 
@@ -19,7 +21,9 @@ class Discovery {
   static Result<Discovery> create(EventLoop& loop, const std::string& run_root, const DiscoveryEvents& events);
 
  private:
+  std::unique_ptr<Inotify> inotify_;
   std::vector<std::unique_ptr<LayoutWatch>> watches_;
+  std::unique_ptr<RootlessWatch> rootless_;
 };
 
 }  // namespace katameter

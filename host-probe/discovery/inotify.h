@@ -2,7 +2,9 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 
@@ -12,7 +14,8 @@
 
 namespace katameter {
 
-/// An inotify instance on the event loop.
+/// An inotify instance on the event loop, for several watchers: a user may have no more than
+/// fs.inotify.max_user_instances, 128 on most machines.
 class Inotify {
  public:
   struct Event {
@@ -20,12 +23,34 @@ class Inotify {
     std::uint32_t mask = 0;  // IN_*
     std::string_view name;   // of the directory's entry; empty if the directory itself is meant
   };
-  using Callback = std::function<void(const Event&)>;
+  class Watcher;
 
-  static Result<std::unique_ptr<Inotify>> create(EventLoop& loop, Callback callback);
+  static Result<std::unique_ptr<Inotify>> create(EventLoop& loop);
   ~Inotify();
   Inotify(const Inotify&) = delete;
   Inotify& operator=(const Inotify&) = delete;
+
+ private:
+  Inotify(EventLoop& loop, Fd queue) : loop_(loop), queue_(std::move(queue)) {}
+  void read_events();
+  void hand_out(const Event& event);
+
+  EventLoop& loop_;
+  Fd queue_;
+  std::set<Watcher*> watchers_;
+  std::map<int, std::set<Watcher*>> by_watch_;
+};
+
+/// Who watches directories, and hears of those that it watches itself. The Inotify must outlive it.
+class Inotify::Watcher {
+ public:
+  /// May destroy other watchers.
+  using Callback = std::function<void(const Event&)>;
+
+  Watcher(Inotify& inotify, Callback callback);
+  ~Watcher();
+  Watcher(const Watcher&) = delete;
+  Watcher& operator=(const Watcher&) = delete;
 
   /// Watches a directory for entries that come or go and for its own end; follows symbolic links. The same directory
   /// has the same number, however often and by whatever path it is watched. ENOENT and ENOTDIR: there is none.
@@ -33,13 +58,11 @@ class Inotify {
   void unwatch(int watch);
 
  private:
-  Inotify(EventLoop& loop, Fd queue, Callback callback)
-      : loop_(loop), queue_(std::move(queue)), callback_(std::move(callback)) {}
-  void read_events();
+  friend class Inotify;
 
-  EventLoop& loop_;
-  Fd queue_;
+  Inotify& inotify_;
   Callback callback_;
+  std::set<int> watches_;
 };
 
 }  // namespace katameter

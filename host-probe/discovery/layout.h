@@ -46,6 +46,11 @@ inline constexpr std::array jail_markers{Marker{"root/kata.hvsock", "firecracker
 inline constexpr std::array layouts{Layout{"vc/vm", go_markers}, Layout{"vc/firecracker", jail_markers},
                                     Layout{"kata", rs_markers}, Layout{"kata/firecracker", jail_markers}};
 
+/// Where a VMM that runs as a user of its own is, with the same layouts below `<run root>/user/<user id>/run`
+/// (XDG_RUNTIME_DIR, which the runtimes set for it).
+inline constexpr std::string_view rootless_users = "user";
+inline constexpr std::string_view rootless_below = "run";
+
 /// A sandbox that was found.
 struct SandboxPlace {
   ContainerId id;

@@ -6,11 +6,10 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <memory>
 #include <set>
 #include <utility>
 #include <vector>
-
-#include "userspace/log.h"
 
 namespace katameter {
 namespace {
@@ -32,27 +31,29 @@ std::set<ContainerId> valid_entries(const std::string& directory) {
 
 }  // namespace
 
-Result<std::unique_ptr<LayoutWatch>> LayoutWatch::create(EventLoop& loop, const std::string& run_root,
-                                                         const Layout& layout, DiscoveryEvents events) {
-  std::unique_ptr<LayoutWatch> watch(new LayoutWatch(layout, std::move(events)));
-  auto inotify = Inotify::create(loop, [self = watch.get()](const Inotify::Event& event) { self->on_event(event); });
-  if (!inotify) return failure_from(std::move(inotify.error()));
-  watch->inotify_ = std::move(*inotify);
-  watch->root_ = std::make_unique<RootWatch>(*watch->inotify_, run_root, layout.root);
-  watch->root_->walk();
-  watch->scan();
-  return watch;
+LayoutWatch::LayoutWatch(Inotify& inotify, const std::string& run_root, const Layout& layout, DiscoveryEvents events,
+                         LogLevel unseen)
+    : layout_(layout),
+      events_(std::move(events)),
+      watcher_(inotify, [this](const Inotify::Event& event) { on_event(event); }),
+      root_(watcher_, run_root, layout.root, unseen) {
+  root_.walk();
+  scan();
+}
+
+void LayoutWatch::leave() {
+  while (!candidates_.empty()) forget(ContainerId(candidates_.begin()->first));
 }
 
 void LayoutWatch::on_event(const Inotify::Event& event) {
   if ((event.mask & IN_Q_OVERFLOW) != 0) {
-    log_warning("events of {} were lost: listing it once", root_->path());
+    log_warning("events of {} were lost: listing it once", root_.path());
     attach();
     return scan();
   }
-  if (root_->concerns(event)) attach();
+  if (root_.concerns(event)) attach();
   if (event.name.empty()) return;
-  if (event.watch == root_->directory()) entry_changed(event);
+  if (event.watch == root_.directory()) entry_changed(event);
   if (!may_be_marker(event.name)) return;
   const auto [first, last] = by_watch_.equal_range(event.watch);
   std::vector<ContainerId> ids;  // copied: callbacks may change the map
@@ -61,15 +62,15 @@ void LayoutWatch::on_event(const Inotify::Event& event) {
 }
 
 void LayoutWatch::attach() {
-  const int before = root_->directory();
-  root_->walk();
-  if (root_->directory() == before) return;
-  while (!candidates_.empty()) forget(ContainerId(candidates_.begin()->first));
+  const int before = root_.directory();
+  root_.walk();
+  if (root_.directory() == before) return;
+  leave();
   scan();
 }
 
 void LayoutWatch::scan() {
-  const std::set<ContainerId> listed = root_->directory() >= 0 ? valid_entries(root_->path()) : std::set<ContainerId>();
+  const std::set<ContainerId> listed = root_.directory() >= 0 ? valid_entries(root_.path()) : std::set<ContainerId>();
   std::vector<ContainerId> unlisted;
   for (const auto& [id, candidate] : candidates_) {
     if (!listed.contains(id)) unlisted.push_back(id);
@@ -86,7 +87,7 @@ void LayoutWatch::entry_changed(const Inotify::Event& event) {
 }
 
 void LayoutWatch::consider(const ContainerId& id) {
-  const Result<int> watch = inotify_->watch(directory_of(id));
+  const Result<int> watch = watcher_.watch(directory_of(id));
   if (!watch) {
     if (watch.error().code != ENOENT && watch.error().code != ENOTDIR) {
       log_warning("sandbox not seen sandbox={}: {}", id.hex(), watch.error().text);
@@ -107,7 +108,7 @@ bool LayoutWatch::may_be_marker(std::string_view name) const {
 void LayoutWatch::watch_nested(const ContainerId& id, Candidate& candidate) {
   const auto nested = [](const Marker& marker) { return marker.path.find('/') != std::string_view::npos; };
   if (std::ranges::none_of(layout_.markers, nested)) return;
-  const Result<int> watch = inotify_->watch(directory_of(id) + "/" + std::string(nested_directory));
+  const Result<int> watch = watcher_.watch(directory_of(id) + "/" + std::string(nested_directory));
   const int now = watch ? *watch : -1;
   if (now == candidate.nested) return;
   const int before = std::exchange(candidate.nested, now);
@@ -134,7 +135,7 @@ void LayoutWatch::look_for_markers(const ContainerId& id) {
 }
 
 void LayoutWatch::unwatch(int watch) {
-  if (watch >= 0 && !by_watch_.contains(watch) && !root_->uses(watch)) inotify_->unwatch(watch);
+  if (watch >= 0 && !by_watch_.contains(watch) && !root_.uses(watch)) watcher_.unwatch(watch);
 }
 
 void LayoutWatch::forget(const ContainerId& id) {

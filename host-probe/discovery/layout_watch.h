@@ -2,15 +2,13 @@
 
 #include <functional>
 #include <map>
-#include <memory>
 #include <string>
 #include <string_view>
 
 #include "host-probe/discovery/inotify.h"
 #include "host-probe/discovery/layout.h"
 #include "host-probe/discovery/root_watch.h"
-#include "userspace/event_loop.h"
-#include "userspace/result.h"
+#include "userspace/log.h"
 
 namespace katameter {
 
@@ -23,9 +21,13 @@ struct DiscoveryEvents {
 /// overflowed makes it list the directory once more.
 class LayoutWatch {
  public:
-  /// Reports what exists already before it returns. `run_root` is absolute.
-  static Result<std::unique_ptr<LayoutWatch>> create(EventLoop& loop, const std::string& run_root, const Layout& layout,
-                                                     DiscoveryEvents events);
+  /// Reports what exists already before it returns. `run_root` is absolute. That a directory cannot be watched is
+  /// logged on the level `unseen`.
+  LayoutWatch(Inotify& inotify, const std::string& run_root, const Layout& layout, DiscoveryEvents events,
+              LogLevel unseen = LogLevel::warning);
+
+  /// Reports all that was there as gone. No event comes after it.
+  void leave();
 
   /// Compares what is there with what is known. Done at the start and after an overflow.
   void scan();
@@ -37,7 +39,6 @@ class LayoutWatch {
     const Marker* present = nullptr;  // the first that exists
   };
 
-  LayoutWatch(const Layout& layout, DiscoveryEvents events) : layout_(layout), events_(std::move(events)) {}
   void on_event(const Inotify::Event& event);
   void attach();
   void entry_changed(const Inotify::Event& event);
@@ -47,12 +48,12 @@ class LayoutWatch {
   void look_for_markers(const ContainerId& id);
   void unwatch(int watch);
   void forget(const ContainerId& id);
-  std::string directory_of(const ContainerId& id) const { return root_->path() + "/" + id.hex(); }
+  std::string directory_of(const ContainerId& id) const { return root_.path() + "/" + id.hex(); }
 
   Layout layout_;
   DiscoveryEvents events_;
-  std::unique_ptr<Inotify> inotify_;
-  std::unique_ptr<RootWatch> root_;
+  Inotify::Watcher watcher_;
+  RootWatch root_;
   std::map<ContainerId, Candidate> candidates_;  // directories with a valid name
   std::multimap<int, ContainerId> by_watch_;     // several if symbolic links lead to one directory
 };

@@ -6,8 +6,6 @@
 #include <cerrno>
 #include <filesystem>
 
-#include "userspace/log.h"
-
 namespace katameter {
 namespace {
 
@@ -18,7 +16,8 @@ bool is_directory(const std::string& path) {
 
 }  // namespace
 
-RootWatch::RootWatch(Inotify& inotify, const std::string& run_root, std::string_view below) : inotify_(inotify) {
+RootWatch::RootWatch(Inotify::Watcher& watcher, const std::string& run_root, std::string_view below, LogLevel unseen)
+    : watcher_(watcher), unseen_(unseen) {
   levels_.push_back({"/", ""});
   const auto descend = [this](const std::filesystem::path& path) {
     for (const auto& part : path.relative_path()) {
@@ -39,14 +38,14 @@ std::size_t RootWatch::nearest_existing() const {
 }
 
 bool RootWatch::watch_level(std::size_t level, std::map<int, std::size_t>& watches) {
-  const Result<int> watch = inotify_.watch(levels_[level].path);
+  const Result<int> watch = watcher_.watch(levels_[level].path);
   if (watch) {
     watches.emplace(*watch, level);
     if (level + 1 == levels_.size()) directory_ = *watch;
     return true;
   }
   if (watch.error().code != ENOENT && watch.error().code != ENOTDIR) {
-    log_warning("sandboxes below {} are not seen: {}", path(), watch.error().text);
+    log(unseen_, "sandboxes below {} are not seen: {}", path(), watch.error().text);
   }
   return false;
 }
@@ -57,7 +56,7 @@ void RootWatch::walk() {
   // Each level is watched before the next is looked for, so that one made in between has its event.
   for (std::size_t level = nearest_existing(); level < levels_.size() && watch_level(level, watches);) ++level;
   for (const auto& [watch, level] : watches_) {
-    if (!watches.contains(watch)) inotify_.unwatch(watch);
+    if (!watches.contains(watch)) watcher_.unwatch(watch);
   }
   watches_ = std::move(watches);
 }

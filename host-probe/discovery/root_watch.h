@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "host-probe/discovery/inotify.h"
+#include "userspace/log.h"
 
 namespace katameter {
 
@@ -15,9 +16,9 @@ namespace katameter {
 class RootWatch {
  public:
   /// The directory is `run_root`/`below`; `run_root` is absolute, `below` relative.
-  RootWatch(Inotify& inotify, const std::string& run_root, std::string_view below);
+  RootWatch(Inotify::Watcher& watcher, const std::string& run_root, std::string_view below, LogLevel unseen);
 
-  /// Sets the watches anew, by what exists now. Errors other than a missing directory are logged.
+  /// Sets the watches anew, by what exists now. Errors other than a missing directory are logged, on the level `unseen`.
   void walk();
 
   /// The event may have changed what exists: walk() is due. Events about the directory's own entries are not meant.
@@ -36,7 +37,8 @@ class RootWatch {
   std::size_t nearest_existing() const;
   bool watch_level(std::size_t level, std::map<int, std::size_t>& watches);
 
-  Inotify& inotify_;
+  Inotify::Watcher& watcher_;
+  LogLevel unseen_;
   std::vector<Level> levels_;  // from "/" down to the directory
   std::size_t run_root_ = 0;   // its level
   std::map<int, std::size_t> watches_;

@@ -9,12 +9,18 @@ namespace {
 
 using nlohmann::json;
 
+constexpr double most_cpus = 8192;  // NR_CPUS of the largest kernels
+
 json to_json(const SandboxOverhead& sandbox) {
   return {{"handler", sandbox.handler},         {"first", sandbox.first},     {"last", sandbox.last},
           {"cpu_seconds", sandbox.cpu_seconds}, {"seconds", sandbox.seconds}, {"memory_bytes", sandbox.memory_bytes}};
 }
 
-SandboxOverhead from_json(const json& object) {
+/// Nothing but what take_up() can have made: whoever adds these up must not have to look.
+Result<SandboxOverhead> from_json(const json& object) {
+  for (const char* key : {"first", "last", "memory_bytes"}) {
+    if (!object.at(key).is_number_unsigned()) return failure(std::string(key) + " is no whole number from 0 on");
+  }
   SandboxOverhead sandbox;
   object.at("handler").get_to(sandbox.handler);
   object.at("first").get_to(sandbox.first);
@@ -22,6 +28,10 @@ SandboxOverhead from_json(const json& object) {
   object.at("cpu_seconds").get_to(sandbox.cpu_seconds);
   object.at("seconds").get_to(sandbox.seconds);
   object.at("memory_bytes").get_to(sandbox.memory_bytes);
+  if (sandbox.first < 0 || sandbox.last < sandbox.first) return failure("a sandbox was last seen before it was first");
+  if (sandbox.seconds < 0 || sandbox.cpu_seconds < 0 || sandbox.cpu_seconds > sandbox.seconds * most_cpus) {
+    return failure("a sandbox used more CPU time than there can be");
+  }
   return sandbox;
 }
 
@@ -36,7 +46,9 @@ Result<OverheadHistory> OverheadHistory::parse(const std::string& text) {
     OverheadHistory history;
     for (const auto& [id, object] : document.at("sandboxes").items()) {
       if (!ContainerId::from_hex(id)) return failure("'" + id + "' is no sandbox id");
-      history.sandboxes_.emplace(id, from_json(object));
+      Result<SandboxOverhead> sandbox = from_json(object);
+      if (!sandbox) return failure_from(std::move(sandbox.error()), id);
+      history.sandboxes_.emplace(id, *std::move(sandbox));
     }
     return history;
   } catch (const json::exception& error) {

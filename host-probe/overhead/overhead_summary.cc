@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <string_view>
 
 namespace katameter {
 namespace {
@@ -26,6 +27,14 @@ std::string span(std::int64_t seconds) {
 std::string stands_on(const HandlerOverhead& handler) {
   return fmt::format("{} sandbox{} over {}", handler.sandboxes, handler.sandboxes == 1 ? "" : "es",
                      span(handler.last - handler.first));
+}
+
+/// What the API server takes for a handler (RFC 1123: a label), and so for the name of a RuntimeClass.
+bool is_dns_label(std::string_view name) {
+  constexpr std::string_view letters_and_digits = "abcdefghijklmnopqrstuvwxyz0123456789";
+  if (name.empty() || name.size() > 63 || name.front() == '-' || name.back() == '-') return false;
+  return std::ranges::all_of(name,
+                             [&](char c) { return c == '-' || letters_and_digits.find(c) != letters_and_digits.npos; });
 }
 
 }  // namespace
@@ -81,11 +90,17 @@ std::string runtime_classes(const std::vector<HandlerOverhead>& handlers) {
   for (const HandlerOverhead& handler : handlers) {
     const bool known = !handler.handler.empty();
     const std::string name = known ? handler.handler : "kata";
+    if (!is_dns_label(name)) {
+      text += "# A handler is left out: its name is none that a RuntimeClass can have.\n";
+      continue;
+    }
     text += "---\n";
     text += fmt::format("# p95 of {}; max: {:.0f}m, {:.0f}Mi\n", stands_on(handler), std::ceil(handler.cpu.max * 1000),
                         std::ceil(handler.memory.max / mib));
     if (!known) text += "# These sandboxes' handler is not known: put its name in place of kata.\n";
-    text += fmt::format("apiVersion: node.k8s.io/v1\nkind: RuntimeClass\nmetadata:\n  name: {0}\nhandler: {0}\n", name);
+    // In quotes: a handler may be called 42, or on.
+    text += fmt::format(
+        "apiVersion: node.k8s.io/v1\nkind: RuntimeClass\nmetadata:\n  name: \"{0}\"\nhandler: \"{0}\"\n", name);
     text += fmt::format("overhead:\n  podFixed:\n    cpu: {:.0f}m\n    memory: {:.0f}Mi\n",
                         std::max(1.0, std::ceil(handler.cpu.p95 * 1000)),
                         std::max(1.0, std::ceil(handler.memory.p95 / mib)));

@@ -180,6 +180,14 @@ HostOoms ProcessAccount::forget(const ContainerId& sandbox) {
   return kills;
 }
 
+std::optional<std::uint32_t> ProcessAccount::vmm(const ContainerId& sandbox) const {
+  const ProcessIdentity wanted{ProcessKind::vmm, sandbox};
+  for (const auto& [key, root] : roots_) {
+    if (root.identity == wanted && identify_running(key.tgid) == wanted) return key.tgid;
+  }
+  return std::nullopt;
+}
+
 void ProcessAccount::tell_losses() {
   const volatile host_status& status = programs_.status();
   if (const std::uint64_t lost = status.processes_lost; lost > 0 && !told_lost_processes_) {

@@ -45,6 +45,10 @@ class ProcessAccount : public ProcessSource {
   /// A sandbox whose processes still run is forgotten as they end, and told of no more.
   HostOoms forget(const ContainerId& sandbox) override;
 
+  /// Known as soon as the process is, without a pass; its command line is looked at once more, so that a process id
+  /// that another program has by now is not told.
+  std::optional<std::uint32_t> vmm(const ContainerId& sandbox) const override;
+
  private:
   struct Root {
     ProcessIdentity identity;

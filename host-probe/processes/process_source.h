@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 
 #include "userspace/result.h"
 #include "userspace/wire/container_id.h"
@@ -80,6 +81,9 @@ class ProcessSource {
   /// The sandbox has ended: its figures may be dropped. The OOM kills of its processes, up to now: the last of them may
   /// be what ended it.
   virtual HostOoms forget(const ContainerId& /*sandbox*/) { return {}; }
+
+  /// The process id of the sandbox's VMM; nothing if none is known, or it has ended.
+  virtual std::optional<std::uint32_t> vmm(const ContainerId& /*sandbox*/) const { return std::nullopt; }
 };
 
 }  // namespace katameter

@@ -86,13 +86,13 @@ class Rows {
       row.memory[series.label("component")] = series.value;
     } else if (series.name == "katameter_sandbox_guest_ram_bytes" && series.label("use") == "workload") {
       row.memory["workload"] = series.value;
+    } else if (series.name == "katameter_sandbox_info" && !series.label("pod").empty()) {
+      row.pod = series.label("namespace") + "/" + series.label("pod");
     }
     for (const Source& source : of_sandbox_cpu) put(series, source, row.cpu);
     for (const Source& source : of_sandbox_memory) put(series, source, row.memory);
   }
   void take_container(const TextSeries& series, const std::string& sandbox, const std::string& id) {
-    SandboxRow& row = rows_[sandbox];
-    if (!series.label("pod").empty()) row.pod = series.label("namespace") + "/" + series.label("pod");
     for (const Source& source : of_container) {
       if (series.name != source.metric) continue;
       ContainerRow& container = containers_[sandbox][id];

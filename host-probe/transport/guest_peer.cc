@@ -8,7 +8,6 @@
 #include <utility>
 
 #include "host-probe/transport/unix_socket.h"
-#include "host-probe/transport/vsock.h"
 
 namespace katameter {
 namespace {
@@ -46,8 +45,9 @@ void GuestPeer::start() {
 }
 
 void GuestPeer::attempt() {
-  Result<Fd> socket = address_.reach == Reach::hybrid ? connect_unix(address_.directory, address_.socket)
-                                                      : connect_by_cid(address_.directory, address_.port);
+  Result<Fd> socket = address_.reach == Reach::hybrid
+                          ? connect_unix(address_.directory, address_.socket)
+                          : connect_by_cid(address_.directory, address_.find_vmm, address_.port);
   if (!socket) return ended({reason_of(socket.error()), socket.error().text});
   GuestConnection::Handlers handlers;
   handlers.opened = [this] { opened(); };

@@ -10,6 +10,7 @@
 #include "host-probe/timer_queue.h"
 #include "host-probe/transport/backoff.h"
 #include "host-probe/transport/guest_connection.h"
+#include "host-probe/transport/vsock.h"
 #include "host-probe/trust/drop_reason.h"
 #include "host-probe/trust/guest_budget.h"
 #include "userspace/event_loop.h"
@@ -36,7 +37,8 @@ struct GuestAddress {
   std::string directory;
   std::string socket;
   std::uint32_t port = wire::default_port;
-  Reach reach = Reach::hybrid;  // cid: `socket` is not for us, the CID is found by way of `directory`
+  Reach reach = Reach::hybrid;  // cid: `socket` is not for us, the CID is found by way of `directory` and `find_vmm`
+  FindVmm find_vmm{};
 };
 
 /// How patient the host is with a guest.

@@ -39,6 +39,19 @@ std::optional<std::uint32_t> number(std::string_view text, std::string_view ends
   return value;
 }
 
+Result<std::uint32_t> vmm_of(const std::string& directory, const FindVmm& find_vmm) {
+  const std::string path = directory + "/pid";
+  auto text = read_file(path);
+  if (!text) {
+    const auto found = text.error().code == ENOENT && find_vmm ? find_vmm() : std::nullopt;
+    if (found) return *found;
+    return failure_from(std::move(text.error()), "the guest's CID is not known");
+  }
+  const auto pid = number(*text, "\n");
+  if (!pid || *pid == 0) return failure(path + " holds no process id");
+  return *pid;
+}
+
 }  // namespace
 
 std::optional<std::uint32_t> guest_cid_in(std::string_view command_line) {
@@ -51,21 +64,19 @@ std::optional<std::uint32_t> guest_cid_in(std::string_view command_line) {
   return cid;
 }
 
-Result<std::uint32_t> guest_cid(const std::string& directory) {
-  const std::string path = directory + "/pid";
-  auto text = read_file(path);
-  if (!text) return failure_from(std::move(text.error()), "the guest's CID is not known");
-  const auto pid = number(*text, "\n");
-  if (!pid || *pid == 0) return failure(path + " holds no process id");
+Result<std::uint32_t> guest_cid(const std::string& directory, const FindVmm& find_vmm) {
+  const auto pid = vmm_of(directory, find_vmm);
+  if (!pid) return failure_from(pid.error());
+  const std::string process = "process " + std::to_string(*pid) + ", the VMM of " + directory + ",";
   auto command_line = read_file("/proc/" + std::to_string(*pid) + "/cmdline");
-  if (!command_line) return system_failure("no process " + std::to_string(*pid) + " of " + path, ESRCH);
+  if (!command_line) return system_failure(process + " is not there", ESRCH);
   const auto cid = guest_cid_in(*command_line);
-  if (!cid) return failure("process " + std::to_string(*pid) + " of " + path + " was given no guest-cid");
+  if (!cid) return failure(process + " was given no guest-cid");
   return *cid;
 }
 
-Result<Fd> connect_by_cid(const std::string& directory, std::uint32_t port) {
-  const auto cid = guest_cid(directory);
+Result<Fd> connect_by_cid(const std::string& directory, const FindVmm& find_vmm, std::uint32_t port) {
+  const auto cid = guest_cid(directory, find_vmm);
   if (!cid) return failure_from(cid.error());
   Fd socket(::socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!socket) return system_failure("cannot make a vsock socket");

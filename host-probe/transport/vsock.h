@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -15,11 +16,14 @@ namespace katameter {
 /// and 2^32 - 1 mean hypervisor, loopback, host and anybody).
 std::optional<std::uint32_t> guest_cid_in(std::string_view command_line);
 
-/// The CID of the guest whose VMM has left its process id in `directory`/pid, as the Go runtime has it do. ENOENT: it
-/// has not; ESRCH: no such process.
-Result<std::uint32_t> guest_cid(const std::string& directory);
+/// Tells the process id of a guest's VMM by other ways than a file; nothing if it is not known.
+using FindVmm = std::function<std::optional<std::uint32_t>()>;
+
+/// The CID of the guest whose VMM has left its process id in `directory`/pid, as the Go runtime has it do; without that
+/// file, as with runtime-rs, of the VMM that `find_vmm` knows. ENOENT: neither knows one; ESRCH: no such process.
+Result<std::uint32_t> guest_cid(const std::string& directory, const FindVmm& find_vmm);
 
 /// Begins to connect to that guest's port, non-blocking: the socket can be written to when it is connected.
-Result<Fd> connect_by_cid(const std::string& directory, std::uint32_t port);
+Result<Fd> connect_by_cid(const std::string& directory, const FindVmm& find_vmm, std::uint32_t port);
 
 }  // namespace katameter

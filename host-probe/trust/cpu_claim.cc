@@ -23,7 +23,8 @@ std::optional<Drop> CpuClaim::check(std::uint64_t boot, std::uint64_t claimed_ns
 
 std::optional<std::uint64_t> claimed_cpu_ns(const wire::Guest& guest, const std::vector<wire::Container>& containers) {
   // Nothing is less than any figure.
-  std::optional<std::uint64_t> most = std::max(guest.cpu_usage_ns, guest.workload_cpu_usage_ns);
+  std::optional<std::uint64_t> most =
+      std::max({guest.cpu_usage_ns, guest.workload_cpu_usage_ns, guest.unattributed_cpu_usage_ns});
   for (const wire::Container& container : containers) most = std::max(most, container.cpu_usage_ns);
   return most;
 }

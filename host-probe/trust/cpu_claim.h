@@ -12,7 +12,8 @@ namespace katameter {
 
 /// A guest cannot have used more CPU time than the host gave its vCPUs. What they waited for a host CPU is given, too:
 /// a guest counts it as its own (measured: guest usage = vCPU time + run-queue wait to about 1 %). Both are compared by
-/// what they rose since they were first seen together, for a guest's counters begin at its boot. Pure.
+/// what they rose since they were first seen together, for a guest's counters begin at its boot. One for each thing that
+/// is claimed. Pure.
 class CpuClaim {
  public:
   /// A guest's figures are up to a collection older than the host's, so that the first comparison may lack what its
@@ -36,8 +37,8 @@ class CpuClaim {
   std::optional<Begin> begin_;
 };
 
-/// What the guest says that was used: the largest of its own total, its workload and any one living container of it,
-/// none of which can be more than the total. Nothing if it says none.
+/// What the guest says that was used: the largest of its own total, its workload, those without a row and any one
+/// container, none of which can be more than the total. Nothing if it says none. Their sum: claimed_sum.h.
 std::optional<std::uint64_t> claimed_cpu_ns(const wire::Guest& guest, const std::vector<wire::Container>& containers);
 
 }  // namespace katameter

@@ -3,6 +3,8 @@
 #include <yaml-cpp/yaml.h>
 
 #include <exception>
+#include <fstream>
+#include <iterator>
 
 namespace katameter {
 namespace {
@@ -24,9 +26,8 @@ Status take_users(const YAML::Node& node, WebConfig& config) {
   return {};
 }
 
-Result<WebConfig> parse(const std::string& path) {
+Result<WebConfig> take(const YAML::Node& file) {
   WebConfig config;
-  const YAML::Node file = YAML::LoadFile(path);
   if (file.IsNull()) return config;
   if (!file.IsMap()) return failure("the file is no map of keys and values");
   for (const auto& entry : file) {
@@ -40,15 +41,20 @@ Result<WebConfig> parse(const std::string& path) {
 
 }  // namespace
 
-Result<WebConfig> read_web_config(const std::string& path) try {
+Result<WebConfig> parse_web_config(const std::string& text) try {
+  return take(YAML::Load(text));
+} catch (const std::exception& error) {
+  return failure(error.what());
+}
+
+Result<WebConfig> read_web_config(const std::string& path) {
   if (path.empty()) return WebConfig();
-  Result<WebConfig> config = parse(path);
+  std::ifstream file(path);
+  std::string text(std::istreambuf_iterator<char>(file), {});
+  if (!file) return failure("--web.config.file " + path + " cannot be read");
+  Result<WebConfig> config = parse_web_config(text);
   if (!config) return failure("--web.config.file " + path + ": " + config.error().text);
   return config;
-} catch (const YAML::BadFile&) {
-  return failure("--web.config.file " + path + " cannot be read");
-} catch (const std::exception& error) {
-  return failure("--web.config.file " + path + ": " + error.what());
 }
 
 }  // namespace katameter

@@ -55,4 +55,6 @@ TEST_CASE("a claim is the largest that is made, in whichever figure") {
   CHECK(claimed_cpu_ns(guest, containers) == 9u);
   guest.workload_cpu_usage_ns = 10;
   CHECK(claimed_cpu_ns(guest, containers) == 10u);
+  guest.unattributed_cpu_usage_ns = 11;
+  CHECK(claimed_cpu_ns(guest, containers) == 11u);
 }

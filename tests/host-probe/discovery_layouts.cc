@@ -47,6 +47,14 @@ const std::vector<Tree> trees{
      {"shim-monitor.sock", "root/virtiofsd.sock", "root/console.sock"},
      "root/console.sock",
      Reach::cid},
+    // Rootless: the VMM runs as a user of its own.
+    {"qemu", "user/4711/run/vc/vm/" + id, {"console.sock", "vhost-fs.sock", "qmp.sock"}, "qmp.sock", Reach::cid},
+    {"cloud-hypervisor", "user/4711/run/vc/vm/" + id, {"clh-api.sock", "virtiofsd.sock", "clh.sock"}, "clh.sock"},
+    {"qemu",
+     "user/4711/run/kata/" + id,
+     {"shim-monitor.sock", "root/qmp.sock", "root/virtiofsd.sock", "root/console.sock"},
+     "root/console.sock",
+     Reach::cid},
 };
 
 struct Fixture {
@@ -149,5 +157,23 @@ TEST_CASE("a symbolic link to a VM's directory is followed into what is nested i
   test.start();
   CHECK(test.present == std::set{id});
   fs::remove(real / "root/kata.hvsock");
+  CHECK(test.becomes({}));
+}
+
+TEST_CASE("a rootless VM goes with its user's directory, and what is no user's is passed over") {
+  Fixture test;
+  test.make_socket(test.run() / "user/x1/run/vc/vm" / id / "clh.sock");
+  test.start();
+  for (int round = 0; round < 3; ++round) {
+    // Each VM has a user id of its own.
+    const fs::path user = test.run() / "user" / std::to_string(4711 + round);
+    test.make_socket(user / "run/vc/vm" / id / "clh.sock");
+    REQUIRE(test.becomes({id}));
+    fs::remove_all(user);
+    REQUIRE(test.becomes({}));
+  }
+  test.make_socket(test.run() / "user/4711/run/vc/vm" / id / "clh.sock");
+  REQUIRE(test.becomes({id}));
+  fs::rename(test.run() / "user", test.run() / "old");
   CHECK(test.becomes({}));
 }

@@ -1,7 +1,9 @@
 #include "host-probe/node.h"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <memory>
+#include <set>
 
 #include "tests/host-probe/support/fake_guest.h"
 #include "tests/host-probe/support/loop.h"
@@ -28,8 +30,14 @@ struct FakeProcesses : ProcessSource {
     return {{Role::vmm, 1}, {Role::virtiofsd, 0}};
   }
 
+  std::optional<std::uint32_t> vmm(const ContainerId& sandbox) const override {
+    asked_for_vmm.push_back(sandbox);
+    return std::nullopt;
+  }
+
   std::map<ContainerId, SandboxProcesses> figures;
   std::vector<ContainerId> forgotten;
+  mutable std::vector<ContainerId> asked_for_vmm;
   int passes = 0;
   bool fails = false;
 };
@@ -99,6 +107,34 @@ TEST_CASE("two scrapers at once share one collection") {
   CHECK(test.processes.passes == 1);
   CHECK(guest.received<wire::Collect>().size() == 1);
   CHECK(test.collect() != reports[0]);
+}
+
+TEST_CASE("guests are asked each once, in an order that is new each time") {
+  Fixture test;
+  const std::string digits = "abcdef01";
+  std::string asked;  // in the order in which their sockets had something to read
+  for (const char digit : digits) {
+    FakeGuest& guest = test.add(digit);
+    guest.snapshot = [&asked, digit, made = guest.snapshot](std::uint64_t request) {
+      asked += digit;
+      return made(request);
+    };
+  }
+  std::set<std::string> orders;
+  std::set<char> first;
+  std::set<char> last;
+  // That one of 8 is never the first of 200 is as likely as one in 10^10.
+  for (int round = 0; round < 200; ++round) {
+    asked.clear();
+    test.collect();
+    CHECK(std::ranges::is_permutation(asked, digits));
+    orders.insert(asked);
+    first.insert(asked.front());
+    last.insert(asked.back());
+  }
+  CHECK(orders.size() > 100);
+  CHECK(first.size() == digits.size());
+  CHECK(last.size() == digits.size());
 }
 
 TEST_CASE("a guest that does not answer in time is left out, the others are told") {
@@ -254,6 +290,45 @@ TEST_CASE("a guest that claims more CPU than its vCPUs got is marked, and none o
   CHECK(sandbox.suspect);
   CHECK(sandbox.containers.empty());
   CHECK(sandbox.processes.has_value());
+}
+
+TEST_CASE("a guest that spreads what it did not use over many containers is marked, too") {
+  Fixture test;
+  constexpr std::uint64_t second = 1'000'000'000;
+  constexpr auto reason = static_cast<std::size_t>(DropReason::cpu_claim);
+  FakeGuest& guest = test.add('a');
+  guest.snapshot = [&test](std::uint64_t request) {
+    wire::Snapshot made{request, ++test.sequence, 3600 * second + test.sequence, {}, {}, {}};
+    for (const char digit : std::string("0123456789")) {
+      wire::Container& container = made.containers.emplace_back();
+      container.id = id_of(digit);
+      container.cpu_usage_ns = test.cpu_ns;
+    }
+    return made;
+  };
+  test.processes.figures[id_of('a')].cpu[Role::vcpu] = {second, second};
+  CHECK(test.collect()->sandboxes.at(0).guest_up);
+  test.processes.figures[id_of('a')].cpu[Role::vcpu] = {101 * second, second};
+  test.cpu_ns += 10 * second;
+  const auto honest = test.collect();
+  CHECK(honest->sandboxes.at(0).guest_up);
+  CHECK(honest->sandboxes.at(0).rejected[reason] == 0);
+
+  test.cpu_ns += 50 * second;
+  const auto claims = test.collect();
+  CHECK_FALSE(claims->sandboxes.at(0).guest_up);
+  CHECK(claims->sandboxes.at(0).rejected[reason] == 1);
+  CHECK(claims->sandboxes.at(0).suspect);
+  CHECK(claims->sandboxes.at(0).containers.empty());
+}
+
+TEST_CASE("a guest that is reached by its CID is looked for by way of its VMM's process") {
+  Fixture test;
+  test.node->sandbox_appeared({id_of('a'), test.temporary.path(), "root/console.sock", "qemu", Reach::cid});
+  CHECK(test.processes.asked_for_vmm == std::vector{id_of('a')});
+  const auto report = test.collect();
+  CHECK_FALSE(report->sandboxes.at(0).guest_up);
+  CHECK_FALSE(report->sandboxes.at(0).suspect);
 }
 
 TEST_CASE("each collector has its time and its success") {

@@ -125,13 +125,51 @@ TEST_CASE("each handler has its quantiles and a RuntimeClass of p95") {
         "apiVersion: node.k8s.io/v1\n"
         "kind: RuntimeClass\n"
         "metadata:\n"
-        "  name: kata-clh\n"
-        "handler: kata-clh\n"
+        "  name: \"kata-clh\"\n"
+        "handler: \"kata-clh\"\n"
         "overhead:\n"
         "  podFixed:\n"
         "    cpu: 19m\n"
         "    memory: 119Mi\n");
   CHECK(handlers[1].memory.p50 == 300.0 * mib);
+}
+
+TEST_CASE("a handler whose name no RuntimeClass can have is left out") {
+  HandlerOverhead handler;
+  handler.sandboxes = 1;
+  for (const std::string& name :
+       {std::string("Kata"), std::string("kata_clh"), std::string("kata.clh"), std::string("-"), std::string("kata-"),
+        std::string(64, 'a'), std::string("a\nkind: Secret")}) {
+    INFO(name);
+    handler.handler = name;
+    const std::string text = runtime_classes({handler});
+    CHECK(text.starts_with("# "));
+    CHECK(text.find('\n') == text.size() - 1);
+  }
+  handler.handler = std::string(63, 'a');
+  CHECK_THAT(runtime_classes({handler}), Catch::Contains("handler: \"" + handler.handler));
+}
+
+TEST_CASE("a state file with figures that cannot be is refused") {
+  const std::string good =
+      R"({"version": 1, "sandboxes": {")" + id_of(1).hex() +
+      R"(": {"handler": "", "first": 5, "last": 6, "cpu_seconds": 1.5, "seconds": 3, "memory_bytes": 7}}})";
+  REQUIRE(OverheadHistory::parse(good));
+  const std::vector<std::pair<std::string, std::string>> changes{{R"("first": 5)", R"("first": -5)"},
+                                                                 {R"("first": 5)", R"("first": 1e300)"},
+                                                                 {R"("first": 5)", R"("first": 7)"},
+                                                                 {R"("last": 6)", R"("last": 18446744073709551615)"},
+                                                                 {R"("memory_bytes": 7)", R"("memory_bytes": -7)"},
+                                                                 {R"("cpu_seconds": 1.5)", R"("cpu_seconds": -1)"},
+                                                                 {R"("cpu_seconds": 1.5)", R"("cpu_seconds": 1e9)"},
+                                                                 {R"("seconds": 3)", R"("seconds": 0)"},
+                                                                 {R"("handler": "")", R"("handler": 1)"}};
+  for (const auto& [part, other] : changes) {
+    INFO(other);
+    std::string text = good;
+    text.replace(text.find(part), part.size(), other);
+    CHECK_FALSE(OverheadHistory::parse(text));
+  }
 }
 
 TEST_CASE("the history survives as text, and other text is refused") {

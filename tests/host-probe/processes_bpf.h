@@ -52,6 +52,7 @@ class Account {
     loop_->unwatch(now);
   }
   bool listed(pid_t pid) const { return account_->listed().contains(static_cast<std::uint32_t>(pid)); }
+  std::optional<std::uint32_t> vmm(const ContainerId& sandbox) const { return account_->vmm(sandbox); }
   HostOoms forget(const ContainerId& sandbox) { return account_->forget(sandbox); }
 
  private:

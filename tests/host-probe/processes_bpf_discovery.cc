@@ -106,6 +106,22 @@ TEST_CASE("a VMM that forks and leaves is followed") {
   CHECK(figures.memory.vmm_bytes == status_bytes(daemon.pid, "RssAnon"));
 }
 
+TEST_CASE("the process id of a sandbox's VMM is known at once, and not after its end") {
+  const ContainerId id = fresh_id();
+  const ContainerId late_id = fresh_id();
+  Actor before = Actor::qemu(late_id);
+  Account account;
+  account.collect();
+  CHECK(account.vmm(late_id) == static_cast<std::uint32_t>(before.pid()));
+  const Actor virtiofsd = Actor::virtiofsd(id);
+  Actor vmm = Actor::qemu(id);
+  account.turn();
+  CHECK(account.vmm(id) == static_cast<std::uint32_t>(vmm.pid()));
+  CHECK_FALSE(account.vmm(fresh_id()));
+  vmm.end();
+  CHECK_FALSE(account.vmm(id));
+}
+
 TEST_CASE("cloud-hypervisor is found under a longer name") {
   const ContainerId id = fresh_id();
   Account account;

@@ -44,7 +44,8 @@ std::vector<TextSeries> exposition(double factor, const std::string& pod = "") {
       of_container + ",cpu=\"total\"}" + value(0.625) + "container_memory_usage_bytes" + of_container +
       "} 1048576\n"
       "container_oom_events_total{id=\"/kata/" +
-      std::string(64, 'b') + "/" + container + "\"} 1\n");
+      std::string(64, 'b') + "/" + container + "\"} 1\n" +
+      (pod.empty() ? "" : "katameter_sandbox_info" + of_sandbox + ",namespace=\"shop\",pod=\"" + pod + "\"} 1\n"));
 }
 
 }  // namespace

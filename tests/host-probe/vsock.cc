@@ -1,8 +1,12 @@
 #include "host-probe/transport/vsock.h"
 
+#include <fcntl.h>
+#include <spawn.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <catch2/catch.hpp>
 #include <cerrno>
@@ -19,6 +23,45 @@ using namespace katameter;
 using katameter::testing::Loop;
 using katameter::testing::TemporaryDirectory;
 using namespace std::string_literals;
+
+namespace {
+
+/// A process with this argument in its command line; ends with its object.
+class Process {
+ public:
+  explicit Process(const std::string& argument) {
+    std::array<int, 2> ends{};
+    REQUIRE(pipe2(ends.data(), O_CLOEXEC) == 0);
+    const Fd its_input(ends[0]);
+    input_ = Fd(ends[1]);
+    posix_spawn_file_actions_t actions;
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_adddup2(&actions, its_input.get(), STDIN_FILENO);
+    std::array<std::string, 5> texts{"sh", "-c", "read until_it_ends", "vhost-vsock-pci", argument};
+    std::array<char*, 6> arguments{};
+    std::ranges::transform(texts, arguments.begin(), [](std::string& text) { return text.data(); });
+    const int error = posix_spawn(&pid_, "/bin/sh", &actions, nullptr, arguments.data(), environ);
+    posix_spawn_file_actions_destroy(&actions);
+    REQUIRE(error == 0);
+    // posix_spawn() returns when the old program is gone, which is before the new one's command line is there.
+    std::ifstream command_line;
+    do command_line = std::ifstream("/proc/" + std::to_string(pid_) + "/cmdline");
+    while (command_line.peek() == std::ifstream::traits_type::eof());
+  }
+  Process(const Process&) = delete;
+  Process& operator=(const Process&) = delete;
+  ~Process() {
+    input_ = Fd();
+    waitpid(pid_, nullptr, 0);
+  }
+  std::uint32_t pid() const { return static_cast<std::uint32_t>(pid_); }
+
+ private:
+  pid_t pid_ = -1;
+  Fd input_;
+};
+
+}  // namespace
 
 TEST_CASE("the CID is in the VMM's command line") {
   const std::string qemu =
@@ -37,18 +80,34 @@ TEST_CASE("the CID is in the VMM's command line") {
 TEST_CASE("the VMM is the one whose process id the runtime left") {
   TemporaryDirectory temporary;
   const std::string pid_file = temporary.path() / "pid";
-  CHECK(guest_cid(temporary.path()).error().code == ENOENT);
+  CHECK(guest_cid(temporary.path(), {}).error().code == ENOENT);
   std::ofstream(pid_file) << getpid() << "\n";
-  const auto not_a_vmm = guest_cid(temporary.path());
+  const auto not_a_vmm = guest_cid(temporary.path(), {});
   REQUIRE_FALSE(not_a_vmm);
   CHECK_THAT(not_a_vmm.error().text, Catch::Contains("no guest-cid"));
   std::ofstream(pid_file) << "4194305";  // beyond the largest there can be
-  CHECK(guest_cid(temporary.path()).error().code == ESRCH);
+  CHECK(guest_cid(temporary.path(), {}).error().code == ESRCH);
   for (const char* wrong : {"", "0", "-1", "12x", "../1"}) {
     std::ofstream(pid_file) << wrong;
-    REQUIRE_FALSE(guest_cid(temporary.path()));
-    CHECK_THAT(guest_cid(temporary.path()).error().text, Catch::Contains("no process id"));
+    REQUIRE_FALSE(guest_cid(temporary.path(), {}));
+    CHECK_THAT(guest_cid(temporary.path(), {}).error().text, Catch::Contains("no process id"));
   }
+}
+
+TEST_CASE("where the runtime leaves no process id, the VMM is the one whose process is known") {
+  TemporaryDirectory temporary;
+  const Process vmm(",guest-cid=42");
+  const Process of_file(",guest-cid=43");
+  std::optional<std::uint32_t> known;
+  const FindVmm find_vmm = [&] { return known; };
+  CHECK(guest_cid(temporary.path(), find_vmm).error().code == ENOENT);
+  known = vmm.pid();
+  CHECK(guest_cid(temporary.path(), find_vmm) == 42U);
+  known = 4194305;  // beyond the largest there can be
+  CHECK(guest_cid(temporary.path(), find_vmm).error().code == ESRCH);
+  known = vmm.pid();
+  std::ofstream(temporary.path() / "pid") << of_file.pid();
+  CHECK(guest_cid(temporary.path(), find_vmm) == 43U);
 }
 
 TEST_CASE("over a connection of its own a guest is greeted at once, without CONNECT") {
