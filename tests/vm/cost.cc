@@ -81,7 +81,8 @@ TEST_CASE("Cost: at most 1.5 MiB stay resident with 10 containers", "[any][life]
 TEST_CASE("Cost: a Collect of 10 containers takes at most 20 system calls", "[any][life][cost]") {
   const TenContainers containers;
   const std::string trace = "/tmp/katameter-strace-cost";
-  const Daemon daemon({"strace", "-D", "-f", "-o", trace});
+  // Time is a system call only where an emulated clock cannot be read without.
+  const Daemon daemon({"strace", "-D", "-f", "-e", "trace=!clock_gettime", "-o", trace});
   HostPeer host(daemon);
   scrape(host, 2);  // learns the names, and gives back what starting took
   sleep(1);
