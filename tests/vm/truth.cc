@@ -3,6 +3,8 @@
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
+#include <fstream>
+#include <string>
 #include <string_view>
 
 namespace katameter {
@@ -29,6 +31,22 @@ std::string_view name_of(wire::Figure wire::Container::*value) {
   return "?";
 }
 
+bool is_running(const std::string& pid) {
+  std::ifstream file("/proc/" + pid + "/stat");
+  std::string stat;
+  std::getline(file, stat);
+  const std::size_t name_end = stat.rfind(") ");
+  return name_end != std::string::npos && stat.at(name_end + 2) == 'R';
+}
+
+bool has_running(const TestCgroup& cgroup) {
+  std::ifstream processes(cgroup.file_path("cpuacct", "cgroup.procs"));
+  for (std::string pid; processes >> pid;) {
+    if (is_running(pid)) return true;
+  }
+  return false;
+}
+
 }  // namespace
 
 CpuFile CpuFile::read(const TestCgroup& cgroup) {
@@ -53,8 +71,10 @@ CpuFile settled_cpu(const TestCgroup& cgroup) {
   CpuFile last = CpuFile::read(cgroup);
   for (int same = 0; same < 2;) {
     usleep(2'000);
+    // A CPU that the host lets wait looks like one that rests.
+    const bool rests = !has_running(cgroup);
     const CpuFile now = CpuFile::read(cgroup);
-    same = now.ns == last.ns ? same + 1 : 0;
+    same = rests && now.ns == last.ns ? same + 1 : 0;
     last = now;
   }
   return last;

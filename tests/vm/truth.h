@@ -27,7 +27,7 @@ bool equals(const CpuFile& file, std::uint64_t ours_ns);
 /// What containers used together.
 CpuFile operator+(const CpuFile& one, const CpuFile& other);
 
-/// What a container whose processes have ended used: waits until the last slice of them is charged.
+/// What a container used whose processes have ended or sleep: waits until the last slice of them is charged.
 CpuFile settled_cpu(const TestCgroup& cgroup);
 
 /// Sets the memory limit.
