@@ -89,7 +89,7 @@ std::string runtime_classes(const std::vector<HandlerOverhead>& handlers) {
   std::string text;
   for (const HandlerOverhead& handler : handlers) {
     const bool known = !handler.handler.empty();
-    const std::string name = known ? handler.handler : "kata";
+    const std::string name = known ? handler.handler : "handler-not-known";
     if (!is_dns_label(name)) {
       text += "# A handler is left out: its name is none that a RuntimeClass can have.\n";
       continue;
@@ -97,7 +97,7 @@ std::string runtime_classes(const std::vector<HandlerOverhead>& handlers) {
     text += "---\n";
     text += fmt::format("# p95 of {}; max: {:.0f}m, {:.0f}Mi\n", stands_on(handler), std::ceil(handler.cpu.max * 1000),
                         std::ceil(handler.memory.max / mib));
-    if (!known) text += "# These sandboxes' handler is not known: put its name in place of kata.\n";
+    if (!known) text += "# These sandboxes' handler is not known: put its name in place of handler-not-known.\n";
     // In quotes: a handler may be called 42, or on.
     text += fmt::format(
         "apiVersion: node.k8s.io/v1\nkind: RuntimeClass\nmetadata:\n  name: \"{0}\"\nhandler: \"{0}\"\n", name);
