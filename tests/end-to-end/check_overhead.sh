@@ -13,7 +13,7 @@ fail() {
 
 said=$(build/bin/host-probe overhead --state-file "$1")
 grep -q '^# p95 of 1 sandbox over ' <<<"$said" || fail "it stands on something else than one sandbox: $said"
-for line in 'apiVersion: node.k8s.io/v1' 'kind: RuntimeClass' '  name: "kata"' 'handler: "kata"' 'overhead:' '  podFixed:'; do
+for line in 'apiVersion: node.k8s.io/v1' 'kind: RuntimeClass' '  name: "handler-not-known"' 'handler: "handler-not-known"' 'overhead:' '  podFixed:'; do
     grep -qxF -- "$line" <<<"$said" || fail "there is no line '$line': $said"
 done
 grep -qxE '    cpu: [1-9][0-9]*m' <<<"$said" || fail "there is no CPU: $said"

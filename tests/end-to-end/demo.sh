@@ -35,23 +35,29 @@ new=$(comm -13 <(sort <<<"$before") <(left_behind | sort))
 
 "$here/check_metrics.sh" build/demo/metrics.prom
 "$here/check_books.sh" build/demo/earlier.prom build/demo/metrics.prom
-# Once more, with others who want the host's CPUs as soon as there are metrics.
-say=build/demo/contended.log
-scripts/demo.sh --once --built --port 9787 >"$say" 2>&1 &
-demo=$!
-until grep -q 'metrics are at' "$say"; do
-    kill -0 "$demo" 2>/dev/null || fail "the contended demo ended early: $(<"$say")"
-    sleep 0.1
-done
-rivals=()
-for ((i = 0; i < 2 * $(nproc); i++)); do
-    timeout 120 bash -c 'while :; do :; done' &
-    rivals+=($!)
-done
-status=0
-wait "$demo" || status=$?
-kill "${rivals[@]}" || fail "the rivals ended before the contended demo did"
-wait "${rivals[@]}" || true # killed
-((status == 0)) || fail "the contended demo did not work: $(<"$say")"
+# The demo with others who want the host's CPUs as soon as there are metrics.
+contended_demo() {
+    local say=build/demo/contended.log demo rivals=() i status=0
+    scripts/demo.sh --once --built --port 9787 >"$say" 2>&1 &
+    demo=$!
+    until grep -q 'metrics are at' "$say"; do
+        kill -0 "$demo" 2>/dev/null || break
+        sleep 0.1
+    done
+    for ((i = 0; i < 2 * $(nproc); i++)); do
+        timeout 120 bash -c 'while :; do :; done' &
+        rivals+=($!)
+    done
+    wait "$demo" || status=$?
+    kill "${rivals[@]}" || fail "the rivals ended before the contended demo did"
+    wait "${rivals[@]}" || true # killed
+    ((status == 0)) || cat "$say" >&2
+    return "$status"
+}
+contended_demo || {
+    kernel_was_lost || fail "the contended demo did not work"
+    echo "the guest's kernel was lost under emulation: once more" >&2
+    contended_demo || fail "the contended demo did not work"
+}
 "$here/check_books.sh" build/demo/earlier.prom build/demo/metrics.prom contended
 "$here/check_overhead.sh" build/demo/overhead.json build/demo/metrics.prom
