@@ -74,7 +74,8 @@ command -v apt-get >/dev/null ||
 # dpkg-query complains about names it has never heard of: those are missing.
 missing=$(
     {
-        dpkg-query -W -f '${Package} ${db:Status-Status}\n' "${wanted[@]}" 2>/dev/null || true
+        dpkg-query -W -f '${Package} ${db:Status-Status}\n' "${wanted[@]}" 2>/dev/null ||
+            (($? == 1)) || die "dpkg-query cannot read the list of packages"
     } | awk -v wanted="${wanted[*]}" '
         $2 == "installed" { there[$1] }
         END {

@@ -32,9 +32,15 @@ start_probe() { # sets probe; its socket is $bin/socket
 }
 
 # Ends a process that was started here, and lets the kernel clean up after it.
+# False if another signal has ended it: what was measured of it is nothing then.
 end() { # PID
+    local status=0
     kill "$1"
-    wait "$1" || true
+    wait "$1" || status=$?
+    if ((status > 128 && status != 128 + 15)); then
+        echo "process $1 has ended with status $status" >&2
+        return 1
+    fi
     sleep 0.5
 }
 

@@ -19,13 +19,16 @@ cgroups=20
 directory=$(mktemp -d)
 pids=()
 finish() {
-    ((!${#pids[@]})) || kill "${pids[@]}" 2>/dev/null || true
+    local status=$? pid made
+    for pid in "${pids[@]}"; do
+        kill "$pid" || { say "process $pid had ended before" && status=1; }
+    done
     wait
-    local made
     for made in /sys/fs/cgroup/*/katameter-bench-* /sys/fs/cgroup/katameter-bench-*; do
-        [[ ! -d $made ]] || rmdir "$made" || say "left behind: $made"
+        [[ ! -d $made ]] || rmdir "$made" || { say "left behind: $made" && status=1; }
     done
     rm -rf "$directory"
+    exit "$status"
 }
 trap finish EXIT
 

@@ -86,13 +86,22 @@ show_table() { # OLD NEW
     printf '\n%s\n' "$demo_legend"
 }
 
-# On every way out: ends what was started, waits for it, removes the rest.
+# On every way out: ends what was started, waits for it, removes the rest. What
+# does not end as it was asked to is a failure of the demo.
 stop_demo() {
+    local status=$? pid left
     trap '' INT TERM HUP
-    local pid
     for pid in $probe_pid $sandbox_pid; do
+        left=0
+        # One that has ended already is told by how it left. bash tells of each
+        # that a signal ends.
         kill -TERM "$pid" 2>/dev/null || true
-        wait "$pid" 2>/dev/null || true
+        wait "$pid" 2>/dev/null || left=$?
+        if ((left != 0 && left != 128 + 15 && left != 128 + 2)); then
+            say "$([[ $pid == "$probe_pid" ]] && echo host-probe || echo "the sandbox") left with status $left"
+            ((status)) || status=1
+        fi
     done
     rm -rf "$dir"
+    exit "$status"
 }

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "tests/host-probe/support/program.h"
-#include "tests/host-probe/support/temporary_directory.h"
+#include "tests/support/temporary_directory.h"
 #include "userspace/fd.h"
 
 using katameter::Fd;

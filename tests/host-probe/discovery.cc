@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "tests/host-probe/support/loop.h"
-#include "tests/host-probe/support/temporary_directory.h"
+#include "tests/support/temporary_directory.h"
 
 using namespace katameter;
 using namespace std::chrono_literals;

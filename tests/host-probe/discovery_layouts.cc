@@ -7,7 +7,7 @@
 #include "host-probe/discovery/discovery.h"
 #include "tests/host-probe/support/fake_guest.h"
 #include "tests/host-probe/support/loop.h"
-#include "tests/host-probe/support/temporary_directory.h"
+#include "tests/support/temporary_directory.h"
 
 // One tree per layout, with all the files that this runtime and hypervisor leave.
 

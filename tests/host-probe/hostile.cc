@@ -9,7 +9,7 @@
 
 #include "host-probe/node.h"
 #include "tests/host-probe/support/fake_guest.h"
-#include "tests/host-probe/support/temporary_directory.h"
+#include "tests/support/temporary_directory.h"
 #include "userspace/wire/codec.h"
 
 using namespace katameter;

@@ -7,7 +7,7 @@
 
 #include "tests/host-probe/support/fake_guest.h"
 #include "tests/host-probe/support/loop.h"
-#include "tests/host-probe/support/temporary_directory.h"
+#include "tests/support/temporary_directory.h"
 
 using namespace katameter;
 using namespace katameter::testing;

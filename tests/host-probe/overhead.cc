@@ -11,7 +11,7 @@
 #include "host-probe/overhead/show_overhead.h"
 #include "host-probe/overhead/state_file.h"
 #include "tests/host-probe/support/program.h"
-#include "tests/host-probe/support/temporary_directory.h"
+#include "tests/support/temporary_directory.h"
 
 using namespace katameter;
 using namespace katameter::testing;

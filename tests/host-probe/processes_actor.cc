@@ -150,9 +150,9 @@ int spawn(std::istream& words) {
 void use_storage(std::size_t mebibytes) {
   std::string path = "/var/tmp/katameter-actor-XXXXXX";
   const int file = mkstemp(path.data());
-  unlink(path.c_str());
+  if (file < 0 || unlink(path.c_str()) != 0) std::exit(3);
   void* buffer = mmap(nullptr, mebibyte, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (file < 0 || buffer == MAP_FAILED || fcntl(file, F_SETFL, O_DIRECT) != 0) std::exit(3);
+  if (buffer == MAP_FAILED || fcntl(file, F_SETFL, O_DIRECT) != 0) std::exit(3);
   for (std::size_t i = 0; i < mebibytes; ++i) {
     const auto at = static_cast<off_t>(i * mebibyte);
     if (pwrite(file, buffer, mebibyte, at) < 0 || pread(file, buffer, mebibyte, at) < 0) std::exit(3);

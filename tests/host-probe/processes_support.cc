@@ -48,10 +48,7 @@ ContainerId fresh_id() {
 }
 
 Actor::Actor(const std::string& file_name, const std::vector<std::string>& arguments) {
-  std::string pattern = fs::temp_directory_path() / "katameter-actor-XXXXXX";
-  if (mkdtemp(pattern.data()) == nullptr) throw std::runtime_error("mkdtemp");
-  directory_ = pattern;
-  const fs::path program = directory_ / file_name;
+  const fs::path program = directory() / file_name;
   fs::copy_file(PROCESSES_ACTOR, program);
 
   std::array<int, 2> to{};
@@ -78,8 +75,6 @@ Actor::Actor(const std::string& file_name, const std::vector<std::string>& argum
 
 Actor::~Actor() {
   if (pid_ > 0) end();
-  std::error_code ignored;
-  fs::remove_all(directory_, ignored);
 }
 
 Actor Actor::qemu(const ContainerId& sandbox) {

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/support/temporary_directory.h"
 #include "userspace/fd.h"
 #include "userspace/wire/container_id.h"
 
@@ -31,7 +32,7 @@ class Actor {
   static Actor shim(const ContainerId& sandbox, const std::string& file_name = "containerd-shim-kata-v2");
 
   pid_t pid() const { return pid_; }
-  const std::filesystem::path& directory() const { return directory_; }
+  const std::filesystem::path& directory() const { return directory_.path(); }
   /// Has it do something (processes_actor.cc) and waits until it is done.
   std::int64_t tell(const std::string& command);
   /// The two halves of tell(), to look at it while it works.
@@ -44,7 +45,7 @@ class Actor {
  private:
   std::string answer();
 
-  std::filesystem::path directory_;
+  testing::TemporaryDirectory directory_;
   pid_t pid_ = -1;
   Fd input_;
   Fd output_;

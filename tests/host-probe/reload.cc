@@ -7,7 +7,7 @@
 
 #include "tests/host-probe/support/fake_manager.h"
 #include "tests/host-probe/support/program.h"
-#include "tests/host-probe/support/temporary_directory.h"
+#include "tests/support/temporary_directory.h"
 
 using namespace katameter::testing;
 

@@ -5,7 +5,7 @@
 #include "host-probe/top/exposition_text.h"
 #include "host-probe/top/sandbox_rows.h"
 #include "tests/host-probe/support/program.h"
-#include "tests/host-probe/support/temporary_directory.h"
+#include "tests/support/temporary_directory.h"
 
 using namespace katameter;
 using namespace katameter::testing;

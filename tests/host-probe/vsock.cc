@@ -14,7 +14,7 @@
 
 #include "host-probe/transport/guest_connection.h"
 #include "tests/host-probe/support/loop.h"
-#include "tests/host-probe/support/temporary_directory.h"
+#include "tests/support/temporary_directory.h"
 #include "userspace/wire/codec.h"
 
 // What can be seen without a vhost-vsock device: where the CID comes from, and a connection without a handshake.

@@ -9,7 +9,7 @@
 #include "host-probe/web/basic_auth.h"
 #include "host-probe/web/web_config.h"
 #include "tests/host-probe/support/program.h"
-#include "tests/host-probe/support/temporary_directory.h"
+#include "tests/support/temporary_directory.h"
 
 using namespace katameter;
 using namespace katameter::testing;

@@ -59,7 +59,7 @@ make_root() { # DEPENDS DIR
     archive=$(archive_uri "$suite")
     debootstrap --variant=minbase "$suite" "$dir" "$archive" >"$work/debootstrap" ||
         die "debootstrap: $(tail -n 5 "$work/debootstrap")"
-    cp /etc/resolv.conf "$dir/etc/" 2>/dev/null || true
+    [[ ! -e /etc/resolv.conf ]] || cp /etc/resolv.conf "$dir/etc/"
     chroot "$dir" apt-get -qq satisfy -y --no-install-recommends "$1" >"$work/apt" 2>&1 ||
         die "cannot install the dependencies: $(tail -n 5 "$work/apt")"
     chroot "$dir" apt-get clean

@@ -6,7 +6,7 @@
 #include <string>
 
 #include "tests/host-probe/support/program.h"
-#include "tests/host-probe/support/temporary_directory.h"
+#include "tests/support/temporary_directory.h"
 #include "userspace/fd.h"
 
 namespace katameter::testing {

@@ -6,9 +6,9 @@
 #include <fstream>
 #include <string>
 
-#include "tests/guest-probe/temp_dir.h"
+#include "tests/support/temporary_directory.h"
 
-using katameter::TempDir;
+using katameter::testing::TemporaryDirectory;
 
 namespace {
 
@@ -51,15 +51,16 @@ TEST_CASE("Wrong usage is one line with status 2 that says where to read on") {
 
 TEST_CASE("A configuration that cannot be read is named") {
   check_one_line(run("--config /no/such/file"), 2, "/no/such/file");
-  const TempDir dir;
-  std::ofstream(dir.file("bad.conf")) << "no-such-option = 1\n";
-  check_one_line(run("--config " + dir.file("bad.conf")), 2, "no-such-option");
+  const TemporaryDirectory dir;
+  std::ofstream((dir.path() / "bad.conf").string()) << "no-such-option = 1\n";
+  check_one_line(run("--config " + (dir.path() / "bad.conf").string()), 2, "no-such-option");
 }
 
 TEST_CASE("A configuration names options as the command line does") {
-  const TempDir dir;
-  std::ofstream(dir.file("good.conf")) << "log.level = \"debug\"\nmax-containers = 7\n";
-  check_one_line(run("--config " + dir.file("good.conf") + " run --listen tcp:80"), 1, "use vsock:PORT or unix:PATH");
+  const TemporaryDirectory dir;
+  std::ofstream((dir.path() / "good.conf").string()) << "log.level = \"debug\"\nmax-containers = 7\n";
+  check_one_line(run("--config " + (dir.path() / "good.conf").string() + " run --listen tcp:80"), 1,
+                 "use vsock:PORT or unix:PATH");
 }
 
 TEST_CASE("An address that is none is said so") {

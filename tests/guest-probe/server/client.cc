@@ -6,7 +6,7 @@
 #include <thread>
 
 #include "guest-probe/server/listen_address.h"
-#include "tests/guest-probe/temp_dir.h"
+#include "tests/support/temporary_directory.h"
 #include "userspace/wire/codec.h"
 #include "userspace/wire/frame.h"
 
@@ -16,8 +16,8 @@ namespace {
 
 // Takes one connection, answers with `bytes`, and holds it open until the client has gone unless told to close.
 Result<Dump> ask_one_that_answers(const std::string& bytes, bool close_after) {
-  const TempDir dir;
-  const auto address = ListenAddress::parse("unix:" + dir.file("probe.sock"));
+  const testing::TemporaryDirectory dir;
+  const auto address = ListenAddress::parse("unix:" + (dir.path() / "probe.sock").string());
   REQUIRE(address);
   const auto listening = listen_on(*address);
   REQUIRE(listening);

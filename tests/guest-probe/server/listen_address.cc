@@ -6,7 +6,7 @@
 #include <catch2/catch.hpp>
 #include <fstream>
 
-#include "tests/guest-probe/temp_dir.h"
+#include "tests/support/temporary_directory.h"
 
 using namespace katameter;
 
@@ -25,8 +25,8 @@ TEST_CASE("Addresses are vsock:PORT or unix:PATH") {
 }
 
 TEST_CASE("A Unix socket is made for its owner only, its folder too") {
-  const TempDir dir;
-  const auto address = ListenAddress::parse("unix:" + dir.file("deep/er/probe.sock"));
+  const testing::TemporaryDirectory dir;
+  const auto address = ListenAddress::parse("unix:" + (dir.path() / "deep/er/probe.sock").string());
   REQUIRE(address);
   const auto listening = listen_on(*address);
   REQUIRE(listening);
@@ -37,8 +37,8 @@ TEST_CASE("A Unix socket is made for its owner only, its folder too") {
 }
 
 TEST_CASE("A socket in use is left alone; one that nobody listens on is replaced") {
-  const TempDir dir;
-  const auto address = ListenAddress::parse("unix:" + dir.file("probe.sock"));
+  const testing::TemporaryDirectory dir;
+  const auto address = ListenAddress::parse("unix:" + (dir.path() / "probe.sock").string());
   REQUIRE(address);
   auto first = listen_on(*address);
   REQUIRE(first);
@@ -50,8 +50,8 @@ TEST_CASE("A socket in use is left alone; one that nobody listens on is replaced
 }
 
 TEST_CASE("A file that is no socket is not deleted") {
-  const TempDir dir;
-  const std::string path = dir.file("precious");
+  const testing::TemporaryDirectory dir;
+  const std::string path = (dir.path() / "precious").string();
   std::ofstream(path) << "data";
   const auto address = ListenAddress::parse("unix:" + path);
   REQUIRE(address);

@@ -13,7 +13,7 @@
 #include <thread>
 
 #include "host-probe/names/runtime_names.h"
-#include "tests/host-probe/support/temporary_directory.h"
+#include "tests/support/temporary_directory.h"
 
 using namespace katameter;
 using namespace std::chrono_literals;

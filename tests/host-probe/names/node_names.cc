@@ -5,7 +5,7 @@
 #include "host-probe/node.h"
 #include "tests/host-probe/support/fake_guest.h"
 #include "tests/host-probe/support/loop.h"
-#include "tests/host-probe/support/temporary_directory.h"
+#include "tests/support/temporary_directory.h"
 
 // A node's reports with the names in them.
 

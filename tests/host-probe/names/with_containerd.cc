@@ -15,7 +15,7 @@
 #include "tests/host-probe/names/containerd.h"
 #include "tests/host-probe/support/fake_guest.h"
 #include "tests/host-probe/support/loop.h"
-#include "tests/host-probe/support/temporary_directory.h"
+#include "tests/support/temporary_directory.h"
 
 // host-probe itself, beside a real containerd and guests that report the containers of its pods.
 

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "tests/host-probe/support/temporary_directory.h"
+#include "tests/support/temporary_directory.h"
 #include "userspace/fd.h"
 
 namespace katameter::testing {
