@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/host-probe/support/http_get.h"
 #include "tests/host-probe/support/program.h"
 #include "tests/support/temporary_directory.h"
 #include "userspace/fd.h"
@@ -116,7 +117,7 @@ TEST_CASE("it serves what a configuration file asks for, until a signal, and lea
   const int signal = GENERATE(SIGTERM, SIGINT);
   Program program({"run", "--config", config});
   REQUIRE(program.says("/metrics,"));
-  const std::string answer = get(program.addresses().at(0), "/metrics");
+  const std::string answer = http_get(program.addresses().at(0), "/metrics");
   CHECK_THAT(answer, Catch::Contains("200 OK") && Catch::Contains("katameter_sandboxes 0") &&
                          Catch::Contains("katameter_scrape_collect_success 1"));
   program.stop(signal);

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "tests/host-probe/support/fake_manager.h"
+#include "tests/host-probe/support/http_get.h"
 #include "tests/host-probe/support/program.h"
 #include "tests/support/temporary_directory.h"
 
@@ -64,12 +65,12 @@ struct Fixture {
 
 TEST_CASE("a reload takes over who may read, and the log level") {
   Fixture test(true);
-  CHECK_THAT(get(test.address, "/metrics", secret), Catch::Contains(" 200 "));
+  CHECK_THAT(http_get(test.address, "/metrics", secret), Catch::Contains(" 200 "));
   test.write_user("other");
   test.write("log.level = \"error\"\n");
   CHECK_THAT(test.reload(), !Catch::Contains("not reloaded"));
-  CHECK_THAT(get(test.address, "/metrics", secret), Catch::Contains(" 401 "));
-  CHECK_THAT(get(test.address, "/metrics", other), Catch::Contains(" 200 "));
+  CHECK_THAT(http_get(test.address, "/metrics", secret), Catch::Contains(" 401 "));
+  CHECK_THAT(http_get(test.address, "/metrics", other), Catch::Contains(" 200 "));
   test.program->stop(SIGTERM);
   CHECK(test.program->status() == 0);
   CHECK_THAT(test.program->said(), !Catch::Contains("stopping on signal"));
@@ -87,12 +88,12 @@ TEST_CASE("a configuration that is wrong is not taken over, not even half of it"
   const std::string told = test.reload();
   CHECK_THAT(told, Catch::Contains("Serving http") && Catch::Contains("not reloaded") && Catch::Contains(expected));
   CHECK(test.program->says("the old one goes on"));
-  CHECK_THAT(get(test.address, "/metrics", secret), Catch::Contains(" 200 "));
-  CHECK_THAT(get(test.address, "/metrics", other), Catch::Contains(" 401 "));
+  CHECK_THAT(http_get(test.address, "/metrics", secret), Catch::Contains(" 200 "));
+  CHECK_THAT(http_get(test.address, "/metrics", other), Catch::Contains(" 401 "));
   // Mended, it is taken over.
   test.write("");
   CHECK_THAT(test.reload(), !Catch::Contains("not reloaded"));
-  CHECK_THAT(get(test.address, "/metrics", other), Catch::Contains(" 200 "));
+  CHECK_THAT(http_get(test.address, "/metrics", other), Catch::Contains(" 200 "));
 }
 
 TEST_CASE("users that cannot be read leave the old ones and the rest as they were") {
@@ -100,10 +101,10 @@ TEST_CASE("users that cannot be read leave the old ones and the rest as they wer
   std::ofstream(test.web) << "basic_auth_users:\n  alice: plain\n";
   test.write("log.level = \"error\"\n");
   CHECK_THAT(test.reload(), Catch::Contains("no bcrypt hash"));
-  CHECK_THAT(get(test.address, "/metrics", secret), Catch::Contains(" 200 "));
+  CHECK_THAT(http_get(test.address, "/metrics", secret), Catch::Contains(" 200 "));
   std::ofstream(test.web) << "";
   CHECK_THAT(test.reload(), Catch::Contains("takes a restart"));
-  CHECK_THAT(get(test.address, "/metrics"), Catch::Contains(" 401 "));
+  CHECK_THAT(http_get(test.address, "/metrics"), Catch::Contains(" 401 "));
   test.program->stop(SIGTERM);
   CHECK(test.program->says("stopping on signal"));  // at the old log level
 }
@@ -115,7 +116,7 @@ TEST_CASE("what takes a restart is said, and the rest taken over") {
   CHECK_THAT(test.reload(), !Catch::Contains("not reloaded"));
   CHECK(test.program->says("run-root has changed"));
   CHECK(test.program->says("web.listen-address has changed"));
-  CHECK_THAT(get(test.address, "/metrics"), Catch::Contains(" 200 "));
+  CHECK_THAT(http_get(test.address, "/metrics"), Catch::Contains(" 200 "));
   test.program->stop(SIGTERM);
   CHECK(test.program->status() == 0);
   CHECK_THAT(test.program->said(), !Catch::Contains("stopping on signal"));

@@ -4,6 +4,7 @@
 #include <csignal>
 
 #include "tests/host-probe/support/fake_manager.h"
+#include "tests/host-probe/support/http_get.h"
 #include "tests/host-probe/support/program.h"
 #include "tests/support/temporary_directory.h"
 
@@ -24,7 +25,7 @@ TEST_CASE("the service manager is told when it serves, and when it stops") {
   Program program(arguments(folder));
   const std::string ready = manager.message_with("READY=1");
   CHECK_THAT(ready, Catch::Contains("STATUS=Serving http://127.0.0.1:"));
-  CHECK_THAT(get(program.addresses().at(0), "/-/ready"), Catch::Contains(" 200 "));
+  CHECK_THAT(http_get(program.addresses().at(0), "/-/ready"), Catch::Contains(" 200 "));
   CHECK(manager.messages_of(300ms).empty());
   program.stop(SIGTERM);
   CHECK_FALSE(manager.message_with("STOPPING=1").empty());
@@ -59,7 +60,7 @@ TEST_CASE("it stops at once") {
   std::chrono::steady_clock::duration taken{};
   for (int round = 0; round < 5; ++round) {
     Program program(arguments(folder));
-    CHECK_THAT(get(program.addresses().at(0), "/metrics"), Catch::Contains(" 200 "));
+    CHECK_THAT(http_get(program.addresses().at(0), "/metrics"), Catch::Contains(" 200 "));
     const auto begin = std::chrono::steady_clock::now();
     program.stop(SIGTERM);
     CHECK(program.status() == 0);

@@ -8,6 +8,7 @@
 
 #include "host-probe/web/basic_auth.h"
 #include "host-probe/web/web_config.h"
+#include "tests/host-probe/support/http_get.h"
 #include "tests/host-probe/support/program.h"
 #include "tests/support/temporary_directory.h"
 
@@ -97,29 +98,31 @@ TEST_CASE("several addresses, another path, the pages, and who may read what") {
   const std::string alice = "Authorization: Basic YWxpY2U6c2VjcmV0\r\n";  // alice:secret
   for (const std::string& address : addresses) {
     INFO(address);
-    CHECK_THAT(get(address, "/kata/metrics"), Catch::Contains(" 401 "));
-    CHECK_THAT(get(address, "/kata/metrics", "Authorization: Basic YWxpY2U6d3Jvbmc=\r\n"), Catch::Contains(" 401 "));
-    CHECK_THAT(get(address, "/kata/metrics", alice),
+    CHECK_THAT(http_get(address, "/kata/metrics"), Catch::Contains(" 401 "));
+    CHECK_THAT(http_get(address, "/kata/metrics", "Authorization: Basic YWxpY2U6d3Jvbmc=\r\n"),
+               Catch::Contains(" 401 "));
+    CHECK_THAT(http_get(address, "/kata/metrics", alice),
                Catch::Contains(" 200 ") && Catch::Contains("katameter_sandboxes 0"));
-    CHECK_THAT(get(address, "/kata/metrics", alice + "Accept-Encoding: gzip\r\n"),
+    CHECK_THAT(http_get(address, "/kata/metrics", alice + "Accept-Encoding: gzip\r\n"),
                Catch::Contains("Content-Encoding: gzip"));
-    CHECK_THAT(get(address, "/metrics", alice), Catch::Contains(" 404 "));
-    CHECK_THAT(get(address, "/"), Catch::Contains(" 200 ") && Catch::Contains("href=\"/kata/metrics\""));
+    CHECK_THAT(http_get(address, "/metrics", alice), Catch::Contains(" 404 "));
+    CHECK_THAT(http_get(address, "/"), Catch::Contains(" 200 ") && Catch::Contains("href=\"/kata/metrics\""));
     // What the page is made of, and nothing else.
-    CHECK_THAT(get(address, "/"),
+    CHECK_THAT(http_get(address, "/"),
                Catch::Contains("data-metrics=\"/kata/metrics\"") && !Catch::Contains("@") &&
                    Catch::Contains("Content-Security-Policy: default-src 'none'; script-src 'self';"));
-    CHECK_THAT(get(address, "/page/main.js"),
+    CHECK_THAT(http_get(address, "/page/main.js"),
                Catch::Contains(" 200 ") && Catch::Contains("Content-Type: text/javascript"));
-    CHECK_THAT(get(address, "/page/style.css"), Catch::Contains(" 200 ") && Catch::Contains("Content-Type: text/css"));
+    CHECK_THAT(http_get(address, "/page/style.css"),
+               Catch::Contains(" 200 ") && Catch::Contains("Content-Type: text/css"));
     for (const char* path : {"/page/", "/page/other.js", "/page/../main.js", "/page"}) {
       INFO(path);
-      CHECK_THAT(get(address, path), Catch::Contains(" 404 "));
+      CHECK_THAT(http_get(address, path), Catch::Contains(" 404 "));
     }
-    CHECK_THAT(get(address, "/-/healthy"), Catch::Contains(" 200 "));
+    CHECK_THAT(http_get(address, "/-/healthy"), Catch::Contains(" 200 "));
   }
-  CHECK_THAT(get(addresses[0], "/-/ready"), Catch::Contains(" 200 "));
-  const std::string metrics = get(addresses[0], "/kata/metrics", alice);
+  CHECK_THAT(http_get(addresses[0], "/-/ready"), Catch::Contains(" 200 "));
+  const std::string metrics = http_get(addresses[0], "/kata/metrics", alice);
   for (const char* name : {"process_cpu_seconds_total", "process_resident_memory_bytes", "process_open_fds"}) {
     INFO(name);
     const std::size_t at = metrics.find(std::string("\n") + name + " ");

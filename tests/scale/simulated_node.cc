@@ -15,6 +15,8 @@
 #include <sstream>
 #include <thread>
 
+#include "tests/host-probe/support/http_get.h"
+
 namespace katameter::testing {
 
 SimulatorProcess::SimulatorProcess(const std::string& run_root, int guests) {
@@ -72,7 +74,7 @@ SimulatedNode::SimulatedNode(int guests)
 }
 
 std::string SimulatedNode::scrape(bool compressed) {
-  return get(address_, "/metrics", compressed ? "Accept-Encoding: gzip\r\n" : "");
+  return http_get(address_, "/metrics", compressed ? "Accept-Encoding: gzip\r\n" : "");
 }
 
 void SimulatedNode::add(int guests) {

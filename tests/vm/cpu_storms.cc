@@ -102,7 +102,7 @@ TEST_CASE("A process whose threads are moved between two containers in mid-work 
     never_back.check(snapshot);
     usleep(5'000);
   }
-  CHECK(moves > 10);
+  CHECK(moves >= 4);  // there and back, twice, however slow the machine
 
   usleep(50'000);
   const wire::Snapshot last = host.collect();

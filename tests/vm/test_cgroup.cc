@@ -16,12 +16,16 @@ namespace {
 const char* const controllers[] = {"cpuacct", "cpu", "memory", "pids", "blkio"};
 
 const std::string& mount_of(const std::string& controller) {
-  static const Result<CgroupMounts> mounts = read_cgroup_mounts();
-  REQUIRE(mounts);
-  const auto found = mounts->v1.find(controller);
-  if (found != mounts->v1.end()) return found->second;
-  if (mounts->v2.empty()) FAIL("this guest has no cgroup hierarchy with " << controller);
-  return mounts->v2;
+  // Asserted once: a test's other threads ask for paths too, and Catch2's assertions are for one thread.
+  static const CgroupMounts mounts = [] {
+    Result<CgroupMounts> read = read_cgroup_mounts();
+    REQUIRE(read);
+    return *std::move(read);
+  }();
+  const auto found = mounts.v1.find(controller);
+  if (found != mounts.v1.end()) return found->second;
+  if (mounts.v2.empty()) FAIL("this guest has no cgroup hierarchy with " << controller);
+  return mounts.v2;
 }
 
 // In v2 a cgroup has the controllers that its parent passes on.

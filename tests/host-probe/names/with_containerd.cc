@@ -1,19 +1,14 @@
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
-#include <atomic>
 #include <catch2/catch.hpp>
 #include <csignal>
 #include <cstring>
+#include <future>
 #include <memory>
 #include <regex>
-#include <thread>
 
 #include "tests/host-probe/names/child.h"
 #include "tests/host-probe/names/containerd.h"
 #include "tests/host-probe/support/fake_guest.h"
+#include "tests/host-probe/support/http_get.h"
 #include "tests/host-probe/support/loop.h"
 #include "tests/support/temporary_directory.h"
 
@@ -25,23 +20,6 @@ using namespace std::chrono_literals;
 namespace fs = std::filesystem;
 
 namespace {
-
-std::string http_get(int port) {
-  sockaddr_in to{};
-  to.sin_family = AF_INET;
-  to.sin_port = htons(static_cast<std::uint16_t>(port));
-  to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  const Fd socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  if (connect(socket.get(), reinterpret_cast<sockaddr*>(&to), sizeof to) != 0) return {};
-  const std::string request = "GET /metrics HTTP/1.0\r\n\r\n";
-  if (write(socket.get(), request.data(), request.size()) != static_cast<ssize_t>(request.size())) return {};
-  std::string answer;
-  char buffer[4096];
-  for (ssize_t got; (got = read(socket.get(), buffer, sizeof buffer)) > 0;) {
-    answer.append(buffer, static_cast<std::size_t>(got));
-  }
-  return answer;
-}
 
 struct Fixture {
   fs::path run_root() const { return containerd.run_root(); }
@@ -72,24 +50,17 @@ struct Fixture {
     REQUIRE(loop.until(
         [&] {
           said = contents(log);
-          return std::regex_search(said, found, std::regex("http://127.0.0.1:([0-9]+)"));
+          return std::regex_search(said, found, std::regex("http://(127.0.0.1:[0-9]+)"));
         },
         30s));
-    port = std::stoi(found[1]);
+    address = found[1];
   }
 
   /// One answer to /metrics; the guests go on answering meanwhile.
   std::string scrape() {
-    std::string answer;
-    std::atomic<bool> done = false;
-    std::thread scraper([&] {
-      answer = http_get(port);
-      done = true;
-    });
-    const bool answered = loop.until([&] { return done.load(); }, 30s);
-    scraper.join();
-    REQUIRE(answered);
-    return answer;
+    auto answer = std::async(std::launch::async, [this] { return http_get(address, "/metrics"); });
+    REQUIRE(loop.until([&] { return answer.wait_for(0s) == std::future_status::ready; }, 30s));
+    return answer.get();
   }
 
   /// The series of a container's memory in the next answer, without its value.
@@ -127,7 +98,7 @@ struct Fixture {
   std::vector<std::unique_ptr<FakeGuest>> guests;
   std::uint64_t sequence = 0;
   Child host_probe;
-  int port = 0;
+  std::string address;
 };
 
 constexpr const char* sleeper = "katameter.test/sleeper:2";

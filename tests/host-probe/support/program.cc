@@ -1,11 +1,8 @@
 #include "tests/host-probe/support/program.h"
 
-#include <arpa/inet.h>
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <spawn.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -79,24 +76,6 @@ int Program::status() {
   waitpid(pid_, &status, 0);
   pid_ = -1;
   return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
-
-std::string get(const std::string& address, const std::string& path, const std::string& header) {
-  const std::size_t colon = address.rfind(':');
-  sockaddr_in to{};
-  to.sin_family = AF_INET;
-  to.sin_port = htons(static_cast<std::uint16_t>(std::stoi(address.substr(colon + 1))));
-  inet_pton(AF_INET, address.substr(0, colon).c_str(), &to.sin_addr);
-  const Fd socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  REQUIRE(connect(socket.get(), reinterpret_cast<sockaddr*>(&to), sizeof to) == 0);
-  const std::string request = "GET " + path + " HTTP/1.0\r\n" + header + "\r\n";
-  REQUIRE(write(socket.get(), request.data(), request.size()) == static_cast<ssize_t>(request.size()));
-  std::string answer;
-  char buffer[4096];
-  for (ssize_t got; (got = read(socket.get(), buffer, sizeof buffer)) > 0;) {
-    answer.append(buffer, static_cast<std::size_t>(got));
-  }
-  return answer;
 }
 
 }  // namespace katameter::testing

@@ -35,7 +35,4 @@ class Program {
   std::string said_;
 };
 
-/// A GET request to `address` (IPv4:PORT); the whole answer. `header`: more lines of the request, each with its end.
-std::string get(const std::string& address, const std::string& path, const std::string& header = "");
-
 }  // namespace katameter::testing
