@@ -2,9 +2,9 @@
 # usage: bench/host/scrape_cost.sh SANDBOXES ROUNDS
 #
 # As root, on this machine: CPU time of host-probe per scrape and sandbox, with
-# SANDBOXES simulated guests of four containers, beside a reader of the same
-# containers' cgroup files (all kept open, nothing parsed, nothing written out).
-# The simulated guests have no processes on the host, so neither side reads any.
+# SANDBOXES simulated guests of four containers and their processes, beside a
+# reader of the same figures: the containers' cgroup files and the processes'
+# files of /proc, all kept open, nothing parsed, nothing written out.
 # Prints lines for bench/report/samples.py.
 
 set -euo pipefail
@@ -12,9 +12,11 @@ here=$(cd "${BASH_SOURCE[0]%/*}" && pwd)
 . "$here/../../scripts/lib/say.sh"
 cd "$here/../.."
 sandboxes=$1 rounds=$2 bin=build/bin/bench
-# A few cgroups stand for all: reading one again costs as much as another.
-cgroups=20
-((4 * sandboxes >= cgroups)) || cgroups=$((4 * sandboxes))
+# The files of a few sandboxes stand for all: reading one again costs no more
+# than another.
+read_ones=5
+((sandboxes >= read_ones)) || read_ones=$sandboxes
+cgroups=$((4 * read_ones))
 
 directory=$(mktemp -d)
 pids=()
@@ -52,13 +54,39 @@ done >"$directory/files.all"
 # Not every kernel has all of them.
 while read -r file; do [[ ! -e $file ]] || echo "$file"; done <"$directory/files.all" >"$directory/files"
 
+until_said() { # WORD FILE
+    local i
+    for ((i = 0; i < 600; ++i)); do
+        ! grep -q "$1" "$2" || return 0
+        sleep 0.1
+    done
+    die "no '$1' within a minute: $(tail -n 3 "$2")"
+}
+
 build/bin/simulator --run-root "$directory/run" --guests "$sandboxes" --containers 4 </dev/null >"$directory/simulator" &
 pids+=($!)
+until_said sandboxes "$directory/simulator"
+
+for name in cloud-hypervisor virtiofsd containerd-shim-kata-v2; do
+    cp "$bin/sandbox_processes" "$directory/$name"
+done
+ls "$directory/run/vc/vm" >"$directory/ids"
+"$bin/sandbox_processes" "$directory" <"$directory/ids" >"$directory/processes" &
+pids+=($!)
+until_said ready "$directory/processes"
+
+# Each process, and virtiofsd's child; each of their threads.
+for pid in $(head -n "$read_ones" "$directory/processes"); do
+    for process in "$pid" $(cat /proc/"$pid"/task/*/children); do
+        printf '%s\n' /proc/"$process"/{stat,status,io} /proc/"$process"/task/*/{stat,schedstat}
+    done
+done >>"$directory/files"
+
 build/bin/host-probe --run-root "$directory/run" --state-file "" --web.listen-address 127.0.0.1:19717 \
     2>"$directory/log" &
 probe=$!
 pids+=("$probe")
-$bin/poller 1000000 $((4 * sandboxes / cgroups)) <"$directory/files" >"$directory/poller" &
+$bin/poller 1000000 $((sandboxes / read_ones)) <"$directory/files" >"$directory/poller" &
 poller=$!
 pids+=("$poller")
 
@@ -69,6 +97,8 @@ for ((i = 0; i < 40 && up < sandboxes; ++i)); do
     up=$({ curl -s "$page" || true; } | grep -c '^katameter_guest_probe_up{.* 1$' || true)
 done
 ((up == sandboxes)) || die "only $up of $sandboxes guests answer: $(tail -n 3 "$directory/log")"
+known=$(curl -s "$page" | grep -c '^katameter_process_cpu_seconds_total{.*role="shim"' || true)
+((known == sandboxes)) || die "host-probe knows the processes of $known sandboxes, not of $sandboxes"
 
 cpu_of() { "$bin/used" "$1" | cut -d' ' -f1; }
 for ((i = 0; i < rounds; ++i)); do
@@ -80,5 +110,5 @@ for ((i = 0; i < rounds; ++i)); do
     kill -USR1 "$poller"
     sleep 0.5
     after=$(cpu_of "$poller")
-    printf '@m\tscrape\tcgroup files\t%s\tus\t%s\n' "$sandboxes" $(((after - before) / sandboxes / 1000))
+    printf '@m\tscrape\tfiles\t%s\tus\t%s\n' "$sandboxes" $(((after - before) / sandboxes / 1000))
 done

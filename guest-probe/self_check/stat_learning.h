@@ -42,8 +42,9 @@ StatLesson learn_places(std::span<const StatSample> samples);
 std::string describe(Unlearned why);
 
 /// Compares a cgroup of our own, the root and some others below it with their memory.stat, and has the figures that
-/// were not found before read where they turn out to be. `mount`: of the memory controller. Some 10 ms. What was not
-/// learned, and why; the figures that were known before are `learned` as well.
+/// were not found before read where they turn out to be; again, where one was nowhere or at several places. `mount`: of
+/// the memory controller. Some 10 ms each time. What was not learned, and why; the figures that were known before are
+/// `learned` as well.
 Result<std::array<Unlearned, STATS>> learn_stats(GuestPrograms& programs, const std::string& mount, bool unified);
 
 }  // namespace katameter
