@@ -10,7 +10,7 @@ GROWTH = [  # file, row, x axis, y axis, who
     ("tasks", "tasks-cpu", "tasks", "CPU per minute, ms (guest)", ["guest-probe", "poller, same figures"]),
     ("memory", "memory", "containers", "RSS and maps, KiB", ["guest-probe", "cAdvisor"]),
     ("wire", "wire", "containers", "bytes of a snapshot", ["guest-probe", "text exposition"]),
-    ("scrape", "scrape", "sandboxes", "CPU per scrape and sandbox, us", ["host-probe", "files"]),
+    ("scrape", "scrape", "sandboxes", "CPU per scrape and sandbox, us", ["host-probe", "host-probe, no text", "files"]),
     ("series", "series", "sandboxes", "ns per series in a scrape", ["host-probe", "Registry"]),
 ]
 HOT = ["guest-probe", "no probe, again", "empty BPF program", "hash per pid", "hash per cgroup", "cpudist"]
