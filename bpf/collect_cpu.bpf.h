@@ -8,8 +8,8 @@
  *
  * Hook:    none. Run when the host asks (on_request.bpf.h), for the hierarchy that is asked for (WALK_*).
  * Rate:    once per snapshot and hierarchy.
- * Costs:   0.12 to 0.16 us a cgroup, 0.06 to 0.09 with direct reads (read.bpf.h), of 1 to 1,000 cgroups (the fastest
- *          runs by bpf_stats; 6.18, JIT, 2 CPUs, cpuacct alone in its hierarchy).
+ * Costs:   0.12 to 0.18 us a cgroup, 0.07 to 0.11 with direct reads (read.bpf.h), of 1 to 1,000 cgroups (the fastest
+ *          of test runs; 6.18, JIT, 2 CPUs, cpuacct alone in its hierarchy).
  * Kernels: 5.10 and later with cgroup v1.
  * Without: no container has a CPU figure, nor the number of its threads.
  */

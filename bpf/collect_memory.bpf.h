@@ -8,8 +8,8 @@
  *
  * Hook:    none. Run when the host asks (on_request.bpf.h).
  * Rate:    twice per snapshot, until two runs agree (guest-probe/account/memory_account.h, io_account.h).
- * Costs:   0.22 to 0.26 us a cgroup, 0.54 of 1,000, where they are in no cache; with direct reads (read.bpf.h) 0.12 and
- *          0.28 (the fastest runs by bpf_stats; 6.18, JIT, 2 CPUs, all figures of memory.stat, no block I/O).
+ * Costs:   0.17 to 0.24 us a cgroup, 0.27 of 1,000, which are in no cache; with direct reads (read.bpf.h) 0.10 to 0.12
+ *          and 0.19 (the fastest of test runs; 6.18, JIT, 2 CPUs, all figures of memory.stat, no block I/O).
  * Kernels: 5.10 and later; the figures of memory.stat where find_stats finds them (memory_stat.bpf.c); block I/O with
  *          CONFIG_BLK_CGROUP, in cgroup v1 before 6.2 (3b8cc6298724).
  * Without: no container has a memory figure, nor one of block I/O.
