@@ -32,7 +32,7 @@ declare -A packages=(
         containerd runc busybox-static python3-yaml valgrind systemd binutils
         debian-archive-keyring man-db groff-base golang-go
         golang-github-masterminds-sprig-dev golang-github-ghodss-yaml-dev
-        python3-kubernetes python3-jsonschema'
+        python3-kubernetes python3-jsonschema npm'
     [vm]='qemu-system-x86 qemu-system-common busybox-static kmod cpio
         xz-utils file debootstrap e2fsprogs python3 python3-argcomplete python3-pkg-resources
         iproute2 debian-archive-keyring'
@@ -70,6 +70,13 @@ fi
 
 command -v apt-get >/dev/null ||
     die "this is no Debian; it needs what these Debian 12 packages bring: ${wanted[*]}"
+
+# A node.js that is not Debian's brings npm, and refuses Debian's beside it.
+if command -v npm >/dev/null; then
+    for i in "${!wanted[@]}"; do
+        [[ ${wanted[i]} != npm ]] || unset "wanted[i]"
+    done
+fi
 
 # dpkg-query complains about names it has never heard of: those are missing.
 missing=$(
