@@ -32,7 +32,7 @@ declare -A packages=(
         containerd runc busybox-static python3-yaml valgrind systemd binutils
         debian-archive-keyring man-db groff-base golang-go
         golang-github-masterminds-sprig-dev golang-github-ghodss-yaml-dev
-        python3-kubernetes python3-jsonschema npm'
+        python3-kubernetes python3-jsonschema npm xz-utils zstd'
     [vm]='qemu-system-x86 qemu-system-common busybox-static kmod cpio
         xz-utils file debootstrap e2fsprogs python3 python3-argcomplete python3-pkg-resources
         iproute2 debian-archive-keyring'
