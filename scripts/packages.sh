@@ -8,6 +8,7 @@
 #   vm      boots kernels and sandboxes (vmtest/)
 #   kernel  compiles the Kata-like guest kernel (vmtest/kernels/build.sh)
 #   package makes the Debian packages and checks them
+#   image   makes the container image
 #   browser looks at the page that host-probe serves
 #   demo    what scripts/demo.sh needs besides
 #   bench   the rivals that bench/run.sh measures beside, and its plots
@@ -38,6 +39,7 @@ declare -A packages=(
         iproute2 debian-archive-keyring'
     [kernel]='gcc make flex bison bc pahole libelf-dev xz-utils perl debian-archive-keyring'
     [package]='dpkg-dev lintian debootstrap'
+    [image]='buildah debootstrap'
     [browser]='chromium fonts-dejavu-core'
     [demo]='curl'
     [fuzz]='libclang-rt-14-dev'
