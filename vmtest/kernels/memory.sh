@@ -26,6 +26,7 @@ kernels=("$@")
 printf '%-16s %8s %8s %10s %8s\n' kernel total less available bzImage
 earlier=''
 for kernel in "${kernels[@]}"; do
+    # shellcheck disable=SC2016 # awk's own
     read -r total available < <("$here/../vm.sh" --kernel "$kernel" --cgroup v2 --memory 256 --timeout 200 -- \
         awk '/^Mem(Total|Available):/ { printf "%s ", $2 } END { print "" }' /proc/meminfo) || die "$kernel: not measured"
     image=$(stat -c %s "$("$here/fetch.sh" "$kernel")"/boot/vmlinuz-*)
