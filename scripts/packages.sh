@@ -8,6 +8,7 @@
 #   vm      boots kernels and sandboxes (vmtest/)
 #   kernel  compiles the Kata-like guest kernel (vmtest/kernels/build.sh)
 #   package makes the Debian packages and checks them
+#   image   makes the container image
 #   browser looks at the page that host-probe serves
 #   demo    what scripts/demo.sh needs besides
 #   bench   the rivals that bench/run.sh measures beside, and its plots
@@ -32,12 +33,13 @@ declare -A packages=(
         containerd runc busybox-static python3-yaml valgrind systemd binutils
         debian-archive-keyring man-db groff-base golang-go
         golang-github-masterminds-sprig-dev golang-github-ghodss-yaml-dev
-        python3-kubernetes python3-jsonschema'
+        python3-kubernetes python3-jsonschema npm xz-utils zstd'
     [vm]='qemu-system-x86 qemu-system-common busybox-static kmod cpio
         xz-utils file debootstrap e2fsprogs python3 python3-argcomplete python3-pkg-resources
         iproute2 debian-archive-keyring'
     [kernel]='gcc make flex bison bc pahole libelf-dev xz-utils perl debian-archive-keyring'
     [package]='dpkg-dev lintian debootstrap'
+    [image]='buildah debootstrap'
     [browser]='chromium fonts-dejavu-core'
     [demo]='curl'
     [fuzz]='libclang-rt-14-dev'
@@ -70,6 +72,13 @@ fi
 
 command -v apt-get >/dev/null ||
     die "this is no Debian; it needs what these Debian 12 packages bring: ${wanted[*]}"
+
+# A node.js that is not Debian's brings npm, and refuses Debian's beside it.
+if command -v npm >/dev/null; then
+    for i in "${!wanted[@]}"; do
+        [[ ${wanted[i]} != npm ]] || unset "wanted[i]"
+    done
+fi
 
 # dpkg-query complains about names it has never heard of: those are missing.
 missing=$(

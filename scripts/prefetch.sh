@@ -3,8 +3,8 @@
 #
 # Fetches what vmtest/ boots with into the cache: a root with systemd, kernels and
 # programs of other Debian suites, by their names in vmtest/kernels/table and vmtest/tools/table
-# (default: all of both that need not be compiled, --all: these too). Does
-# nothing when all is there.
+# (default: all of both that need not be compiled, --all: also those that tests
+# boot). Does nothing when all is there.
 
 set -euo pipefail
 here=$(cd "${BASH_SOURCE[0]%/*}" && pwd)
@@ -28,7 +28,7 @@ for kind in kernels tools; do
         read -r name _ package _ <<<"$row"
         if (($#)); then
             [[ " $* " == *" $name "* ]] || continue
-        elif [[ $package == build.sh && ! $all ]]; then
+        elif [[ $package == build.sh=* || ($package == build.sh && ! $all) ]]; then
             continue
         fi
         "$vmtest/$kind/fetch.sh" "$name" >/dev/null

@@ -4,7 +4,8 @@
 # Boots a small Debian 12 with systemd as pid 1 as Kata boots an image: root
 # read-only, kata-containers.target, which multi-user.target never follows, a
 # stand-in for the agent. Runs SCRIPT with bash in it when the target is
-# reached, hands out what it prints and its exit status, and powers off.
+# reached, hands out what it prints and its exit status, and powers off. A
+# SCRIPT that wants another machine than Kata's may remount the root writable.
 #
 #   --prepare COMMAND  called with the directory of the root before an image is
 #                      made of it, to put things there
@@ -94,7 +95,7 @@ setpriv --pdeathsig TERM timeout --kill-after=5 "$limit" qemu-system-x86_64 \
     -machine q35 "${accel[@]}" -smp 2 -m "${memory}M" -nodefaults -display none -no-reboot \
     -chardev "file,id=console,path=$work/console" -serial chardev:console \
     -chardev "file,id=output,path=$work/output" -serial chardev:output \
-    -drive "file=$work/image,format=raw,if=virtio,readonly=on" \
+    -drive "file=$work/image,format=raw,if=virtio,cache=unsafe" \
     -kernel "$kernel_dir"/boot/vmlinuz-* -initrd "$work/initrd" \
     -append "console=ttyS0 loglevel=5 panic=-1 softlockup_panic=1 ${systemd[*]}" \
     >"$work/qemu" 2>&1 </dev/null &

@@ -5,7 +5,6 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -64,23 +63,16 @@ void leave_no_folder() {
 }
 
 Status run_in_background(const Fd& keep, const std::function<int()>& work) {
-  const pid_t between = fork();
-  if (between < 0) return system_failure("cannot start a process");
-  if (between == 0) {
-    setsid();
-    const pid_t last = fork();
-    if (last != 0) _exit(last < 0 ? 1 : 0);
-    let_go_of_descriptors(keep.get());
-    reset_signals();
-    umask(0077);
-    if (chdir("/") != 0) _exit(1);
-    _exit(work());
-  }
-  int status = 0;
-  while (waitpid(between, &status, 0) < 0 && errno == EINTR) {
-  }
-  if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) return failure("cannot start a process that stays");
-  return {};
+  // Once is enough: whoever calls this ends next, and init becomes the parent.
+  const pid_t child = fork();
+  if (child < 0) return system_failure("cannot start a process");
+  if (child > 0) return {};
+  setsid();
+  let_go_of_descriptors(keep.get());
+  reset_signals();
+  umask(0077);
+  if (chdir("/") != 0) _exit(1);
+  _exit(work());
 }
 
 void start_log_in_background(LogLevel level) {

@@ -1,8 +1,5 @@
 #include "host-probe/top/top.h"
 
-#include <poll.h>
-#include <sys/ioctl.h>
-#include <termios.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -11,6 +8,7 @@
 
 #include "host-probe/top/http_get.h"
 #include "host-probe/top/sandbox_rows.h"
+#include "host-probe/top/screen.h"
 
 namespace katameter {
 namespace {
@@ -35,44 +33,6 @@ Result<Scrape> scrape(const TopOptions& options) {
 std::vector<SandboxRow> rows_of(const Scrape& earlier, const Scrape& now) {
   return sandbox_rows(earlier.series, now.series, std::chrono::duration<double>(now.at - earlier.at).count());
 }
-
-/// The terminal without line editing, on its second screen; as it was when this goes.
-class Screen {
- public:
-  Screen() {
-    tcgetattr(STDIN_FILENO, &before_);
-    termios raw = before_;
-    raw.c_lflag &= ~static_cast<tcflag_t>(ICANON | ECHO | ISIG);  // Ctrl-C is a key: the screen is put back
-    tcsetattr(STDIN_FILENO, TCSANOW, &raw);
-    std::fputs("\033[?1049h\033[?25l", stdout);
-  }
-  ~Screen() {
-    std::fputs("\033[?25h\033[?1049l", stdout);
-    std::fflush(stdout);
-    tcsetattr(STDIN_FILENO, TCSANOW, &before_);
-  }
-  Screen(const Screen&) = delete;
-  Screen& operator=(const Screen&) = delete;
-
-  static std::size_t width() {
-    winsize size{};
-    return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
-  }
-  static void show(const std::string& text) {
-    std::fputs(("\033[H\033[2J" + text).c_str(), stdout);
-    std::fflush(stdout);
-  }
-  /// A key, or 0 if none came in time.
-  static char key(std::chrono::milliseconds wait) {
-    pollfd input{.fd = STDIN_FILENO, .events = POLLIN, .revents = 0};
-    char pressed = 0;
-    if (poll(&input, 1, static_cast<int>(wait.count())) != 1) return 0;
-    return read(STDIN_FILENO, &pressed, 1) == 1 ? pressed : 'q';
-  }
-
- private:
-  termios before_{};
-};
 
 Status show_live(const TopOptions& options, Scrape earlier, std::chrono::milliseconds interval) {
   const Screen screen;

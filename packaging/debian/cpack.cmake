@@ -45,6 +45,8 @@ set(CPACK_DEBIAN_HOST_PACKAGE_CONTROL_EXTRA
   ${CMAKE_CURRENT_LIST_DIR}/host/conffiles)
 
 set(CPACK_DEBIAN_GUEST_PACKAGE_NAME katameter-guest)
+# For add-to-rootfs.sh: to make what it puts in smaller, and for its archives.
+set(CPACK_DEBIAN_GUEST_PACKAGE_SUGGESTS "binutils, xz-utils, zstd")
 set(CPACK_DEBIAN_GUEST_DESCRIPTION "eBPF accounting of the containers in a Kata guest
 guest-probe runs in the virtual machine of a Kata pod. It reads each
 container's CPU, memory, block I/O and OOM kills from the counters of the

@@ -6,7 +6,8 @@
 # Kata's osbuilder leaves it: before image_builder.sh or initrd_builder.sh. Or,
 # with --tarball, makes the archive that rootfs.sh takes as GUEST_HOOKS_TARBALL.
 #
-#   --tarball FILE      e.g. katameter.tar.zst; any suffix that tar knows
+#   --tarball FILE      FILE.tar.zst, which is what rootfs.sh of Kata 3.21 and
+#                       later unpacks, or FILE.tar.xz for 3.16 to 3.20
 #   --guest-probe PATH  the program (default build/release/bin/guest-probe,
 #                       build/bin/guest-probe, or that of katameter-guest,
 #                       /usr/bin/guest-probe); what is put in is stripped
@@ -43,6 +44,13 @@ while (($#)); do
 done
 [[ $root || $tarball ]] || die "no ROOTFS_DIR (see --help)"
 [[ ! $root || ! $tarball ]] || die "either ROOTFS_DIR or --tarball (see --help)"
+case $tarball in
+'') ;;
+?*.tar.zst) compressor=zstd ;;
+?*.tar.xz) compressor=xz ;;
+*) die "rootfs.sh takes a .tar.zst (Kata 3.21 and later) or a .tar.xz (3.16 to 3.20), not '$tarball'" ;;
+esac
+[[ ! $tarball ]] || command -v "$compressor" >/dev/null || die "no $compressor here, which $tarball needs: install it"
 [[ $start =~ ^(systemd|hook|both|none|)$ ]] || die "--start is systemd, hook, both or none, not '$start'"
 [[ $hooks == /?* && $hooks/ != */../* ]] || die "--hooks is a path in the guest, from / on, not '$hooks'"
 unit=$here/../systemd/katameter-guest-probe.service
@@ -121,8 +129,8 @@ fi
 
 if [[ $tarball ]]; then
     # Files only, so that no directory of the root gets another mode.
-    tar --create --auto-compress --file "$tarball" --directory "$root" --owner=0 --group=0 --numeric-owner \
-        -- "${added[@]}" || die "cannot make $tarball (see above)"
+    tar --create --use-compress-program "$compressor" --file "$tarball" --directory "$root" \
+        --owner=0 --group=0 --numeric-owner -- "${added[@]}" || die "cannot make $tarball (see above)"
     say "$tarball has: ${added[*]}"
 else
     say "$root has: ${added[*]}"

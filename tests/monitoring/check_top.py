@@ -2,8 +2,8 @@
 """usage: check_top.py HOST_PROBE STAND_IN_NODE
 
 `host-probe top` in a pseudo terminal: what it draws, its keys, a node that
-goes away, and that the terminal is afterwards as it was before. And that it
-writes plain text where there is no terminal to draw on.
+goes away, signals that end it, and that the terminal is afterwards as it was
+before. And that it writes plain text where there is no terminal to draw on.
 """
 
 import contextlib
@@ -12,6 +12,8 @@ import json
 import os
 import pty
 import select
+import signal
+import socket
 import struct
 import subprocess
 import sys
@@ -78,12 +80,12 @@ def top(terminal, *arguments):
         program.wait()
 
 
-def check_left(terminal, program):
-    """It has ended well and left nothing of itself on the terminal."""
+def check_left(terminal, program, status=0):
+    """It has ended with this status and left nothing of itself on the terminal."""
     end = time.monotonic() + 10
     while program.poll() is None and time.monotonic() < end:
         terminal.read(0.1)
-    assert program.wait(1) == 0
+    assert program.wait(1) == status
     terminal.read(0.1)
     assert terminal.modes() == terminal.before, "the terminal's modes are others than before"
     assert terminal.said.endswith(CURSOR + FIRST_SCREEN), repr(terminal.said[-100:])
@@ -133,6 +135,32 @@ def check_interrupt(node):
         check_left(terminal, program)
 
 
+def check_signals(node):
+    for ending in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
+        with Terminal() as terminal, top(terminal, "--address", node) as program:
+            terminal.wait_for("a table", lambda lines: row(lines, "shop/web-0"))
+            assert terminal.modes() != terminal.before
+            program.send_signal(ending)
+            check_left(terminal, program, -ending)
+
+
+def check_signal_while_asking():
+    """While it waits for a node that accepts and says nothing."""
+    with Terminal() as terminal, contextlib.ExitStack() as running:
+        node = running.enter_context(stand_in_node(STAND_IN_NODE))
+        with top(terminal, "--address", node) as program:
+            terminal.wait_for("a table", lambda lines: row(lines, "shop/web-0"))
+            running.close()
+            host, port = node.rsplit(":", 1)
+            with socket.create_server((host, int(port))) as silent:
+                silent.settimeout(20)
+                with silent.accept()[0]:
+                    program.send_signal(signal.SIGTERM)
+                    begin = time.monotonic()
+                    check_left(terminal, program, -signal.SIGTERM)
+                    assert time.monotonic() - begin < 2, "it has waited for the node"
+
+
 def check_node_that_goes():
     with Terminal() as terminal, contextlib.ExitStack() as running:
         node = running.enter_context(stand_in_node(STAND_IN_NODE))
@@ -169,8 +197,10 @@ def main():
     with stand_in_node(STAND_IN_NODE) as node:
         check_keys(node)
         check_interrupt(node)
+        check_signals(node)
         check_plain(node)
     check_node_that_goes()
+    check_signal_while_asking()
     print("the live table is as it should be")
 
 

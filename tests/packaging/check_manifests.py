@@ -3,7 +3,8 @@
 
 The DaemonSet and the Helm chart: fields and types of the Kubernetes API, the
 rights that host-probe may have and no more, options that it takes, and that
-the two are the same where nothing is configured.
+the two are the same where nothing is configured. What is for the Prometheus
+Operator, shipped and rendered: fields and values as its own resources have them.
 """
 
 import copy
@@ -17,6 +18,7 @@ import yaml
 
 import kubernetes_schema
 from chart import FOLDER, ROOT, Renderer, merged
+from operator_objects import Schemas, check_operator, check_pod_monitor, shipped_object
 
 # What a user may set, each as it would in its own file, and whether the schema has to refuse it.
 GOOD = [
@@ -94,20 +96,12 @@ def check_default(daemonset, version):
     assert daemonset["metadata"]["labels"]["app.kubernetes.io/version"] == version
     shipped = yaml.safe_load((ROOT / "packaging/kubernetes/daemonset.yaml").read_text())
     assert shipped == without_helm(daemonset), "packaging/kubernetes/daemonset.yaml is not what the chart renders"
-    monitor = yaml.safe_load((ROOT / "packaging/prometheus/pod-monitor.yaml").read_text())
+    monitor = shipped_object("pod-monitor")
     wanted = monitor["spec"]["selector"]["matchLabels"].items()
     assert wanted <= daemonset["spec"]["template"]["metadata"]["labels"].items(), "the PodMonitor does not find the pods"
 
 
-def check_pod_monitor(rendered):
-    shipped = yaml.safe_load((ROOT / "packaging/prometheus/pod-monitor.yaml").read_text())
-    assert shipped["spec"]["selector"]["matchLabels"].items() <= rendered["spec"]["selector"]["matchLabels"].items()
-    endpoint, = rendered["spec"]["podMetricsEndpoints"]
-    expected, = shipped["spec"]["podMetricsEndpoints"]
-    assert endpoint | {"interval": expected["interval"]} == expected, "the chart's PodMonitor is not pod-monitor.yaml"
-
-
-def check_values(render, defaults, host_probe):
+def check_values(render, defaults, host_probe, operator):
     schema = json.loads((FOLDER / "values.schema.json").read_text())
     jsonschema.Draft7Validator.check_schema(schema)
     jsonschema.validate(defaults, schema)
@@ -122,7 +116,7 @@ def check_values(render, defaults, host_probe):
         assert documents["DaemonSet"]["metadata"]["name"] == "other-katameter-host"
         assert ("PodMonitor" in documents) == ("podMonitor" in values)
         if "PodMonitor" in documents:
-            check_pod_monitor(documents["PodMonitor"])
+            check_pod_monitor(documents["PodMonitor"], operator)
     for values in BAD:
         assert not jsonschema.Draft7Validator(schema).is_valid(merged(defaults, values)), f"the schema takes {values}"
 
@@ -136,8 +130,10 @@ def main():
     daemonset, = render(defaults, "katameter")
     check_daemonset(daemonset, host_probe)
     check_default(daemonset, version)
-    check_values(render, defaults, host_probe)
-    print("the DaemonSet and the chart are as they should be")
+    operator = Schemas()
+    check_operator(operator)
+    check_values(render, defaults, host_probe, operator)
+    print("the DaemonSet, the chart and what the Prometheus Operator gets are as they should be")
 
 
 main()

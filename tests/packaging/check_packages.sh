@@ -14,6 +14,7 @@ here=$(cd "${BASH_SOURCE[0]%/*}" && pwd)
 . "$here/../../scripts/lib/say.sh"
 . "$here/../../vmtest/lib/cache.sh"
 . "$here/../../vmtest/lib/archive.sh"
+. "$here/debs.sh"
 
 case ${1:---help} in
 -h | --help)
@@ -33,20 +34,6 @@ root=$work/root
 inside() { # COMMAND...
     env -i PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C DEBIAN_FRONTEND=noninteractive \
         unshare --mount --pid --fork --net --mount-proc="$root/proc" chroot "$root" "$@"
-}
-
-# As they are shipped, but quicker compressed.
-pack() { # DIRECTORY
-    (cd "$build" && cpack -G DEB -B "$1" -D CPACK_DEBIAN_COMPRESSION_TYPE=gzip) >"$1.log" 2>&1 ||
-        die "cannot pack: $(tail -n 20 "$1.log")"
-}
-
-# The same package under another version.
-repack() { # DEB VERSION DIRECTORY
-    dpkg-deb --raw-extract "$1" "$work/unpacked"
-    sed -i "s/^Version: .*/Version: $2/" "$work/unpacked/DEBIAN/control"
-    dpkg-deb -Znone --root-owner-group --build "$work/unpacked" "$3" >/dev/null
-    rm -r "$work/unpacked"
 }
 
 depends_of() { # DEB
@@ -74,13 +61,11 @@ list_files() {
 
 say "packing"
 mkdir "$work"/{first,second}
-pack "$work/first"
+pack "$build" "$work/first"
 debs=("$work"/first/*.deb)
 ((${#debs[@]} == 2)) || die "not two packages: ${debs[*]}"
 version=$(dpkg-deb --field "${debs[0]}" Version)
-for deb in "${debs[@]}"; do
-    repack "$deb" "$version+later" "$work/second"
-done
+repack_later "$work/first" "$work/second"
 
 say "lintian"
 lintian --fail-on error,warning "${debs[@]}"

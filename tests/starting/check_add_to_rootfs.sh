@@ -61,20 +61,30 @@ add --start systemd --hooks /opt/hooks "$work/chosen" 2>/dev/null
 add --start hook --hooks /opt/hooks "$work/chosen" 2>/dev/null
 [[ -x $work/chosen/opt/hooks/prestart/guest-probe ]] || fail "--hooks is not heeded"
 
-# The archive that osbuilder unpacks at /.
-add --tarball "$work/katameter.tar.gz" 2>/dev/null
-mkdir "$work/unpacked"
-tar -xf "$work/katameter.tar.gz" -C "$work/unpacked"
-[[ $(listing "$work/unpacked") == "$(grep -v systemd/systemd <<<"$expected" | sort)" ]] ||
-    fail "the archive has: $(listing "$work/unpacked")"
-! tar -tf "$work/katameter.tar.gz" | grep '/$' || fail "the archive has directories"
+# The archives that osbuilder unpacks at /, and how: rootfs.sh since 3.21, and before.
+unpacks() { # TARBALL TAR-OPTION...
+    local unpacked=$work/unpacked-${1##*.}
+    add --tarball "$1" 2>/dev/null
+    mkdir -m 0700 "$unpacked"
+    tar "${@:2}" "$1" -C "$unpacked" || fail "cannot unpack $1"
+    [[ $(listing "$unpacked") == "$(grep -v systemd/systemd <<<"$expected" | sort)" ]] ||
+        fail "the archive $1 has: $(listing "$unpacked")"
+    ! tar -tf "$1" | grep '/$' || fail "the archive $1 has directories"
+}
+unpacks "$work/katameter.tar.zst" --zstd -xf
+unpacks "$work/katameter.tar.xz" xJpf
+# Whoever made it, the guest's files are root's.
+! tar --numeric-owner -tvf "$work/katameter.tar.zst" | grep -v ' 0/0 ' || fail "the archive has another's files"
 
 refuses "no ROOTFS_DIR"
 refuses "is no directory" "$work/nowhere"
 refuses "own root" /
 refuses "neither usr nor bin" "$work"
 refuses "not '/etc' and" /etc /usr
-refuses "either" --tarball x.tar.gz "$root"
+refuses "either" --tarball x.tar.zst "$root"
+refuses "not 'x.tar.gz'" --tarball x.tar.gz
+refuses "not '.tar.xz'" --tarball .tar.xz
+PATH=/nowhere refuses "no zstd here" --tarball "$work/x.tar.zst"
 refuses "not 'sometimes'" --start sometimes "$root"
 refuses "a path in the guest" --hooks ../../etc "$root"
 refuses "unknown option" --frobnicate "$root"

@@ -5,16 +5,6 @@
 unit=katameter-host-probe
 when_failed=("systemctl --no-pager status $unit" "journalctl --no-pager -n 30 -u $unit")
 
-# GET /metrics with nothing but bash.
-scrape() {
-    exec 3<>/dev/tcp/127.0.0.1/9717 || return 1
-    printf 'GET /metrics HTTP/1.0\r\n\r\n' >&3
-    cat <&3
-    exec 3>&-
-} 2>/dev/null
-has_host_figures() {
-    scrape | grep -q '^katameter_host_figures_up 1'
-}
 restarted() {
     [[ $(property $unit NRestarts) == "$1" ]] && has_host_figures
 }

@@ -34,6 +34,17 @@ status_of() { # PID KEY
     sed -n "s/^$2:[[:space:]]*//p" "/proc/$1/status"
 }
 
+# GET /metrics of host-probe with nothing but bash.
+scrape() {
+    exec 3<>/dev/tcp/127.0.0.1/9717 || return 1
+    printf 'GET /metrics HTTP/1.0\r\n\r\n' >&3
+    cat <&3
+    exec 3>&-
+} 2>/dev/null
+has_host_figures() {
+    scrape | grep -q '^katameter_host_figures_up 1'
+}
+
 expect() { # WHAT EXPECTED FOUND
     [[ $3 == "$2" ]] || fail "$1 is '$3', not '$2'"
 }

@@ -1,9 +1,10 @@
 #!/bin/bash
-# usage: no_systemd.sh
+# usage: no_systemd.sh [OPTION...]
 #
 # Boots a Kata-like sandbox in which nothing starts guest-probe, has hooks.sh
-# run in it, and asks the guest for vsock port 1717 at the end. Exit status: 0,
-# 1; 125 if the sandbox did not come up.
+# run in it, and asks the guest for vsock port 1717 at the end. Options are
+# those of vmtest/sandbox.sh. Exit status: 0, 1; 125 if the sandbox did not come
+# up.
 
 set -euo pipefail
 here=$(cd "${BASH_SOURCE[0]%/*}" && pwd)
@@ -28,7 +29,7 @@ fail() { # STATUS WHAT
 
 mkfifo "$dir/ready"
 setpriv --pdeathsig TERM "$top/vmtest/sandbox.sh" --id "$id" --dir "$dir" --start none \
-    --init "$here/hooks.sh" >"$dir/ready" &
+    --init "$here/hooks.sh" "$@" >"$dir/ready" &
 sandbox=$!
 IFS= read -r line <"$dir/ready" || fail 125 "the sandbox did not come up"
 [[ $line == ready ]] || fail 125 "the sandbox said '$line'"

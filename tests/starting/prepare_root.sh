@@ -13,9 +13,5 @@ mkdir -p "$root/etc/katameter"
 strip -o "$root/usr/bin/host-probe" "$top/build/bin/host-probe"
 cp "$top/packaging/systemd/katameter-host-probe.service" "$root/usr/lib/systemd/system/"
 cp "$top/packaging/systemd/host-probe.conf" "$root/etc/katameter/"
-ldd "$top/build/bin/host-probe" | awk '$2 == "=>" && $3 ~ /^\// { print $3 }' |
-    while read -r library; do
-        # /lib is /usr/lib on this side and on that.
-        [[ -e $root$library ]] || cp -L "$library" "$root$library"
-    done
+"${BASH_SOURCE[0]%/*}/add_libraries.sh" "$root"
 cp "$top"/tests/starting/{in_guest,guest_unit,host_unit}.sh "$root/usr/lib/vmtest/"

@@ -1,5 +1,5 @@
 #!/bin/bash
-# usage: vmtest/kernels/build.sh --list | DIR
+# usage: vmtest/kernels/build.sh [--full] --list | DIR
 #
 # Builds the Kata-like guest kernels out of Debian's kernel source, each into
 # DIR/NAME, as fetch.sh unpacks others: boot/vmlinuz-*, boot/config-*,
@@ -8,6 +8,8 @@
 #   kata-like       vmtest/kernels/kata-like.conf and
 #                   packaging/guest-kernel/katameter.conf on an allnoconfig
 #   kata-like-bare  without the latter: a guest kernel as Kata ships it
+#   kata-like-full  the first with packaging/guest-kernel/katameter-full.conf;
+#                   this alone with --full, else the others
 #
 # --list prints what goes into them, of which fetch.sh makes the cache's key.
 # Needs scripts/packages.sh kernel, 4 GiB for the time of the build, and some
@@ -26,6 +28,7 @@ version=5.10.223-1
 
 base=$here/kata-like.conf
 fragment=$here/../../packaging/guest-kernel/katameter.conf
+second_fragment=$here/../../packaging/guest-kernel/katameter-full.conf
 
 configure() { # SOURCE OUT CONF...
     local source=$1 out=$2 missing
@@ -58,6 +61,11 @@ build() { # SOURCE NAME DIR
     printf '%s %s\n' "$package" "$version" >"$dir/$name/package"
 }
 
+build_one() { # SOURCE NAME DIR CONF...
+    configure "$1" "$1/out-$2" "${@:4}"
+    build "$1" "$2" "$3"
+}
+
 build_all() { # DIR
     local dir=$1 work source
     work=$(mktemp -d "$dir/work.XXXXXX")
@@ -65,15 +73,22 @@ build_all() { # DIR
     source=$work/$package
     tar -xJf "$work/usr/src/$package.tar.xz" -C "$work"
     rm -r "${work:?}/usr"
-    configure "$source" "$source/out-kata-like" "$base" "$fragment"
-    configure "$source" "$source/out-kata-like-bare" "$base"
-    build "$source" kata-like "$dir"
-    build "$source" kata-like-bare "$dir"
+    if [[ $full ]]; then
+        build_one "$source" kata-like-full "$dir" "$base" "$fragment" "$second_fragment"
+    else
+        build_one "$source" kata-like "$dir" "$base" "$fragment"
+        build_one "$source" kata-like-bare "$dir" "$base"
+    fi
     rm -r "$work"
 }
 
+full=''
+if [[ ${1:-} == --full ]]; then
+    full=yes
+    shift
+fi
 case ${1:-} in
---list) cat "$0" "$base" "$fragment" ;;
+--list) cat "$0" "$base" "$fragment" ${full:+"$second_fragment"} ;;
 /*)
     for program in make gcc flex bison bc pahole; do
         command -v "$program" >/dev/null ||

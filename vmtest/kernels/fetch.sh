@@ -49,9 +49,12 @@ PATH=$PATH:/usr/sbin:/sbin command -v depmod >/dev/null ||
 PATH=$PATH:/usr/sbin:/sbin
 
 read -r version suite package _ <<<"$row"
-if [[ $package == build.sh ]]; then
-    key=$("$here/build.sh" --list | sha256sum)
-    printf '%s\n' "$(cache_entry "kernels/kata-like-${key:0:12}" "$here/build.sh")/$version"
+if [[ $package == build.sh* ]]; then
+    # build.sh, or build.sh=full
+    build=("$here/build.sh")
+    [[ $package == build.sh ]] || build+=("--${package#*=}")
+    key=$("${build[@]}" --list | sha256sum)
+    printf '%s\n' "$(cache_entry "kernels/kata-like-${key:0:12}" "${build[@]}")/$version"
     exit 0
 fi
 cache_entry "kernels/$version" unpack_kernel "$suite" "$package"
