@@ -9,6 +9,7 @@
 #   kernel  compiles the Kata-like guest kernel (vmtest/kernels/build.sh)
 #   package makes the Debian packages and checks them
 #   image   makes the container image
+#   schemas fetches those of the Prometheus Operator
 #   browser looks at the page that host-probe serves
 #   demo    what scripts/demo.sh needs besides
 #   bench   the rivals that bench/run.sh measures beside, and its plots
@@ -33,13 +34,14 @@ declare -A packages=(
         containerd runc busybox-static python3-yaml valgrind systemd binutils
         debian-archive-keyring man-db groff-base golang-go
         golang-github-masterminds-sprig-dev golang-github-ghodss-yaml-dev
-        python3-kubernetes python3-jsonschema npm xz-utils zstd'
+        python3-kubernetes python3-jsonschema xz-utils zstd'
     [vm]='qemu-system-x86 qemu-system-common busybox-static kmod cpio
         xz-utils file debootstrap e2fsprogs python3 python3-argcomplete python3-pkg-resources
         iproute2 debian-archive-keyring'
     [kernel]='gcc make flex bison bc pahole libelf-dev xz-utils perl debian-archive-keyring'
     [package]='dpkg-dev lintian debootstrap'
     [image]='buildah debootstrap'
+    [schemas]='npm'
     [browser]='chromium fonts-dejavu-core'
     [demo]='curl'
     [fuzz]='libclang-rt-14-dev'

@@ -3,10 +3,11 @@
 #
 # Installs what is missing, builds, and runs every test. --all adds the checks
 # of scripts/lint.sh, the tests under the sanitizers, the page in a browser, the
-# container image, and the VM tests on every kernel, two of which it compiles the
-# first time; it ends with the matrix of docs/kernels.md. Further arguments go to
-# ctest: -LE vm leaves out what boots kernels, -R guest takes what is so named,
-# -j 1 runs one after the other (default: as many as there are CPUs).
+# container image, the Prometheus Operator's schemas, and the VM tests on every
+# kernel, two of which it compiles the first time; it ends with the matrix of
+# docs/kernels.md. Further arguments go to ctest: -LE vm leaves out what boots
+# kernels, -R guest takes what is so named, -j 1 runs one after the other
+# (default: as many as there are CPUs).
 
 set -euo pipefail
 here=$(cd "${BASH_SOURCE[0]%/*}" && pwd)
@@ -31,7 +32,7 @@ run_tests() { # BUILD [CTEST-ARGUMENT...]
     ctest --test-dir "$build" --output-on-failure -j "$(nproc)" "$@"
 }
 
-scripts/packages.sh build test vm package ${all:+kernel image browser}
+scripts/packages.sh build test vm package ${all:+kernel image schemas browser}
 if [[ $all ]]; then
     scripts/lint.sh
     scripts/build.sh asan

@@ -17,7 +17,7 @@ digest=ba02343671d84921cc03f67f56f354fe7a791ff809a59e80edda8d51a1196ee5
 
 fetch() { # DIR
     local dir=$1 archive=$1/package.tgz said
-    command -v npm >/dev/null || die "npm is missing: run scripts/packages.sh test"
+    command -v npm >/dev/null || die "npm is missing: run scripts/packages.sh schemas"
     said=$(cd "$dir" && npm pack --silent --cache "$dir/npm" --pack-destination "$dir" "$package@$version" 2>&1) ||
         die "npm cannot download $package $version: $said"
     mv "$dir"/*.tgz "$archive"

@@ -57,7 +57,8 @@ def check_operator(operator):
 
 
 def check_pod_monitor(rendered, operator):
-    operator.check(rendered)
+    if operator:
+        operator.check(rendered)
     shipped = shipped_object("pod-monitor")
     assert shipped["spec"]["selector"]["matchLabels"].items() <= rendered["spec"]["selector"]["matchLabels"].items()
     endpoint, = rendered["spec"]["podMetricsEndpoints"]
