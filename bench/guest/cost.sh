@@ -62,7 +62,8 @@ idle() {
 make_containers "$containers"
 start_crowd "$containers" "$tasks"
 declare -A pids=()
-start_probe
+# Not from memory: the pages of a program there would all count as resident, where those of one on a disk leave the cache.
+start_probe build/bin/guest-probe
 pids[guest-probe]=$probe
 start_poller 'poller, same figures' 1000 "${same_figures[@]}"
 start_poller 'poller, 3 files' 1000 "${three_files[@]}"

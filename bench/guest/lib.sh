@@ -25,8 +25,8 @@ wait_for() { # TEXT FILE
     return 1
 }
 
-start_probe() { # sets probe; its socket is $bin/socket
-    "$bin/guest-probe" run --pin-dir "" --listen "unix:$bin/socket" 2>$bin/probe.log &
+start_probe() { # [PROGRAM]; sets probe; its socket is $bin/socket
+    "${1:-$bin/guest-probe}" run --pin-dir "" --listen "unix:$bin/socket" 2>$bin/probe.log &
     probe=$!
     wait_for 'is ready' $bin/probe.log
 }

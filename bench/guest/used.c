@@ -1,7 +1,8 @@
 // usage: used PID
 //
 // Prints what a process has used so far, as "CPU_NS WAKEUPS RSS_KB": CPU time by its clock, which is exact where
-// /proc/PID/stat counts ticks; how often its threads went to sleep, each of which ended in a wake-up; VmRSS.
+// /proc/PID/stat counts ticks; how often its threads went to sleep, each of which ended in a wake-up; its RSS as
+// its page tables have it, for before 6.2 VmRSS lags behind by up to 64 pages and what their faults mapped beside them.
 
 #define _POSIX_C_SOURCE 200809L
 #include <dirent.h>
@@ -41,7 +42,7 @@ static unsigned long sleeps_of(const char* pid) {
 }
 
 int main(int argc, char** argv) {
-  static const char* const resident[] = {"VmRSS:", NULL};
+  static const char* const resident[] = {"Rss:", NULL};
   clockid_t clock;
   struct timespec time;
   if (argc != 2 || clock_getcpuclockid(atoi(argv[1]), &clock) != 0 || clock_gettime(clock, &time) != 0) {
@@ -49,7 +50,7 @@ int main(int argc, char** argv) {
     return 1;
   }
   char path[64];
-  snprintf(path, sizeof(path), "/proc/%.20s/status", argv[1]);
+  snprintf(path, sizeof(path), "/proc/%.20s/smaps_rollup", argv[1]);
   printf("%lld %lu %lu\n", (long long)time.tv_sec * 1000000000LL + time.tv_nsec, sleeps_of(argv[1]),
          sum_of(path, resident));
   return 0;

@@ -15,18 +15,18 @@ using namespace katameter;
 
 namespace {
 
-// A figure of /proc/PID/status.
-std::uint64_t status_of(pid_t pid, const std::string& key) {
-  std::ifstream file("/proc/" + std::to_string(pid) + "/status");
+// A figure of /proc/PID/FILE.
+std::uint64_t figure_of(pid_t pid, const std::string& name, const std::string& key) {
+  std::ifstream file("/proc/" + std::to_string(pid) + "/" + name);
   for (std::string line; std::getline(file, line);) {
     if (line.starts_with(key + ":")) return std::stoull(line.substr(key.size() + 1));
   }
-  FAIL("no " << key << " in /proc/" << pid << "/status");
+  FAIL("no " << key << " in /proc/" << pid << "/" << name);
   return 0;
 }
 
 std::uint64_t switches_of(pid_t pid) {
-  return status_of(pid, "voluntary_ctxt_switches") + status_of(pid, "nonvoluntary_ctxt_switches");
+  return figure_of(pid, "status", "voluntary_ctxt_switches") + figure_of(pid, "status", "nonvoluntary_ctxt_switches");
 }
 
 std::size_t lines_of(const std::string& path) {
@@ -72,9 +72,10 @@ TEST_CASE("Cost: at most 1.5 MiB stay resident with 10 containers", "[any][life]
   const Daemon daemon;
   HostPeer host(daemon);
   scrape(host, 10);
-  const std::uint64_t resident_kb = status_of(daemon.pid(), "VmRSS");
-  std::cout << "resident with 10 containers: " << resident_kb << " kB, of that " << status_of(daemon.pid(), "RssAnon")
-            << " kB of its own\n";
+  // As the page tables have it: before 6.2 VmRSS lags behind.
+  const std::uint64_t resident_kb = figure_of(daemon.pid(), "smaps_rollup", "Rss");
+  std::cout << "resident with 10 containers: " << resident_kb << " kB, of that "
+            << figure_of(daemon.pid(), "smaps_rollup", "Anonymous") << " kB of its own\n";
   CHECK(resident_kb <= 1536);
 }
 
