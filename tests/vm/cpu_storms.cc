@@ -69,7 +69,7 @@ TEST_CASE("In every storm the CPU time lies between two readings of the kernel's
       never_back.check(snapshot);
       usleep(10'000);
     }
-    CHECK(samples > 10);
+    CHECK(samples >= 5);
     // 10,000 lives, or as many switches there and back, have cost something, however fast the machine.
     CHECK(usage_of(host.collect(), cgroup) - start > 10'000 * 1'000);
   }
@@ -89,11 +89,10 @@ TEST_CASE("A process whose threads are moved between two containers in mid-work 
   const std::uint64_t charged_before = usage_of(first, one) + usage_of(first, two);
   const std::uint64_t used_before = process_ns(workload);
 
-  workload.start_burning_threads_ms(500);
   int moves = 0;
-  for (bool done = false; !done; ++moves) {
-    done = workload.is_done();
+  const auto move_and_look = [&] {
     move_to(moves % 2 == 0 ? two : one, workload.pid());
+    ++moves;
     const std::array<CpuFile, 2> before{CpuFile::read(one), CpuFile::read(two)};
     const wire::Snapshot snapshot = host.collect();
     const std::array<CpuFile, 2> after{CpuFile::read(one), CpuFile::read(two)};
@@ -101,8 +100,13 @@ TEST_CASE("A process whose threads are moved between two containers in mid-work 
     CHECK(lies_between(before[1], usage_of(snapshot, two), after[1]));
     never_back.check(snapshot);
     usleep(5'000);
+  };
+  // There and back, twice: how often it can be moved in one round of work is up to the machine.
+  for (int round = 0; moves < 4 && round < 10; ++round) {
+    workload.start_burning_threads_ms(500);
+    while (!workload.is_done()) move_and_look();
   }
-  CHECK(moves >= 4);  // there and back, twice, however slow the machine
+  CHECK(moves >= 4);
 
   usleep(50'000);
   const wire::Snapshot last = host.collect();
