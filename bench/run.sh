@@ -57,7 +57,7 @@ measure() { # COMMAND...
 # A guest that QEMU loses under emulation (125: did not come up, 255: died) is
 # booted once more.
 in_guest() { # COMMAND...
-    local vm=(vmtest/vm.sh --kernel 5.10.262 --cgroup v1 --memory 2048 --timeout 900 "${clock[@]}" --) status=0
+    local vm=(vmtest/vm.sh --kernel 5.10.262 --cgroup v1 --memory 2048 --timeout 1800 "${clock[@]}" --) status=0
     say "in a guest: $*"
     measure "${vm[@]}" "$@" || status=$?
     if [[ $status == 125 || $status == 255 ]] && [[ $acceleration == tcg ]]; then

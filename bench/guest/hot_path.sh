@@ -35,7 +35,7 @@ with_per_pid() { with_program 'hash per pid' ready "$bin/attach" "$bin/per_pid.b
 with_per_cgroup() { with_program 'hash per cgroup' ready "$bin/attach" "$bin/per_cgroup.bpf.o"; }
 with_cpudist() { with_program 'cpudist' Tracing stdbuf -oL /usr/sbin/cpudist; }
 with_probe() {
-    start_probe
+    start_probe "$bin/guest-probe"
     storms guest-probe
     end "$probe"
 }

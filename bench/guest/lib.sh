@@ -3,6 +3,9 @@
 # current directory and print lines for bench/report/collect.py:
 #   @m ROW RIVAL SIZE UNIT VALUE   (tabs between)
 
+# shellcheck source=bench/wait_for.sh
+. bench/wait_for.sh
+
 # Programs run from memory: a file of the host's would be asked for again and
 # again through virtiofs.
 bin=/dev/shm/bench
@@ -13,20 +16,8 @@ measured() { # ROW RIVAL SIZE UNIT VALUE
     printf '@m\t%s\t%s\t%s\t%s\t%s\n' "$@"
 }
 
-# Waits until FILE has TEXT, 100 s at most.
-wait_for() { # TEXT FILE
-    local i
-    for ((i = 0; i < 1000; ++i)); do
-        ! grep -qs "$1" "$2" || return 0
-        sleep 0.1
-    done
-    echo "no '$1' in $2:" >&2
-    cat "$2" >&2
-    return 1
-}
-
-start_probe() { # [PROGRAM]; sets probe; its socket is $bin/socket
-    "${1:-$bin/guest-probe}" run --pin-dir "" --listen "unix:$bin/socket" 2>$bin/probe.log &
+start_probe() { # PROGRAM; sets probe; its socket is $bin/socket
+    "$1" run --pin-dir "" --listen "unix:$bin/socket" 2>$bin/probe.log &
     probe=$!
     wait_for 'is ready' $bin/probe.log
 }

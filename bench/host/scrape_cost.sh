@@ -11,6 +11,7 @@
 set -euo pipefail
 here=$(cd "${BASH_SOURCE[0]%/*}" && pwd)
 . "$here/../../scripts/lib/say.sh"
+. "$here/../wait_for.sh"
 cd "$here/../.."
 sandboxes=$1 rounds=$2 bin=build/bin/bench
 # The files of a few sandboxes stand for all: reading one again costs no more
@@ -55,18 +56,9 @@ done >"$directory/files.all"
 # Not every kernel has all of them.
 while read -r file; do [[ ! -e $file ]] || echo "$file"; done <"$directory/files.all" >"$directory/files"
 
-until_said() { # WORD FILE
-    local i
-    for ((i = 0; i < 600; ++i)); do
-        ! grep -q "$1" "$2" || return 0
-        sleep 0.1
-    done
-    die "no '$1' within a minute: $(tail -n 3 "$2")"
-}
-
 build/bin/simulator --run-root "$directory/run" --guests "$sandboxes" --containers 4 </dev/null >"$directory/simulator" &
 pids+=($!)
-until_said sandboxes "$directory/simulator"
+wait_for sandboxes "$directory/simulator"
 
 for name in cloud-hypervisor virtiofsd containerd-shim-kata-v2; do
     cp "$bin/sandbox_processes" "$directory/$name"
@@ -74,7 +66,7 @@ done
 ls "$directory/run/vc/vm" >"$directory/ids"
 "$bin/sandbox_processes" "$directory" <"$directory/ids" >"$directory/processes" &
 pids+=($!)
-until_said ready "$directory/processes"
+wait_for ready "$directory/processes"
 
 # Each process, and virtiofsd's child; each of their threads.
 for pid in $(head -n "$read_ones" "$directory/processes"); do

@@ -146,7 +146,7 @@ int spawn(std::istream& words) {
   std::exit(3);
 }
 
-/// Writes to storage and reads it back, past the page cache.
+/// Writes to storage and reads it back, past the page cache: not in /tmp, which may be memory.
 void use_storage(std::size_t mebibytes) {
   std::string path = "/var/tmp/katameter-actor-XXXXXX";
   const int file = mkstemp(path.data());

@@ -30,14 +30,15 @@ work=$(mktemp -d "${TMPDIR:-/var/tmp}/katameter-image.XXXXXX")
 image_tool=(buildah --root "$work/storage" --runroot "$work/run" --storage-driver vfs)
 build=''
 finish() {
+    local status=$?
     trap '' INT TERM HUP
-    # It may not end when what runs in it was ended.
+    # It may not end when what runs in it was ended; killed, it has no status that says anything.
     if [[ $build ]] && kill -KILL "$build" 2>/dev/null; then
-        wait "$build" || true
+        wait "$build" 2>/dev/null || :
     fi
-    "${image_tool[@]}" umount --all >/dev/null 2>&1 || true
-    "${image_tool[@]}" rm --all >/dev/null 2>&1 || true
-    rm -rf "$work"
+    # What is mounted below it is not ours to empty.
+    rm -rf --one-file-system "$work" || { say "left behind: $work" && status=1; }
+    exit "$status"
 }
 trap finish EXIT
 trap 'exit 130' INT

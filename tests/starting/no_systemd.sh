@@ -13,9 +13,20 @@ id=$(printf 'c0de%.0s' {1..16})
 dir=$(mktemp -d /tmp/katameter.XXXXXX)
 sandbox=''
 
+# A sandbox that leaves otherwise than asked is a failure, too.
 finish() {
-    [[ ! $sandbox ]] || ! kill -TERM "$sandbox" 2>/dev/null || wait "$sandbox" || true
+    local status=$? left=0
+    if [[ $sandbox ]]; then
+        # One that has ended already is told by how it left.
+        kill -TERM "$sandbox" 2>/dev/null || :
+        wait "$sandbox" 2>/dev/null || left=$?
+        if ((left != 0 && left != 128 + 15)); then
+            echo "FAILED: the sandbox left with status $left" >&2
+            ((status)) || status=1
+        fi
+    fi
     rm -rf "$dir"
+    exit "$status"
 }
 trap finish EXIT
 trap 'exit 130' INT
@@ -23,7 +34,7 @@ trap 'exit 143' TERM HUP
 
 fail() { # STATUS WHAT
     echo "FAILED: $2" >&2
-    tail -n 40 "$dir/console.log" >&2 || true
+    [[ ! -e $dir/console.log ]] || tail -n 40 "$dir/console.log" >&2
     exit "$1"
 }
 

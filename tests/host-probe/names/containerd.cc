@@ -51,12 +51,25 @@ std::string cgroup_parent() {
   return "katameter-test-" + std::to_string(getpid());
 }
 
+// With the pods' own below it: on a busy machine runc gives up on those.
+void remove_cgroup(const std::filesystem::path& cgroup) {
+  std::error_code error;
+  for (int attempt = 0; attempt < 200 && std::filesystem::exists(cgroup, error); ++attempt) {
+    if (attempt > 0) std::this_thread::sleep_for(10ms);
+    for (const auto& entry : std::filesystem::directory_iterator(cgroup, error)) {
+      if (entry.is_directory(error)) rmdir(entry.path().c_str());
+    }
+    rmdir(cgroup.c_str());
+  }
+  if (std::filesystem::exists(cgroup, error)) std::fprintf(stderr, "left behind: %s\n", cgroup.c_str());
+}
+
 void remove_cgroup_parents() {
   std::error_code ignored;
   const std::filesystem::path root = "/sys/fs/cgroup";
-  rmdir((root / cgroup_parent()).c_str());
+  remove_cgroup(root / cgroup_parent());
   for (const auto& hierarchy : std::filesystem::directory_iterator(root, ignored)) {
-    rmdir((hierarchy.path() / cgroup_parent()).c_str());
+    remove_cgroup(hierarchy.path() / cgroup_parent());
   }
 }
 
