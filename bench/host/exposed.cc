@@ -6,7 +6,7 @@ namespace katameter::bench {
 
 std::string exposed(const NodeReport& report) {
   std::string text;
-  for (const std::string& piece : render(report)) text += piece;
+  render(report, [&](std::string_view part) { text += part; });
   return text;
 }
 

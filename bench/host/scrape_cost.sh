@@ -5,7 +5,8 @@
 # SANDBOXES simulated guests of four containers and their processes, beside a
 # reader of the same figures: the containers' cgroup files and the processes'
 # files of /proc, all kept open, nothing parsed, nothing written out. "no text"
-# is the thread of host-probe that collects: all but the exposition.
+# is the thread of host-probe that collects: all but the exposition; "gzip" is a
+# scrape whose text is compressed, as Prometheus asks for it.
 # Prints lines for bench/report/samples.py.
 
 set -euo pipefail
@@ -103,6 +104,9 @@ for ((i = 0; i < rounds; ++i)); do
     curl -s "$page" >"$directory/page"
     measured 'host-probe, no text' $(($(collecting) - collected))
     measured host-probe $(($(cpu_of "$probe") - before))
+    before=$(cpu_of "$probe")
+    curl -s --compressed "$page" >"$directory/page"
+    measured 'host-probe, gzip' $(($(cpu_of "$probe") - before))
     before=$(cpu_of "$poller")
     kill -USR1 "$poller"
     sleep 0.5

@@ -40,5 +40,6 @@ ROWS = [
     Row("wire", "bytes of a snapshot", "guest-probe", "text exposition", 1 / 20, "1/20"),
     Row("scrape", "CPU per scrape and sandbox, by sandboxes", "host-probe", "files", 1 / 3, "1/3"),
     Row("scrape", "CPU per scrape and sandbox, by sandboxes", "host-probe, no text", "files", 1 / 3, "1/3"),
+    Row("scrape", "CPU per scrape and sandbox, by sandboxes", "host-probe, gzip", "files", None, ""),
     Row("series", "time per series in a scrape, by sandboxes", "host-probe", "Registry", 1 / 2, "1/2"),
 ]

@@ -2,22 +2,23 @@
 
 namespace katameter {
 
-Labels container_labels(const ContainerId& sandbox, const ContainerId& container, const SandboxNames* names) {
+Labels container_labels(const ContainerId& sandbox, std::string_view sandbox_hex, const ContainerId& container,
+                        const SandboxNames* names) {
   static const SandboxNames unknown;
+  static const SandboxNames::Container nameless;
   const SandboxNames& of_sandbox = names != nullptr ? *names : unknown;
-  SandboxNames::Container of_container;
-  if (container == sandbox) {
-    of_container.image = of_sandbox.image;
-  } else if (const auto found = of_sandbox.containers.find(container); found != of_sandbox.containers.end()) {
-    of_container = found->second;
-  }
+  const auto found = of_sandbox.containers.find(container);
+  const SandboxNames::Container& of_container = found != of_sandbox.containers.end() ? found->second : nameless;
+  const bool is_pause = container == sandbox;
   const std::string container_hex = container.hex();
-  return {{"id", "/kata/" + sandbox.hex() + "/" + container_hex},
+  std::string id = "/kata/";
+  id.append(sandbox_hex).append("/").append(container_hex);
+  return {{"id", id},
           {"name", container_hex},
-          {"image", of_container.image},
+          {"image", is_pause ? of_sandbox.image : of_container.image},
           {"namespace", of_sandbox.pod_namespace},
           {"pod", of_sandbox.pod},
-          {"container", of_container.name}};
+          {"container", is_pause ? nameless.name : of_container.name}};
 }
 
 }  // namespace katameter

@@ -1,40 +1,28 @@
 #include "host-probe/exposition/families.h"
 
-#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cmath>
 #include <cstdint>
-#include <iterator>
+#include <cstring>
+#include <utility>
 
 namespace katameter {
 namespace {
 
-void append_escaped(std::string& text, std::string_view value) {
-  std::size_t written = 0;  // what needs no escape is appended at once, mostly all of it
-  for (std::size_t i = 0; i < value.size(); ++i) {
-    const char c = value[i];
-    if (c != '\\' && c != '"' && c != '\n') continue;
-    text.append(value, written, i - written).append(1, '\\').append(1, c == '\n' ? 'n' : c);
-    written = i + 1;
-  }
-  text.append(value, written);
-}
+// A quarter of a CPU's second-level cache: what is sent is still in it, and what the series are made from, too.
+constexpr std::size_t buffer_bytes = std::size_t{64} * 1024;
+constexpr std::size_t longest_number = 32;
 
-// The shortest text that reads back as the same number; whole numbers without an exponent.
-void append_number(std::string& text, double value) {
-  if (std::isnan(value)) {
-    text += "NaN";
-  } else if (std::isinf(value)) {
-    text += value > 0 ? "+Inf" : "-Inf";
-  } else {
-    std::array<char, 32> digits;
-    char* const begin = digits.data();
-    constexpr double exact = 9007199254740992.0;  // 2^53: up to it a double holds every whole number
-    const bool whole = std::abs(value) < exact && value == std::trunc(value);
-    const auto written = whole ? std::to_chars(begin, begin + digits.size(), static_cast<std::int64_t>(value))
-                               : std::to_chars(begin, begin + digits.size(), value);
-    text.append(begin, written.ptr);
+void append_escaped(std::string& text, std::string_view value) {
+  const auto has = [&](char c) { return value.find(c) != std::string_view::npos; };
+  if (!has('\\') && !has('"') && !has('\n')) {  // mostly; each is one look by the widest instructions there are
+    text.append(value);
+    return;
+  }
+  for (const char c : value) {
+    if (c == '\\' || c == '"' || c == '\n') text += '\\';
+    text += c == '\n' ? 'n' : c;
   }
 }
 
@@ -47,47 +35,62 @@ void Labels::push_back(const Label& label) {
   text_ += '"';
 }
 
-std::string& Families::with_room(Exposition& family, std::size_t bytes) {
-  if (family.empty()) return family.emplace_back();
-  std::string& last = family.back();
-  const std::size_t size = last.size() + bytes;
-  if (size <= last.capacity()) return last;
-  // The first pieces grow as strings do: most families of a small node have a few lines.
-  if (size <= piece_bytes) return last;
-  std::string& next = family.emplace_back();
-  next.reserve(std::max(bytes, piece_bytes));
-  return next;
+Families::Families(Send send) : send_(std::move(send)), buffer_(buffer_bytes) {}
+
+void Families::make_room(std::size_t bytes) {
+  if (buffer_.size() - used_ >= bytes) return;
+  finish();
+  if (buffer_.size() < bytes) buffer_.resize(bytes);
 }
 
-Exposition Families::take() && {
-  Exposition pieces;
-  for (Exposition& family : families_) std::ranges::move(family, std::back_inserter(pieces));
-  return pieces;
+void Families::put(std::string_view text) {
+  std::memcpy(buffer_.data() + used_, text.data(), text.size());
+  used_ += text.size();
 }
 
-std::size_t Families::position_of(const Descriptor& descriptor) {
-  const auto known = positions_.find(&descriptor);
-  if (known != positions_.end()) return known->second;
-  const auto [position, is_new] = by_name_.try_emplace(descriptor.name, families_.size());
-  if (is_new) {
-    std::string& family = with_room(families_.emplace_back(), 0);
-    family.append("# HELP ").append(descriptor.name).append(" ").append(descriptor.help);
-    family.append("\n# TYPE ").append(descriptor.name);
-    family.append(descriptor.type == prometheus::MetricType::Counter ? " counter\n" : " gauge\n");
+// The shortest text that reads back as the same number; whole numbers without an exponent.
+void Families::put(double value) {
+  if (std::isnan(value)) return put("NaN");
+  if (std::isinf(value)) return put(value > 0 ? "+Inf" : "-Inf");
+  char* const begin = buffer_.data() + used_;
+  constexpr double exact = 9007199254740992.0;  // 2^53: up to it a double holds every whole number
+  const bool whole = std::abs(value) < exact && value == std::trunc(value);
+  const auto written = whole ? std::to_chars(begin, begin + longest_number, static_cast<std::int64_t>(value))
+                             : std::to_chars(begin, begin + longest_number, value);
+  used_ += static_cast<std::size_t>(written.ptr - begin);
+}
+
+void Families::begin(const Descriptor& metric) {
+  metric_ = &metric;
+  constexpr std::size_t besides = 40;  // the two keywords, the type, blanks and ends of lines
+  make_room(2 * metric.name.size() + metric.help.size() + besides);
+  for (const std::string_view text : {std::string_view("# HELP "), metric.name, std::string_view(" "), metric.help,
+                                      std::string_view("\n# TYPE "), metric.name}) {
+    put(text);
   }
-  positions_.emplace(&descriptor, position->second);
-  return position->second;
+  put(metric.type == prometheus::MetricType::Counter ? " counter\n" : " gauge\n");
 }
 
-void Families::add(const Descriptor& descriptor, const Labels& labels, double value) {
-  constexpr std::size_t besides = 40;  // braces, blank, number, end of line
-  std::string& family =
-      with_room(families_[position_of(descriptor)], descriptor.name.size() + labels.text().size() + besides);
-  family.append(descriptor.name);
-  if (!labels.text().empty()) family.append("{").append(labels.text()).append("}");
-  family += ' ';
-  append_number(family, value);
-  family += '\n';
+void Families::add(const Descriptor& metric, const Labels& labels, const Labels& further, double value) {
+  if (&metric != metric_) begin(metric);
+  constexpr std::size_t besides = 5;  // braces, comma, blank, end of line
+  make_room(metric.name.size() + labels.text().size() + further.text().size() + longest_number + besides);
+  put(metric.name);
+  if (!labels.text().empty() || !further.text().empty()) {
+    put("{");
+    put(labels.text());
+    if (!labels.text().empty() && !further.text().empty()) put(",");
+    put(further.text());
+    put("}");
+  }
+  put(" ");
+  put(value);
+  put("\n");
+}
+
+void Families::finish() {
+  if (used_ > 0) send_({buffer_.data(), used_});
+  used_ = 0;
 }
 
 }  // namespace katameter

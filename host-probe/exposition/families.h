@@ -3,11 +3,10 @@
 #include <prometheus/metric_type.h>
 
 #include <cstddef>
+#include <functional>
 #include <initializer_list>
-#include <map>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 namespace katameter {
@@ -41,30 +40,33 @@ class Labels {
   std::string text_;
 };
 
-/// The answer to one scrape in Prometheus' text format 0.0.4: pieces to be sent one after the other.
-using Exposition = std::vector<std::string>;
-
-/// Gathers series into families, in the order in which each metric was first added. They are written down as they
-/// come: to keep them as prometheus::MetricFamily for prometheus-cpp's serializer costs several times as much
-/// (tests/scale/series_rate.cc).
+/// Writes the answer to one scrape in Prometheus' text format 0.0.4, a metric after the other, and hands it on as it
+/// comes: of a large node the text has megabytes, of which a buffer is all there ever is. To keep the series as
+/// prometheus::MetricFamily for prometheus-cpp's serializer costs many times as much (tests/scale/series_rate.cc).
 class Families {
  public:
-  /// One series. Its labels must differ from those of the metric's other series.
-  void add(const Descriptor& descriptor, const Labels& labels, double value);
+  /// Takes the next part of the text.
+  using Send = std::function<void(std::string_view)>;
+  explicit Families(Send send);
 
-  /// All families that have a series.
-  Exposition take() &&;
+  /// One series. All of a metric are added one after the other; no two of them have the same labels.
+  void add(const Descriptor& metric, const Labels& labels, double value) { add(metric, labels, {}, value); }
+  /// The same with its labels in two parts, each of which is made for more than this series.
+  void add(const Descriptor& metric, const Labels& labels, const Labels& further, double value);
+
+  /// Hands on what is left. Nothing is added after it.
+  void finish();
 
  private:
-  // A new piece rather than a longer one: of a large node a family has megabytes, and to grow would be to copy them.
-  static constexpr std::size_t piece_bytes = std::size_t{64} * 1024;
+  void begin(const Descriptor& metric);
+  void make_room(std::size_t bytes);
+  void put(std::string_view text);
+  void put(double value);
 
-  std::size_t position_of(const Descriptor& descriptor);
-  static std::string& with_room(Exposition& family, std::size_t bytes);
-
-  std::vector<Exposition> families_;
-  std::unordered_map<const Descriptor*, std::size_t> positions_;
-  std::map<std::string_view, std::size_t> by_name_;  // two descriptors may be of one metric
+  Send send_;
+  std::vector<char> buffer_;
+  std::size_t used_ = 0;
+  const Descriptor* metric_ = nullptr;  // whose series are being written
 };
 
 }  // namespace katameter

@@ -7,9 +7,9 @@ namespace katameter {
 
 /// The report in Prometheus' text format. A figure that is not known has no series. All labels are made here: from a
 /// guest come numbers and container ids only.
-Exposition render(const NodeReport& report);
+void render(const NodeReport& report, Families::Send send);
 
 /// What there is to say when no report came in time.
-Exposition render_failure();
+void render_failure(Families::Send send);
 
 }  // namespace katameter

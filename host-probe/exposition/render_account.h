@@ -1,15 +1,10 @@
 #pragma once
 
-#include <functional>
-#include <string>
-
-#include "host-probe/exposition/families.h"
-#include "host-probe/merge/account.h"
+#include "host-probe/exposition/labelled_report.h"
 
 namespace katameter {
 
-/// The books of the sandbox `id`; `container_labels` gives the labels of one of its containers.
-void add_account(Families& families, const Account& account, const std::string& id,
-                 const std::function<Labels(const ContainerId&)>& container_labels);
+/// The books of each sandbox.
+void add_accounts(Families& families, const LabelledReport& report);
 
 }  // namespace katameter

@@ -1,57 +1,93 @@
 #include "host-probe/exposition/render_processes.h"
 
+#include <array>
+#include <optional>
+
 #include "host-probe/exposition/process_metrics.h"
+#include "host-probe/exposition/render_each.h"
 
 namespace katameter {
 namespace {
+
+constexpr std::array<Role, 5> roles{Role::vcpu, Role::vmm, Role::virtiofsd, Role::shim, Role::vhost};
 
 double number(std::uint64_t value) {
   return static_cast<double>(value);
 }
 
-void add_usage(Families& families, const SandboxProcesses& processes, const std::string& id) {
-  for (const auto& [role, usage] : processes.usage) {
-    const char* const of_role = name(role);
-    const auto series = [&](const Descriptor& descriptor, const char* label, const char* value, std::uint64_t figure) {
-      families.add(descriptor, {{"sandbox_id", id}, {"role", of_role}, {label, value}}, number(figure));
-    };
-    series(metric::process_faults, "type", "minor", usage.minor_faults);
-    series(metric::process_faults, "type", "major", usage.major_faults);
-    if (!processes.io) continue;
-    series(metric::process_io, "direction", "read", usage.read_bytes);
-    series(metric::process_io, "direction", "write", usage.write_bytes);
+// A series of each sandbox and role that has a figure in one of the maps of SandboxProcesses.
+template <typename Figures, typename Value>
+void add_of_roles(Families& families, const LabelledReport& report, const Descriptor& metric,
+                  std::map<Role, Figures> SandboxProcesses::*by_role, const std::optional<Label>& further,
+                  const Value& value) {
+  for (const Role role : roles) {
+    Labels of_role{{"role", name(role)}};
+    if (further) of_role.push_back(*further);
+    add_of_each(families, report, metric, of_role, [&](const SandboxReport& of) -> std::optional<double> {
+      if (!of.processes) return std::nullopt;
+      const auto& figures = (*of.processes).*by_role;
+      const auto found = figures.find(role);
+      if (found == figures.end()) return std::nullopt;
+      return value(*of.processes, found->second);
+    });
   }
-  if (!processes.cpu.contains(Role::vcpu)) return;
-  std::uint64_t guest_ns = 0;
-  for (const auto& [role, usage] : processes.usage) guest_ns += usage.guest_ns;
-  families.add(metric::process_guest_time, {{"sandbox_id", id}}, number(guest_ns) / 1e9);
+}
+
+void add_usage(Families& families, const LabelledReport& report) {
+  const auto add_faults = [&](const char* type, std::uint64_t RoleUsage::*figure) {
+    add_of_roles(families, report, metric::process_faults, &SandboxProcesses::usage, Label{"type", type},
+                 [&](const SandboxProcesses&, const RoleUsage& usage) { return number(usage.*figure); });
+  };
+  add_faults("minor", &RoleUsage::minor_faults);
+  add_faults("major", &RoleUsage::major_faults);
+  const auto add_io = [&](const char* direction, std::uint64_t RoleUsage::*figure) {
+    add_of_roles(families, report, metric::process_io, &SandboxProcesses::usage, Label{"direction", direction},
+                 [&](const SandboxProcesses& of, const RoleUsage& usage) {
+                   return of.io ? std::optional(number(usage.*figure)) : std::nullopt;
+                 });
+  };
+  add_io("read", &RoleUsage::read_bytes);
+  add_io("write", &RoleUsage::write_bytes);
+  add_of_each(families, report, metric::process_guest_time, {}, [](const SandboxReport& of) -> std::optional<double> {
+    if (!of.processes || !of.processes->cpu.contains(Role::vcpu)) return std::nullopt;
+    std::uint64_t guest_ns = 0;
+    for (const auto& [role, usage] : of.processes->usage) guest_ns += usage.guest_ns;
+    return number(guest_ns) / 1e9;
+  });
+}
+
+void add_memory(Families& families, const LabelledReport& report) {
+  for (const metric::MemoryKind& kind : metric::memory_kinds) {
+    add_of_roles(families, report, metric::process_memory, &SandboxProcesses::role_memory, Label{"kind", kind.kind},
+                 [&](const SandboxProcesses&, const RoleMemory& memory) { return number(memory.*kind.figure); });
+  }
+  for (const metric::MemoryComponent& part : metric::memory_components) {
+    add_of_each(families, report, metric::sandbox_memory, {{"component", part.component}},
+                [&](const SandboxReport& of) -> std::optional<double> {
+                  if (!of.processes) return std::nullopt;
+                  return number(of.processes->memory.*part.figure);
+                });
+  }
+}
+
+void add_host_ooms(Families& families, const LabelledReport& report) {
+  for (const LabelledSandbox& sandbox : report.all()) {
+    for (const auto& [role, count] : sandbox.report.host_ooms) {
+      families.add(metric::host_ooms, sandbox.id, {{"role", name(role)}}, number(count));
+    }
+  }
 }
 
 }  // namespace
 
-void add_processes(Families& families, const SandboxProcesses& processes, const std::string& id) {
-  for (const auto& [role, cpu] : processes.cpu) {
-    const Labels labels{{"sandbox_id", id}, {"role", name(role)}};
-    families.add(metric::process_cpu, labels, number(cpu.cpu_ns) / 1e9);
-    families.add(metric::process_run_delay, labels, number(cpu.run_delay_ns) / 1e9);
-  }
-  add_usage(families, processes, id);
-  for (const auto& [role, memory] : processes.role_memory) {
-    for (const metric::MemoryKind& kind : metric::memory_kinds) {
-      families.add(metric::process_memory, {{"sandbox_id", id}, {"role", name(role)}, {"kind", kind.kind}},
-                   number(memory.*kind.figure));
-    }
-  }
-  for (const metric::MemoryComponent& part : metric::memory_components) {
-    families.add(metric::sandbox_memory, {{"sandbox_id", id}, {"component", part.component}},
-                 number(processes.memory.*part.figure));
-  }
-}
-
-void add_host_ooms(Families& families, const std::map<Role, std::uint64_t>& kills, const std::string& id) {
-  for (const auto& [role, count] : kills) {
-    families.add(metric::host_ooms, {{"sandbox_id", id}, {"role", name(role)}}, number(count));
-  }
+void add_processes(Families& families, const LabelledReport& report) {
+  add_of_roles(families, report, metric::process_cpu, &SandboxProcesses::cpu, {},
+               [](const SandboxProcesses&, const RoleCpu& cpu) { return number(cpu.cpu_ns) / 1e9; });
+  add_of_roles(families, report, metric::process_run_delay, &SandboxProcesses::cpu, {},
+               [](const SandboxProcesses&, const RoleCpu& cpu) { return number(cpu.run_delay_ns) / 1e9; });
+  add_usage(families, report);
+  add_memory(families, report);
+  add_host_ooms(families, report);
 }
 
 }  // namespace katameter

@@ -7,12 +7,17 @@
 
 namespace katameter {
 
-Exposition scrape(ScrapeGate& gate) try {
+bool scrape(ScrapeGate& gate, const Families::Send& send) try {
   const ScrapeGate::Report report = gate.ask(scrape_deadline);
-  return report ? render(*report) : render_failure();
+  if (report) {
+    render(*report, send);
+  } else {
+    render_failure(send);
+  }
+  return true;
 } catch (const std::exception& error) {  // out of memory; the caller is foreign code, nothing may get out
   log_error("a scrape failed: {}", error.what());
-  return {};
+  return false;
 }
 
 }  // namespace katameter

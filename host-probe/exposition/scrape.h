@@ -10,7 +10,8 @@ namespace katameter {
 /// A scraper gets an answer within this time, whatever the event loop does.
 inline constexpr std::chrono::milliseconds scrape_deadline{2000};
 
-/// What one scrape is answered with: values are made now, none are kept. For the HTTP server's threads.
-Exposition scrape(ScrapeGate& gate);
+/// Writes what one scrape is answered with: values are made now, none are kept. For the HTTP server's threads. False if
+/// it broke off (logged): what was sent is not all.
+bool scrape(ScrapeGate& gate, const Families::Send& send);
 
 }  // namespace katameter

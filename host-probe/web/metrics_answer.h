@@ -1,13 +1,13 @@
 #pragma once
 
-#include "host-probe/exposition/families.h"
+#include "host-probe/exposition/scrape_gate.h"
 
 struct mg_connection;
 
 namespace katameter {
 
-/// Sends an exposition as the answer to a request, compressed if the scraper takes gzip, and gives the memory back.
-/// Returns the status.
-int answer_with(mg_connection* connection, Exposition exposition);
+/// Answers a request with a scrape, sent while it is written and compressed if the scraper takes gzip. In chunks, so that
+/// a scraper can tell an answer that broke off; only one that speaks HTTP/1.0 cannot. Returns the status.
+int answer_scrape(mg_connection* connection, ScrapeGate& gate);
 
 }  // namespace katameter

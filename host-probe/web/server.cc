@@ -7,7 +7,6 @@
 #include <cerrno>
 #include <exception>
 
-#include "host-probe/exposition/scrape.h"
 #include "host-probe/web/basic_auth.h"
 #include "host-probe/web/knock.h"
 #include "host-probe/web/listen_address.h"
@@ -27,8 +26,8 @@ void keep_context(const mg_context* context) {
   context_of_this_process = const_cast<mg_context*>(context);
 }
 
-int answer_scrape(mg_connection* connection, void* gate) {
-  return answer_with(connection, scrape(*static_cast<ScrapeGate*>(gate)));
+int answer_metrics(mg_connection* connection, void* gate) {
+  return answer_scrape(connection, *static_cast<ScrapeGate*>(gate));
 }
 
 int answer_page(mg_connection* connection) {
@@ -111,7 +110,7 @@ Result<MetricsServer> MetricsServer::create(const WebOptions& options, ScrapeGat
           "katameter", options.telemetry_path);
     }
     // In place of the Exposer's own handler, whose serializer would take most of the time of a scrape.
-    mg_set_request_handler(context_of_this_process, options.telemetry_path.c_str(), &answer_scrape, &gate);
+    mg_set_request_handler(context_of_this_process, options.telemetry_path.c_str(), &answer_metrics, &gate);
     const std::vector<int> ports = server.exposer_->GetListeningPorts();
     for (std::size_t i = 0; i < options.listen_addresses.size(); ++i) {
       const std::string& address = options.listen_addresses[i];

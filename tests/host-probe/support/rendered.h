@@ -21,10 +21,8 @@ inline const std::string container_hex(64, 'c');
 using Series = std::map<std::string, std::string>;  // label -> value
 
 // Reads a rendered text back: a family for each TYPE line, with the series that follow it.
-inline std::vector<prometheus::MetricFamily> read_families(const Exposition& exposition) {
+inline std::vector<prometheus::MetricFamily> read_families(const std::string& text) {
   std::vector<prometheus::MetricFamily> families;
-  std::string text;
-  for (const std::string& piece : exposition) text += piece;
   for (std::size_t begin = 0, end = 0; begin < text.size(); begin = end) {
     end = std::min(text.find("# HELP ", begin + 1), text.size());
     const std::string piece = text.substr(begin, end - begin);
@@ -47,9 +45,15 @@ inline std::vector<prometheus::MetricFamily> read_families(const Exposition& exp
   return families;
 }
 
+inline std::string rendered_text(const NodeReport& report) {
+  std::string text;
+  render(report, [&](std::string_view part) { text += part; });
+  return text;
+}
+
 // The families of one rendering, looked at by name and labels.
 struct Rendered {
-  explicit Rendered(const NodeReport& report) : families(read_families(render(report))) {}
+  explicit Rendered(const NodeReport& report) : families(read_families(rendered_text(report))) {}
 
   const prometheus::MetricFamily* family(const std::string& name) const {
     for (const auto& found : families) {

@@ -1,0 +1,88 @@
+#include "host-probe/exposition/families.h"
+
+#include <algorithm>
+#include <catch2/catch.hpp>
+#include <cstdlib>
+#include <limits>
+#include <string>
+#include <vector>
+
+using namespace katameter;
+
+namespace {
+
+constexpr Descriptor one{"one_total", "The first.", prometheus::MetricType::Counter};
+constexpr Descriptor other{"other", "The second.", prometheus::MetricType::Gauge};
+
+template <typename Add>
+std::string text_of(const Add& add) {
+  std::string text;
+  Families families([&](std::string_view part) { text += part; });
+  add(families);
+  families.finish();
+  return text;
+}
+
+}  // namespace
+
+TEST_CASE("a metric is introduced once, before its series") {
+  const std::string text = text_of([](Families& families) {
+    families.add(one, {{"a", "x"}}, 1);
+    families.add(one, {{"a", "x"}}, {{"b", "y"}}, 2);
+    families.add(one, {}, {{"b", "z"}}, 3);
+    families.add(other, {}, 0.5);
+  });
+  CHECK(text ==
+        "# HELP one_total The first.\n# TYPE one_total counter\n"
+        "one_total{a=\"x\"} 1\none_total{a=\"x\",b=\"y\"} 2\none_total{b=\"z\"} 3\n"
+        "# HELP other The second.\n# TYPE other gauge\nother 0.5\n");
+}
+
+TEST_CASE("a value of a label may be anything") {
+  CHECK(Labels{{"a", "\\ and \" and \n."}}.text() == R"(a="\\ and \" and \n.")");
+  CHECK(Labels{{"a", ""}, {"b", "{}, ="}}.text() == R"(a="",b="{}, =")");
+}
+
+TEST_CASE("a number reads back as itself") {
+  const auto written = [](double value) {
+    const std::string text = text_of([&](Families& families) { families.add(other, {}, value); });
+    return text.substr(text.rfind(' ') + 1);
+  };
+  CHECK(written(0) == "0\n");
+  CHECK(written(-1) == "-1\n");
+  CHECK(written(9007199254740991.0) == "9007199254740991\n");
+  CHECK(written(0.1) == "0.1\n");
+  CHECK(written(std::numeric_limits<double>::quiet_NaN()) == "NaN\n");
+  CHECK(written(std::numeric_limits<double>::infinity()) == "+Inf\n");
+  CHECK(written(-std::numeric_limits<double>::infinity()) == "-Inf\n");
+  for (const double value :
+       {std::numeric_limits<double>::max(), std::numeric_limits<double>::denorm_min(), 1e16, 1 / 3.0}) {
+    CHECK(std::strtod(written(value).c_str(), nullptr) == value);
+  }
+}
+
+TEST_CASE("what is held of the text does not grow with it, and nothing of it is lost") {
+  constexpr std::size_t series = 100'000;
+  std::vector<std::size_t> parts;
+  std::size_t lines = 0;
+  Families families([&](std::string_view part) {
+    parts.push_back(part.size());
+    lines += static_cast<std::size_t>(std::count(part.begin(), part.end(), '\n'));
+    CHECK(part.back() == '\n');
+  });
+  for (std::size_t i = 0; i < series; ++i) families.add(one, {{"i", std::to_string(i)}}, 1);
+  families.finish();
+  CHECK(lines == series + 2);
+  CHECK(parts.size() > 10);
+  CHECK(*std::max_element(parts.begin(), parts.end()) <= 64 * 1024);
+}
+
+TEST_CASE("a series that is longer than the buffer is written whole") {
+  const std::string value(1'000'000, 'x');
+  const std::string text = text_of([&](Families& families) {
+    families.add(one, {}, 1);
+    families.add(one, {{"a", value}}, 2);
+    families.add(one, {{"a", "y"}}, 3);
+  });
+  CHECK_THAT(text, Catch::EndsWith("one_total 1\none_total{a=\"" + value + "\"} 2\none_total{a=\"y\"} 3\n"));
+}
