@@ -91,6 +91,7 @@ extern "C" __attribute__((noinline)) std::size_t measured_part(const Records& re
   }
   for (const auto& [id, memory] : account_memory(records.memory, paths, {})) set_memory(rows[id], memory);
   wire::Snapshot snapshot;
+  snapshot.containers.reserve(rows.size());
   for (auto& [id, row] : rows) snapshot.containers.push_back(std::move(row));
   return wire::frame(wire::encode(wire::GuestMessage(std::move(snapshot)))).size();
 }

@@ -87,6 +87,7 @@ Result<wire::Snapshot> Collector::collect(std::uint64_t request) {
     for (auto& [id, row] : rows) sched_.complete(row);
   }
   limit_rows(rows, snapshot.guest);
+  snapshot.containers.reserve(rows.size());
   for (auto& [id, row] : rows) snapshot.containers.push_back(std::move(row));
   return snapshot;
 }
