@@ -111,11 +111,15 @@ class AheadOfOthers {
   AheadOfOthers& operator=(const AheadOfOthers&) = delete;
 };
 
-// Of 30 calls; of more if the bound was not kept by then.
+bool is_kept(const Best& best) {
+  return best.hook.took - best.nothing.took < bound && best.hook.waits <= best.nothing.waits;
+}
+
+// Of 30 calls; of more if what is asked of them was not kept by then.
 Best best_of_some() {
   const AheadOfOthers ahead;
   Best best;
-  for (int i = 0; i < 30 || (i < 300 && best.hook.took - best.nothing.took >= bound); ++i) {
+  for (int i = 0; i < 30 || (i < 300 && !is_kept(best)); ++i) {
     const Call call = call_hook(GUEST_PROBE, {"guest-probe", "prestart", "--listen", "tcp:80"}, state);
     REQUIRE(call.status == 0);
     if (geteuid() == 0) REQUIRE(call.said.empty());  // others cannot lock /run/katameter, and are told
