@@ -1,8 +1,9 @@
-// usage: oom_race SOCKET CGROUP KILLS
+// usage: oom_race SOCKET CGROUP KILLS HOST-PROBE-LOG
 //
 // Has a process in the memory cgroup CGROUP killed for want of memory KILLS times, and prints of each how long after the
-// kill its event came from the guest-probe at SOCKET and its line from the kernel's log, in microseconds: "EVENT LINE".
-// When the kill was is what the event says. A thread waits for each, as two readers would.
+// kill, in microseconds, its event came from the guest-probe at SOCKET, host-probe had counted it, which is when it says so
+// in the pipe HOST-PROBE-LOG, and the kernel's log had its line: "EVENT COUNTED LINE". When the kill was is what the event
+// says. A thread waits for each, as readers of their own would.
 
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -38,36 +39,45 @@ void hog(const std::string& cgroup) {
   _exit(1);  // it was not killed
 }
 
-// When the line of the next kill has come.
-std::uint64_t wait_for_line(int log) {
+// When the next line with `text` has come.
+std::uint64_t wait_for_line(int log, const char* text) {
   char line[8192];
   while (true) {
     const ssize_t size = read(log, line, sizeof(line) - 1);
-    if (size < 0) std::exit(1);
+    if (size <= 0) {
+      std::fprintf(stderr, "oom_race: no line with '%s' came\n", text);
+      std::exit(1);
+    }
     line[size] = '\0';
-    if (std::strstr(line, "Killed process") != nullptr) return boottime_ns();
+    if (std::strstr(line, text) != nullptr) return boottime_ns();
   }
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  const int kills = argc == 4 ? std::atoi(argv[3]) : 0;
+  const int kills = argc == 5 ? std::atoi(argv[3]) : 0;
   const int log = open("/dev/kmsg", O_RDONLY);
-  if (kills <= 0 || log < 0 || lseek(log, 0, SEEK_END) < 0) {
-    std::fprintf(stderr, "usage: oom_race SOCKET CGROUP KILLS (reads /dev/kmsg)\n");
+  const int told = argc == 5 ? open(argv[4], O_RDONLY) : -1;
+  if (kills <= 0 || told < 0 || log < 0 || lseek(log, 0, SEEK_END) < 0) {
+    std::fprintf(stderr, "usage: oom_race SOCKET CGROUP KILLS HOST-PROBE-LOG (reads /dev/kmsg)\n");
     return 2;
   }
+  // Once host-probe is connected there, it has what this program has.
+  wait_for_line(told, "guest connected");
   bench::HostSide host(argv[1]);
   (void)host.collect();
   for (int i = 0; i < kills; ++i) {
     std::uint64_t line_ns = 0;
-    std::thread reader([&] { line_ns = wait_for_line(log); });
+    std::uint64_t counted_ns = 0;
+    std::thread reader([&] { line_ns = wait_for_line(log, "Killed process"); });
+    std::thread counter([&] { counted_ns = wait_for_line(told, "oom kill sandbox="); });
     const pid_t child = fork();
     if (child == 0) hog(argv[2]);
     const wire::OomEvent event = host.wait_for_event();
     const std::uint64_t event_ns = boottime_ns();
     reader.join();
+    counter.join();
     host.acknowledge();
     int status = 0;
     waitpid(child, &status, 0);
@@ -75,8 +85,8 @@ int main(int argc, char** argv) {
       std::fprintf(stderr, "oom_race: the event is not of the process that was to be killed\n");
       return 1;
     }
-    std::printf("%.1f %.1f\n", static_cast<double>(event_ns - event.boottime_ns) / 1e3,
-                static_cast<double>(line_ns - event.boottime_ns) / 1e3);
+    const auto after = [&](std::uint64_t moment) { return static_cast<double>(moment - event.boottime_ns) / 1e3; };
+    std::printf("%.1f %.1f %.1f\n", after(event_ns), after(counted_ns), after(line_ns));
   }
   return 0;
 }

@@ -37,6 +37,7 @@ ROWS = [
     *hot("cgroup", "cgroups of a container made and removed"),
     Row("start", "load to ready", "guest-probe", "loading alone", 1.3, "1.3"),
     Row("oom", "OOM kill to its event, or line", "guest-probe", "kernel log", 1, "before the line"),
+    Row("oom", "OOM kill to host-probe's counter, or line", "host-probe", "kernel log", None, "milliseconds"),
     Row("wire", "bytes of a snapshot", "guest-probe", "text exposition", 1 / 20, "1/20"),
     Row("scrape", "CPU per scrape and sandbox, by sandboxes", "host-probe", "files", 1 / 3, "1/3"),
     Row("scrape", "CPU per scrape and sandbox, by sandboxes", "host-probe, no text", "files", 1 / 3, "1/3"),

@@ -105,13 +105,14 @@ void Server::on_oom_events() {
   for (const oom_record& record : *records) {
     events_seen_ = record.sequence;
     const wire::OomEvent event = make_oom_event(record);
-    log_info("oom kill: pid {} ({}) in {}, {} of {} bytes used, {} {}", event.victim_pid, event.victim_comm,
-             event.cgroup, event.memory_usage_bytes, event.memory_limit_bytes, wire::name(event.oom_class),
-             event.limit_cgroup);
     for (Session& session : sessions_) {
       // A session that cannot take it is ended by its own next event; the others must not wait for that.
       if (session.greeted && !session.send(event)) session.greeted = false;
     }
+    // Last: whoever is connected does not wait for a line to be written.
+    log_info("oom kill: pid {} ({}) in {}, {} of {} bytes used, {} {}", event.victim_pid, event.victim_comm,
+             event.cgroup, event.memory_usage_bytes, event.memory_limit_bytes, wire::name(event.oom_class),
+             event.limit_cgroup);
   }
 }
 
