@@ -38,10 +38,21 @@ static __always_inline struct process_record *process_of(struct task_struct *thr
 static __always_inline struct process_record *process_at(__u64 task) {
   __u64 signal = read_u64(task + bpf_core_field_offset(struct task_struct, signal));
   struct process_key *key = bpf_map_lookup_elem(&by_signal, &signal);
-  __u32 tgid = 0;
-  bpf_probe_read_kernel(&tgid, sizeof(tgid), (void *)(task + bpf_core_field_offset(struct task_struct, tgid)));
+  __u32 tgid = read_u32(task + bpf_core_field_offset(struct task_struct, tgid));
   if (!key || key->tgid != tgid) return 0;
   return bpf_map_lookup_elem(&processes, key);
+}
+
+/* The name of a task at an address, which is no longer than two words. */
+static __always_inline void read_comm(__u64 task, char *comm) {
+  __u64 name = task + bpf_core_field_offset(struct task_struct, comm);
+
+  if (READS_DIRECTLY) {
+    ((__u64 *)comm)[0] = read_u64(name);
+    ((__u64 *)comm)[1] = read_u64(name + sizeof(__u64));
+  } else {
+    bpf_probe_read_kernel(comm, 16, (void *)name);
+  }
 }
 
 static __always_inline int begins_with(const char *comm, const char *prefix, int length) {

@@ -12,11 +12,11 @@
 #include <array>
 #include <cerrno>
 #include <cstddef>
-#include <cstdlib>
 #include <fstream>
 
 #include "userspace/bpf/layout.h"
 #include "userspace/bpf/open_options.h"
+#include "userspace/bpf/open_variant.h"
 #include "userspace/bpf/test_run.h"
 #include "userspace/log.h"
 
@@ -54,18 +54,7 @@ static_assert(offsetof(guest::guest__rodata, own_tgid) == offsetof(guest_direct:
 
 guest* open_guest(bool reads_directly, const bpf_object_open_opts& options) {
   if (!reads_directly) return guest::open(&options);
-  auto* skeleton = static_cast<guest*>(std::calloc(1, sizeof(guest)));
-  if (skeleton == nullptr || guest__create_skeleton(skeleton) != 0) {
-    std::free(skeleton);
-    return nullptr;
-  }
-  skeleton->skeleton->data = guest_direct::elf_bytes(&skeleton->skeleton->data_sz);
-  if (const int status = bpf_object__open_skeleton(skeleton->skeleton, &options); status != 0) {
-    guest::destroy(skeleton);
-    errno = -status;
-    return nullptr;
-  }
-  return skeleton;
+  return open_variant<guest>(&guest__create_skeleton, &guest_direct::elf_bytes, options);
 }
 
 struct DestroyLink {

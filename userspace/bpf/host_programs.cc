@@ -3,15 +3,19 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <host.skel.h>
+#include <host_direct.skel.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <cstddef>
 #include <cstring>
 #include <memory>
 #include <string>
 
+#include "userspace/bpf/direct_reads.h"
 #include "userspace/bpf/open_options.h"
+#include "userspace/bpf/open_variant.h"
 #include "userspace/bpf/test_run.h"
 
 namespace katameter {
@@ -21,6 +25,16 @@ struct DestroySkeleton {
   void operator()(host* skeleton) const { host::destroy(skeleton); }
 };
 using Skeleton = std::unique_ptr<host, DestroySkeleton>;
+
+static_assert(sizeof(host) == sizeof(host_direct));
+static_assert(sizeof(host::host__rodata) == sizeof(host_direct::host_direct__rodata));
+static_assert(offsetof(host::host__rodata, watched) == offsetof(host_direct::host_direct__rodata, watched));
+
+Skeleton open_host() {
+  const bpf_object_open_opts options = open_options();
+  return Skeleton(kernel_reads_directly() ? open_variant<host>(&host__create_skeleton, &host_direct::elf_bytes, options)
+                                          : host::open(&options));
+}
 
 struct DestroyLink {
   void operator()(bpf_link* link) const { bpf_link__destroy(link); }
@@ -76,8 +90,7 @@ Status run_iterator(const bpf_program* program) {
 
 Result<HostPrograms> HostPrograms::load(std::span<const WatchedName> names, std::uint32_t capacity) {
   libbpf_set_print(nullptr);
-  const bpf_object_open_opts options = open_options();
-  const Skeleton skeleton(host::open(&options));
+  const Skeleton skeleton = open_host();
   if (skeleton == nullptr) return system_failure("cannot open the built-in BPF object");
   HostPrograms programs;
   programs.possible_cpus_ = std::clamp(libbpf_num_possible_cpus(), 1, 256);  // MAX_CPUS

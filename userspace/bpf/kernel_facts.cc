@@ -11,8 +11,9 @@
 #include <cstring>
 #include <fstream>
 #include <memory>
-#include <span>
 
+#include "userspace/bpf/direct_reads.h"
+#include "userspace/bpf/tiny_program.h"
 #include "userspace/cgroup_mounts.h"
 #include "userspace/fd.h"
 
@@ -65,39 +66,11 @@ bool has_tracepoint(const btf& types, const char* name) {
   return find(types, (std::string("btf_trace_") + name).c_str(), BTF_KIND_TYPEDEF) != nullptr;
 }
 
-bpf_insn instruction(unsigned code, unsigned to, unsigned from, int value) {
-  bpf_insn made{};
-  made.code = static_cast<__u8>(code);
-  made.dst_reg = static_cast<__u8>(to & 0xf);
-  made.src_reg = static_cast<__u8>(from & 0xf);
-  made.imm = value;
-  return made;
-}
-
-bool loads(std::span<const bpf_insn> program) {
-  return static_cast<bool>(
-      Fd(bpf_prog_load(BPF_PROG_TYPE_RAW_TRACEPOINT, "katameter_try", "GPL", program.data(), program.size(), nullptr)));
-}
-
-// Whether bpf/read.bpf.h may read without a call: r0 = bpf_rdonly_cast(0, type); r0 = *r0; r0 = 0; exit
-bool reads_directly(const btf& types) {
-  const int cast = btf__find_by_name_kind(&types, "bpf_rdonly_cast", BTF_KIND_FUNC);
-  const int type = btf__find_by_name_kind(&types, "task_cputime", BTF_KIND_STRUCT);
-  if (cast < 0 || type < 0) return false;
-  const std::array program{instruction(BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_1, 0, 0),
-                           instruction(BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_2, 0, type),
-                           instruction(BPF_JMP | BPF_CALL, 0, BPF_PSEUDO_KFUNC_CALL, cast),
-                           instruction(BPF_LDX | BPF_MEM | BPF_DW, BPF_REG_0, BPF_REG_0, 0),
-                           instruction(BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_0, 0, 0),
-                           instruction(BPF_JMP | BPF_EXIT, 0, 0, 0)};
-  return loads(program);
-}
-
 void read_types(KernelFacts& facts) {
   const std::unique_ptr<btf, FreeBtf> types(btf__load_vmlinux_btf());
   if (types == nullptr) return;
   facts.btf = true;
-  facts.direct_reads = reads_directly(*types);
+  facts.direct_reads = kernel_reads_directly(*types);
   facts.cpuacct = find(*types, "cpuacct", BTF_KIND_STRUCT) != nullptr &&
                   has_enum_value(*types, "cgroup_subsys_id", "cpuacct_cgrp_id");
   facts.memory = find(*types, "mem_cgroup", BTF_KIND_STRUCT) != nullptr &&

@@ -12,6 +12,7 @@
 #include <catch2/catch.hpp>
 #include <chrono>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "userspace/fd.h"
@@ -25,7 +26,7 @@ struct Call {
   std::string said;  // stdout and stderr, to their end, as the agent reads them
   std::chrono::microseconds took{};
   std::chrono::microseconds cpu{};
-  long waits = 0;  // context switches of its own will
+  long waits = 0;  // context switches of its own will, its end among them
 };
 
 // As the agent does: pipes for all three, of which it reads the last two to their end. The address is none, so that nothing is loaded
@@ -36,6 +37,8 @@ Call call_hook(const char* program, std::vector<std::string> arguments, const st
   REQUIRE(pipe2(in.data(), O_CLOEXEC) == 0);
   REQUIRE(pipe2(out.data(), O_CLOEXEC) == 0);
   REQUIRE(write(in[1], state.data(), state.size()) == static_cast<ssize_t>(state.size()));
+  // Before the hook begins: else it would wait for this process to get a CPU.
+  Fd(in[1]).reset();
   posix_spawn_file_actions_t files;
   posix_spawn_file_actions_init(&files);
   posix_spawn_file_actions_adddup2(&files, in[0], 0);
@@ -52,12 +55,16 @@ Call call_hook(const char* program, std::vector<std::string> arguments, const st
   posix_spawn_file_actions_destroy(&files);
   Fd(in[0]).reset();
   Fd(out[1]).reset();
-  Fd(in[1]).reset();
   const Fd output(out[0]);
   std::array<char, 4096> bytes{};
   for (ssize_t size; (size = read(output.get(), bytes.data(), bytes.size())) > 0;) {
     call.said.append(bytes.data(), static_cast<std::size_t>(size));
   }
+  siginfo_t ended{};
+  REQUIRE(waitid(P_PID, static_cast<id_t>(child), &ended, WEXITED | WNOWAIT) == 0);
+  call.took = std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - begin);
+  // Until it has left its CPU for good: that is a switch of its own will, too, and else counted or not.
+  std::this_thread::sleep_for(std::chrono::milliseconds(1));
   int status = 0;
   rusage used{};
   REQUIRE(wait4(child, &status, 0, &used) == child);
@@ -65,7 +72,6 @@ Call call_hook(const char* program, std::vector<std::string> arguments, const st
   for (const timeval& part : {used.ru_utime, used.ru_stime}) {
     call.cpu += std::chrono::seconds(part.tv_sec) + std::chrono::microseconds(part.tv_usec);
   }
-  call.took = std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - begin);
   call.status = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
   return call;
 }
@@ -111,15 +117,11 @@ class AheadOfOthers {
   AheadOfOthers& operator=(const AheadOfOthers&) = delete;
 };
 
-bool is_kept(const Best& best) {
-  return best.hook.took - best.nothing.took < bound && best.hook.waits <= best.nothing.waits;
-}
-
-// Of 30 calls; of more if what is asked of them was not kept by then.
+// Of 30 calls; of more if the bound was not kept by then.
 Best best_of_some() {
   const AheadOfOthers ahead;
   Best best;
-  for (int i = 0; i < 30 || (i < 300 && !is_kept(best)); ++i) {
+  for (int i = 0; i < 30 || (i < 300 && best.hook.took - best.nothing.took >= bound); ++i) {
     const Call call = call_hook(GUEST_PROBE, {"guest-probe", "prestart", "--listen", "tcp:80"}, state);
     REQUIRE(call.status == 0);
     if (geteuid() == 0) REQUIRE(call.said.empty());  // others cannot lock /run/katameter, and are told
