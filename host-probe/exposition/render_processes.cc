@@ -1,6 +1,5 @@
 #include "host-probe/exposition/render_processes.h"
 
-#include <array>
 #include <optional>
 
 #include "host-probe/exposition/process_metrics.h"
@@ -8,8 +7,6 @@
 
 namespace katameter {
 namespace {
-
-constexpr std::array<Role, 5> roles{Role::vcpu, Role::vmm, Role::virtiofsd, Role::shim, Role::vhost};
 
 double number(std::uint64_t value) {
   return static_cast<double>(value);

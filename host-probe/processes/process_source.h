@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -13,6 +14,7 @@ namespace katameter {
 /// vcpu: the VMM's vCPU threads; vmm: its other threads; virtiofsd: both of its processes; shim: Kata's, with what it
 /// runs for a moment; vhost: the kernel's threads that work for the VMM.
 enum class Role { vcpu, vmm, virtiofsd, shim, vhost };
+inline constexpr std::array roles{Role::vcpu, Role::vmm, Role::virtiofsd, Role::shim, Role::vhost};
 
 constexpr const char* name(Role role) {
   switch (role) {

@@ -15,6 +15,7 @@
 #include <thread>
 #include <vector>
 
+#include "tests/support/sanitized.h"
 #include "userspace/fd.h"
 
 using katameter::Fd;
@@ -99,7 +100,7 @@ void keep_least(Call& kept, const Call& call) {
   kept.waits = std::min(kept.waits, call.waits);
 }
 
-constexpr std::chrono::milliseconds bound(5);
+constexpr std::chrono::milliseconds bound(katameter::testing::sanitized ? 500 : 5);
 
 // The calls come before whatever else the machine has to do, if it lets us: what is measured is the hook's time.
 class AheadOfOthers {
@@ -153,7 +154,7 @@ TEST_CASE("The first hook takes less than 5 ms more than nothing, waits for nobo
   INFO(best.text());
   CHECK(best.hook.took - best.nothing.took < bound);
   CHECK(best.hook.cpu - best.nothing.cpu < bound);
-  CHECK(best.hook.waits <= best.nothing.waits);
+  if (!katameter::testing::sanitized) CHECK(best.hook.waits <= best.nothing.waits);  // a leak is looked for at the end
 }
 
 TEST_CASE("A hook that finds guest-probe running takes less than 5 ms more than nothing") {

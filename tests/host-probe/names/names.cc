@@ -76,11 +76,11 @@ TEST_CASE("names are asked for when a sandbox or a container appears, and then n
 }
 
 TEST_CASE("another runtime is asked at once for what is missing, though the one before has not answered") {
+  FakeSource::Shared other;  // outlives the names
   Fixture test;
   test.told.answers = false;
   test.names->sandbox_appeared(sandbox);
   REQUIRE(test.loop.until([&] { return test.told.questions == 1; }));
-  FakeSource::Shared other;
   REQUIRE(test.names->ask_elsewhere(std::make_unique<FakeSource>(other)));
   REQUIRE(test.loop.until([&] { return test.named(); }));
   CHECK(other.questions == 1);
