@@ -34,7 +34,7 @@ void end_by(int signal) {
 void handle_ending_signals() {
   struct sigaction action {};
   action.sa_handler = end_by;
-  action.sa_flags = SA_RESETHAND;
+  action.sa_flags = static_cast<int>(SA_RESETHAND);
   // By which a program in the background would be stopped instead.
   sigaddset(&action.sa_mask, SIGTTOU);
   for (const int signal : ending) {
