@@ -40,8 +40,10 @@ Result<SandboxOverhead> from_json(const json& object) {
 Result<OverheadHistory> OverheadHistory::parse(const std::string& text) {
   try {
     const json document = json::parse(text);
-    if (const int found = document.at("version").get<int>(); found != version) {
-      return failure("it has version " + std::to_string(found) + ", this program reads " + std::to_string(version));
+    // Compared as what it is: a number in a file may be larger than any of ours.
+    if (const json& found = document.at("version"); found != version) {
+      const std::string its = found.is_number() ? "it has version " + found.dump() : "its version is no number";
+      return failure(its + ", this program reads " + std::to_string(version));
     }
     OverheadHistory history;
     for (const auto& [id, object] : document.at("sandboxes").items()) {

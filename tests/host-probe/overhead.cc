@@ -182,7 +182,9 @@ TEST_CASE("the history survives as text, and other text is refused") {
   CHECK(again->text() == history.text());
   for (const std::string& text :
        {std::string(), std::string("nonsense"), std::string("[]"), std::string(R"({"version": 2, "sandboxes": {}})"),
-        std::string(R"({"version": 1})"), std::string(R"({"version": 1, "sandboxes": {"abc": {}}})"),
+        std::string(R"({"version": 2222222222222222222222222221, "sandboxes": {}})"),
+        std::string(R"({"version": "1", "sandboxes": {}})"), std::string(R"({"version": 1})"),
+        std::string(R"({"version": 1, "sandboxes": {"abc": {}}})"),
         history.text().substr(0, history.text().size() / 2)}) {
     INFO(text);
     CHECK_FALSE(OverheadHistory::parse(text));
