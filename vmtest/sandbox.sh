@@ -96,12 +96,14 @@ work=$(mktemp -d /tmp/katameter-sandbox.XXXXXX)
 qemu_pid=''
 
 clean_up() {
+    local status=$?
     # A second signal must not interrupt this.
     trap '' INT TERM HUP
-    sandbox_stop
-    rm -rf "$work" "$vm" "$storage" "$shared"
+    sandbox_stop || status=1
+    rm -rf "$work" "$vm" "$storage" "$shared" || status=1
     (cd "$dir" && rmdir -p run/vc/vm run/vc/sbs \
         run/kata-containers/shared/sandboxes 2>/dev/null) || true
+    exit "$status"
 }
 trap clean_up EXIT
 trap 'exit 0' INT TERM HUP

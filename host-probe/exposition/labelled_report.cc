@@ -7,15 +7,13 @@ namespace {
 
 LabelledSandbox with_labels(const SandboxReport& report) {
   const std::string id = report.id.hex();
-  const auto labels_of = [&](const ContainerId& container) {
-    return container_labels(report.id, id, container, report.names.get());
-  };
-  LabelledSandbox sandbox{report, {{"sandbox_id", id}}, labels_of(report.id), {}, {}};
+  LabelledSandbox sandbox{report, {{"sandbox_id", id}}, nullptr, {}, {}};
   const auto labels = [&](const ContainerId& container) -> const Labels& {
     const auto [known, is_new] = sandbox.by_container.try_emplace(container);
-    if (is_new) known->second = labels_of(container);
+    if (is_new) known->second = container_labels(report.id, id, container, report.names.get());
     return known->second;
   };
+  sandbox.pod = &labels(report.id);
   sandbox.containers.reserve(report.containers.size());
   for (const wire::Container& container : report.containers) sandbox.containers.push_back(&labels(container.id));
   for (const auto& [container, kills] : report.oom_kills) labels(container);

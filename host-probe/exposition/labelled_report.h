@@ -14,7 +14,7 @@ namespace katameter {
 struct LabelledSandbox {
   const SandboxReport& report;
   Labels id;                                   // sandbox_id
-  Labels pod;                                  // container_labels.h, of the pause container
+  const Labels* pod = nullptr;                 // container_labels.h, of the pause container
   std::vector<const Labels*> containers;       // the same of report.containers, in their order
   std::map<ContainerId, Labels> by_container;  // the same of all that the report tells of
 };

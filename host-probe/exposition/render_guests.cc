@@ -48,7 +48,7 @@ void add_network(Families& families, const LabelledReport& report) {
   for (const metric::InterfaceMetric& metric : metric::of_interface) {
     for (const LabelledSandbox& sandbox : report.living()) {
       for (const wire::Interface& link : sandbox.report.interfaces) {
-        families.add(metric.descriptor, sandbox.pod, {{"interface", link.name}}, number(link.*metric.figure));
+        families.add(metric.descriptor, *sandbox.pod, {{"interface", link.name}}, number(link.*metric.figure));
       }
     }
   }

@@ -26,7 +26,8 @@ esac
 build=$(cd "$1" && pwd)
 suite=bookworm
 work=$(mktemp -d /tmp/katameter-packages.XXXXXX)
-trap 'rm -rf "$work"' EXIT
+# What is mounted below it is not ours to empty.
+trap 'rm -rf --one-file-system "$work"' EXIT
 root=$work/root
 
 # A program in the root, which has no /proc but its own and loses it with the

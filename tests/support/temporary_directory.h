@@ -1,9 +1,9 @@
 #pragma once
 
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
-#include <stdexcept>
 #include <string>
 #include <system_error>
 
@@ -14,7 +14,7 @@ class TemporaryDirectory {
  public:
   TemporaryDirectory() {
     std::string pattern = std::filesystem::temp_directory_path() / "katameter-XXXXXX";
-    if (mkdtemp(pattern.data()) == nullptr) throw std::runtime_error("no temporary directory");
+    if (mkdtemp(pattern.data()) == nullptr) throw std::system_error(errno, std::generic_category(), pattern);
     path_ = pattern;
   }
   TemporaryDirectory(const TemporaryDirectory&) = delete;

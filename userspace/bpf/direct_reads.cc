@@ -3,18 +3,11 @@
 #include <bpf/btf.h>
 
 #include <array>
-#include <memory>
 
+#include "userspace/bpf/kernel_types.h"
 #include "userspace/bpf/tiny_program.h"
 
 namespace katameter {
-namespace {
-
-struct FreeBtf {
-  void operator()(btf* types) const { btf__free(types); }
-};
-
-}  // namespace
 
 bool kernel_reads_directly(const btf& types) {
   const int cast = btf__find_by_name_kind(&types, "bpf_rdonly_cast", BTF_KIND_FUNC);
@@ -31,7 +24,7 @@ bool kernel_reads_directly(const btf& types) {
 }
 
 bool kernel_reads_directly() {
-  const std::unique_ptr<btf, FreeBtf> types(btf__load_vmlinux_btf());
+  const KernelTypes types = read_kernel_types();
   return types != nullptr && kernel_reads_directly(*types);
 }
 

@@ -10,19 +10,15 @@
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
-#include <memory>
 
 #include "userspace/bpf/direct_reads.h"
+#include "userspace/bpf/kernel_types.h"
 #include "userspace/bpf/tiny_program.h"
 #include "userspace/cgroup_mounts.h"
 #include "userspace/fd.h"
 
 namespace katameter {
 namespace {
-
-struct FreeBtf {
-  void operator()(btf* types) const { btf__free(types); }
-};
 
 const btf_type* find(const btf& types, const char* name, unsigned kind) {
   const int id = btf__find_by_name_kind(&types, name, kind);
@@ -67,7 +63,7 @@ bool has_tracepoint(const btf& types, const char* name) {
 }
 
 void read_types(KernelFacts& facts) {
-  const std::unique_ptr<btf, FreeBtf> types(btf__load_vmlinux_btf());
+  const KernelTypes types = read_kernel_types();
   if (types == nullptr) return;
   facts.btf = true;
   facts.direct_reads = kernel_reads_directly(*types);

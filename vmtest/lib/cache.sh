@@ -23,7 +23,7 @@ cache_entry() {
             temp=$path.part
             # A leftover of an interrupted run; nobody else works on it, for
             # the lock is ours.
-            rm -rf "$temp"
+            rm -rf --one-file-system "$temp"
             mkdir "$temp"
             # Makers print progress; stdout carries only the path. The caller
             # may be a command substitution, where set -e is off: hence the
@@ -33,7 +33,11 @@ cache_entry() {
                 "$@" "$temp"
             ) >&2
             status=$?
-            ((status == 0)) || return 1
+            if ((status != 0)); then
+                # Whoever tries again in this shell would wait for itself.
+                exec {lock}>&-
+                return 1
+            fi
             mv "$temp" "$path"
         fi
         exec {lock}>&-

@@ -2,14 +2,14 @@
 # The processes of one Kata-like sandbox. All of them are started here, die
 # with the caller (also if that is killed), and are ended by sandbox_stop.
 
-sandbox_pids=()
+sandbox_pids=() sandbox_logs=()
 
 # Starts a process of the sandbox in the background. LOG gets what it says.
 sandbox_spawn() { # LOG COMMAND...
     local log=$1
     shift
     setpriv --pdeathsig TERM "$@" </dev/null >"$log" 2>&1 &
-    sandbox_pids+=($!)
+    sandbox_pids+=($!) sandbox_logs+=("$log")
 }
 
 # Waits until a file is there; false if PID ended before.
@@ -67,13 +67,20 @@ start_qemu() { # WORK ID MEMORY KERNEL_DIR CONSOLE PIDFILE
 }
 
 # The VMM first: without it virtiofsd ends by itself, both processes of it.
+# False if one left otherwise than by itself or as asked: that is told.
 sandbox_stop() {
-    local index pid child
+    local index pid child left failed=0
     for ((index = ${#sandbox_pids[@]} - 1; index >= 0; index--)); do
         pid=${sandbox_pids[index]}
-        read -r child <"/proc/$pid/task/$pid/children" || child=''
-        kill -TERM "$pid" ${child:+"$child"} || true
-        wait "$pid" || true
-    done 2>/dev/null
-    sandbox_pids=()
+        read -r child 2>/dev/null <"/proc/$pid/task/$pid/children" || child=''
+        # One that has ended already is told by how it left.
+        kill -TERM "$pid" ${child:+"$child"} 2>/dev/null || :
+        left=0
+        wait "$pid" 2>/dev/null || left=$?
+        ((left != 0 && left != 128 + 15)) || continue
+        say "${sandbox_logs[index]##*/}: left with status $left: $(tail -n 3 "${sandbox_logs[index]}")"
+        failed=1
+    done
+    sandbox_pids=() sandbox_logs=()
+    return "$failed"
 }
