@@ -32,10 +32,12 @@ SimulatorProcess::SimulatorProcess(const std::string& run_root, int guests) {
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_adddup2(&actions, its_input.get(), STDIN_FILENO);
   posix_spawn_file_actions_adddup2(&actions, its_output.get(), STDOUT_FILENO);
-  std::array<std::string, 5> arguments{SIMULATOR_PROGRAM, "--run-root", run_root, "--guests", std::to_string(guests)};
+  // Ends with the tests, also where those abort.
+  std::array<std::string, 8> arguments{"setpriv",    "--pdeathsig", "KILL",     SIMULATOR_PROGRAM,
+                                       "--run-root", run_root,      "--guests", std::to_string(guests)};
   std::array<char*, arguments.size() + 1> argv{};
   for (std::size_t i = 0; i < arguments.size(); ++i) argv[i] = arguments[i].data();
-  const int spawned = posix_spawn(&pid_, argv[0], &actions, nullptr, argv.data(), environ);
+  const int spawned = posix_spawnp(&pid_, argv[0], &actions, nullptr, argv.data(), environ);
   posix_spawn_file_actions_destroy(&actions);
   REQUIRE(spawned == 0);
   CHECK_THAT(line(), Catch::Contains("sandboxes below"));
