@@ -10,6 +10,8 @@
  */
 #include "bpf/memory_stat.bpf.h"
 
+const volatile __u32 memory_is_unified = 0;
+
 __s32 stat_place[STATS];
 __u64 span_first[SPANS];
 __u64 span_places[SPANS];

@@ -26,8 +26,8 @@ struct {
 static __u64 wanted_id __attribute__((used));
 static __u64 wanted_css __attribute__((used));
 
-static __always_inline void visit_wanted(__u64 css, __u32 depth, __u32 position) {
-  if (kernfs_id(css_kernfs_node(css)) == wanted_id) wanted_css = css;
+static __always_inline void visit_wanted(struct walk *walk) {
+  if (kernfs_id(css_kernfs_node(walk->css)) == wanted_id) wanted_css = walk->css;
 }
 
 DEFINE_WALK(wanted, visit_wanted)

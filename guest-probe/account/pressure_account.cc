@@ -31,8 +31,8 @@ void RisingPressure::begin() {
 }
 
 void RisingPressure::keep(pressure_record& record) {
-  if (const auto last = last_.find(record.node.id); last != last_.end()) raise(record.totals, last->second);
-  Totals& totals = now_[record.node.id];
+  if (const auto last = last_.find(record.id); last != last_.end()) raise(record.totals, last->second);
+  Totals& totals = now_[record.id];
   std::copy_n(record.totals.total_ns, totals.size(), totals.begin());
 }
 

@@ -80,6 +80,11 @@ Status serve(const RunOptions& options) {
     return failure_from(probe.error());
   }
   for (const std::string& line : describe_lacks(*probe)) log_warning("{}", line);
+  if (Result<ReportedSums> sums = ReportedSums::open(reported_sums_file)) {
+    probe->collector->add(*std::move(sums));
+  } else {
+    log_warning("sums begin anew with the next guest-probe: {}", sums.error().text);
+  }
 
   Server server(*loop, *probe->collector, *probe->programs, make_hello(*probe));
   for (Fd& socket : listening.sockets) {

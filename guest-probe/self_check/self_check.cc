@@ -27,9 +27,9 @@ Status read_files(const CheckCgroup& cgroup, const ServedFigures& served, FileFi
 
 template <typename Record>
 std::optional<Record> find_record(const Walk<Record>& walk, std::uint64_t id) {
-  const auto found = std::find_if(walk.records.begin(), walk.records.end(),
-                                  [&](const Record& record) { return record.node.id == id; });
-  if (found == walk.records.end()) return std::nullopt;
+  const auto found = std::find_if(walk.containers().begin(), walk.containers().end(),
+                                  [&](const Record& record) { return record.id == id; });
+  if (found == walk.containers().end()) return std::nullopt;
   return *found;
 }
 

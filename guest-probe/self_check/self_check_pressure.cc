@@ -75,8 +75,8 @@ Result<std::vector<Refusal>> self_check_pressure(GuestPrograms& programs, const 
   const Result<Walk<pressure_record>> walk = programs.walk_pressure();
   if (!walk) return failure_from(walk.error());
   pressure_totals totals{};
-  for (const pressure_record& record : walk->records) {
-    if (record.node.id == cgroup->cpuacct_id()) totals = record.totals;
+  for (const pressure_record& record : walk->containers()) {
+    if (record.id == cgroup->cpuacct_id()) totals = record.totals;
   }
   const PressureFiles after = read_files(cgroup->cpuacct_directory());
   const std::uint64_t most_busy_ns = (monotonic_ns() - started_ns) * static_cast<std::uint64_t>(cpus);

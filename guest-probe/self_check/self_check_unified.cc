@@ -3,7 +3,6 @@
 #include <charconv>
 
 #include "guest-probe/account/shown_times.h"
-#include "guest-probe/account/unified_account.h"
 #include "guest-probe/self_check/check_cgroup.h"
 
 namespace katameter {
@@ -45,8 +44,8 @@ Status read_files(const CheckCgroup& cgroup, UnifiedFileFigures& figures) {
 Result<cpu_record> read_record(GuestPrograms& programs, std::uint64_t id) {
   const Result<Walk<unified_record>> walk = programs.walk_unified();
   if (!walk) return failure_from(walk.error());
-  for (const cpu_record& record : sum_unified(walk->records)) {
-    if (record.node.id == id) return record;
+  for (const unified_record& record : walk->containers()) {
+    if (record.cpu.id == id) return record.cpu;
   }
   return cpu_record{};
 }

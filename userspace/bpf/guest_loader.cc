@@ -127,7 +127,7 @@ Status GuestLoader::choose_programs() {
   for (bpf_program* program : stall_programs(*skeleton_)) bpf_program__set_autoload(program, plan_.stalls);
   if (!plan_.oom_events) bpf_map__set_autocreate(maps.oom_bell, false);
   skeleton_->rodata->cpu_is_unified = plan_.unified ? 1 : 0;
-  skeleton_->rodata->cpus = static_cast<std::uint32_t>(plan_.possible_cpus);
+  skeleton_->rodata->memory_is_unified = plan_.unified_memory ? 1 : 0;
   return {};
 }
 

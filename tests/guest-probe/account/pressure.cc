@@ -18,7 +18,7 @@ pressure_totals totals(std::uint64_t first_ns, std::uint32_t kinds = all) {
 }
 
 pressure_record record(std::uint64_t id, std::uint64_t first_ns) {
-  return {.node = {.id = id, .depth = 0, .flags = 0}, .totals = totals(first_ns)};
+  return {.id = id, .totals = totals(first_ns)};
 }
 
 PressureFields served() {
