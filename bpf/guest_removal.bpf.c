@@ -102,7 +102,7 @@ int BPF_PROG(note_removal, struct cgroup *cgroup, const char *path) {
   if (record->cpu.kinds) record->kinds |= REMOVED_CPU;
   if (memory) {
     record->kinds |= REMOVED_MEMORY;
-    record->memory.node.flags = 0;
+    record->memory.node.flags = stat_places.known << NODE_STATS_SHIFT; /* before they are read */
     read_memory(memory - bpf_core_field_offset(struct mem_cgroup, css), &record->memory);
     read_stalls(record->id, &record->memory);
     forget_stalls(record->id);

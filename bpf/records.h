@@ -43,6 +43,7 @@ struct cgroup_node {
 enum {
   NODE_ONLINE = 1 << 0,         /* its directory exists; without it: removed, but still charged for something */
   NODE_CHARGES_PARENT = 1 << 1, /* memory: what it is charged, its parent in the tree is charged too */
+  NODE_STATS_SHIFT = 16,        /* memory of a removed_record: from here on a bit for each STAT_* that was read */
 };
 
 /* What the cpu controller keeps of a cgroup (struct task_group). */
@@ -125,7 +126,7 @@ struct memory_record {
   __u64 usage_pages;      /* page_counter.usage */
   __u64 peak_pages;       /* page_counter.watermark */
   __u64 limit_pages;      /* page_counter.max */
-  __u64 failcnt;          /* page_counter.failcnt */
+  __u64 failcnt;          /* page_counter.failcnt; v2 since 6.15: memory_events[MEMCG_MAX] */
   __u64 oom_kills;        /* memory_events[MEMCG_OOM_KILL]; v1: of this cgroup alone, v2: of the subtree */
   __u64 swap_pages;       /* mem_cgroup.swap.usage; v1: memory and swap together */
   __u64 swap_limit_pages; /* mem_cgroup.swap.max; v1: of memory and swap together */

@@ -5,8 +5,10 @@
 
 #include <algorithm>
 
+#include "guest-probe/account/stat_figures.h"
 #include "guest-probe/account/unified_account.h"
 #include "guest-probe/containers/containers.h"
+#include "guest-probe/self_check/stat_learner.h"
 #include "userspace/log.h"
 
 namespace katameter {
@@ -118,6 +120,7 @@ Status Collector::read_kernel() {
   if (Status status = read_pressure(); !status) return status;
   if (Status status = read_memory(); !status) return status;
   if (Status status = learn_names(); !status) return status;
+  if (Status status = learn_stats(); !status) return status;
   tasks_.end(tasks_paths());
   // Last: what is removed after its walk is then known from both, and counted once; before it, nothing is missed.
   if (Status status = take_removed(); !status) return status;
@@ -211,13 +214,28 @@ Status Collector::learn_names() {
     if (!has_unknown(walk.records, walk.paths)) continue;
     if (Status status = learn(walk.hierarchy, walk.paths); !status) return status;
   }
-  if (has_unknown(memory_walk_, memory_paths_)) {
+  new_memory_cgroups_ = has_unknown(memory_walk_, memory_paths_);
+  if (new_memory_cgroups_) {
     if (Status status = learn(Hierarchy::memory, memory_paths_); !status) return status;
   }
   if (!served_.io_among_memory && has_unknown(io_walk_, io_paths_)) {
     if (Status status = learn(Hierarchy::io, io_paths_); !status) return status;
   }
   return {};
+}
+
+Status Collector::learn_stats() {
+  if (learner_ == nullptr || !learner_->is_due(new_memory_cgroups_)) return {};
+  std::vector<std::string> containers;
+  // The last ones of a walk are the newest.
+  for (auto record = memory_walk_.rbegin(); record != memory_walk_.rend(); ++record) {
+    const auto place = memory_paths_.container_of(record->node.id);
+    if (!place || place->nested || (record->node.flags & NODE_ONLINE) == 0) continue;
+    containers.push_back(learner_->mount() + *memory_paths_.find(record->node.id));
+    if (containers.size() == StatLearner::max_containers) break;
+  }
+  if (!learner_->try_again(containers, served_.memory_fields)) return {};
+  return read_memory();  // with what is known now
 }
 
 Status Collector::take_removed() {
@@ -238,7 +256,8 @@ Status Collector::take_removed() {
     if ((record.kinds & REMOVED_IO) != 0) io_.keep(record.id, record);
     if ((record.kinds & REMOVED_CPU) != 0) shown_times_.settle(record.cpu);
     pressure_.keep(record.id, record.pressure);
-    removed_.add(record, served_.memory_fields, served_.cpu_fields, served_.pressure);
+    const std::uint32_t stats = record.memory.node.flags >> NODE_STATS_SHIFT;
+    removed_.add(record, known_fields(served_.memory_fields, stats), served_.cpu_fields, served_.pressure);
   }
   settle_removed();
   shown_times_.forget_unseen();

@@ -42,6 +42,8 @@ struct ServedFigures {
   Hierarchy tasks_hierarchy = Hierarchy::cpuacct;  ///< in which tasks and start times are looked up
 };
 
+class StatLearner;
+
 /// Makes snapshots: runs the BPF programs and turns their records into containers.
 class Collector {
  public:
@@ -53,6 +55,9 @@ class Collector {
 
   /// Memory and network of the whole guest are in the snapshots from now on.
   void add(GuestSources sources) { sources_ = std::move(sources); }
+
+  /// What the start could not learn or compare, to be made up for; it has to outlive the collector.
+  void add(StatLearner& learner) { learner_ = &learner; }
 
   /// The host has the snapshots up to `sequence`.
   void acknowledge(std::uint64_t sequence);
@@ -72,6 +77,7 @@ class Collector {
   Status read_memory();
   Status read_pressure();
   Status learn_names();
+  Status learn_stats();
   Status take_removed();
   void settle_removed();
   void limit_rows(Rows& rows, wire::Guest& guest);
@@ -101,6 +107,7 @@ class Collector {
   SchedAccount sched_;
   StartTimes start_times_;
   GuestSources sources_;
+  StatLearner* learner_ = nullptr;
   // Removed, and by a walk still met as if they were not: a css goes offline milliseconds after its directory.
   std::vector<std::pair<Hierarchy, std::uint64_t>> gone_;
   // Of the collect that is under way.
@@ -108,6 +115,7 @@ class Collector {
   std::vector<memory_record> memory_walk_;
   std::vector<pressure_record> pressure_walk_;
   std::vector<io_record> io_walk_;
+  bool new_memory_cgroups_ = false;
   std::uint64_t io_beyond_ = 0;
   std::uint64_t cgroups_beyond_ = 0;
 };

@@ -81,7 +81,12 @@ Status serve(const RunOptions& options) {
   }
   for (const std::string& line : describe_lacks(*probe)) log_warning("{}", line);
 
-  Server server(*loop, *probe->collector, *probe->programs, make_hello(*probe));
+  // Of what it says only the lacks change, while figures are learned.
+  const auto hello = [&probe, hello = make_hello(*probe)]() mutable {
+    hello.lacks = lacks_of(*probe);
+    return hello;
+  };
+  Server server(*loop, *probe->collector, *probe->programs, hello);
   for (Fd& socket : listening.sockets) {
     if (Status status = server.serve(std::move(socket)); !status) return status;
   }

@@ -137,7 +137,7 @@ TEST_CASE("Without cgroup v1's cpuacct the CPU figures come from v2") {
   const GuestPlan plan = plan_guest(facts);
   CHECK_FALSE(plan.pressure);
   CHECK_FALSE(plan.complete());
-  facts.pressure = true;
+  facts.pressure = facts.pressure_on = true;
   facts.tick_ns = 4'000'000;
   CHECK(plan_guest(facts).pressure);
   CHECK(plan_guest(facts).complete());

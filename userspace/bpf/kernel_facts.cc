@@ -154,6 +154,7 @@ KernelFacts read_kernel_facts() {
   read_types(facts);
   if (facts.compact_stat) read_index_tables(facts);
   read_hierarchies(facts);
+  facts.pressure_on = access("/proc/pressure/cpu", F_OK) == 0;  // psi_proc_init()
   timespec tick{};
   // The coarse clock moves once a tick; the kernel says by how much (KTIME_LOW_RES).
   if (clock_getres(CLOCK_MONOTONIC_COARSE, &tick) == 0) facts.tick_ns = static_cast<std::uint64_t>(tick.tv_nsec);
