@@ -48,7 +48,8 @@ int find_stats(struct bpf_raw_tracepoint_args *ctx) {
   const __u64 events_table = ctx->args[1];
   int found = 0;
 
-#define FIND_PAGES(stat, type, value) stat_places.place[stat] = place_of(ITEM(type, value), pages_direct, pages_table, 1)
+#define FIND_PAGES(stat, type, value) \
+  stat_places.place[stat] = place_of(ITEM(type, value), pages_direct, pages_table, 1)
 #define FIND_EVENTS(stat, value) \
   stat_places.place[stat] = place_of(ITEM(vm_event_item, value), events_direct, events_table, pages_table != 0)
   FIND_PAGES(STAT_ANON, node_stat_item, NR_ANON_MAPPED);

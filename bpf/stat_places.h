@@ -20,7 +20,7 @@ enum {
 struct stat_places {
   __s32 place[STATS]; /* position of each STAT_* in the kernel's arrays; -1: it is not known, or in none */
   __u32 known;        /* a bit for each that is */
-  __u64 span[SPANS]; /* the first position of a span << 32 | its positions; 0: the figures are read one by one */
+  __u64 span[SPANS];  /* the first position of a span << 32 | its positions; 0: the figures are read one by one */
 };
 
 #endif

@@ -11,11 +11,11 @@ namespace katameter {
 
 /// One of the figures that a memory cgroup keeps for memory.stat.
 struct StatFigure {
-  int stat = 0;                          ///< STAT_*
-  const char* name = "";                 ///< of the figure that is lost without it
-  bool MemoryFields::*field = nullptr;   ///< whether that is served
-  std::string_view v1;                   ///< its line in memory.stat, with what is below the cgroup;
-  std::string_view v2;                   ///< empty: in such a cgroup another counter is read
+  int stat = 0;                         ///< STAT_*
+  const char* name = "";                ///< of the figure that is lost without it
+  bool MemoryFields::*field = nullptr;  ///< whether that is served
+  std::string_view v1;                  ///< its line in memory.stat, with what is below the cgroup;
+  std::string_view v2;                  ///< empty: in such a cgroup another counter is read
 };
 
 /// In the order of STAT_*.

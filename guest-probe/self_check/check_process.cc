@@ -33,14 +33,10 @@ struct Setting {
 // Numbers that no other field has by chance; where one is not taken, the default is compared. A period so short that some
 // end while the process burns its CPU time, and a quota that it hardly feels; memory above what it uses.
 constexpr std::array settings{
-    Setting{"cpu.cfs_period_us", "1013"},
-    Setting{"cpu.cfs_quota_us", "1009"},
-    Setting{"cpu.shares", "1777"},
-    Setting{"memory.limit_in_bytes", "50192384"},
-    Setting{"cpu.max", "70009 90011"},
-    Setting{"cpu.weight", "77"},
-    Setting{"memory.max", "50192384"},
-    Setting{"pids.max", "4711"},
+    Setting{"cpu.cfs_period_us", "1013"}, Setting{"cpu.cfs_quota_us", "1009"},
+    Setting{"cpu.shares", "1777"},        Setting{"memory.limit_in_bytes", "50192384"},
+    Setting{"cpu.max", "70009 90011"},    Setting{"cpu.weight", "77"},
+    Setting{"memory.max", "50192384"},    Setting{"pids.max", "4711"},
 };
 
 bool is_alive(pid_t process) {

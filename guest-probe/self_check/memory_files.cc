@@ -40,9 +40,12 @@ void take_stat(const Table& stat, bool unified, FileFigures& figures) {
 }
 
 Status read_v1(const std::string& directory, const Table& stat, FileFigures& figures) {
-  if (Status status = take(read_number(directory + "/" + "memory.usage_in_bytes"), figures.usage_bytes); !status) return status;
-  if (Status status = take(read_number(directory + "/" + "memory.max_usage_in_bytes"), figures.peak_bytes); !status) return status;
-  if (Status status = take(read_number(directory + "/" + "memory.limit_in_bytes"), figures.limit_bytes); !status) return status;
+  if (Status status = take(read_number(directory + "/" + "memory.usage_in_bytes"), figures.usage_bytes); !status)
+    return status;
+  if (Status status = take(read_number(directory + "/" + "memory.max_usage_in_bytes"), figures.peak_bytes); !status)
+    return status;
+  if (Status status = take(read_number(directory + "/" + "memory.limit_in_bytes"), figures.limit_bytes); !status)
+    return status;
   if (Status status = take(read_number(directory + "/" + "memory.failcnt"), figures.failcnt); !status) return status;
   const auto control = read_table(directory + "/" + "memory.oom_control");
   if (!control) return failure_from(control.error());
@@ -55,7 +58,8 @@ Status read_v1(const std::string& directory, const Table& stat, FileFigures& fig
 }
 
 Status read_v2(const std::string& directory, const Table& stat, FileFigures& figures) {
-  if (Status status = take(read_number(directory + "/" + "memory.current"), figures.usage_bytes); !status) return status;
+  if (Status status = take(read_number(directory + "/" + "memory.current"), figures.usage_bytes); !status)
+    return status;
   if (Status status = take(read_number(directory + "/" + "memory.max"), figures.limit_bytes); !status) return status;
   const auto events = read_table(directory + "/" + "memory.events");
   if (!events) return failure_from(events.error());

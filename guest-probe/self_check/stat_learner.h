@@ -69,7 +69,7 @@ class StatLearner {
   GuestPrograms& programs_;
   std::string mount_;
   bool unified_;
-  bool tries_;  // some positions may have to be learned
+  bool tries_;   // some positions may have to be learned
   bool learns_;  // and some are not yet
   bool compares_ = false;
   RetryPace pace_;
