@@ -84,7 +84,6 @@ void check_like_files(const wire::Container& row, const TestCgroup& cgroup) {
   near(row.memory_rss_bytes, "anon");
   near(row.memory_cache_bytes, "file");
   near(row.memory_inactive_file_bytes, "inactive_file");
-  near(row.memory_mapped_file_bytes, "file_mapped");
   REQUIRE(row.page_faults);
   CHECK(*row.page_faults + 2000 >= stat.at("pgfault"));
   CHECK(*row.page_faults <= stat.at("pgfault"));
