@@ -105,6 +105,8 @@ void compare_with_files(GuestProbe& probe, const CheckCgroup& cgroup) {
 void check_with_cgroup(GuestProbe& probe, const KernelFacts& facts) {
   const Result<CheckCgroup> cgroup = CheckCgroup::make(mounts_to_check(facts, probe.plan, probe.served));
   const bool has_memory = cgroup && cgroup->has_memory();
+  // Without one, what the process uses where it is still tells figures of the root apart that are often the same.
+  const Result<CheckCgroup> only_process = cgroup ? failure("not needed") : CheckCgroup::make({});
   probe.learner = std::make_unique<StatLearner>(*probe.programs, facts.memory_mount, probe.plan.unified_memory,
                                                 probe.plan.learn_stats);
   take_out_unfound(*probe.programs, probe.served.memory_fields);
