@@ -2,6 +2,8 @@
 
 #include <fmt/core.h>
 
+#include <optional>
+
 #include "guest-probe/account/stat_figures.h"
 #include "guest-probe/self_check/check_cgroup.h"
 #include "guest-probe/self_check/self_check_pressure.h"
@@ -106,7 +108,8 @@ void check_with_cgroup(GuestProbe& probe, const KernelFacts& facts) {
   const Result<CheckCgroup> cgroup = CheckCgroup::make(mounts_to_check(facts, probe.plan, probe.served));
   const bool has_memory = cgroup && cgroup->has_memory();
   // Without one, what the process uses where it is still tells figures of the root apart that are often the same.
-  const Result<CheckCgroup> only_process = cgroup ? failure("not needed") : CheckCgroup::make({});
+  std::optional<Result<CheckCgroup>> only_process;
+  if (!cgroup) only_process = CheckCgroup::make({});
   probe.learner = std::make_unique<StatLearner>(*probe.programs, facts.memory_mount, probe.plan.unified_memory,
                                                 probe.plan.learn_stats);
   take_out_unfound(*probe.programs, probe.served.memory_fields);

@@ -12,6 +12,7 @@
 
 #include "guest-probe/account/stat_figures.h"
 #include "guest-probe/self_check/self_check_memory.h"
+#include "userspace/log.h"
 
 namespace katameter {
 namespace {
@@ -116,6 +117,7 @@ bool StatLearner::place_learned(MemoryFields& fields) {
     places[stat] = lesson_.places[stat];
     fields.*stat_figures[stat].field = true;
     any_learned = true;
+    log_debug("learned where the kernel keeps {}", stat_figures[stat].name);
   }
   if (any_learned) programs_.place_stats(places);
   if (!any_wanted) {
@@ -156,6 +158,10 @@ void StatLearner::compare(std::span<const std::string> directories, MemoryFields
     if (!differences) continue;  // it did not hold still, or is gone
     differences_ = *differences;
     compares_ = false;
+    log_info("the memory figures were compared with the files in {}", directory);
+    for (const Refusal& refusal : differences_) {
+      if (!refusal.absent) log_warning("{} is not served: {}", refusal.figure, refusal.text);
+    }
     return;
   }
 }
