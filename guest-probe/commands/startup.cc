@@ -109,7 +109,7 @@ void check_with_cgroup(GuestProbe& probe, const KernelFacts& facts) {
   const bool has_memory = cgroup && cgroup->has_memory();
   // Without one, what the process uses where it is still tells figures of the root apart that are often the same.
   std::optional<Result<CheckCgroup>> only_process;
-  if (!cgroup) only_process = CheckCgroup::make({});
+  if (!cgroup) only_process.emplace(CheckCgroup::make({}));
   probe.learner = std::make_unique<StatLearner>(*probe.programs, facts.memory_mount, probe.plan.unified_memory,
                                                 probe.plan.learn_stats);
   take_out_unfound(*probe.programs, probe.served.memory_fields);
