@@ -129,6 +129,7 @@ __weak __noinline int take_cpu(__u64 cgroup, __u32 slot) {
 __weak __noinline int take_memory(__u64 css, __u32 slot) {
   struct removed_record *record = bpf_map_lookup_elem(&removed, &slot);
   if (!record) return 0;
+  record->stats = stat_places.known; /* before they are read */
   read_memory(css - bpf_core_field_offset(struct mem_cgroup, css), &record->memory);
   record->memory.id = kernfs_id(css_kernfs_node(css));
   read_beside(record->memory.id, &record->memory);

@@ -3,45 +3,16 @@
 #define KATAMETER_MEMORY_STAT_BPF_H
 
 #include "bpf/percpu.bpf.h"
+#include "bpf/stat_places.h"
 
-/* Position of each STAT_* in the kernel's arrays, found by find_stats (memory_stat.bpf.c); -1 = it is in none. */
-extern __s32 stat_place[STATS];
-
-/* Figures that lie close together in an array are read at once, where each read is a call (read.bpf.h). */
-enum {
-  SPAN_PAGES,      /* STAT_ANON and on */
-  SPAN_MORE_PAGES, /* STAT_SWAP and on */
-  SPAN_EVENTS,     /* STAT_FAULTS and on */
-  SPANS,
-  SPAN_PLACES = 32, /* in one read, and one more */
-};
-
-/* From which position on they lie, and on how many; 0: on too many. Found with stat_place. */
-extern __u64 span_first[SPANS];
-extern __u64 span_places[SPANS];
+/* A map of its own, which C++ maps as well. */
+extern struct stat_places stat_places;
 
 static __always_inline int span_begin(int span) {
   return span == SPAN_PAGES        ? STAT_ANON
          : span == SPAN_MORE_PAGES ? STAT_SWAP
          : span == SPAN_EVENTS     ? STAT_FAULTS
                                    : STATS;
-}
-
-/* Call when a stat_place was set. */
-static __always_inline void find_spans(void) {
-  for (int span = 0; span < SPANS; span++) {
-    __s64 lowest = -1;
-    __s64 highest = -1;
-    for (int stat = span_begin(span); stat < span_begin(span + 1); stat++) {
-      const __s64 place = stat_place[stat];
-      if (place < 0) continue;
-      if (lowest < 0 || place < lowest) lowest = place;
-      if (place > highest) highest = place;
-    }
-    const __s64 places = lowest < 0 ? 0 : highest - lowest + 1;
-    span_first[span] = lowest < 0 ? 0 : lowest;
-    span_places[span] = places < SPAN_PLACES ? places : 0;
-  }
 }
 
 /*
@@ -100,13 +71,14 @@ static __u64 span_values[SPAN_PLACES] __attribute__((used));
 
 /* Adds an array's values to `sums`, or takes them from there; those of a record, for a stack has 512 bytes. */
 static __always_inline void add_span(__u64 array, int span, __s64 *sums, int sign) {
-  const __u64 first = span_first[span];
-  const __u64 bytes = span_places[span] * sizeof(long) & (sizeof(span_values) - 1);
+  const __u64 at = *(const volatile __u64 *)&stat_places.span[span]; /* both halves of one moment */
+  const __u64 first = at >> 32;
+  const __u64 bytes = (__u32)at * sizeof(long) & (sizeof(span_values) - 1);
   const int at_once = !READS_DIRECTLY && bytes;
 
   if (at_once) bpf_probe_read_kernel(span_values, bytes, (void *)(array + first * sizeof(long)));
   for (int stat = span_begin(span); stat < span_begin(span + 1); stat++) {
-    const __s64 place = stat_place[stat];
+    const __s64 place = stat_places.place[stat];
     if (place < 0) continue;
     const __u64 value =
         at_once ? span_values[(place - first) & (SPAN_PLACES - 1)] : read_u64(array + place * sizeof(long));

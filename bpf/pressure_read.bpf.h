@@ -79,6 +79,12 @@ static __always_inline __u32 unfolded(__u32 time, __u32 folded) {
   return since > 0xc0000000 ? 0 : since;
 }
 
+/* Whether the kernel counts for this group; what it has is as old as the last time that it did. */
+static __always_inline int counts_pressure(__u64 group) {
+  if (!bpf_core_field_exists(struct psi_group___switched, enabled)) return 1;
+  return read_u8(group + bpf_core_field_offset(struct psi_group___switched, enabled)) != 0;
+}
+
 /* What the CPUs have not folded of one cgroup, while it is read. "used": see cgroup_walk.bpf.h. */
 static struct {
   __u64 weighted_ns[PRESSURES];
@@ -110,7 +116,7 @@ static __always_inline void read_pressure(__u64 cgroup, struct pressure_totals *
 
   totals->kinds = 0;
   totals->busy_ns = 0;
-  if (!per_cpu) return;
+  if (!per_cpu || !counts_pressure(group)) return;
   /* `total` first: a fold in between makes ours too small, never too large. */
   for (int i = 0; i < PRESSURES; i++) {
     int state = pressure_state(i);

@@ -129,7 +129,7 @@ struct memory_record {
   __u64 usage_pages;      /* page_counter.usage */
   __u64 peak_pages;       /* page_counter.watermark */
   __u64 limit_pages;      /* page_counter.max */
-  __u64 failcnt;          /* page_counter.failcnt */
+  __u64 failcnt;          /* page_counter.failcnt; v2 since 6.15: memory_events[MEMCG_MAX] */
   __u64 oom_kills;        /* memory_events[MEMCG_OOM_KILL], of the cgroup and all below it, removed ones too */
   __u64 swap_pages;       /* mem_cgroup.swap.usage; v1: memory and swap together */
   __u64 swap_limit_pages; /* mem_cgroup.swap.max; v1: of memory and swap together */
@@ -193,7 +193,7 @@ struct removed_record {
   __u64 ids[HIERARCHIES]; /* by WALK_*: kernfs id in that hierarchy; 0: it is not gone from there */
   __u64 made_ns;          /* as in struct name_record */
   __u32 kinds;            /* REMOVED_* */
-  __u32 reserved;
+  __u32 stats;            /* a bit for each STAT_* that was read */
   struct cpu_record cpu;
   struct memory_record memory;
   struct pressure_totals pressure; /* if its `kinds` is not 0 */

@@ -5,7 +5,9 @@
 
 #include <algorithm>
 
+#include "guest-probe/account/stat_figures.h"
 #include "guest-probe/account/unified_account.h"
+#include "guest-probe/self_check/stat_learner.h"
 #include "userspace/log.h"
 
 namespace katameter {
@@ -135,6 +137,7 @@ Status Collector::read_kernel() {
   if (Status status = read_pressure(); !status) return status;
   if (Status status = read_memory(); !status) return status;
   if (Status status = learn_names(); !status) return status;
+  if (Status status = learn_stats(); !status) return status;
   tasks_.end();
   // Last: what is removed after its walk is then known from both, and counted once; before it, nothing is missed.
   if (Status status = take_removed(); !status) return status;
@@ -234,13 +237,28 @@ Status Collector::learn_names() {
     if (!has_unknown(containers_of(walk.rows), walk.paths)) continue;
     if (Status status = learn(walk.hierarchy, walk.paths); !status) return status;
   }
-  if (has_unknown(containers_of(memory_rows_), memory_paths_)) {
+  new_memory_cgroups_ = has_unknown(containers_of(memory_rows_), memory_paths_);
+  if (new_memory_cgroups_) {
     if (Status status = learn(Hierarchy::memory, memory_paths_); !status) return status;
   }
   if (!served_.io_among_memory && has_unknown(std::span<const io_record>(io_walk_), io_paths_)) {
     if (Status status = learn(Hierarchy::io, io_paths_); !status) return status;
   }
   return {};
+}
+
+Status Collector::learn_stats() {
+  if (learner_ == nullptr || !learner_->is_due(new_memory_cgroups_)) return {};
+  std::vector<std::string> containers;
+  const std::span<const memory_record> rows = containers_of(memory_rows_);
+  // The last ones of a walk are the newest.
+  for (auto record = rows.rbegin(); record != rows.rend(); ++record) {
+    if (!memory_paths_.container_of(record->id)) continue;
+    containers.push_back(learner_->mount() + *memory_paths_.find(record->id));
+    if (containers.size() == StatLearner::max_containers) break;
+  }
+  if (!learner_->try_again(containers, served_.memory_fields)) return {};
+  return read_memory();  // with what is known now
 }
 
 Status Collector::take_removed() {
@@ -263,7 +281,7 @@ Status Collector::take_removed() {
       shown_times_.settle(record.cpu);
     }
     pressure_.keep(tasks_id, record.pressure);
-    removed_.add(record, served_.memory_fields, served_.cpu_fields, served_.pressure);
+    removed_.add(record, known_fields(served_.memory_fields, record.stats), served_.cpu_fields, served_.pressure);
   }
   settle_removed();
   shown_times_.forget_unseen();

@@ -43,6 +43,8 @@ struct ServedFigures {
   Hierarchy tasks_hierarchy = Hierarchy::cpuacct;  ///< in which tasks and start times are looked up
 };
 
+class StatLearner;
+
 /// Makes snapshots: runs the BPF programs and turns their records into containers.
 class Collector {
  public:
@@ -56,6 +58,9 @@ class Collector {
   void add(GuestSources sources) { sources_ = std::move(sources); }
   /// The guest's sums go on from these.
   void add(ReportedSums sums) { sums_ = std::move(sums); }
+
+  /// What the start could not learn or compare, to be made up for; it has to outlive the collector.
+  void add(StatLearner& learner) { learner_ = &learner; }
 
   /// The host has the snapshots up to `sequence`.
   void acknowledge(std::uint64_t sequence);
@@ -75,6 +80,7 @@ class Collector {
   Status read_memory();
   Status read_pressure();
   Status learn_names();
+  Status learn_stats();
   Status take_removed();
   void settle_removed();
   void limit_rows(Rows& rows, wire::Guest& guest);
@@ -115,12 +121,14 @@ class Collector {
   // has vanished: the kernel skipped the program that would have taken its last values, or refused it.
   Rows living_;
   Rows missing_;
+  StatLearner* learner_ = nullptr;
   // Removed, and by a walk still met as if they were not: a css goes offline milliseconds after its directory.
   std::vector<std::pair<Hierarchy, std::uint64_t>> gone_;
   // Of the collect that is under way.
   std::vector<memory_record> memory_rows_;
   std::vector<pressure_record> pressure_walk_;
   std::vector<io_record> io_walk_;
+  bool new_memory_cgroups_ = false;
   std::uint64_t io_beyond_ = 0;
   std::uint64_t unreported_ = 0;
   bool warned_unreported_ = false;

@@ -13,8 +13,7 @@ wire::Hello make_hello(const GuestProbe& probe) {
   utsname system{};
   if (uname(&system) == 0) hello.kernel = system.release;
   hello.instance = std::to_string(probe.programs->kept().instance_ns);
-  hello.lacks = probe.plan.lacks();
-  for (const Refusal& refusal : probe.refusals) hello.lacks.push_back(refusal.figure);
+  hello.lacks = lacks_of(probe);
   return hello;
 }
 

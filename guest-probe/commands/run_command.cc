@@ -86,7 +86,12 @@ Status serve(const RunOptions& options) {
     log_warning("sums begin anew with the next guest-probe: {}", sums.error().text);
   }
 
-  Server server(*loop, *probe->collector, *probe->programs, make_hello(*probe));
+  // Of what it says only the lacks change, while figures are learned.
+  const auto hello = [&probe, hello = make_hello(*probe)]() mutable {
+    hello.lacks = lacks_of(*probe);
+    return hello;
+  };
+  Server server(*loop, *probe->collector, *probe->programs, hello);
   for (Fd& socket : listening.sockets) {
     if (Status status = server.serve(std::move(socket)); !status) return status;
   }

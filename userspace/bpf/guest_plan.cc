@@ -53,7 +53,7 @@ GuestPlan plan_guest(const KernelFacts& facts, bool schedstat) {
   plan.tasks = base && pids_found;
   plan.walk_pids = plan.tasks && facts.pids_v1 && !(plan.cpu && facts.pids_mount == facts.cpuacct_mount) &&
                    !(plan.walk_cpu && facts.pids_mount == facts.cpu_mount);
-  plan.pressure = plan.unified && facts.pressure && facts.tick_ns > 0;
+  plan.pressure = plan.unified && facts.pressure && facts.pressure_on && facts.tick_ns > 0;
   plan.tick_ns = facts.tick_ns;
   plan.memory = base && facts.memory && !facts.memory_mount.empty();
   plan.memory_stat = plan.memory && cpus_fit && facts.memory_stat;
@@ -129,7 +129,8 @@ GuestPlan plan_guest(const KernelFacts& facts, bool schedstat) {
   // Nothing is lost with cgroup v1, which never counted it.
   if (plan.unified) {
     plan.needs.push_back({"pressure stall information", plan.pressure, "the pressure figures: cpu_waiting_ns ...",
-                          "build the guest kernel with CONFIG_PSI"});
+                          facts.pressure ? "start the guest with psi=1 on its kernel's command line"
+                                         : "build the guest kernel with CONFIG_PSI"});
   }
   // Of what BTF would show nothing is known without it; the first two lines say what to do.
   if (!facts.btf) plan.needs.erase(plan.needs.begin() + 2, plan.needs.end());

@@ -73,6 +73,22 @@ Result<std::vector<name_record>> GuestPrograms::walk_names(Hierarchy hierarchy) 
 
 void GuestPrograms::rest() {
   for (Walker* walker : {&cpu_, &unified_, &memory_, &names_, &pressure_}) walker->program.rest();
+  if (stat_tables_) stat_tables_->rest();
+}
+
+void GuestPrograms::place_stats(const StatPlaces& learned) {
+  StatPlaces places = stat_placement_->places();
+  for (std::size_t stat = 0; stat < places.size(); ++stat) {
+    if (learned[stat] < 0) continue;
+    places[stat] = learned[stat];
+    stats_found_ |= 1u << stat;
+  }
+  stat_placement_->place(places);
+}
+
+void GuestPrograms::end_learning() {
+  stat_tables_.reset();
+  stat_placement_.reset();
 }
 
 std::uint64_t GuestPrograms::next_snapshot() {

@@ -86,9 +86,14 @@ class GuestPrograms {
   /// Whether this kernel keeps a figure of memory.stat (STAT_*) where it can be read.
   bool has_stat(int stat) const { return (stats_found_ >> stat & 1) != 0; }
 
-  /// With which those of them are found that has_stat() does not have (guest-probe/self_check/stat_learning.h); at start, once.
-  std::optional<StatTables> take_stat_tables() { return std::exchange(stat_tables_, std::nullopt); }
-  void learned_stat(int stat) { stats_found_ |= 1u << stat; }
+  /// Whether it may be learned where those are that has_stat() does not have (guest-probe/self_check/stat_learner.h).
+  bool can_learn_stats() const { return stat_tables_.has_value(); }
+  /// As StatTables::read(); only while can_learn_stats().
+  Result<StatArrays> read_stat_arrays(std::uint64_t cgroup_id) { return stat_tables_->read(*turns_, cgroup_id); }
+  /// Has figures that were not found before read at these positions; those of -1 stay as they are.
+  void place_stats(const StatPlaces& learned);
+  /// No more is to be learned: gives back what that took.
+  void end_learning();
 
   /// What all of its maps take of the kernel's memory, bytes: the sum of "memlock" in their /proc/self/fdinfo.
   std::uint64_t kernel_bytes() const { return kernel_bytes_; }
@@ -155,6 +160,7 @@ class GuestPrograms {
   std::uint64_t kernel_bytes_ = 0;
   std::uint32_t stats_found_ = 0;
   std::optional<StatTables> stat_tables_;
+  std::optional<StatPlacement> stat_placement_;
   bool replayed_ = false;
 };
 
