@@ -2,7 +2,10 @@
 
 #include <sys/utsname.h>
 
+#include <algorithm>
 #include <fstream>
+
+#include "userspace/wire/codec.h"
 
 namespace katameter {
 
@@ -15,6 +18,9 @@ wire::Hello make_hello(const GuestProbe& probe) {
   hello.instance = std::to_string(probe.programs->kept().instance_ns);
   hello.lacks = probe.plan.lacks();
   for (const Refusal& refusal : probe.refusals) hello.lacks.push_back(refusal.figure);
+  if (!probe.check_failure.empty()) hello.lacks.emplace_back("comparison with the kernel's files");
+  // A host takes no more.
+  hello.lacks.resize(std::min(hello.lacks.size(), wire::Limits{}.lacks));
   return hello;
 }
 

@@ -31,7 +31,7 @@ struct GuestProbe {
 /// `pin_directory`: PinDirectory; empty = nothing is kept when the programs go. Where it cannot be had, guest-probe
 /// works without, and says so; but one that another guest-probe holds is an error.
 Result<GuestProbe> start_guest_probe(std::size_t containers, const std::string& pin_directory = "",
-                                     bool schedstat = false);
+                                     bool schedstat = false, const LoadOptions& options = {});
 
 /// What is missing and what is lost, one line each; empty if everything is there.
 std::vector<std::string> describe_lacks(const GuestProbe& probe);
