@@ -18,6 +18,12 @@ struct bpf_iter__bpf_map_elem {
   void *value; /* 0 after the last element */
 };
 
+/* kernel/bpf/task_iter.c; for an iterator that writes for itself. */
+struct bpf_iter__task___meta {
+  struct bpf_iter_meta *meta;
+  struct task_struct *task; /* 0 after the last one */
+};
+
 #pragma clang attribute pop
 
 #endif

@@ -9,12 +9,7 @@
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
-/* kernel/bpf/task_iter.c, map_iter.c: what iterators that write for themselves are called with. */
-struct bpf_iter__task___meta {
-  struct bpf_iter_meta *meta;
-  struct task_struct *task;
-};
-
+/* kernel/bpf/map_iter.c: what an iterator that needs the keys is called with. */
 struct bpf_iter__bpf_map_elem___key {
   struct bpf_iter_meta *meta;
   void *key;

@@ -6,10 +6,14 @@
 #include "bpf/records.h"
 
 /*
- * The programs that run when the host asks are iterators over the array `turns`. Its values are what user space asks
- * for (WALK_*), and each read() of eight bytes is one turn: one run of the program, the answer its result. The kernel
- * holds rcu_read_lock() during a turn. Opening and reading a pinned iterator takes no capability on any kernel, whereas
- * BPF_PROG_TEST_RUN takes CAP_BPF where unprivileged BPF is off (before 5.19).
+ * The programs that run when the host asks are iterators, and each read() of eight bytes is one turn: one run of the
+ * program, the answer its result. The kernel holds rcu_read_lock() during a turn. Opening and reading a pinned iterator
+ * takes no capability on any kernel, whereas BPF_PROG_TEST_RUN takes CAP_BPF where unprivileged BPF is off (before 5.19).
+ *
+ * Each has two forms, of which one is loaded. NAME is an iterator over the array `turns`, whose values are what user
+ * space asks for (WALK_*), one a turn. NAME_by_task is an iterator over the tasks, for a kernel that refuses iterators
+ * over maps (seen: EPERM from a hardened 6.18): the first value of the array is what is asked for in every turn, and a
+ * turn is a task that nobody looks at. The kernel ends a read() when the eight bytes are there.
  */
 struct {
   __uint(type, BPF_MAP_TYPE_ARRAY);
@@ -20,16 +24,23 @@ struct {
 } turns SEC(".maps") __weak;
 
 /* The body gets `asked`, the value of this turn, and its result is what the read() gives. */
-#define ON_REQUEST(name)                                    \
-  static __always_inline __u64 name##_turn(__u64 asked);    \
-  SEC("iter/bpf_map_elem")                                  \
-  int name(struct bpf_iter__bpf_map_elem *ctx) {            \
-    const __u64 *asked = ctx->value;                        \
-    if (!asked) return 0;                                   \
-    const __u64 result = name##_turn(*asked);               \
-    bpf_seq_write(ctx->meta->seq, &result, sizeof(result)); \
-    return 0;                                               \
-  }                                                         \
+#define ON_REQUEST(name)                                                                       \
+  static __always_inline __u64 name##_turn(__u64 asked);                                       \
+  static __always_inline int name##_answer(struct seq_file *out, __u64 *asked) {               \
+    if (!asked) return 0;                                                                      \
+    const __u64 result = name##_turn(*asked);                                                  \
+    bpf_seq_write(out, &result, sizeof(result));                                               \
+    return 0;                                                                                  \
+  }                                                                                            \
+  SEC("iter/bpf_map_elem")                                                                     \
+  int name(struct bpf_iter__bpf_map_elem *ctx) {                                               \
+    return name##_answer(ctx->meta->seq, ctx->value);                                          \
+  }                                                                                            \
+  SEC("iter/task")                                                                             \
+  int name##_by_task(struct bpf_iter__task___meta *ctx) {                                      \
+    const __u32 first = 0;                                                                     \
+    return ctx->task ? name##_answer(ctx->meta->seq, bpf_map_lookup_elem(&turns, &first)) : 0; \
+  }                                                                                            \
   static __always_inline __u64 name##_turn(__u64 asked)
 
 #endif

@@ -10,7 +10,7 @@
 #include "bpf/pressure_record.h"
 
 enum {
-  MAX_CPUS = 512,        /* possible CPUs of a guest */
+  MAX_CPUS = 512,        /* numbers that a guest's CPUs can have: 0 to 511 */
   NAME_BYTES = 128,      /* one component of a cgroup path; "cri-containerd-<64 hex>.scope" has 86 */
   PATH_BYTES = 256,      /* a cgroup path, or its beginning; systemd's form of a Kubernetes container has 190 */
   CONTAINER_DIGITS = 64, /* hex digits of a container's id */

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 
 #include "guest-probe/account/stat_figures.h"
 #include "guest-probe/account/unified_account.h"
@@ -20,6 +21,15 @@ constexpr std::size_t max_snapshot_rows = 2000;
 constexpr int walks_at_most = 10;
 // Measured with a reader of cpu.stat beside: 4 at most, but for a cgroup that was preempted in mid-release.
 constexpr int unified_walks_at_most = 20;
+
+constexpr std::array<std::pair<Hook, wire::Figure wire::Guest::*>, hooks> misses_of_hooks{{
+    {Hook::cgroup_rmdir, &wire::Guest::program_misses_cgroup_rmdir},
+    {Hook::cgroup_mkdir, &wire::Guest::program_misses_cgroup_mkdir},
+    {Hook::mark_victim, &wire::Guest::program_misses_mark_victim},
+    {Hook::reclaim, &wire::Guest::program_misses_reclaim},
+    {Hook::cpuhp_enter, &wire::Guest::program_misses_cpuhp_enter},
+    {Hook::sched_process_free, &wire::Guest::program_misses_sched_process_free},
+}};
 
 std::uint64_t boottime_ns() {
   timespec now{};
@@ -65,6 +75,7 @@ Result<wire::Snapshot> Collector::collect(std::uint64_t request) {
   snapshot.guest.oom_events_lost = programs_.kept().events_lost;
   snapshot.guest.containers_lost = programs_.kept().removals_lost + removed_.forgotten();
   snapshot.guest.stalls_lost = programs_.stalls_lost();
+  for (const auto& [hook, figure] : misses_of_hooks) snapshot.guest.*figure = programs_.misses(hook);
 
   Rows rows;
   add_cpu(rows, snapshot.guest);

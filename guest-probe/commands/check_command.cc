@@ -1,9 +1,11 @@
 #include <fmt/core.h>
 
+#include <cstring>
 #include <iostream>
 
 #include "guest-probe/commands/commands.h"
 #include "guest-probe/commands/startup.h"
+#include "userspace/bpf/guest_parts.h"
 #include "userspace/bpf/kernel_facts.h"
 
 namespace katameter {
@@ -13,26 +15,45 @@ constexpr int all_there = 0;
 constexpr int nothing_works = 1;
 constexpr int something_lost = 3;
 
+void print(const Need& need) {
+  const char* state = need.said.empty() ? "NOT FOUND" : "REFUSED";
+  std::cout << fmt::format("{:<28}{}\n", need.name, need.found ? "found" : state);
+  if (need.found) return;
+  std::cout << fmt::format("    lost: {}\n    do:   {}\n", need.loses, need.remedy);
+  for (const std::string& line : need.said) std::cout << fmt::format("    kernel: {}\n", line);
+}
+
 void print(const std::string& name, bool found, const std::string& loses, const std::string& remedy) {
-  std::cout << fmt::format("{:<28}{}\n", name, found ? "found" : "NOT FOUND");
-  if (!found) std::cout << fmt::format("    lost: {}\n    do:   {}\n", loses, remedy);
+  print(Need{name, found, loses, remedy, {}});
+}
+
+// Nothing is lost where another form does the same.
+void print_other_forms(const GuestPlan& plan) {
+  for (const KernelRefusal& refusal : plan.refused) {
+    if (lost_without(refusal.part) != "") continue;
+    std::cout << fmt::format("{:<28}refused: {}; done in another way\n", refusal.part, std::strerror(refusal.code));
+    for (const std::string& line : refusal.log) std::cout << fmt::format("    kernel: {}\n", line);
+  }
 }
 
 }  // namespace
 
 int check_command(std::size_t containers, bool schedstat) {
-  const GuestPlan plan = plan_guest(read_kernel_facts(), schedstat);
-  for (const Need& need : plan.needs) print(need.name, need.found, need.loses, need.remedy);
-  if (!plan.works()) {
+  const GuestPlan found = plan_guest(read_kernel_facts(), schedstat);
+  if (!found.works()) {
+    for (const Need& need : found.needs) print(need);
     std::cout << "nothing works\n";
     return nothing_works;
   }
-  const Result<GuestProbe> probe = start_guest_probe(containers, "", schedstat);
+  const Result<GuestProbe> probe = start_guest_probe(containers, "", schedstat, LoadOptions{true, {}});
+  const GuestPlan& plan = probe ? probe->plan : found;
+  for (const Need& need : plan.needs) print(need);
   if (!probe) {
     print("programs load and attach", false, "everything", probe.error().text);
     std::cout << "nothing works\n";
     return nothing_works;
   }
+  print_other_forms(plan);
   print("programs load and attach", true, "", "");
   print("comparison with the files", probe->check_failure.empty(), "the certainty that the figures are the kernel's",
         probe->check_failure);

@@ -2,7 +2,10 @@
 
 #include <sys/utsname.h>
 
+#include <algorithm>
 #include <fstream>
+
+#include "userspace/wire/codec.h"
 
 namespace katameter {
 
@@ -14,6 +17,8 @@ wire::Hello make_hello(const GuestProbe& probe) {
   if (uname(&system) == 0) hello.kernel = system.release;
   hello.instance = std::to_string(probe.programs->kept().instance_ns);
   hello.lacks = lacks_of(probe);
+  // A host takes no more.
+  hello.lacks.resize(std::min(hello.lacks.size(), wire::Limits{}.lacks));
   return hello;
 }
 

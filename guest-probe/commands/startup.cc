@@ -29,6 +29,24 @@ void refuse_bandwidth(CpuFields& fields) {
   }
 }
 
+constexpr MemoryFields no_memory_fields{.usage = false,
+                                        .peak = false,
+                                        .limit = false,
+                                        .failcnt = false,
+                                        .oom_kills = false,
+                                        .rss = false,
+                                        .cache = false,
+                                        .inactive_file = false,
+                                        .active_file = false,
+                                        .mapped_file = false,
+                                        .swap = false,
+                                        .kernel = false,
+                                        .page_faults = false,
+                                        .major_page_faults = false,
+                                        .swap_limit = false,
+                                        .reservation = false,
+                                        .stalls = false};
+
 ServedFigures planned_figures(const GuestPlan& plan) {
   ServedFigures served;
   served.cpu = plan.cpu;
@@ -40,6 +58,7 @@ ServedFigures planned_figures(const GuestPlan& plan) {
   if (!plan.cpu) served.cpu_fields.user = served.cpu_fields.system = false;
   if (!plan.bandwidth) refuse_bandwidth(served.cpu_fields);
   if (!plan.tasks) served.cpu_fields.threads = served.cpu_fields.threads_max = false;
+  if (!plan.memory) served.memory_fields = no_memory_fields;  // removed containers have them as well
   served.memory_fields.unified = plan.unified_memory;
   served.processes = plan.tasks_walk;
   served.schedstat = plan.schedstat;
@@ -71,7 +90,7 @@ void take_out_unfound(const GuestPrograms& programs, MemoryFields& fields) {
 CheckCgroup::Mounts mounts_to_check(const KernelFacts& facts, const GuestPlan& plan, const ServedFigures& served) {
   CheckCgroup::Mounts mounts;
   if (served.memory) mounts.memory = facts.memory_mount;
-  if (plan.unified) {
+  if (plan.unified || plan.pressure) {
     mounts.cpuacct = facts.unified_mount;
     return mounts;
   }
@@ -89,18 +108,18 @@ void compare_with_files(GuestProbe& probe, const CheckCgroup& cgroup) {
       probe.check_failure = refusals.error().text;
     }
   };
-  if (!probe.plan.unified) {
+  if (probe.plan.unified) {
+    note(self_check_unified(*probe.programs, cgroup, probe.served));
+    ServedFigures others = without_cpu(probe.served);
+    note(self_check(*probe.programs, cgroup, others));
+    probe.served.memory = others.memory;
+    probe.served.memory_fields = others.memory_fields;
+  } else {
     note(self_check(*probe.programs, cgroup, probe.served));
-    return;
   }
-  note(self_check_unified(*probe.programs, cgroup, probe.served));
   if (probe.plan.pressure) {
     note(self_check_pressure(*probe.programs, cgroup, probe.plan.possible_cpus, probe.served));
   }
-  ServedFigures others = without_cpu(probe.served);
-  note(self_check(*probe.programs, cgroup, others));
-  probe.served.memory = others.memory;
-  probe.served.memory_fields = others.memory_fields;
 }
 
 // Learns what it can and compares; what has to wait for a container, the learner has to do then.
@@ -141,7 +160,8 @@ Status open_pins(GuestProbe& probe, const std::string& path) {
 
 }  // namespace
 
-Result<GuestProbe> start_guest_probe(std::size_t containers, const std::string& pin_directory, bool schedstat) {
+Result<GuestProbe> start_guest_probe(std::size_t containers, const std::string& pin_directory, bool schedstat,
+                                     const LoadOptions& options) {
   GuestProbe probe;
   const KernelFacts facts = read_kernel_facts();
   probe.plan = plan_guest(facts, schedstat);
@@ -149,12 +169,13 @@ Result<GuestProbe> start_guest_probe(std::size_t containers, const std::string& 
 
   if (Status status = open_pins(probe, pin_directory); !status) return failure_from(status.error());
   const PinDirectory* pins = probe.pins.path().empty() ? nullptr : &probe.pins;
-  Result<GuestPrograms> programs = GuestPrograms::load(probe.plan, cgroups_for(containers), pins);
+  Result<GuestPrograms> programs = GuestPrograms::load(probe.plan, cgroups_for(containers), pins, options);
   if (!programs) return failure_from(programs.error());
+  probe.plan = programs->take_plan();
   probe.programs = std::make_unique<GuestPrograms>(*std::move(programs));
   probe.served = planned_figures(probe.plan);
 
-  if (!probe.plan.unified) probe.refusals.push_back({"pressure (PSI)", "cgroup v1 does not count it", true});
+  if (facts.cpuacct_v1) probe.refusals.push_back({"pressure (PSI)", "cgroup v1 does not count it", true});
   check_with_cgroup(probe, facts);
   if (probe.served.processes) {
     const auto refusals = self_check_tasks(*probe.programs, probe.served);
@@ -189,8 +210,13 @@ std::vector<std::string> lacks_of(const GuestProbe& probe) {
 std::vector<std::string> describe_lacks(const GuestProbe& probe) {
   std::vector<std::string> lines;
   for (const Need& need : probe.plan.needs) {
-    if (!need.found)
+    if (need.found) continue;
+    if (need.said.empty()) {
       lines.push_back(fmt::format("no {}: without it {} is lost; {}", need.name, need.loses, need.remedy));
+    } else {
+      lines.push_back(fmt::format("{} was refused by this kernel ({}): without it {} is lost; {}", need.name,
+                                  need.said.front(), need.loses, need.remedy));
+    }
   }
   for (const Refusal& refusal : refusals_of(probe)) {
     if (refusal.absent) continue;  // such a kernel has no such figure: check tells, nothing is amiss

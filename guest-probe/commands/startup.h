@@ -33,7 +33,7 @@ struct GuestProbe {
 /// `pin_directory`: PinDirectory; empty = nothing is kept when the programs go. Where it cannot be had, guest-probe
 /// works without, and says so; but one that another guest-probe holds is an error.
 Result<GuestProbe> start_guest_probe(std::size_t containers, const std::string& pin_directory = "",
-                                     bool schedstat = false);
+                                     bool schedstat = false, const LoadOptions& options = {});
 
 /// What is said while the memory figures have not been compared with files: that waits for a container.
 inline constexpr const char* compares_later_text =

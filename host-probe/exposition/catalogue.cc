@@ -70,6 +70,7 @@ Group guests() {
   group.rows.push_back({&metric::unattributed_cpu, ""});
   group.rows.push_back({&metric::unattributed_memory, ""});
   add(group, metric::guest_losses, "");
+  group.rows.push_back({&metric::program_misses, "program"});
   return group;
 }
 

@@ -72,6 +72,26 @@ inline constexpr std::array<GuestLossMetric, 6> guest_losses{{
      &wire::Guest::stalls_lost},
 }};
 
+/// As losses; one series for each kind of hook.
+struct ProgramMisses {
+  const char* program;
+  wire::Figure wire::Guest::*figure;
+};
+
+inline constexpr Descriptor program_misses{"katameter_guest_program_misses_total",
+                                           "Times that the guest's kernel did not run an attached program of "
+                                           "guest-probe, for one was running on that CPU; what "
+                                           "it would have noted may be missing.",
+                                           MetricType::Counter};
+inline constexpr std::array<ProgramMisses, 6> program_misses_by_hook{{
+    {"cgroup_rmdir", &wire::Guest::program_misses_cgroup_rmdir},
+    {"cgroup_mkdir", &wire::Guest::program_misses_cgroup_mkdir},
+    {"mark_victim", &wire::Guest::program_misses_mark_victim},
+    {"reclaim", &wire::Guest::program_misses_reclaim},
+    {"cpuhp_enter", &wire::Guest::program_misses_cpuhp_enter},
+    {"sched_process_free", &wire::Guest::program_misses_sched_process_free},
+}};
+
 /// Parts of the total, none of which is in another.
 struct GuestMemoryPart {
   const char* component;

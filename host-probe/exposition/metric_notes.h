@@ -103,6 +103,8 @@ inline constexpr auto notes = std::to_array<Note>({
     {"katameter_guest_removed_containers_lost_total", "cgroups", "counted by guest-probe"},
     {"katameter_guest_oom_events_lost_total", "events", "counted by guest-probe"},
     {"katameter_guest_reclaim_stalls_lost_total", "stalls", "counted by guest-probe"},
+    {"katameter_guest_program_misses_total", "times",
+     "guest: `recursion_misses` in the fdinfo of the program (5.12), since guest-probe was started"},
     {"katameter_guest_probe_up", "0 or 1", "host-probe"},
     {"katameter_guest_suspect", "0 or 1", "host-probe"},
     {"katameter_guest_frames_rejected_total", "times", "counted by host-probe"},

@@ -82,6 +82,10 @@ void add_losses(Families& families, const LabelledReport& report) {
       return of.guest_up ? Value(number(of.guest.*loss.figure)) : std::nullopt;
     });
   }
+  for (const metric::ProgramMisses& misses : metric::program_misses_by_hook) {
+    add_of_each(families, report, metric::program_misses, {{"program", misses.program}},
+                [&](const SandboxReport& of) { return of.guest_up ? number(of.guest.*misses.figure) : std::nullopt; });
+  }
 }
 
 void add_cpu(Families& families, const LabelledReport& report) {

@@ -147,6 +147,20 @@ TEST_CASE("what a guest could not tell is counted from 0 on, while it answers") 
   CHECK(Rendered(report).family("katameter_guest_oom_events_lost_total") == nullptr);
 }
 
+TEST_CASE("what the guest's kernel skipped is told by hook, and not where it does not count") {
+  NodeReport report = with_container(full_container());
+  CHECK(Rendered(report).family("katameter_guest_program_misses_total") == nullptr);
+  report.sandboxes[0].guest.program_misses_cgroup_rmdir = 20;
+  report.sandboxes[0].guest.program_misses_reclaim = 0;
+  const auto of = [](const char* program) { return Series{{"sandbox_id", sandbox_hex}, {"program", program}}; };
+  const Rendered rendered(report);
+  CHECK(rendered.value("katameter_guest_program_misses_total", of("cgroup_rmdir")) == 20.0);
+  CHECK(rendered.value("katameter_guest_program_misses_total", of("reclaim")) == 0.0);
+  CHECK(rendered.family("katameter_guest_program_misses_total")->metric.size() == 2);
+  report.sandboxes[0].guest_up = false;
+  CHECK(Rendered(report).family("katameter_guest_program_misses_total") == nullptr);
+}
+
 TEST_CASE("without the host's or the guest's figures the others are there") {
   NodeReport report;
   report.sandboxes.emplace_back().id = *ContainerId::from_hex(sandbox_hex);

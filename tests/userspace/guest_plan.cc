@@ -4,6 +4,8 @@
 #include <catch2/catch.hpp>
 #include <cerrno>
 
+#include "userspace/bpf/guest_parts.h"
+
 using namespace katameter;
 
 namespace {
@@ -69,6 +71,16 @@ TEST_CASE("What to do about loading depends on why it failed") {
   CHECK(plan_guest(facts).needs.front().remedy.find("CONFIG_BPF_EVENTS") != std::string::npos);
 }
 
+TEST_CASE("A kernel that is locked down is told as such") {
+  KernelFacts facts = everything();
+  facts.may_load = false;
+  facts.load_errno = EINVAL;
+  facts.locked_down = true;
+  const GuestPlan plan = plan_guest(facts);
+  CHECK_FALSE(plan.works());
+  CHECK(plan.needs.front().remedy.find("lockdown=confidentiality") != std::string::npos);
+}
+
 TEST_CASE("Each missing thing costs what stands on it and no more") {
   const GuestPlan no_cpuacct = without([](KernelFacts& facts) { facts.cpuacct_v1 = false; });
   CHECK((!no_cpuacct.cpu && no_cpuacct.memory && no_cpuacct.memory_stat && no_cpuacct.oom_events));
@@ -99,7 +111,7 @@ TEST_CASE("Each missing thing costs what stands on it and no more") {
   const GuestPlan no_class = without([](KernelFacts& facts) { facts.oom_control = false; });
   CHECK((no_class.oom_events && no_class.lacks() == std::vector<std::string>{"oom_control layout"}));
 
-  const GuestPlan many_cpus = without([](KernelFacts& facts) { facts.possible_cpus = 257; });
+  const GuestPlan many_cpus = without([](KernelFacts& facts) { facts.possible_cpus = 513; });
   CHECK((!many_cpus.cpu && many_cpus.memory && !many_cpus.memory_stat));
 }
 
@@ -235,4 +247,77 @@ TEST_CASE("Memory is read without calls where the kernel lets a program") {
   facts.direct_reads = true;
   CHECK(plan_guest(facts).reads_directly);
   CHECK(plan_guest(facts).complete());
+}
+
+namespace {
+
+GuestPlan refusing(const KernelFacts& facts, const std::string& part) {
+  return plan_without(plan_guest(facts, true), {part, KernelRefusal::Step::load, EINVAL, {"R1 is bad"}});
+}
+
+KernelFacts everything_v2() {
+  KernelFacts facts = everything();
+  facts.cpuacct_v1 = facts.cpu_v1 = facts.pids_v1 = facts.memory_v1 = facts.io_v1 = false;
+  facts.base_stat = facts.pressure = true;
+  facts.tick_ns = 4'000'000;
+  facts.unified_mount = facts.cpuacct_mount = facts.cpu_mount = facts.pids_mount = "/sys/fs/cgroup";
+  facts.memory_mount = facts.io_mount = "/sys/fs/cgroup";
+  return facts;
+}
+
+}  // namespace
+
+TEST_CASE("What the kernel refuses costs what hangs on it, and is told with the kernel's words") {
+  const GuestPlan plan = refusing(everything(), "note_birth");
+  CHECK((!plan.births && plan.removals && plan.cpu && plan.memory && plan.tasks_walk && plan.schedstat));
+  CHECK(plan.lacks() == std::vector<std::string>{"program note_birth"});
+  const Need& need = plan.needs.back();
+  CHECK(need.loses.find("start_boottime_ns") != std::string::npos);
+  CHECK(need.said == std::vector<std::string>{"loading note_birth: Invalid argument", "R1 is bad"});
+
+  const GuestPlan two = plan_without(plan, {"oom_bell", KernelRefusal::Step::create, ENOMEM, {}});
+  CHECK((!two.births && !two.oom_events && two.removals));
+  CHECK(two.lacks() == std::vector<std::string>{"program note_birth", "map oom_bell"});
+}
+
+TEST_CASE("CPU, memory and names are walked apart") {
+  const GuestPlan no_cpu = refusing(everything(), "collect_cpu");
+  CHECK((!no_cpu.cpu && !no_cpu.bandwidth && !no_cpu.tasks && !no_cpu.walk_cpu && !no_cpu.walk_pids));
+  CHECK((no_cpu.memory && no_cpu.memory_stat && no_cpu.io && no_cpu.stalls && no_cpu.tasks_walk && no_cpu.births));
+  CHECK(no_cpu.tasks_hierarchy == WALK_MEMORY);
+
+  const GuestPlan no_memory = refusing(everything(), "collect_memory");
+  CHECK((!no_memory.memory && !no_memory.memory_stat && !no_memory.io && !no_memory.stalls));
+  CHECK((no_memory.cpu && no_memory.bandwidth && no_memory.tasks && no_memory.oom_events && no_memory.removals));
+
+  const GuestPlan no_unified = refusing(everything_v2(), "collect_unified");
+  CHECK((!no_unified.unified && !no_unified.cpu && no_unified.memory && no_unified.pressure && no_unified.io));
+  CHECK(no_unified.tasks_hierarchy == WALK_MEMORY);
+}
+
+TEST_CASE("Without the per-CPU variables what the kernel keeps in one place is there") {
+  const GuestPlan v1 = refusing(everything(), "learn_cpu_offset");
+  CHECK((!v1.per_cpu && !v1.cpu && !v1.memory_stat && !v1.io && v1.memory && v1.bandwidth && v1.tasks && v1.walk_cpu));
+  const GuestPlan v2 = refusing(everything_v2(), "learn_cpu_offset");
+  CHECK((!v2.unified && !v2.pressure && v2.memory && !v2.memory_stat));
+}
+
+TEST_CASE("What removals need goes with them") {
+  const GuestPlan plan = refusing(everything(), "note_removal");
+  CHECK((!plan.removals && !plan.births && !plan.stalls && plan.cpu && plan.memory && plan.oom_events));
+}
+
+TEST_CASE("Another form of the same programs loses nothing, but for what has no other") {
+  const GuestPlan calls = refusing(everything(), std::string(direct_reads_part));
+  CHECK((!calls.reads_directly && calls.complete()));
+  KernelFacts facts = everything();
+  facts.direct_reads = true;
+  CHECK_FALSE(refusing(facts, std::string(direct_reads_part)).reads_directly);
+
+  const GuestPlan by_task = refusing(facts, std::string(map_iterators_part));
+  CHECK((by_task.requests_by_task && by_task.reads_directly && by_task.cpu && by_task.memory && !by_task.schedstat));
+  CHECK(by_task.lacks() == std::vector<std::string>{"scheduler statistics"});
+  // One by one from then on.
+  const GuestPlan less = plan_without(by_task, {"collect_pressure_by_task", KernelRefusal::Step::load, EINVAL, {}});
+  CHECK((less.requests_by_task && less.lacks().back() == "program collect_pressure"));
 }

@@ -52,3 +52,19 @@ TEST_CASE("A vsock port in use is said so, and the first guest-probe is not dist
   CHECK(output.find("is ready") != std::string::npos);
   CHECK(output.find("running already") != std::string::npos);
 }
+
+// What is locked cannot be unlocked: in a guest of its own.
+TEST_CASE("In a kernel that is locked down guest-probe says so in a line", "[.][lockdown]") {
+  REQUIRE(run("test -e /sys/kernel/security/lockdown || mount -t securityfs none /sys/kernel/security; "
+              "echo confidentiality >/sys/kernel/security/lockdown")
+              .first == 0);
+  const auto [status, output] = run(probe + " check");
+  INFO(output);
+  CHECK(status == 1);
+  CHECK(output.find("BPF programs                NOT FOUND") != std::string::npos);
+  CHECK(output.find("/sys/kernel/security/lockdown") != std::string::npos);
+  const auto [ended, words] = run(probe + " run --listen unix:/tmp/katameter-locked-down");
+  INFO(words);
+  CHECK(ended == 1);
+  CHECK(words.find("lockdown=confidentiality") != std::string::npos);
+}

@@ -14,10 +14,13 @@
 #include <cstddef>
 #include <fstream>
 
+#include "userspace/bpf/guest_parts.h"
 #include "userspace/bpf/layout.h"
+#include "userspace/bpf/libbpf_log.h"
 #include "userspace/bpf/open_options.h"
 #include "userspace/bpf/open_variant.h"
 #include "userspace/bpf/test_run.h"
+#include "userspace/cpu_list.h"
 #include "userspace/log.h"
 
 namespace katameter {
@@ -40,6 +43,10 @@ std::array<bpf_map*, 7> kept_maps(const guest& skeleton) {
 std::array<bpf_program*, 4> stall_programs(const guest& skeleton) {
   const auto& progs = skeleton.progs;
   return {progs.memcg_reclaim_begin, progs.memcg_reclaim_end, progs.direct_reclaim_begin, progs.direct_reclaim_end};
+}
+
+bpf_program* find_task_form(const guest& skeleton, const bpf_program* program) {
+  return bpf_object__find_program_by_name(skeleton.obj, (bpf_program__name(program) + std::string(task_form)).c_str());
 }
 
 // Whether any hierarchy of cgroup v1 is walked for cpuacct, cpu or pids.
@@ -80,15 +87,28 @@ std::uint64_t kernel_bytes_of(int map) {
 
 }  // namespace
 
-GuestLoader::GuestLoader(const GuestPlan& plan, std::size_t capacity, const PinDirectory* pins)
-    : plan_(plan), capacity_(capacity), pins_(pins) {}
+GuestLoader::GuestLoader(const GuestPlan& plan, std::size_t capacity, const PinDirectory* pins,
+                         const LoadOptions& options)
+    : plan_(plan), capacity_(capacity), pins_(pins), options_(options) {}
 
 GuestLoader::~GuestLoader() {
   guest::destroy(skeleton_);
 }
 
 Result<GuestPrograms> GuestLoader::load() {
-  libbpf_set_print(nullptr);
+  send_libbpf_to_log();
+  while (true) {
+    const Status status = try_plan();
+    if (status) break;
+    if (!refusal_ || !go_on_without(*refusal_)) return failure_from(status.error());
+    if (!plan_.works()) return failure_from(status.error());
+    begin_again();
+  }
+  programs_.plan_ = std::move(plan_);
+  return std::move(programs_);
+}
+
+Status GuestLoader::try_plan() {
   const bpf_object_open_opts options = open_options();
   skeleton_ = open_guest(plan_.reads_directly, options);
   if (skeleton_ == nullptr) return system_failure("cannot open the built-in BPF object");
@@ -97,9 +117,9 @@ Result<GuestPrograms> GuestLoader::load() {
        {&GuestLoader::choose_programs, &GuestLoader::choose_task_programs, &GuestLoader::reuse_kept_maps,
         &GuestLoader::load_object, &GuestLoader::take_maps, &GuestLoader::take_walkers, &GuestLoader::learn_cpus,
         &GuestLoader::find_stats, &GuestLoader::attach_hooks, &GuestLoader::hand_over}) {
-    if (Status status = (this->*step)(); !status) return failure_from(status.error());
+    if (Status status = (this->*step)(); !status) return status;
   }
-  return std::move(programs_);
+  return {};
 }
 
 Status GuestLoader::choose_programs() {
@@ -114,9 +134,11 @@ Status GuestLoader::choose_programs() {
   bpf_map__set_max_entries(maps.io_left, plan_.io && plan_.io_v1 ? entries / 2 : 1);
   skeleton_->rodata->reads_io = plan_.io ? 1 : 0;
   skeleton_->rodata->io_is_v1 = plan_.io_v1 ? 1 : 0;
-  bpf_program__set_autoload(progs.collect_cpu, walks_cpu(plan_));
-  bpf_program__set_autoload(progs.collect_unified, plan_.unified);
-  bpf_program__set_autoload(progs.collect_memory, plan_.memory);
+  choose_request(progs.collect_names, true);
+  choose_request(progs.collect_cpu, walks_cpu(plan_));
+  choose_request(progs.collect_unified, plan_.unified);
+  choose_request(progs.collect_memory, plan_.memory);
+  bpf_program__set_autoload(progs.learn_cpu_offset, plan_.per_cpu);
   bpf_program__set_autoload(progs.find_stats, plan_.memory_stat);
   bpf_program__set_autoload(progs.copy_stats, plan_.learn_stats);
   bpf_program__set_autoload(progs.note_removal, plan_.removals);
@@ -131,6 +153,17 @@ Status GuestLoader::choose_programs() {
   return {};
 }
 
+// One of both forms of a program that runs on request, if any.
+void GuestLoader::choose_request(bpf_program* program, bool wanted) {
+  bpf_program* by_task = find_task_form(*skeleton_, program);
+  bpf_program__set_autoload(program, wanted && !plan_.requests_by_task);
+  bpf_program__set_autoload(by_task, wanted && plan_.requests_by_task);
+}
+
+bpf_program* GuestLoader::request_form(bpf_program* program) const {
+  return plan_.requests_by_task ? find_task_form(*skeleton_, program) : program;
+}
+
 Status GuestLoader::choose_task_programs() {
   const auto entries = static_cast<std::uint32_t>(capacity_);
   auto& maps = skeleton_->maps;
@@ -140,7 +173,7 @@ Status GuestLoader::choose_task_programs() {
   bpf_map__set_max_entries(maps.sched_tasks, plan_.schedstat ? sched_tasks_at_most : 1);
   // An LRU map begins to let go somewhat before it is full.
   bpf_map__set_max_entries(maps.sched_cgroups, plan_.schedstat ? 4 * entries : 1);
-  bpf_program__set_autoload(progs.collect_pressure, plan_.pressure);
+  choose_request(progs.collect_pressure, plan_.pressure);
   bpf_program__set_autoload(progs.note_birth, plan_.births);
   bpf_program__set_autoload(progs.walk_tasks, plan_.tasks_walk);
   bpf_program__set_autoload(progs.note_task_end, plan_.schedstat);
@@ -188,14 +221,6 @@ Status GuestLoader::make_folder(const std::string& name, std::string& path) cons
   const Result<std::string> made = pins_->make(name);
   if (!made) return failure_from(made.error());
   path = *made;
-  return {};
-}
-
-Status GuestLoader::load_object() {
-  if (pins_ == nullptr) skeleton_->rodata->generation = generation_;
-  if (const int status = guest::load(skeleton_); status != 0) {
-    return system_failure("cannot load the BPF programs (see guest-probe check)", -status);
-  }
   return {};
 }
 
@@ -248,17 +273,23 @@ Status GuestLoader::take_iterator(bpf_program* program, const bpf_map* over, OnR
     options.link_info = &info;
     options.link_info_len = sizeof(info);
   }
-  const Link link(bpf_program__attach_iter(program, &options));
-  if (link == nullptr) return system_failure(std::string("cannot make an iterator of ") + bpf_program__name(program));
+  const std::string name = bpf_program__name(program);
+  const bool faulty = options_.faults.attach.contains(without_form(name));
+  const Link link(faulty ? nullptr : bpf_program__attach_iter(program, &options));
+  if (link == nullptr) return refused({name, KernelRefusal::Step::attach, faulty ? EPERM : errno, {}});
+  const auto through = name.ends_with(task_form) ? OnRequest::Over::tasks : OnRequest::Over::turns;
   if (pins_ != nullptr) {
-    const std::string name = bpf_program__name(program);
-    into = OnRequest(Fd(), here_ + "/" + name);
+    into = OnRequest(Fd(), here_ + "/" + name, through);
     return pin(bpf_link__fd(link.get()), here_, name);
   }
   Result<Fd> fd = Fd::duplicate(bpf_link__fd(link.get()));
   if (!fd) return failure_from(fd.error());
-  into = OnRequest(*std::move(fd), "");
+  into = OnRequest(*std::move(fd), "", through);
   return {};
+}
+
+Status GuestLoader::take_request(bpf_program* program, OnRequest& into) {
+  return take_iterator(request_form(program), plan_.requests_by_task ? nullptr : skeleton_->maps.turns, into);
 }
 
 Status GuestLoader::take_walker(bpf_program* program, bpf_map* records, std::size_t record_bytes,
@@ -266,7 +297,7 @@ Status GuestLoader::take_walker(bpf_program* program, bpf_map* records, std::siz
   Result<Fd> map = Fd::duplicate(bpf_map__fd(records));
   if (!map) return failure_from(map.error());
   into.records = RecordWindow(*std::move(map), record_bytes, bpf_map__max_entries(records));
-  return take_iterator(program, skeleton_->maps.turns, into.program);
+  return take_request(program, into.program);
 }
 
 Status GuestLoader::take_walkers() {
@@ -297,16 +328,20 @@ Status GuestLoader::take_walkers() {
   return status;
 }
 
+// A CPU that comes online after the hook was attached is the hook's.
 Status GuestLoader::learn_cpus() {
+  if (!plan_.per_cpu) return {};
   if (plan_.new_cpus) {
-    if (Status status = attach_hook(skeleton_->progs.learn_new_cpu, "cpuhp_enter"); !status) return status;
+    if (Status status = attach_hook(skeleton_->progs.learn_new_cpu, Hook::cpuhp_enter); !status) return status;
   }
   const Result<Fd> program = Fd::duplicate(bpf_program__fd(skeleton_->progs.learn_cpu_offset));
   if (!program) return failure_from(program.error());
-  for (int cpu = 0; cpu < plan_.possible_cpus; ++cpu) {
+  const Result<std::vector<int>> online = read_cpu_list("online");
+  if (!online) return failure_from(online.error());
+  for (const int cpu : *online) {
     const Result<std::uint32_t> learned = test_run_on_cpu(*program, cpu);
     const bool offline = !learned && learned.error().code == ENXIO;
-    if (!learned && !offline) return failure_from(learned.error(), "cannot find the per-CPU variables");
+    if (!learned && !offline) return refused({"learn_cpu_offset", KernelRefusal::Step::run, learned.error().code, {}});
   }
   return {};
 }
@@ -317,7 +352,7 @@ Status GuestLoader::find_stats() {
   if (!program) return failure_from(program.error());
   const std::array<std::uint64_t, 2> tables{plan_.stats_index, plan_.events_index};
   const Result<std::uint32_t> found = test_run(*program, tables);
-  if (!found) return failure_from(found.error(), "cannot find the figures of memory.stat");
+  if (!found) return refused({"find_stats", KernelRefusal::Step::run, found.error().code, {}});
   programs_.stats_found_ = *found;
   const Result<Fd> places = Fd::duplicate(bpf_map__fd(skeleton_->maps.data_places));
   if (!places) return failure_from(places.error());
@@ -339,10 +374,16 @@ Status GuestLoader::take_stat_tables(StatPlacement placement) {
   return {};
 }
 
-Status GuestLoader::attach_hook(bpf_program* program, const char* hook) {
-  const Link link(bpf_program__attach(program));
-  if (link == nullptr) return system_failure(std::string("cannot attach to ") + hook);
-  if (pins_ != nullptr) return pin(bpf_link__fd(link.get()), here_, bpf_program__name(program));
+Status GuestLoader::attach_hook(bpf_program* program, Hook hook) {
+  const std::string name = bpf_program__name(program);
+  const bool faulty = options_.faults.attach.contains(name);
+  const Link link(faulty ? nullptr : bpf_program__attach(program));
+  if (link == nullptr) return refused({name, KernelRefusal::Step::attach, faulty ? EPERM : errno, {}});
+  // Without /proc it goes unsaid what the kernel skips.
+  if (Status status = programs_.skipped_.add(hook, bpf_program__fd(program)); !status) {
+    log_debug("{}", status.error().text);
+  }
+  if (pins_ != nullptr) return pin(bpf_link__fd(link.get()), here_, name);
   // The duplicate keeps the program attached; destroying libbpf's link closes only its own descriptor.
   Result<Fd> fd = Fd::duplicate(bpf_link__fd(link.get()));
   if (!fd) return failure_from(fd.error());
@@ -353,18 +394,18 @@ Status GuestLoader::attach_hook(bpf_program* program, const char* hook) {
 Status GuestLoader::attach_hooks() {
   auto& progs = skeleton_->progs;
   if (plan_.removals) {
-    if (Status status = attach_hook(progs.note_removal, "cgroup_rmdir"); !status) return status;
+    if (Status status = attach_hook(progs.note_removal, Hook::cgroup_rmdir); !status) return status;
   }
   if (plan_.stalls) {
     for (bpf_program* program : stall_programs(*skeleton_)) {
-      if (Status status = attach_hook(program, "direct reclaim"); !status) return status;
+      if (Status status = attach_hook(program, Hook::reclaim); !status) return status;
     }
   }
   if (plan_.births) {
-    if (Status status = attach_hook(progs.note_birth, "cgroup_mkdir"); !status) return status;
+    if (Status status = attach_hook(progs.note_birth, Hook::cgroup_mkdir); !status) return status;
   }
   if (plan_.schedstat) {
-    if (Status status = attach_hook(progs.note_task_end, "sched_process_free"); !status) return status;
+    if (Status status = attach_hook(progs.note_task_end, Hook::sched_process_free); !status) return status;
   }
   if (!plan_.oom_events) return {};
   Result<Fd> bell = Fd::duplicate(bpf_map__fd(skeleton_->maps.oom_bell));
@@ -372,7 +413,7 @@ Status GuestLoader::attach_hooks() {
   Result<Doorbell> mapped = Doorbell::map(*std::move(bell));
   if (!mapped) return failure_from(mapped.error());
   programs_.oom_bell_ = *std::move(mapped);
-  return attach_hook(plan_.victim_by_pid ? progs.note_victim_pid : progs.note_victim, "mark_victim");
+  return attach_hook(plan_.victim_by_pid ? progs.note_victim_pid : progs.note_victim, Hook::mark_victim);
 }
 
 // From this moment on the hooks of this load record, and those of an earlier one do not.
@@ -390,8 +431,19 @@ Status GuestLoader::hand_over() {
   return {};
 }
 
-Result<GuestPrograms> GuestPrograms::load(const GuestPlan& plan, std::size_t capacity, const PinDirectory* pins) {
-  return GuestLoader(plan, capacity, pins).load();
+Result<GuestPrograms> GuestPrograms::load(const GuestPlan& plan, std::size_t capacity, const PinDirectory* pins,
+                                          const LoadOptions& options) {
+  return GuestLoader(plan, capacity, pins, options).load();
+}
+
+Result<std::vector<std::string>> GuestPrograms::names() {
+  guest* skeleton = guest::open();
+  if (skeleton == nullptr) return system_failure("cannot open the built-in BPF object");
+  std::vector<std::string> names;
+  bpf_program* program = nullptr;
+  bpf_object__for_each_program(program, skeleton->obj) names.emplace_back(bpf_program__name(program));
+  guest::destroy(skeleton);
+  return names;
 }
 
 }  // namespace katameter

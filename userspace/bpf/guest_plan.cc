@@ -1,16 +1,37 @@
 #include "userspace/bpf/guest_plan.h"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <cerrno>
+
+#include "userspace/bpf/guest_parts.h"
 
 namespace katameter {
 namespace {
 
-std::string loading_remedy(int load_errno) {
-  if (load_errno == EPERM || load_errno == EACCES) {
-    return "start it as root or with CAP_BPF, CAP_PERFMON and CAP_SYS_RESOURCE; with kernel lockdown BPF cannot be had";
+std::string loading_remedy(const KernelFacts& facts) {
+  if (facts.locked_down) {
+    return "kernel lockdown refuses BPF programs that read the kernel's memory (/sys/kernel/security/lockdown: "
+           "confidentiality): start the guest without lockdown=confidentiality";
   }
+  if (facts.load_errno == EPERM || facts.load_errno == EACCES) {
+    return "start it as root or with CAP_BPF, CAP_PERFMON and CAP_SYS_RESOURCE";
+  }
+  if (facts.load_errno == ENOMEM) return "give the guest more memory";
   return "build the guest kernel with CONFIG_BPF_SYSCALL, CONFIG_FTRACE, CONFIG_UPROBE_EVENTS and CONFIG_BPF_EVENTS";
+}
+
+Need refused_need(const KernelRefusal& refusal) {
+  const std::string name(without_form(refusal.part));
+  Need need{refusal.step == KernelRefusal::Step::create ? "map " + name : "program " + name,
+            false,
+            std::string(lost_without(refusal.part).value_or("everything")),
+            remedy_of(refusal),
+            {}};
+  need.said.push_back(describe(refusal));
+  need.said.insert(need.said.end(), refusal.log.begin(), refusal.log.end());
+  return need;
 }
 
 // Whether the hierarchy that has the controller is one in which this kernel counts.
@@ -38,51 +59,74 @@ std::vector<std::string> GuestPlan::lacks() const {
   return names;
 }
 
-GuestPlan plan_guest(const KernelFacts& facts, bool schedstat) {
+GuestPlan plan_without(const GuestPlan& plan, KernelRefusal refusal) {
+  std::vector<KernelRefusal> refused = plan.refused;
+  refused.push_back(std::move(refusal));
+  return plan_guest(plan.facts, plan.schedstat_wanted, std::move(refused));
+}
+
+GuestPlan plan_guest(const KernelFacts& facts, bool schedstat, std::vector<KernelRefusal> refused) {
+  const auto takes = [&](std::initializer_list<std::string_view> parts) {
+    return std::none_of(refused.begin(), refused.end(), [&](const KernelRefusal& refusal) {
+      return std::find(parts.begin(), parts.end(), without_form(refusal.part)) != parts.end();
+    });
+  };
   const bool base = facts.may_load && facts.btf;
   const bool cpus_fit = facts.possible_cpus <= MAX_CPUS;
+  const bool map_iterators = takes({map_iterators_part});
+  const bool cpu_in_v2 = base && facts.base_stat && !facts.cpuacct_v1 && !facts.unified_mount.empty();
   GuestPlan plan;
   plan.possible_cpus = facts.possible_cpus;
-  plan.reads_directly = base && facts.direct_reads;
-  plan.unified = base && cpus_fit && facts.base_stat && !facts.cpuacct_v1 && !facts.unified_mount.empty();
-  plan.cpu = plan.unified || (base && cpus_fit && facts.cpuacct && facts.cpuacct_v1);
-  const bool bandwidth_found = facts.bandwidth && (facts.cpu_v1 || plan.unified);
-  const bool pids_found = facts.pids && (facts.pids_v1 || plan.unified);
-  plan.bandwidth = base && bandwidth_found;
+  plan.reads_directly = base && facts.direct_reads && takes({direct_reads_part});
+  plan.requests_by_task = !map_iterators;
+  plan.per_cpu = base && cpus_fit && takes({"learn_cpu_offset"});
+  const bool walks_v1 = base && takes({"collect_cpu"});
+  plan.unified = cpu_in_v2 && plan.per_cpu && takes({"collect_unified"});
+  plan.cpu = plan.unified || (walks_v1 && plan.per_cpu && facts.cpuacct && facts.cpuacct_v1);
+  const bool bandwidth_found = facts.bandwidth && (facts.cpu_v1 || cpu_in_v2);
+  const bool pids_found = facts.pids && (facts.pids_v1 || cpu_in_v2);
+  plan.bandwidth = facts.bandwidth && ((walks_v1 && facts.cpu_v1) || plan.unified);
   plan.walk_cpu = plan.bandwidth && facts.cpu_v1 && !(plan.cpu && facts.cpu_mount == facts.cpuacct_mount);
-  plan.tasks = base && pids_found;
+  plan.tasks = facts.pids && ((walks_v1 && facts.pids_v1) || plan.unified);
   plan.walk_pids = plan.tasks && facts.pids_v1 && !(plan.cpu && facts.pids_mount == facts.cpuacct_mount) &&
                    !(plan.walk_cpu && facts.pids_mount == facts.cpu_mount);
-  plan.pressure = plan.unified && facts.pressure && facts.pressure_on && facts.tick_ns > 0;
   plan.tick_ns = facts.tick_ns;
-  plan.memory = base && facts.memory && !facts.memory_mount.empty();
-  plan.memory_stat = plan.memory && cpus_fit && facts.memory_stat;
+  const bool memory_found = base && facts.memory && !facts.memory_mount.empty();
+  plan.memory = memory_found && takes({"collect_memory"});
+  plan.memory_stat = plan.memory && plan.per_cpu && facts.memory_stat && takes({"find_stats"});
   // Read by the program that reads memory (bpf/io_walk.bpf.h).
-  plan.io = plan.memory && cpus_fit && counts_block_io(facts);
+  plan.io = plan.memory && plan.per_cpu && counts_block_io(facts);
   plan.io_v1 = facts.io_v1;
   plan.stats_index = facts.stats_index;
   plan.events_index = facts.events_index;
-  plan.learn_stats = plan.memory_stat && facts.compact_stat && facts.events_index == 0;
+  plan.learn_stats =
+      plan.memory_stat && facts.compact_stat && facts.events_index == 0 && takes({"copy_stats", "place_stats"});
   plan.unified_memory = !facts.memory_v1;
   if (plan.unified) {
     plan.tasks_hierarchy = WALK_UNIFIED;
   } else if (!plan.cpu) {
     plan.tasks_hierarchy = WALK_MEMORY;
   }
-  plan.tasks_walk = plan.works() && facts.task_iterator;
-  plan.schedstat = schedstat && plan.tasks_walk && facts.sched_free;
-  plan.births = plan.works() && facts.cgroup_mkdir && facts.cgroup_rmdir;  // which forgets them
-  plan.removals = base && facts.cgroup_rmdir;
-  plan.new_cpus = base && facts.cpuhp_enter && facts.possible_cpus > 1;
-  plan.oom_events = plan.memory && facts.mark_victim && facts.ring_buffer;
-  // Without removals entries of cgroups that are gone would fill the map.
-  plan.stalls = plan.memory && plan.removals && facts.reclaim;
+  // Told in the rows of the hierarchy in which tasks are.
+  plan.pressure = cpu_in_v2 && plan.per_cpu && facts.pressure && facts.pressure_on && facts.tick_ns > 0 && takes({"collect_pressure"}) &&
+                  (plan.unified || (plan.memory && plan.unified_memory));
+  plan.tasks_walk = plan.works() && facts.task_iterator && takes({"walk_tasks"});
+  plan.schedstat =
+      schedstat && plan.tasks_walk && facts.sched_free && map_iterators && takes({"note_task_end", "walk_sched_sums"});
+  plan.removals = base && facts.cgroup_rmdir && takes({"note_removal"});
+  // Without removals entries of cgroups that are gone would fill the maps.
+  plan.births = plan.works() && facts.cgroup_mkdir && plan.removals && takes({"note_birth"});
+  plan.stalls = plan.memory && plan.removals && facts.reclaim &&
+                takes({"memcg_reclaim_begin", "memcg_reclaim_end", "direct_reclaim_begin", "direct_reclaim_end"});
+  plan.new_cpus = plan.per_cpu && facts.cpuhp_enter && facts.possible_cpus > 1 && takes({"learn_new_cpu"});
+  plan.oom_events =
+      memory_found && facts.mark_victim && facts.ring_buffer && takes({"note_victim", "note_victim_pid", "oom_bell"});
   plan.victim_by_pid = !facts.mark_victim_task;
 
   plan.needs = {
-      {"BPF programs", facts.may_load, "everything", loading_remedy(facts.load_errno)},
+      {"BPF programs", facts.may_load, "everything", loading_remedy(facts)},
       {"kernel BTF", facts.btf, "everything", "build the guest kernel with CONFIG_DEBUG_INFO_BTF"},
-      {"CPU time of cgroups", plan.unified || (facts.cpuacct && facts.cpuacct_v1),
+      {"CPU time of cgroups", cpu_in_v2 || (facts.cpuacct && facts.cpuacct_v1),
        "cpu_usage_ns, cpu_user_ns, cpu_system_ns",
        facts.cpuacct || facts.base_stat ? "mount cgroup v2, or the cpuacct hierarchy of v1, before guest-probe starts"
                                         : "build the guest kernel with CONFIG_CGROUP_CPUACCT"},
@@ -117,23 +161,31 @@ GuestPlan plan_guest(const KernelFacts& facts, bool schedstat) {
       {"reclaim tracepoints", facts.reclaim, "memory_stalls, memory_stall_ns",
        "build the guest kernel with CONFIG_FTRACE and CONFIG_DEBUG_INFO_BTF"},
       {"BPF ring buffer", facts.ring_buffer, "OOM events; oom_kills is still counted", "use a kernel from 5.8 on"},
-      {"at most 256 possible CPUs", cpus_fit,
+      {"CPU numbers below 512", cpus_fit,
        "cpu_usage_ns, cpu_user_ns, cpu_system_ns, memory_rss_bytes, memory_cache_bytes, block_devices",
        "start the guest with fewer maximum vCPUs"},
   };
   if (schedstat) {
     plan.needs.push_back(
-        {"scheduler statistics", plan.schedstat, "what --schedstat asks for: sched_run_ns ...",
-         "build the guest kernel with CONFIG_SCHED_INFO (CONFIG_TASK_DELAY_ACCT or CONFIG_SCHEDSTATS)"});
+        {"scheduler statistics", facts.sched_free && map_iterators, "what --schedstat asks for: sched_run_ns ...",
+         map_iterators ? "build the guest kernel with CONFIG_SCHED_INFO (CONFIG_TASK_DELAY_ACCT or CONFIG_SCHEDSTATS)"
+                       : "this kernel refuses BPF iterators over maps, which they take: report the kernel to us"});
   }
   // Nothing is lost with cgroup v1, which never counted it.
-  if (plan.unified) {
-    plan.needs.push_back({"pressure stall information", plan.pressure, "the pressure figures: cpu_waiting_ns ...",
+  if (cpu_in_v2) {
+    plan.needs.push_back({"pressure stall information", facts.pressure && facts.pressure_on && facts.tick_ns > 0,
+                          "the pressure figures: cpu_waiting_ns ...",
                           facts.pressure ? "start the guest with psi=1 on its kernel's command line"
                                          : "build the guest kernel with CONFIG_PSI"});
   }
   // Of what BTF would show nothing is known without it; the first two lines say what to do.
   if (!facts.btf) plan.needs.erase(plan.needs.begin() + 2, plan.needs.end());
+  for (const KernelRefusal& refusal : refused) {
+    if (lost_without(refusal.part) != "") plan.needs.push_back(refused_need(refusal));
+  }
+  plan.facts = facts;
+  plan.schedstat_wanted = schedstat;
+  plan.refused = std::move(refused);
   return plan;
 }
 

@@ -5,6 +5,7 @@
 
 #include "bpf/records.h"
 #include "userspace/bpf/kernel_facts.h"
+#include "userspace/bpf/kernel_refusal.h"
 
 namespace katameter {
 
@@ -12,12 +13,14 @@ namespace katameter {
 struct Need {
   std::string name;  ///< "BPF programs", "cgroup_rmdir tracepoint" ...
   bool found = false;
-  std::string loses;   ///< what is lost without it
-  std::string remedy;  ///< what to do about it
+  std::string loses;                ///< what is lost without it
+  std::string remedy;               ///< what to do about it
+  std::vector<std::string> said{};  ///< what the kernel said as it refused it: errno, then the verifier's last lines
 };
 
 /// What will be loaded and which figures there will be. Decided once, at start.
 struct GuestPlan {
+  bool per_cpu = false;           ///< what is counted per CPU can be read
   bool cpu = false;               ///< cpu_usage_ns, from the cpuacct hierarchy or cgroup v2
   bool unified = false;           ///< CPU time is that of cgroup v2
   bool bandwidth = false;         ///< cfs_*, cpu_quota_us, cpu_period_us, cpu_shares
@@ -44,8 +47,13 @@ struct GuestPlan {
   bool births = false;         ///< start of containers made from now on
   std::uint64_t tasks_hierarchy = WALK_CPUACCT;  ///< the one in which tasks are looked up and births are kept
   bool reads_directly = false;                   ///< bpf/read.bpf.h
+  bool requests_by_task = false;                 ///< bpf/on_request.bpf.h
   int possible_cpus = 1;
   std::vector<Need> needs;
+  // What it was made of.
+  KernelFacts facts;
+  bool schedstat_wanted = false;
+  std::vector<KernelRefusal> refused;
 
   bool works() const { return cpu || memory; }
   bool complete() const;
@@ -54,7 +62,11 @@ struct GuestPlan {
 };
 
 /// Draws the conclusions from the facts; no look at the machine.
-/// `schedstat`: figures that cost something at the end of each task are wanted.
-GuestPlan plan_guest(const KernelFacts& facts, bool schedstat = false);
+/// `schedstat`: figures that cost something at the end of each task are wanted. `refused`: what the kernel did not take
+/// when it was tried; only what hangs on it is left out (guest_parts.h).
+GuestPlan plan_guest(const KernelFacts& facts, bool schedstat = false, std::vector<KernelRefusal> refused = {});
+
+/// The plan less what the kernel has just refused.
+GuestPlan plan_without(const GuestPlan& plan, KernelRefusal refusal);
 
 }  // namespace katameter

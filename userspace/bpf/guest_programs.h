@@ -6,7 +6,9 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <span>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -19,6 +21,7 @@
 #include "userspace/bpf/on_request.h"
 #include "userspace/bpf/pin_directory.h"
 #include "userspace/bpf/record_window.h"
+#include "userspace/bpf/skipped_runs.h"
 #include "userspace/bpf/stat_tables.h"
 #include "userspace/fd.h"
 #include "userspace/result.h"
@@ -53,6 +56,19 @@ struct IoWalk {
   std::size_t left_over = 0;  ///< devices that found no room
 };
 
+/// For tests: what the kernel is made to refuse. Names are those of the BPF object, without task_form.
+struct LoadFaults {
+  std::set<std::string, std::less<>> load;    ///< programs that no verifier takes
+  std::set<std::string, std::less<>> attach;  ///< programs that load and cannot be attached
+  bool direct_reads = false;                  ///< every walk that reads by loads
+  bool map_iterators = false;                 ///< every iterator over a map
+};
+
+struct LoadOptions {
+  bool explain = false;  ///< of a program that is refused, also the instructions before; takes a load more
+  LoadFaults faults;
+};
+
 /// The guest's BPF programs, loaded and attached. Holds descriptors and mappings only: libbpf's copies are given back
 /// as soon as all is attached.
 class GuestPrograms {
@@ -61,7 +77,17 @@ class GuestPrograms {
   ///
   /// With `pins`, goes on with what an earlier load has kept there, and what is attached stays attached when this
   /// object goes; the methods below then take no capability and make no bpf() call. Without, all goes with it.
-  static Result<GuestPrograms> load(const GuestPlan& plan, std::size_t capacity, const PinDirectory* pins = nullptr);
+  ///
+  /// What the kernel refuses is left out with what hangs on it (take_plan() has the rest); an error if nothing works
+  /// without it.
+  static Result<GuestPrograms> load(const GuestPlan& plan, std::size_t capacity, const PinDirectory* pins = nullptr,
+                                    const LoadOptions& options = {});
+
+  /// The names of all programs there are in the BPF object, loaded or not.
+  static Result<std::vector<std::string>> names();
+
+  /// The plan less what the kernel refused; once.
+  GuestPlan take_plan() { return std::exchange(plan_, {}); }
 
   /// Each of these copies nothing.
   Result<Walk<cpu_record>> walk_cpu(Hierarchy hierarchy = Hierarchy::cpuacct);
@@ -97,6 +123,9 @@ class GuestPrograms {
 
   /// What all of its maps take of the kernel's memory, bytes: the sum of "memlock" in their /proc/self/fdinfo.
   std::uint64_t kernel_bytes() const { return kernel_bytes_; }
+
+  /// Runs of a hook's programs that the kernel skipped since this load, as SkippedRuns::of().
+  std::optional<std::uint64_t> misses(Hook hook) const { return skipped_.of(hook); }
 
   /// Stalls of tasks in direct reclaim that a full map of bpf/guest_stalls.bpf.c kept from being counted.
   std::uint64_t stalls_lost() const { return status().stalls_lost; }
@@ -156,6 +185,8 @@ class GuestPrograms {
   Fd removed_;
   Fd oom_events_;
   Doorbell oom_bell_;
+  GuestPlan plan_;
+  SkippedRuns skipped_;
   std::vector<Fd> hooks_;  // links; none where they are pinned
   std::uint64_t kernel_bytes_ = 0;
   std::uint32_t stats_found_ = 0;

@@ -13,8 +13,10 @@
 
 #include "userspace/bpf/direct_reads.h"
 #include "userspace/bpf/kernel_types.h"
+#include "userspace/bpf/libbpf_log.h"
 #include "userspace/bpf/tiny_program.h"
 #include "userspace/cgroup_mounts.h"
+#include "userspace/cpu_list.h"
 #include "userspace/fd.h"
 
 namespace katameter {
@@ -108,11 +110,22 @@ void read_types(KernelFacts& facts) {
 }
 
 void try_loading(KernelFacts& facts) {
-  // r0 = 0; exit
-  const std::array nothing{instruction(BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_0, 0, 0),
-                           instruction(BPF_JMP | BPF_EXIT, 0, 0, 0)};
-  facts.may_load = loads(nothing);
-  if (!facts.may_load) facts.load_errno = errno;
+  const std::array end{instruction(BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_0, 0, 0),
+                       instruction(BPF_JMP | BPF_EXIT, 0, 0, 0)};
+  // bpf_probe_read_kernel(stack - 8, 8, 0)
+  const std::array reading{instruction(BPF_ALU64 | BPF_MOV | BPF_X, BPF_REG_1, BPF_REG_10, 0),
+                           instruction(BPF_ALU64 | BPF_ADD | BPF_K, BPF_REG_1, 0, -8),
+                           instruction(BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_2, 0, 8),
+                           instruction(BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_3, 0, 0),
+                           instruction(BPF_JMP | BPF_CALL, 0, 0, BPF_FUNC_probe_read_kernel),
+                           end[0],
+                           end[1]};
+  facts.may_load = loads(reading);
+  if (!facts.may_load) {
+    facts.load_errno = errno;
+    // bpf_tracing_func_proto(), LOCKDOWN_BPF_READ: there is no such helper then.
+    facts.locked_down = facts.load_errno == EINVAL && loads(end);
+  }
   const Fd ring(
       bpf_map_create(BPF_MAP_TYPE_RINGBUF, "katameter_try", 0, 0, static_cast<unsigned>(getpagesize()), nullptr));
   facts.ring_buffer = static_cast<bool>(ring);
@@ -155,8 +168,7 @@ void read_hierarchies(KernelFacts& facts) {
 }  // namespace
 
 KernelFacts read_kernel_facts() {
-  // libbpf would print its own words about each missing thing; ours are in the plan.
-  libbpf_set_print(nullptr);
+  send_libbpf_to_log();
   KernelFacts facts;
   try_loading(facts);
   read_types(facts);
@@ -166,8 +178,8 @@ KernelFacts read_kernel_facts() {
   timespec tick{};
   // The coarse clock moves once a tick; the kernel says by how much (KTIME_LOW_RES).
   if (clock_getres(CLOCK_MONOTONIC_COARSE, &tick) == 0) facts.tick_ns = static_cast<std::uint64_t>(tick.tv_nsec);
-  const int cpus = libbpf_num_possible_cpus();
-  if (cpus > 0) facts.possible_cpus = cpus;
+  const Result<std::vector<int>> cpus = read_cpu_list("possible");
+  if (cpus && !cpus->empty()) facts.possible_cpus = cpus->back() + 1;
   return facts;
 }
 

@@ -11,8 +11,9 @@ namespace katameter {
 /// Kernel versions are not among them, for distributions backport.
 struct KernelFacts {
   bool btf = false;          ///< /sys/kernel/btf/vmlinux can be read (CONFIG_DEBUG_INFO_BTF)
-  bool may_load = false;     ///< a raw_tp program of two instructions loads
-  int load_errno = 0;        ///< why not: EPERM = no privilege, EINVAL = no CONFIG_BPF_EVENTS
+  bool may_load = false;     ///< a raw_tp program that reads the kernel's memory loads
+  int load_errno = 0;        ///< why not: EPERM = no privilege, EINVAL = no CONFIG_BPF_EVENTS, or locked_down
+  bool locked_down = false;  ///< one that reads nothing does: lockdown=confidentiality refuses the helper
   bool ring_buffer = false;  ///< a ring buffer map can be made (5.8)
 
   bool direct_reads = false;  ///< a program that calls bpf_rdonly_cast() loads (6.2, with the JIT)
@@ -54,7 +55,7 @@ struct KernelFacts {
   std::uint64_t stats_index = 0;
   std::uint64_t events_index = 0;
   std::uint64_t tick_ns = 0;  ///< length of a tick (CONFIG_HZ)
-  int possible_cpus = 1;      ///< CPUs that the kernel has per-CPU variables for
+  int possible_cpus = 1;      ///< 1 more than the highest number that a CPU can have (cpu_possible_mask)
 };
 
 /// Looks at the running kernel. Loads nothing that stays; some 10 ms, for the kernel's BTF is parsed once.

@@ -19,20 +19,26 @@ Result<Fd> OnRequest::open_iterator() const {
 }
 
 Result<std::uint64_t> OnRequest::run(Turns& turns, std::uint64_t what) {
-  if (!opened_ || turn_ == TURNS) {
-    Result<Fd> opened = open_iterator();
-    if (!opened) return failure_from(opened.error());
-    opened_ = *std::move(opened);
-    turn_ = 0;
+  if (over_ == Over::turns && turn_ == TURNS) opened_.reset();
+  // An opened one may have come to the end of the tasks, a fresh one has not.
+  for (bool fresh = false; !fresh;) {
+    fresh = !opened_;
+    if (fresh) {
+      Result<Fd> opened = open_iterator();
+      if (!opened) return failure_from(opened.error());
+      opened_ = *std::move(opened);
+      turn_ = 0;
+    }
+    turns.ask(over_ == Over::turns ? turn_ : 0, what);
+    ++turn_;
+    std::uint64_t answer = 0;
+    const ssize_t size = read(opened_.get(), &answer, sizeof(answer));
+    if (size == sizeof(answer)) return answer;
+    const int code = size < 0 ? errno : EIO;
+    opened_.reset();
+    if (size != 0 || over_ == Over::turns) return system_failure("cannot run a BPF program", code);
   }
-  turns.ask(turn_, what);
-  ++turn_;
-  std::uint64_t answer = 0;
-  const ssize_t size = read(opened_.get(), &answer, sizeof(answer));
-  if (size == sizeof(answer)) return answer;
-  const int code = size < 0 ? errno : EIO;
-  opened_.reset();
-  return system_failure("cannot run a BPF program", code);
+  return system_failure("cannot run a BPF program: there are no tasks", EIO);
 }
 
 }  // namespace katameter

@@ -25,12 +25,16 @@ class Turns {
 /// A program that runs when it is asked to: an iterator's link, pinned or not.
 class OnRequest {
  public:
+  /// What the iterator goes through (bpf/on_request.bpf.h).
+  enum class Over { turns, tasks };
+
   OnRequest() = default;
   /// `path`: where the link is pinned; running it takes no capability then. Empty: it is not, and bpf() is used.
-  OnRequest(Fd link, std::string path) : link_(std::move(link)), path_(std::move(path)) {}
+  OnRequest(Fd link, std::string path, Over over = Over::turns)
+      : link_(std::move(link)), path_(std::move(path)), over_(over) {}
 
   /// Runs the program once under rcu_read_lock(); what it returns. Two or three system calls for the first run, one
-  /// for those after it.
+  /// for those after it, as long as there are turns or tasks.
   Result<std::uint64_t> run(Turns& turns, std::uint64_t what);
 
   /// A fresh run of the iterator, to be read to its end; for programs that write more than one answer.
@@ -42,6 +46,7 @@ class OnRequest {
  private:
   Fd link_;
   std::string path_;
+  Over over_ = Over::turns;
   Fd opened_;
   std::size_t turn_ = 0;
 };

@@ -185,6 +185,12 @@ struct Guest {
   Figure unattributed_containers;
   Figure unattributed_cpu_usage_ns;
   Figure unattributed_memory_usage_bytes;
+  Figure program_misses_cgroup_rmdir;
+  Figure program_misses_cgroup_mkdir;
+  Figure program_misses_mark_victim;
+  Figure program_misses_reclaim;
+  Figure program_misses_cpuhp_enter;
+  Figure program_misses_sched_process_free;
   std::uint64_t containers_unreported = 0;
   std::uint64_t oom_events_lost = 0;
   std::uint64_t containers_lost = 0;
@@ -220,6 +226,12 @@ inline constexpr auto guest_figures = std::to_array<GuestFigure>({
     {"unattributed_containers", 49, &Guest::unattributed_containers},
     {"unattributed_cpu_usage_ns", 50, &Guest::unattributed_cpu_usage_ns},
     {"unattributed_memory_usage_bytes", 51, &Guest::unattributed_memory_usage_bytes},
+    {"program_misses_cgroup_rmdir", 80, &Guest::program_misses_cgroup_rmdir},
+    {"program_misses_cgroup_mkdir", 81, &Guest::program_misses_cgroup_mkdir},
+    {"program_misses_mark_victim", 82, &Guest::program_misses_mark_victim},
+    {"program_misses_reclaim", 83, &Guest::program_misses_reclaim},
+    {"program_misses_cpuhp_enter", 84, &Guest::program_misses_cpuhp_enter},
+    {"program_misses_sched_process_free", 85, &Guest::program_misses_sched_process_free},
 });
 
 /// What a guest could not tell, by number; as ContainerFigure.

@@ -1,0 +1,289 @@
+#include <algorithm>
+#include <catch2/catch.hpp>
+#include <cstdlib>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "guest-probe/commands/greeting.h"
+#include "guest-probe/commands/startup.h"
+#include "tests/vm/truth.h"
+#include "tests/vm/workload.h"
+#include "userspace/bpf/guest_parts.h"
+
+// A kernel that does not take one of our programs: it is made to refuse each in turn.
+using namespace katameter;
+
+namespace {
+
+using Names = std::set<std::string, std::less<>>;
+
+const Names cpu_times{"cpu_usage_ns", "cpu_user_ns", "cpu_system_ns"};
+const Names cpu_limits{"cfs_periods",      "cfs_throttled_periods",
+                       "cfs_throttled_ns", "cpu_quota_us",
+                       "cpu_period_us",    "cpu_shares",
+                       "threads",          "threads_max"};
+const Names memory_stat{"memory_rss_bytes",
+                        "memory_cache_bytes",
+                        "memory_working_set_bytes",
+                        "memory_mapped_file_bytes",
+                        "memory_active_file_bytes",
+                        "memory_inactive_file_bytes",
+                        "page_faults",
+                        "major_page_faults"};
+const Names memory_counters{"memory_usage_bytes", "memory_peak_bytes",       "memory_limit_bytes",
+                            "memory_failcnt",     "memory_swap_limit_bytes", "memory_reservation_bytes",
+                            "oom_kills",          "memory_swap_bytes",       "memory_kernel_bytes",
+                            "memory_stalls",      "memory_stall_ns"};
+const Names pressure{"cpu_waiting_ns",    "cpu_stalled_ns", "memory_waiting_ns",
+                     "memory_stalled_ns", "io_waiting_ns",  "io_stalled_ns"};
+const Names schedstat{"sched_run_ns", "sched_wait_ns", "sched_periods", "voluntary_switches", "involuntary_switches"};
+const Names stalls{"memory_stalls", "memory_stall_ns"};
+
+Names operator+(Names one, const Names& other) {
+  one.insert(other.begin(), other.end());
+  return one;
+}
+
+// Which figures of a container hang on a program. Each there is has to be here.
+std::map<std::string, Names, std::less<>> figures_of_programs(bool v2) {
+  const Names stat = memory_stat + Names{v2 ? "memory_kernel_bytes" : "memory_swap_bytes"};
+  return {
+      {"learn_cpu_offset", cpu_times + stat + pressure + (v2 ? cpu_limits : Names{})},
+      {"learn_new_cpu", {}},
+      {"collect_cpu", v2 ? Names{} : cpu_times + cpu_limits},
+      {"collect_unified", cpu_times + cpu_limits},
+      {"collect_memory", memory_counters + stat},
+      {"collect_pressure", pressure},
+      {"find_stats", stat},
+      {"copy_stats", stat},  // loaded where /proc/kallsyms does not show the tables
+      {"place_stats", stat},
+      {"note_removal", stalls},
+      {"note_birth", {}},  // the oldest process stands in
+      {"walk_tasks", schedstat + Names{"processes"}},
+      {"note_task_end", schedstat},
+      {"walk_sched_sums", schedstat},
+      {"note_victim", {}},
+      {"note_victim_pid", {}},
+      {"memcg_reclaim_begin", stalls},
+      {"memcg_reclaim_end", stalls},
+      {"direct_reclaim_begin", stalls},
+      {"direct_reclaim_end", stalls},
+  };
+}
+
+struct Seen {
+  Names figures;              // that a living container has
+  bool told_removed = false;  // one that was just removed has its row
+  bool guest_cpu = false;
+  std::vector<std::string> lacks;
+};
+
+Names figures_of(const wire::Container& row) {
+  Names names;
+  for (const wire::ContainerFigure& figure : wire::container_figures) {
+    if (row.*figure.value) names.emplace(figure.name);
+  }
+  return names;
+}
+
+// Starts, which compares each figure with the kernel's file, and looks at what is there then.
+Seen look(const GuestProbe& probe) {
+  Seen seen;
+  INFO(probe.check_failure);
+  CHECK(probe.check_failure.empty());
+  const TestCgroup cgroup('a');
+  Workload workload(cgroup);
+  workload.burn_cpu_ms(5);
+  workload.touch_anonymous(20);
+  TestCgroup gone('b');
+  { Workload(gone).burn_cpu_ms(5); }
+  gone.remove();
+  const CpuFile before = CpuFile::read(cgroup);
+  const auto snapshot = probe.collector->collect(1);
+  const CpuFile after = CpuFile::read(cgroup);
+  REQUIRE(snapshot);
+  for (const wire::Container& row : snapshot->containers) {
+    if (row.id.hex() == gone.id()) seen.told_removed = row.removed;
+    if (row.id.hex() != cgroup.id()) continue;
+    seen.figures = figures_of(row);
+    if (row.cpu_usage_ns) CHECK(lies_between(before, *row.cpu_usage_ns, after));
+  }
+  CHECK_FALSE(seen.figures.empty());
+  seen.guest_cpu = snapshot->guest.cpu_usage_ns.has_value();
+  seen.lacks = make_hello(probe).lacks;
+  return seen;
+}
+
+constexpr std::size_t containers = 50;
+
+Seen look(const LoadOptions& options) {
+  const Result<GuestProbe> probe = start_guest_probe(containers, "", true, options);
+  INFO((probe ? "" : probe.error().text));
+  REQUIRE(probe);
+  return look(*probe);
+}
+
+bool lacks(const std::vector<std::string>& list, const std::string& what) {
+  return std::find(list.begin(), list.end(), what) != list.end();
+}
+
+// Those of one form, each once.
+std::vector<std::string> all_programs() {
+  const auto names = GuestPrograms::names();
+  REQUIRE(names);
+  std::vector<std::string> programs;
+  for (const std::string& name : *names) {
+    if (!name.ends_with(task_form)) programs.push_back(name);
+  }
+  return programs;
+}
+
+LoadOptions refusing(const std::string& program) {
+  LoadOptions options;
+  options.faults.load = {program};
+  return options;
+}
+
+// Most are loaded in every guest.
+bool is_loaded(const GuestPlan& plan, const std::string& program) {
+  if (program == "collect_cpu") return !plan.unified;
+  if (program == "collect_unified") return plan.unified;
+  if (program == "collect_pressure") return plan.pressure;
+  if (program == "note_victim") return !plan.victim_by_pid;
+  if (program == "note_victim_pid") return plan.victim_by_pid;
+  if (program == "copy_stats" || program == "place_stats") return plan.learn_stats;
+  return true;
+}
+
+}  // namespace
+
+TEST_CASE("A program that the kernel refuses costs the figures that hang on it and no other", "[any][refused]") {
+  const GuestPlan plan = plan_guest(read_kernel_facts(), true);
+  const Seen whole = look(LoadOptions{});
+  REQUIRE(whole.told_removed);
+  REQUIRE(whole.guest_cpu);
+  const auto table = figures_of_programs(plan.unified);
+  for (const std::string& program : all_programs()) {
+    INFO(program);
+    if (program == "collect_names") {  // nothing works without
+      const auto probe = start_guest_probe(containers, "", true, refusing(program));
+      REQUIRE_FALSE(probe);
+      CHECK(probe.error().text.find(program) != std::string::npos);
+      continue;
+    }
+    const auto hanging = table.find(program);
+    REQUIRE(hanging != table.end());
+    if (!is_loaded(plan, program)) continue;
+    const Seen seen = look(refusing(program));
+    Names left = whole.figures;
+    for (const std::string& figure : hanging->second) left.erase(figure);
+    CHECK(lacks(seen.lacks, "program " + program));
+    CHECK(seen.figures == left);
+    CHECK(seen.told_removed == (program != "note_removal"));
+    CHECK(seen.guest_cpu == left.contains("cpu_usage_ns"));
+  }
+}
+
+TEST_CASE("A program that cannot be attached costs as much as one that does not load", "[any][refused]") {
+  const KernelFacts facts = read_kernel_facts();
+  const GuestPlan plan = plan_guest(facts, true);
+  const Names never_attached{"learn_cpu_offset", "find_stats", "copy_stats", "place_stats"};
+  for (const std::string& program : all_programs()) {
+    INFO(program);
+    LoadOptions options;
+    options.faults.attach = {program};
+    if (never_attached.contains(program) || !is_loaded(plan, program)) continue;
+    auto programs = GuestPrograms::load(plan, containers, nullptr, options);
+    CHECK(programs.has_value() == (program != "collect_names"));
+    if (!programs) continue;
+    const GuestPlan left = programs->take_plan();
+    REQUIRE(left.refused.size() == 1);
+    CHECK(left.refused.front().part == program);
+    CHECK(left.refused.front().step == KernelRefusal::Step::attach);
+    CHECK(left.needs.size() == plan.needs.size() + 1);
+  }
+}
+
+TEST_CASE("What was refused is told with the verifier's last words, and with the instructions where asked for",
+          "[any][refused]") {
+  const GuestPlan plan = plan_guest(read_kernel_facts());
+  LoadOptions options = refusing("note_birth");
+  const auto words_of = [&] {
+    auto programs = GuestPrograms::load(plan, containers, nullptr, options);
+    REQUIRE(programs);
+    const GuestPlan left = programs->take_plan();
+    REQUIRE(left.refused.size() == 1);
+    std::string words;
+    for (const std::string& line : left.needs.back().said) words += line + "\n";
+    return words;
+  };
+  const std::string words = words_of();
+  INFO(words);
+  CHECK(words.starts_with("loading note_birth: Invalid argument\n"));
+  CHECK(words.find("invalid func") != std::string::npos);
+  CHECK(words.find("(85) call") == std::string::npos);
+  options.explain = true;
+  const std::string explained = words_of();
+  INFO(explained);
+  CHECK(explained.find("(85) call") != std::string::npos);
+}
+
+TEST_CASE("Where walks by loads are refused, all figures come by calls", "[any][refused]") {
+  const KernelFacts facts = read_kernel_facts();
+  if (!facts.direct_reads) return;
+  const Seen whole = look(LoadOptions{});
+  LoadOptions options;
+  options.faults.direct_reads = true;
+  const Result<GuestProbe> probe = start_guest_probe(containers, "", true, options);
+  REQUIRE(probe);
+  CHECK_FALSE(probe->plan.reads_directly);
+  const Seen seen = look(*probe);
+  CHECK(seen.figures == whole.figures);
+  CHECK(seen.lacks == whole.lacks);
+}
+
+TEST_CASE("Where iterators over maps are refused, those over tasks give the same figures", "[any][refused]") {
+  const Seen whole = look(LoadOptions{});
+  LoadOptions options;
+  options.faults.map_iterators = true;
+  const Result<GuestProbe> probe = start_guest_probe(containers, "", true, options);
+  REQUIRE(probe);
+  CHECK(probe->plan.requests_by_task);
+  CHECK(probe->plan.reads_directly == probe->plan.facts.direct_reads);
+  const Seen seen = look(*probe);
+  Names left = whole.figures;
+  for (const std::string& figure : schedstat) left.erase(figure);
+  CHECK(seen.figures == left);
+  CHECK(lacks(seen.lacks, "scheduler statistics"));
+
+  // More turns than there are tasks.
+  for (int turn = 0; turn < 500; ++turn) {
+    const auto walk = probe->programs->walk_memory();
+    REQUIRE(walk);
+    REQUIRE(walk->visited > 1);
+  }
+}
+
+TEST_CASE("With what is kept in the BPF file system a refused program is left out as well", "[any][refused]") {
+  const std::string directory = "/sys/fs/bpf/katameter-refused";
+  LoadOptions options;
+  options.faults.attach = {"note_birth"};
+  options.faults.load = {"note_task_end"};
+  {
+    const Result<GuestProbe> probe = start_guest_probe(containers, directory, true, options);
+    INFO((probe ? "" : probe.error().text));
+    REQUIRE(probe);
+    REQUIRE(probe->pin_failure.empty());
+    const std::string found = "find " + directory + " -name ";
+    CHECK(std::system((found + "note_removal | grep -q .").c_str()) == 0);
+    CHECK(std::system((found + "note_birth | grep -q .").c_str()) != 0);
+    CHECK(std::system((found + "note_task_end | grep -q .").c_str()) != 0);
+    const Seen seen = look(*probe);
+    CHECK(lacks(seen.lacks, "program note_birth"));
+    CHECK(lacks(seen.lacks, "program note_task_end"));
+  }
+  std::system((std::string(GUEST_PROBE) + " detach --pin-dir " + directory + " >/dev/null 2>&1").c_str());
+  std::system(("rm -rf " + directory).c_str());
+}

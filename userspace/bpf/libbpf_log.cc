@@ -1,0 +1,60 @@
+#include "userspace/bpf/libbpf_log.h"
+
+#include <bpf/libbpf.h>
+
+#include <array>
+#include <cstdarg>
+#include <cstdio>
+#include <string_view>
+
+#include "userspace/log.h"
+
+namespace katameter {
+namespace {
+
+std::string* kept_warnings = nullptr;
+
+std::string format_text(const char* format, std::va_list arguments) {
+  std::va_list again;
+  va_copy(again, arguments);
+  std::array<char, 512> room{};
+  const int size = std::vsnprintf(room.data(), room.size(), format, arguments);
+  std::string text(room.data(), size < 0 ? 0 : std::min(static_cast<std::size_t>(size), room.size() - 1));
+  if (size >= static_cast<int>(room.size())) {
+    text.resize(static_cast<std::size_t>(size) + 1);
+    std::vsnprintf(text.data(), text.size(), format, again);
+    text.pop_back();
+  }
+  va_end(again);
+  return text;
+}
+
+int take_line(libbpf_print_level level, const char* format, std::va_list arguments) {
+  const bool keep = kept_warnings != nullptr && level == LIBBPF_WARN;
+  if (!keep && !log_enabled(LogLevel::debug)) return 0;
+  const std::string text = format_text(format, arguments);
+  if (keep) *kept_warnings += text;
+  std::string_view rest = text;
+  while (!rest.empty()) {
+    const std::string_view line = rest.substr(0, rest.find('\n'));
+    if (!line.empty()) log_debug("{}", line);
+    rest.remove_prefix(std::min(line.size() + 1, rest.size()));
+  }
+  return 0;
+}
+
+}  // namespace
+
+void send_libbpf_to_log() {
+  libbpf_set_print(take_line);
+}
+
+LibbpfWarnings::LibbpfWarnings() {
+  kept_warnings = &text_;
+}
+
+LibbpfWarnings::~LibbpfWarnings() {
+  kept_warnings = nullptr;
+}
+
+}  // namespace katameter
