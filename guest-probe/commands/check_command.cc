@@ -9,10 +9,6 @@
 namespace katameter {
 namespace {
 
-constexpr int all_there = 0;
-constexpr int nothing_works = 1;
-constexpr int something_lost = 3;
-
 void print(const std::string& name, bool found, const std::string& loses, const std::string& remedy) {
   std::cout << fmt::format("{:<28}{}\n", name, found ? "found" : "NOT FOUND");
   if (!found) std::cout << fmt::format("    lost: {}\n    do:   {}\n", loses, remedy);
@@ -25,13 +21,13 @@ int check_command(std::size_t containers, bool schedstat) {
   for (const Need& need : plan.needs) print(need.name, need.found, need.loses, need.remedy);
   if (!plan.works()) {
     std::cout << "nothing works\n";
-    return nothing_works;
+    return exit_status::failed;
   }
   const Result<GuestProbe> probe = start_guest_probe(containers, "", schedstat);
   if (!probe) {
     print("programs load and attach", false, "everything", probe.error().text);
     std::cout << "nothing works\n";
-    return nothing_works;
+    return exit_status::failed;
   }
   print("programs load and attach", true, "", "");
   print("comparison with the files", probe->check_failure.empty(), "the certainty that the figures are the kernel's",
@@ -50,7 +46,7 @@ int check_command(std::size_t containers, bool schedstat) {
   for (const std::string& lack : probe->sources_lacking) std::cout << lack << '\n';
   const bool complete = plan.complete() && probe->sources_lacking.empty() && !refused && probe->check_failure.empty();
   std::cout << (complete ? "everything is there\n" : "works in part\n");
-  return complete ? all_there : something_lost;
+  return complete ? exit_status::done : exit_status::in_part;
 }
 
 }  // namespace katameter

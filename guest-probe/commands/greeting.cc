@@ -15,6 +15,7 @@ wire::Hello make_hello(const GuestProbe& probe) {
   hello.instance = std::to_string(probe.programs->kept().instance_ns);
   hello.lacks = probe.plan.lacks();
   for (const Refusal& refusal : probe.refusals) hello.lacks.push_back(refusal.figure);
+  if (!probe.check_failure.empty()) hello.lacks.emplace_back("the comparison with the kernel's files");
   return hello;
 }
 

@@ -2,6 +2,7 @@
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
 
+#include <cerrno>
 #include <filesystem>
 #include <system_error>
 #include <vector>
@@ -98,9 +99,16 @@ Status serve(const RunOptions& options) {
 }  // namespace
 
 int run_command(const RunOptions& options) {
+  for (const std::string& text : options.listen) {
+    if (const auto address = ListenAddress::parse(text); !address) {
+      log_error("{}", address.error().text);
+      return exit_status::usage;
+    }
+  }
   const Status status = serve(options);
-  if (!status) log_error("{}", status.error().text);
-  return status ? 0 : 1;
+  if (status) return exit_status::done;
+  log_error("{}", status.error().text);
+  return status.error().code == ENOSYS ? exit_status::kernel_cannot : exit_status::failed;
 }
 
 }  // namespace katameter
