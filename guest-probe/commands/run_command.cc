@@ -36,7 +36,7 @@ struct Listening {
   std::vector<std::string> files;  // of those that are Unix sockets
 };
 
-// A start that failed leaves nothing behind.
+// Nothing is left behind by a start that failed. After serving, folders stay: they cannot be removed any more.
 void remove_files(const Listening& listening) {
   std::error_code ignored;
   for (const std::string& file : listening.files) {
@@ -93,7 +93,9 @@ Status serve(const RunOptions& options) {
   if (Status status = filter_calls(rights); !status) log_warning("{}", status.error().text);
   log_info("guest-probe {} is ready", KATAMETER_VERSION);
   shed_startup_memory();
-  return loop->run();
+  Status served = loop->run();
+  remove_files(listening);
+  return served;
 }
 
 }  // namespace

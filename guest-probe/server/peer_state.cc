@@ -13,13 +13,17 @@ bool is_host(const PeerState& peer) {
   return peer.kind == PeerKind::host && peer.greeted;
 }
 
+bool acknowledges(const PeerState& peer) {
+  return peer.greeted && (peer.event_acknowledged != 0 || peer.snapshot_acknowledged != 0);
+}
+
 // The least that those have acknowledged who count; 0 if nobody does.
 std::uint64_t least(const std::vector<const PeerState*>& peers, bool hosts, std::uint64_t PeerState::*acknowledged,
                     Time PeerState::*last, Time now) {
   std::optional<std::uint64_t> least;
   for (const PeerState* peer : peers) {
     const std::uint64_t sequence = peer->*acknowledged;
-    const bool counts = hosts ? is_host(*peer) : peer->greeted && sequence != 0;
+    const bool counts = hosts ? is_host(*peer) : acknowledges(*peer);
     if (!counts || now - peer->*last > settles_for) continue;
     least = std::min(least.value_or(sequence), sequence);
   }

@@ -48,7 +48,7 @@ void Server::take_peer(const Fd& listening) {
   Result<Peer> peer = accept_peer(listening);
   if (!peer) {
     if (peer.error().code == EPERM && unserved_lines_.take(1, Clock::now())) {
-      log_warning("{} was not served (others like it are not logged for a minute)", peer.error().text);
+      log_warning("{}, was not served (more of this is not logged for a minute)", peer.error().text);
     }
     return;
   }
@@ -57,7 +57,12 @@ void Server::take_peer(const Fd& listening) {
     const auto longest_silent =
         std::min_element(sessions_.begin(), sessions_.end(),
                          [](const Session& a, const Session& b) { return a.peer.heard < b.peer.heard; });
-    log_warning("the peer that was silent for the longest time gives way: {} were connected", max_sessions);
+    if (unserved_lines_.take(1, Clock::now())) {
+      log_warning(
+          "{} peers are connected: for another, the one that was silent for the longest time gave way (more of this is "
+          "not logged for a minute)",
+          max_sessions);
+    }
     sessions_.erase(longest_silent);
   }
   Session& session = sessions_.emplace_back(

@@ -100,6 +100,17 @@ TEST_CASE("Of two in the guest both have to have it; who only looks has no say")
   CHECK(settled_snapshot({}) == 0);
 }
 
+TEST_CASE("Who acknowledges one thing has a say in the other") {
+  PeerState first = peer(PeerKind::local);
+  take(first, 1);
+  PeerState second = peer(PeerKind::local);
+  first.event_sent = second.event_sent = 3;
+  second.acknowledge({3, 0});
+  CHECK(settled_by({&first, &second}, std::nullopt, start).events == 0);
+  first.acknowledge({2, 0});
+  CHECK(settled_by({&first, &second}, std::nullopt, start).events == 2);
+}
+
 TEST_CASE("OOM events are settled by hosts that were heard, whether they ask or not") {
   PeerState host = peer(PeerKind::host);
   host.heard = start + minutes(30);
