@@ -115,6 +115,8 @@ Status Server::answer(Session& session, const wire::Collect& collect) {
 }
 
 Status Server::greet(Session& session, const wire::Hello& hello) {
+  if (session.peer.greeted) return session.send(wire::Refusal{0, "Hello is said once"});
+  if (!greetings_.take(1, Clock::now())) return failure("there are too many new connections: 20 a second are greeted");
   if (Status status = session.send(hello_); !status) return status;
   if (hello.protocol != wire::protocol_version) {
     return failure(fmt::format("it speaks protocol {}, this guest-probe speaks {}: use the same version on both sides",

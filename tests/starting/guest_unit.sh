@@ -54,7 +54,7 @@ log=$(dmesg | grep 'guest-probe: ' | sed '/is ready/q')
 passed "confined, and lacks nothing: the figures were compared with the kernel's files"
 
 kill -9 "$pid"
-within 60 restarted 1 || fail "not restarted after kill -9"
+within 120 restarted 1 || fail "not restarted after kill -9"
 others_are_well
 passed "killed, and started again"
 

@@ -104,7 +104,7 @@ TEST_CASE("Asked without end, guest-probe answers so many and says of the others
   (void)host.collect();
 }
 
-TEST_CASE("A message of a newer host is answered, and the connection stays", "[any][life]") {
+TEST_CASE("A message of a newer host, and a second Hello, are answered, and the connection stays", "[any][life]") {
   const Daemon daemon;
   HostPeer host(daemon);
   host.send(wire::Unknown{15});
@@ -112,6 +112,10 @@ TEST_CASE("A message of a newer host is answered, and the connection stays", "[a
   while (std::holds_alternative<wire::Hello>(message)) message = host.receive();
   REQUIRE(std::holds_alternative<wire::Refusal>(message));
   CHECK(std::get<wire::Refusal>(message).reason.find("message 15 is of a newer version") == 0);
+  host.send(wire::Hello{});
+  message = host.receive();
+  REQUIRE(std::holds_alternative<wire::Refusal>(message));
+  CHECK(std::get<wire::Refusal>(message).reason == "Hello is said once");
   (void)host.collect();
 }
 
