@@ -1,3 +1,5 @@
+#include <fmt/core.h>
+
 #include <CLI/CLI.hpp>
 #include <iostream>
 #include <string>
@@ -9,7 +11,6 @@
 
 namespace {
 
-constexpr int usage_error = 2;
 constexpr const char* default_configuration = "/etc/katameter/guest-probe.conf";
 
 // One line: what is wrong and where to read on.
@@ -25,7 +26,7 @@ int report(const CLI::App& app, const CLI::ParseError& error, bool in_background
   } else {
     std::cerr << "guest-probe: " << text << "\n";
   }
-  return usage_error;
+  return katameter::exit_status::usage;
 }
 
 // `in_background`: nobody reads stderr, and what was said wrongly is learned from the kernel's log.
@@ -51,9 +52,10 @@ int act(int argc, char** argv, bool in_background) {
   app.add_option("--log.target", log_target, "stderr or kmsg (the kernel's log)")
       ->capture_default_str()
       ->check(CLI::IsMember({"stderr", "kmsg"}));
-  app.add_option("--max-containers", containers, "Containers with a row of their own; the rest is told as a sum")
+  app.add_option("--max-containers", containers,
+                 fmt::format("Containers with a row of their own, 1 to {}; the rest is told as a sum", max_containers))
       ->capture_default_str()
-      ->check(CLI::Range(1, 50000));
+      ->check(CLI::Range(std::size_t{1}, max_containers));
   bool schedstat = false;
   app.add_flag(
       "--schedstat", schedstat,
@@ -89,7 +91,7 @@ int act(int argc, char** argv, bool in_background) {
   const Result<LogLevel> log_level = parse_log_level(level);
   if (!log_level) {
     std::cerr << "guest-probe: " << log_level.error().text << "\n";
-    return usage_error;
+    return exit_status::usage;
   }
   start_log(*log_level);
   run_options.containers = containers;

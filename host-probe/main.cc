@@ -86,7 +86,7 @@ Status run(Options options, const CommandLine& command_line) {
   const std::unique_ptr<ProcessSource> processes = open_processes(*loop);
   const auto names = Names::create(*loop, **timers, open_runtimes(options));
   if (!names) return failure(names.error().text);
-  node = std::make_unique<Node>(*loop, **timers, processes.get(), names->get());
+  node = std::make_unique<Node>(*loop, **timers, processes.get(), names->get(), GuestTiming(), options.guest_port);
   node->begin();
 
   const DiscoveryEvents events{[&](const SandboxPlace& place) { node->sandbox_appeared(place); },

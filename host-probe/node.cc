@@ -27,7 +27,7 @@ void Node::sandbox_appeared(const SandboxPlace& place) {
   const auto find_vmm = [this, id = place.id] { return processes_ != nullptr ? processes_->vmm(id) : std::nullopt; };
   auto sandbox = std::make_unique<Sandbox>(
       loop_, timers_, place, find_vmm, before ? std::move(before.mapped()) : SandboxState(),
-      [this](const ContainerId& id) { settled(id); }, timing_);
+      [this](const ContainerId& id) { settled(id); }, timing_, guest_port_);
   Sandbox& added = *(sandboxes_[place.id] = std::move(sandbox));
   added.start();
   if (names_ != nullptr) names_->sandbox_appeared(place.id);

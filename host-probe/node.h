@@ -26,9 +26,10 @@ class Node {
   using Answer = std::function<void(std::shared_ptr<const NodeReport>)>;
 
   /// `processes` may be null: then there are no host-side figures. So may `names`: then there are none.
+  /// `guest_port`: where guest-probe listens.
   Node(EventLoop& loop, TimerQueue& timers, ProcessSource* processes, Names* names = nullptr,
-       const GuestTiming& timing = {})
-      : loop_(loop), timers_(timers), processes_(processes), names_(names), timing_(timing) {}
+       const GuestTiming& timing = {}, std::uint32_t guest_port = wire::default_port)
+      : loop_(loop), timers_(timers), processes_(processes), names_(names), timing_(timing), guest_port_(guest_port) {}
   ~Node();
   Node(const Node&) = delete;
   Node& operator=(const Node&) = delete;
@@ -55,6 +56,7 @@ class Node {
   ProcessSource* processes_;
   Names* names_;
   GuestTiming timing_;
+  std::uint32_t guest_port_;
   std::map<ContainerId, std::unique_ptr<Sandbox>> sandboxes_;
   std::map<ContainerId, Books> books_;
   std::map<ContainerId, SandboxState> ended_;  // their OOM kills are still told

@@ -50,6 +50,9 @@ std::variant<Options, Leave> parse_options(int argc, const char* const* argv) {
          "Socket of the container runtime that knows the names of pods and containers, as in "
          "unix:///run/containerd/containerd.sock; repeatable. Without it, containerd's and CRI-O's own are tried")
       ->delimiter(',');
+  app.add_option("--guest.port", options.guest_port, "vsock port where guest-probe listens in the guests")
+      ->capture_default_str()
+      ->check(CLI::Range(std::uint32_t{1}, UINT32_MAX - 1));
   app.add_option("--web.listen-address", options.web.listen_addresses, "IP:PORT to serve on; repeatable")
       ->capture_default_str();
   app.add_option("--web.telemetry-path", options.web.telemetry_path, "Path of the metrics")->capture_default_str();

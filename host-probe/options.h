@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <variant>
 #include <vector>
@@ -7,6 +8,7 @@
 #include "host-probe/top/top.h"
 #include "host-probe/web/server.h"
 #include "userspace/log.h"
+#include "userspace/wire/messages.h"
 
 namespace katameter {
 
@@ -17,6 +19,7 @@ struct Options {
   Command command = Command::run;
   std::string run_root = "/run";
   std::vector<std::string> runtime_endpoints;  // empty: the usual places
+  std::uint32_t guest_port = wire::default_port;
   WebOptions web;
   LogLevel log_level = LogLevel::info;
   LogFormat log_format = LogFormat::logfmt;

@@ -26,6 +26,7 @@ void keep_what_is_fixed(const Options& running, Options& fresh) {
     now = before;
   };
   keep("run-root", running.run_root, fresh.run_root);
+  keep("guest.port", running.guest_port, fresh.guest_port);
   keep("state-file", running.state_file, fresh.state_file);
   keep("log.format", running.log_format, fresh.log_format);
   keep("web.listen-address", running.web.listen_addresses, fresh.web.listen_addresses);

@@ -10,14 +10,13 @@
 namespace katameter {
 
 Sandbox::Sandbox(EventLoop& loop, TimerQueue& timers, const SandboxPlace& place, FindVmm find_vmm, SandboxState state,
-                 Settled settled, const GuestTiming& timing)
+                 Settled settled, const GuestTiming& timing, std::uint32_t port)
     : id_(place.id),
       settled_(std::move(settled)),
       largest_claim_(std::thread::hardware_concurrency(), collect_deadline),
       sum_claim_(std::thread::hardware_concurrency(), collect_deadline),
       state_(std::move(state)),
-      peer_(loop, timers,
-            GuestAddress{place.directory, place.socket, wire::default_port, place.reach, std::move(find_vmm)}, *this,
+      peer_(loop, timers, GuestAddress{place.directory, place.socket, port, place.reach, std::move(find_vmm)}, *this,
             timing) {}
 
 SandboxReport Sandbox::report(SandboxState::Time now) {
@@ -93,6 +92,11 @@ void Sandbox::guest_oom_event(const wire::OomEvent& event) {
   ++oom_kills_by_class_[static_cast<std::size_t>(event.oom_class)];
   const bool told = event_lines_.take(1, TimerQueue::Clock::now());
   log(told ? LogLevel::info : LogLevel::debug, "{}", describe(id_, event));
+}
+
+void Sandbox::guest_refused(const Drop& drop, bool answer) {
+  count(drop);
+  if (answer) settled_(id_);
 }
 
 void Sandbox::guest_dropped(const Drop& drop) {

@@ -34,9 +34,9 @@ class Sandbox : private GuestObserver {
   /// A guest that takes longer is left out of the report.
   static constexpr std::chrono::milliseconds collect_deadline{500};
 
-  /// `state` is what end() gave when a sandbox of this id was here a short while ago.
+  /// `state` is what end() gave when a sandbox of this id was here a short while ago; `port`: guest-probe's.
   Sandbox(EventLoop& loop, TimerQueue& timers, const SandboxPlace& place, FindVmm find_vmm, SandboxState state,
-          Settled settled, const GuestTiming& timing = {});
+          Settled settled, const GuestTiming& timing = {}, std::uint32_t port = wire::default_port);
 
   const ContainerId& id() const { return id_; }
 
@@ -56,6 +56,7 @@ class Sandbox : private GuestObserver {
   void guest_connected(const wire::Hello& hello) override;
   std::optional<Drop> guest_snapshot(const wire::Snapshot& snapshot) override;
   void guest_oom_event(const wire::OomEvent& event) override;
+  void guest_refused(const Drop& drop, bool answer) override;
   void guest_dropped(const Drop& drop) override;
   void count(const Drop& drop);
 

@@ -3,8 +3,10 @@
 #include <sys/socket.h>
 
 #include <array>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <thread>
 
 #include "guest-probe/server/listen_address.h"
 #include "userspace/wire/codec.h"
@@ -58,6 +60,10 @@ wire::Snapshot HostSide::collect() {
   while (true) {
     wire::GuestMessage message = receive();
     if (const auto* event = std::get_if<wire::OomEvent>(&message)) event_ = event->sequence;
+    if (std::holds_alternative<wire::Refusal>(message)) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(100));  // asked too often
+      send(wire::Collect{requests_});
+    }
     if (auto* snapshot = std::get_if<wire::Snapshot>(&message)) {
       snapshot_ = snapshot->sequence;
       return std::move(*snapshot);

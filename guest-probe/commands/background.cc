@@ -75,6 +75,25 @@ Status run_in_background(const Fd& keep, const std::function<int()>& work) {
   _exit(work());
 }
 
+int try_again(const std::function<int()>& run, std::span<const std::chrono::milliseconds> waits) {
+  sigset_t ends;
+  sigemptyset(&ends);
+  sigaddset(&ends, SIGTERM);
+  sigaddset(&ends, SIGINT);
+  sigprocmask(SIG_BLOCK, &ends, nullptr);
+  for (const std::chrono::milliseconds wait : waits) {
+    const int status = run();
+    if (status != exit_status::failed) return status;
+    log_warning("it is tried again in {} s", std::chrono::duration<double>(wait).count());
+    const auto seconds = std::chrono::floor<std::chrono::seconds>(wait);
+    const timespec timeout{.tv_sec = seconds.count(), .tv_nsec = std::chrono::nanoseconds(wait - seconds).count()};
+    if (sigtimedwait(&ends, nullptr, &timeout) > 0) return exit_status::done;
+  }
+  const int status = run();
+  if (status == exit_status::failed) log_error("given up after {} attempts", waits.size() + 1);
+  return status;
+}
+
 void start_log_in_background(LogLevel level) {
   start_log(level);
   static_cast<void>(start_kernel_log(level, "guest-probe"));

@@ -11,10 +11,6 @@
 namespace katameter {
 namespace {
 
-constexpr int all_there = 0;
-constexpr int nothing_works = 1;
-constexpr int something_lost = 3;
-
 void print(const Need& need) {
   const char* state = need.said.empty() ? "NOT FOUND" : "REFUSED";
   std::cout << fmt::format("{:<28}{}\n", need.name, need.found ? "found" : state);
@@ -43,7 +39,7 @@ int check_command(std::size_t containers, bool schedstat) {
   if (!found.works()) {
     for (const Need& need : found.needs) print(need);
     std::cout << "nothing works\n";
-    return nothing_works;
+    return exit_status::failed;
   }
   const Result<GuestProbe> probe = start_guest_probe(containers, "", schedstat, LoadOptions{true, {}});
   const GuestPlan& plan = probe ? probe->plan : found;
@@ -51,7 +47,7 @@ int check_command(std::size_t containers, bool schedstat) {
   if (!probe) {
     print("programs load and attach", false, "everything", probe.error().text);
     std::cout << "nothing works\n";
-    return nothing_works;
+    return exit_status::failed;
   }
   print_other_forms(plan);
   print("programs load and attach", true, "", "");
@@ -72,7 +68,7 @@ int check_command(std::size_t containers, bool schedstat) {
   for (const std::string& lack : probe->sources_lacking) std::cout << lack << '\n';
   const bool complete = plan.complete() && probe->sources_lacking.empty() && !refused && probe->check_failure.empty();
   std::cout << (complete ? "everything is there\n" : "works in part\n");
-  return complete ? all_there : something_lost;
+  return complete ? exit_status::done : exit_status::in_part;
 }
 
 }  // namespace katameter

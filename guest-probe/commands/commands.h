@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "userspace/bpf/pin_directory.h"
+#include "userspace/wire/snapshot_size.h"
 
 namespace katameter {
 
@@ -14,6 +15,9 @@ namespace katameter {
 inline const std::string default_socket = "/run/katameter/guest-probe.sock";
 inline const std::string reported_sums_file = "/run/katameter/reported-sums";
 
+/// The most that --max-containers takes: with those that have ended and wait to be told of, all fit one snapshot.
+inline constexpr std::size_t max_containers = wire::max_snapshot_rows - 100;
+
 struct RunOptions {
   std::vector<std::string> listen;                    ///< empty = vsock:1717 and, if it can be made, default_socket
   std::size_t containers = 1000;                      ///< that get a row of their own in a snapshot
@@ -21,15 +25,24 @@ struct RunOptions {
   bool schedstat = false;
 };
 
-/// Serves until SIGTERM or SIGINT: 0. 1 if it could not start.
+/// What guest-probe ends with. A start that ended with `failed` is worth another attempt, with any other it is not.
+namespace exit_status {
+inline constexpr int done = 0;
+inline constexpr int failed = 1;
+inline constexpr int usage = 2;
+inline constexpr int in_part = 3;        ///< of `check` only: it works, and something is lost
+inline constexpr int kernel_cannot = 4;  ///< of `run` only: this kernel gives no figure at all
+}  // namespace exit_status
+
+/// Serves until SIGTERM or SIGINT: done. Otherwise failed, usage or kernel_cannot.
 int run_command(const RunOptions& options);
 
-/// Has `run` done in the background, unless a guest-probe runs or is being started already, and returns at once: 0. 1 if
-/// no process can be started.
+/// Has `run` done in the background, unless a guest-probe runs or is being started already, and returns at once: done.
+/// Failed if no process can be started. A `run` that fails is tried again, see try_again().
 int start_command(const std::function<int()>& run);
 
 /// start_command() as a guest hook of the Kata agent (guest_hook_path), which hands it the container's state on stdin and
-/// takes a status that is not 0 for a container that cannot be started: always 0.
+/// takes a status that is not 0 for a container that cannot be started: always done.
 int prestart_command(const std::function<int()>& run);
 
 struct DumpOptions {

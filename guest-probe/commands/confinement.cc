@@ -35,8 +35,8 @@ constexpr std::array serving_calls{
     SCMP_SYS(rt_sigaction),  SCMP_SYS(rt_sigprocmask),
     SCMP_SYS(rt_sigreturn),  SCMP_SYS(sendmsg),
     SCMP_SYS(sendto),        SCMP_SYS(tgkill),
-    SCMP_SYS(unlink),        SCMP_SYS(write),
-    SCMP_SYS(writev),
+    SCMP_SYS(unlink),        SCMP_SYS(unlinkat),
+    SCMP_SYS(write),         SCMP_SYS(writev),
 };
 
 struct ReleaseFilter {

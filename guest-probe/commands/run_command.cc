@@ -2,6 +2,7 @@
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
 
+#include <cerrno>
 #include <filesystem>
 #include <system_error>
 #include <vector>
@@ -35,7 +36,7 @@ struct Listening {
   std::vector<std::string> files;  // of those that are Unix sockets
 };
 
-// A start that failed leaves nothing behind.
+// Nothing is left behind by a start that failed. After serving, folders stay: they cannot be removed any more.
 void remove_files(const Listening& listening) {
   std::error_code ignored;
   for (const std::string& file : listening.files) {
@@ -102,15 +103,24 @@ Status serve(const RunOptions& options) {
   if (Status status = filter_calls(rights); !status) log_warning("{}", status.error().text);
   log_info("guest-probe {} is ready", KATAMETER_VERSION);
   shed_startup_memory();
-  return loop->run();
+  Status served = loop->run();
+  remove_files(listening);
+  return served;
 }
 
 }  // namespace
 
 int run_command(const RunOptions& options) {
+  for (const std::string& text : options.listen) {
+    if (const auto address = ListenAddress::parse(text); !address) {
+      log_error("{}", address.error().text);
+      return exit_status::usage;
+    }
+  }
   const Status status = serve(options);
-  if (!status) log_error("{}", status.error().text);
-  return status ? 0 : 1;
+  if (status) return exit_status::done;
+  log_error("{}", status.error().text);
+  return status.error().code == ENOSYS ? exit_status::kernel_cannot : exit_status::failed;
 }
 
 }  // namespace katameter

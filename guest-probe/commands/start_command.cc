@@ -1,5 +1,8 @@
 #include <unistd.h>
 
+#include <array>
+#include <chrono>
+
 #include "guest-probe/commands/background.h"
 #include "guest-probe/commands/commands.h"
 #include "guest-probe/commands/container_state.h"
@@ -9,9 +12,13 @@
 namespace katameter {
 namespace {
 
+using namespace std::chrono_literals;
+
 constexpr std::size_t largest_state = 1024 * 1024;
 // The agent gives a hook ten seconds, and writes before it waits.
 constexpr int state_timeout_ms = 2000;
+// As patient as the unit is. A container that starts later has its hook try once more.
+constexpr std::array<std::chrono::milliseconds, 5> retry_waits{1s, 2s, 4s, 8s, 16s};
 
 // Where it cannot be told, guest-probe itself ends if there is another.
 Status start(const std::function<int()>& run) {
@@ -21,7 +28,7 @@ Status start(const std::function<int()>& run) {
   if (!lock) log_warning("guest-probe is started all the same: {}", lock.error().text);
   const Fd none;
   return run_in_background(lock ? *lock : none, [&run] {
-    const int status = run();
+    const int status = try_again(run, retry_waits);
     if (status != 0) leave_no_folder();  // one that served has no right to
     return status;
   });
@@ -32,7 +39,7 @@ Status start(const std::function<int()>& run) {
 int start_command(const std::function<int()>& run) {
   const Status status = start(run);
   if (!status) log_error("guest-probe is not started: {}", status.error().text);
-  return status ? 0 : 1;
+  return status ? exit_status::done : exit_status::failed;
 }
 
 int prestart_command(const std::function<int()>& run) {
@@ -45,7 +52,7 @@ int prestart_command(const std::function<int()>& run) {
     if (container) log_info("started by the hook of container {}", *container);
     return run();
   });
-  return 0;
+  return exit_status::done;
 }
 
 }  // namespace katameter

@@ -17,9 +17,11 @@ namespace {
 // A kernel that lacks it all is told apart by what is missing first: without the first need no other can be had.
 tl::unexpected<Error> nothing_works(const GuestPlan& plan) {
   for (const Need& need : plan.needs) {
-    if (!need.found) return failure(fmt::format("{} cannot be had: {}", need.name, need.remedy));
+    if (!need.found) {
+      return tl::make_unexpected(Error{ENOSYS, fmt::format("{} cannot be had: {}", need.name, need.remedy)});
+    }
   }
-  return failure("this kernel gives no figure; see guest-probe check");
+  return tl::make_unexpected(Error{ENOSYS, "this kernel gives no figure; see guest-probe check"});
 }
 
 void refuse_bandwidth(CpuFields& fields) {

@@ -5,6 +5,8 @@
 
 #include <array>
 #include <cerrno>
+#include <chrono>
+#include <thread>
 
 #include "guest-probe/server/listen_address.h"
 #include "userspace/wire/codec.h"
@@ -49,11 +51,21 @@ Result<Dump> ask_daemon(const std::string& socket_path, int timeout_s) {
 
   Dump dump;
   wire::FrameReader reader;
+  using Clock = std::chrono::steady_clock;
+  const auto end = Clock::now() + std::chrono::seconds(timeout_s);
   while (true) {
     Result<wire::GuestMessage> message = receive_message(*peer, reader, timeout_s);
     if (!message) return failure_from(message.error());
     if (auto* event = std::get_if<wire::OomEvent>(&*message)) dump.oom_events.push_back(std::move(*event));
     if (auto* greeting = std::get_if<wire::Hello>(&*message)) dump.hello = std::move(*greeting);
+    if (const auto* refusal = std::get_if<wire::Refusal>(&*message)) {
+      // Others ask too: their turn is over soon.
+      if (refusal->request != 1 || Clock::now() > end) {
+        return failure("the running guest-probe does not answer: " + refusal->reason);
+      }
+      std::this_thread::sleep_for(std::chrono::milliseconds(100));
+      if (Status status = send_message(*peer, wire::Collect{1}); !status) return failure_from(status.error());
+    }
     if (auto* snapshot = std::get_if<wire::Snapshot>(&*message)) {
       dump.snapshot = std::move(*snapshot);
       return dump;

@@ -35,9 +35,18 @@ Result<Fd> listen_on_vsock(const ListenAddress& listen_address) {
   address.svm_cid = VMADDR_CID_ANY;
   address.svm_port = listen_address.port;
   if (bind(socket_fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof(address)) != 0) {
-    const bool taken = errno == EADDRINUSE;
-    return system_failure("cannot listen on " + listen_address.text +
-                          (taken ? " (is guest-probe running already? stop it or choose another --listen)" : ""));
+    const int code = errno;
+    const char* remedy = "";
+    if (code == EADDRINUSE) {
+      remedy =
+          " (is guest-probe running already? Else another program in this guest has the port, and until guest-probe "
+          "has "
+          "it, nobody but that program answers the host: end it, or use a port below 1024, which takes a privilege, as "
+          "--listen vsock:1000 here and --guest.port 1000 for host-probe)";
+    } else if (code == EACCES) {
+      remedy = " (a port below 1024 takes CAP_NET_BIND_SERVICE)";
+    }
+    return system_failure("cannot listen on " + listen_address.text + remedy, code);
   }
   if (listen(socket_fd.get(), 16) != 0) return system_failure("cannot listen on " + listen_address.text);
   return socket_fd;

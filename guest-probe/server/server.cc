@@ -4,6 +4,8 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <chrono>
 #include <type_traits>
 #include <utility>
 
@@ -15,9 +17,11 @@ namespace katameter {
 namespace {
 
 // The host needs one connection, a person another; a VMM has 1023 for all its guest's services.
-constexpr std::size_t sessions_at_most = 16;
+constexpr std::size_t max_sessions = 16;
 
 constexpr unsigned collects_of_start = 2;
+
+using Clock = std::chrono::steady_clock;
 
 }  // namespace
 
@@ -31,7 +35,7 @@ Server::~Server() {
 
 Status Server::serve(Fd listening) {
   const Fd& kept = listening_.emplace_back(std::move(listening));
-  return loop_.watch(kept, EPOLLIN, [this, &kept](std::uint32_t) { accept_peer(kept); });
+  return loop_.watch(kept, EPOLLIN, [this, &kept](std::uint32_t) { take_peer(kept); });
 }
 
 Status Server::watch_oom_events() {
@@ -40,21 +44,30 @@ Status Server::watch_oom_events() {
   return loop_.watch(programs_.oom_bell(), EPOLLIN, [this](std::uint32_t) { on_oom_events(); });
 }
 
-void Server::accept_peer(const Fd& listening) {
-  Fd peer(accept4(listening.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
-  if (!peer) return;
-  if (sessions_.size() == sessions_at_most) {
-    // One that never said a word gives way; if all are in use, the new one does.
-    const auto silent =
-        std::find_if(sessions_.begin(), sessions_.end(), [](const Session& session) { return !session.greeted; });
-    if (silent == sessions_.end()) {
-      log_warning("a peer was refused: {} are connected already", sessions_at_most);
-      return;
+void Server::take_peer(const Fd& listening) {
+  Result<Peer> peer = accept_peer(listening);
+  if (!peer) {
+    if (peer.error().code == EPERM && unserved_lines_.take(1, Clock::now())) {
+      log_warning("{}, was not served (more of this is not logged for a minute)", peer.error().text);
     }
-    sessions_.erase(silent);
+    return;
+  }
+  end_those_gone(nullptr);
+  if (sessions_.size() == max_sessions) {
+    const auto longest_silent =
+        std::min_element(sessions_.begin(), sessions_.end(),
+                         [](const Session& a, const Session& b) { return a.peer.heard < b.peer.heard; });
+    if (unserved_lines_.take(1, Clock::now())) {
+      log_warning(
+          "{} peers are connected: for another, the one that was silent for the longest time gave way (more of this is "
+          "not logged for a minute)",
+          max_sessions);
+    }
+    sessions_.erase(longest_silent);
   }
   Session& session = sessions_.emplace_back(
-      loop_, std::move(peer), [this](Session& from, const wire::HostMessage& message) { return handle(from, message); },
+      loop_, *std::move(peer),
+      [this](Session& from, const wire::HostMessage& message) { return handle(from, message); },
       [this](Session& ended) { end(ended); });
   if (Status status = session.start(); !status) {
     log_error("{}", status.error().text);
@@ -64,23 +77,46 @@ void Server::accept_peer(const Fd& listening) {
 
 Status Server::handle(Session& session, const wire::HostMessage& message) {
   if (const auto* hello = std::get_if<wire::Hello>(&message)) return greet(session, *hello);
-  if (!session.greeted) return failure("it did not begin with Hello");
+  if (!session.peer.greeted) return failure("it did not begin with Hello");
+  if (session.peer.kind == PeerKind::host) host_heard_ = session.peer.heard;
   if (const auto* acknowledge = std::get_if<wire::Acknowledge>(&message)) {
-    programs_.settle_oom_events(acknowledge->event_sequence);
-    collector_.acknowledge(acknowledge->snapshot_sequence);
+    session.peer.acknowledge(*acknowledge);
+    settle();
     return {};
+  }
+  if (const auto* unknown = std::get_if<wire::Unknown>(&message)) {
+    return session.send(
+        wire::Refusal{0, fmt::format("message {} is of a newer version than this guest-probe, which is {}",
+                                     unknown->field, KATAMETER_VERSION)});
+  }
+  return answer(session, std::get<wire::Collect>(message));
+}
+
+Status Server::answer(Session& session, const wire::Collect& collect) {
+  const auto now = Clock::now();
+  session.peer.asked = now;
+  end_those_gone(&session);
+  if (session.has_unsent()) {
+    return session.send(wire::Refusal{collect.request, "the last answer is not read yet: one Collect at a time"});
+  }
+  if (!collects_.take(1, now)) {
+    return session.send(
+        wire::Refusal{collect.request, "asked too often: 20 at once, and 10 a second of all peers, are answered"});
   }
   // Events first, so that a snapshot's oom_kills never speaks of a kill that the peer has no event of.
   on_oom_events();
-  Result<wire::Snapshot> snapshot = collector_.collect(std::get<wire::Collect>(message).request);
+  Result<wire::Snapshot> snapshot = collector_.collect(collect.request);
   if (!snapshot) return failure_from(snapshot.error(), "cannot collect");
+  session.peer.snapshot_sent(snapshot->sequence);
   Status sent = session.send(*std::move(snapshot));
   // The first ones did what later ones seldom do: learned the names, read what an earlier guest-probe had left.
-  if (++collects_ == collects_of_start) shed_startup_memory();
+  if (++collects_made_ == collects_of_start) shed_startup_memory();
   return sent;
 }
 
 Status Server::greet(Session& session, const wire::Hello& hello) {
+  if (session.peer.greeted) return session.send(wire::Refusal{0, "Hello is said once"});
+  if (!greetings_.take(1, Clock::now())) return failure("there are too many new connections: 20 a second are greeted");
   if (Status status = session.send(hello_()); !status) return status;
   if (hello.protocol != wire::protocol_version) {
     return failure(fmt::format("it speaks protocol {}, this guest-probe speaks {}: use the same version on both sides",
@@ -89,9 +125,11 @@ Status Server::greet(Session& session, const wire::Hello& hello) {
   on_oom_events();  // the others get what is new, and this one all that waits
   const Result<std::vector<oom_record>> waiting = programs_.oom_events_after(0);
   if (!waiting) return failure_from(waiting.error());
-  session.greeted = true;
+  session.peer.greeted = true;
+  session.peer.asked = Clock::now();
   for (const oom_record& record : *waiting) {
     if (Status status = session.send(make_oom_event(record)); !status) return status;
+    session.peer.event_sent = record.sequence;
   }
   return {};
 }
@@ -107,7 +145,9 @@ void Server::on_oom_events() {
     const wire::OomEvent event = make_oom_event(record);
     for (Session& session : sessions_) {
       // A session that cannot take it is ended by its own next event; the others must not wait for that.
-      if (session.greeted && !session.send(event)) session.greeted = false;
+      if (!session.peer.greeted) continue;
+      session.peer.event_sent = event.sequence;
+      if (!session.send(event)) session.peer.greeted = false;
     }
     // Last: whoever is connected does not wait for a line to be written.
     log_info("oom kill: pid {} ({}) in {}, {} of {} bytes used, {} {}", event.victim_pid, event.victim_comm,
@@ -116,8 +156,36 @@ void Server::on_oom_events() {
   }
 }
 
+// The last values of a container, and OOM events, are kept until everybody who counts has them.
+void Server::settle() {
+  const Settled now = settled_by(peers(), host_heard_, Clock::now());
+  if (now.events > settled_.events) programs_.settle_oom_events(settled_.events = now.events);
+  if (now.snapshots > settled_.snapshots) collector_.acknowledge(settled_.snapshots = now.snapshots);
+}
+
 void Server::end(Session& session) {
   sessions_.remove_if([&](const Session& candidate) { return &candidate == &session; });
+  settle();
+}
+
+void Server::end_those_gone(const Session* but) {
+  const auto now = Clock::now();
+  const std::vector<const PeerState*> all = peers();
+  std::vector<const Session*> gone;
+  for (const Session& session : sessions_) {
+    if (&session != but && is_gone(session.peer, all, session.unread_since(now), now)) gone.push_back(&session);
+  }
+  if (gone.empty()) return;
+  log_warning("{} peers were disconnected: silent for {} minutes, or not reading for {}", gone.size(),
+              max_silence.count(), max_unread.count());
+  sessions_.remove_if([&](const Session& session) { return std::count(gone.begin(), gone.end(), &session) != 0; });
+}
+
+std::vector<const PeerState*> Server::peers() const {
+  std::vector<const PeerState*> peers;
+  peers.reserve(sessions_.size());
+  for (const Session& session : sessions_) peers.push_back(&session.peer);
+  return peers;
 }
 
 }  // namespace katameter

@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <list>
+#include <optional>
 #include <vector>
 
 #include "guest-probe/collect/collector.h"
@@ -11,7 +12,8 @@
 
 namespace katameter {
 
-/// Answers the host (and `guest-probe dump`): Hello, snapshots on request, OOM events as they happen.
+/// Answers the host (and `guest-probe dump`): Hello, snapshots on request, OOM events as they happen. What one peer may
+/// ask, what is done if it asks for more, and when a peer is disconnected: docs/protocol.md.
 class Server {
  public:
   /// `hello` makes what a peer is greeted with. The references are to outlive the server.
@@ -26,18 +28,28 @@ class Server {
   Status watch_oom_events();
 
  private:
-  void accept_peer(const Fd& listening);
+  void take_peer(const Fd& listening);
   Status handle(Session& session, const wire::HostMessage& message);
   Status greet(Session& session, const wire::Hello& hello);
+  Status answer(Session& session, const wire::Collect& collect);
   void on_oom_events();
+  void settle();
   void end(Session& session);
+  void end_those_gone(const Session* but);
+  std::vector<const PeerState*> peers() const;
 
   EventLoop& loop_;
   Collector& collector_;
   GuestPrograms& programs_;
   std::function<wire::Hello()> hello_;
-  unsigned collects_ = 0;
+  unsigned collects_made_ = 0;
   std::uint64_t events_seen_ = 0;  // the sequence of the last OOM event that was passed on
+  Settled settled_;
+  std::optional<PeerState::Time> host_heard_;
+  // Of all peers together: walks through the guest, Hellos, and lines about peers that are not served.
+  Allowance collects_{20, 10};
+  Allowance greetings_{100, 20};
+  Allowance unserved_lines_{1, 1.0 / 60};
   std::list<Fd> listening_;
   std::list<Session> sessions_;
 };

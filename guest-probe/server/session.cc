@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <utility>
 
 #include "userspace/log.h"
@@ -12,12 +13,16 @@
 namespace katameter {
 namespace {
 
-constexpr std::size_t unsent_at_most = 4 * wire::max_frame_bytes;
+// 256 OOM events (OOM_KEPT) take less than the half MiB.
+constexpr std::size_t max_unsent = wire::max_frame_bytes + (std::size_t{512} << 10);
 
 }  // namespace
 
-Session::Session(EventLoop& loop, Fd socket, Handler handler, Ended ended)
-    : loop_(loop), socket_(std::move(socket)), handler_(std::move(handler)), ended_(std::move(ended)) {}
+Session::Session(EventLoop& loop, Peer accepted, Handler handler, Ended ended)
+    : loop_(loop), socket_(std::move(accepted.socket)), handler_(std::move(handler)), ended_(std::move(ended)) {
+  peer.kind = accepted.kind;
+  peer.heard = written_ = std::chrono::steady_clock::now();
+}
 
 Status Session::start() {
   return loop_.watch(socket_, EPOLLIN, [this](std::uint32_t events) { on_ready(events); });
@@ -27,7 +32,11 @@ void Session::on_ready(std::uint32_t events) {
   Status status;
   if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0) status = read();
   if (status && (events & EPOLLOUT) != 0) status = write();
-  if (!status) log_warning("a peer was disconnected: {}", status.error().text);
+  if (!status) {
+    log_warning("a peer was disconnected: {}", status.error().text);
+    // It is gone anyhow: whether it takes that is its own affair.
+    static_cast<void>(send(wire::Refusal{0, status.error().text}));
+  }
   if (!status || closed_by_peer_) {
     const Ended ended = ended_;  // the session, and with it ended_, is gone when this returns
     ended(*this);
@@ -50,8 +59,11 @@ Status Session::read() {
     const auto payload = reader_.next();
     if (!payload) return failure_from(payload.error());
     if (!*payload) return {};
+    const Time now = std::chrono::steady_clock::now();
+    if (!messages_.take(1, now)) return failure("it sends more messages than a host does: 100 a second are taken");
     const Result<wire::HostMessage> message = wire::decode_host_message(**payload);
     if (!message) return failure_from(message.error());
+    peer.heard = now;
     if (Status status = handler_(*this, *message); !status) return status;
   }
 }
@@ -59,7 +71,8 @@ Status Session::read() {
 Status Session::send(const wire::GuestMessage& message) {
   const std::string payload = wire::encode(message);
   if (payload.size() > wire::max_frame_bytes) return failure("a message is larger than a frame may be");
-  if (unsent_.size() + payload.size() > unsent_at_most) return failure("it does not read what it is sent");
+  if (unsent_.size() + payload.size() > max_unsent) return failure("it does not read what it is sent");
+  if (unsent_.empty()) written_ = std::chrono::steady_clock::now();
   unsent_ += wire::frame(payload);
   return write();
 }
@@ -71,6 +84,7 @@ Status Session::write() {
     if (size < 0 && errno == EAGAIN) return wait_to_send(true);
     if (size < 0) return system_failure("cannot write to it");
     unsent_.erase(0, static_cast<std::size_t>(size));
+    written_ = std::chrono::steady_clock::now();
   }
   return wait_to_send(false);
 }

@@ -5,6 +5,8 @@
 #include <string>
 #include <string_view>
 
+#include "guest-probe/server/peer_state.h"
+#include "userspace/allowance.h"
 #include "userspace/event_loop.h"
 #include "userspace/fd.h"
 #include "userspace/result.h"
@@ -13,7 +15,8 @@
 
 namespace katameter {
 
-/// One connected peer: cuts what it sends into messages, and sends it ours without ever blocking.
+/// One connected peer: cuts what it sends into messages, and sends it ours without ever blocking. One that sends what
+/// cannot be read, or more than a host ever does, is told so and disconnected.
 class Session {
  public:
   /// Called for each message of the peer. An error ends the session.
@@ -21,7 +24,9 @@ class Session {
   /// Called once, when the session has ended; the owner destroys it then.
   using Ended = std::function<void(Session&)>;
 
-  Session(EventLoop& loop, Fd socket, Handler handler, Ended ended);
+  using Time = PeerState::Time;
+
+  Session(EventLoop& loop, Peer peer, Handler handler, Ended ended);
   ~Session() { loop_.unwatch(socket_); }
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
@@ -29,11 +34,15 @@ class Session {
   /// Starts serving.
   Status start();
 
-  /// Queues a message. A peer that does not read is dropped when more than four frames' worth waits for it.
+  /// Queues a message. An error if more waits for the peer then than the largest snapshot and all OOM events that are
+  /// kept: it does not read.
   Status send(const wire::GuestMessage& message);
+  /// Whether something waits for the peer to be taken.
+  bool has_unsent() const { return !unsent_.empty(); }
+  /// Since when it has taken nothing of that; `now` if nothing waits.
+  Time unread_since(Time now) const { return unsent_.empty() ? now : written_; }
 
-  /// Set when the peer has said Hello; before that it gets nothing unasked.
-  bool greeted = false;
+  PeerState peer;
 
  private:
   void on_ready(std::uint32_t events);
@@ -45,8 +54,10 @@ class Session {
   Fd socket_;
   Handler handler_;
   Ended ended_;
-  wire::FrameReader reader_;
+  wire::FrameReader reader_{wire::max_request_bytes};
   std::string unsent_;
+  Time written_;  // when the socket last took something
+  Allowance messages_{1000, 100};
   bool waits_to_send_ = false;
   bool closed_by_peer_ = false;
 };

@@ -141,6 +141,26 @@ std::optional<Drop> GuestPeer::take(const wire::OomEvent& event) {
   return std::nullopt;
 }
 
+// The connection stays, and the next collect() asks again.
+std::optional<Drop> GuestPeer::take(const wire::Refusal& refusal) {
+  if (!budget_.events.take(1, TimerQueue::Clock::now())) {
+    return Drop{DropReason::flood, "it refuses more than it is asked"};
+  }
+  const bool answer = asked_ && refusal.request == request_;
+  if (answer) {
+    asked_ = false;
+    deadline_.cancel();
+  }
+  observer_.guest_refused({DropReason::refused, refusal.reason}, answer);
+  return std::nullopt;
+}
+
+// Of a newer guest-probe: what is not known is skipped.
+std::optional<Drop> GuestPeer::take(const wire::Unknown&) {
+  if (budget_.events.take(1, TimerQueue::Clock::now())) return std::nullopt;
+  return Drop{DropReason::flood, "it sends more messages of a newer version than a guest-probe does"};
+}
+
 // One for all messages of a read, however many events they hold.
 void GuestPeer::acknowledge() {
   if (std::exchange(acknowledge_due_, false)) connection_->send(seen_);

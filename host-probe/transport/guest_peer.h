@@ -28,6 +28,8 @@ class GuestObserver {
   virtual std::optional<Drop> guest_snapshot(const wire::Snapshot& snapshot) = 0;
   /// May come at any time, and again after a reconnect; acknowledged when this returns.
   virtual void guest_oom_event(const wire::OomEvent& event) = 0;
+  /// The guest does not do what it was asked. `answer`: it was asked for a snapshot, and that is the answer.
+  virtual void guest_refused(const Drop& drop, bool answer) = 0;
   /// A connection, or an attempt at one, has ended; the peer tries again by itself.
   virtual void guest_dropped(const Drop& drop) = 0;
 };
@@ -75,6 +77,8 @@ class GuestPeer {
   std::optional<Drop> take(const wire::Hello& hello);
   std::optional<Drop> take(const wire::Snapshot& snapshot);
   std::optional<Drop> take(const wire::OomEvent& event);
+  std::optional<Drop> take(const wire::Refusal& refusal);
+  std::optional<Drop> take(const wire::Unknown& unknown);
   void acknowledge();
   void ended(const Drop& drop);
   GuestTiming::Duration wait_after(DropReason reason);

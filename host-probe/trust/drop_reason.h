@@ -28,9 +28,10 @@ enum class DropReason {
   bad_block_device,     // a block device whose number cannot be one, or that a container lists twice
   cpu_claim,            // claims more CPU time than the host gave its vCPUs
   costly,               // what it sends takes the host more time than a guest-probe's messages do
+  refused,              // does not do what it was asked, and says why
 };
 
-inline constexpr std::size_t drop_reasons = 19;
+inline constexpr std::size_t drop_reasons = 20;
 
 /// The value of the `reason` label.
 constexpr std::string_view name(DropReason reason) {
@@ -38,7 +39,7 @@ constexpr std::string_view name(DropReason reason) {
       "absent",        "closed",       "unreachable",      "silent",  "handshake",        "malformed",
       "truncated",     "unexpected",   "protocol_version", "stalled", "counter_fell",     "duplicate_container",
       "bad_interface", "out_of_range", "from_future",      "flood",   "bad_block_device", "cpu_claim",
-      "costly"};
+      "costly",        "refused"};
   return names[static_cast<std::size_t>(reason)];
 }
 
@@ -51,7 +52,7 @@ constexpr bool is_fault(DropReason reason) {
 /// a guest that boots, is paused or was not upgraded.
 constexpr bool is_suspect(DropReason reason) {
   return is_fault(reason) && reason != DropReason::unreachable && reason != DropReason::silent &&
-         reason != DropReason::truncated && reason != DropReason::protocol_version;
+         reason != DropReason::truncated && reason != DropReason::protocol_version && reason != DropReason::refused;
 }
 
 struct Drop {

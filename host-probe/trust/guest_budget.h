@@ -1,38 +1,13 @@
 #pragma once
 
-#include <algorithm>
-#include <chrono>
-#include <cstdint>
+#include "userspace/allowance.h"
 
 namespace katameter {
 
-/// So much at once, and so much a second in the long run. Pure: the caller gives the time.
-class Allowance {
- public:
-  using Time = std::chrono::steady_clock::time_point;
-
-  Allowance(double at_once, double per_second) : at_once_(at_once), per_second_(per_second), left_(at_once) {}
-
-  /// False: that is more than is allowed, and nothing was taken.
-  bool take(double amount, Time now) {
-    const double passed = std::chrono::duration<double>(now - last_).count();
-    left_ = last_ == Time() ? at_once_ : std::min(at_once_, left_ + std::max(0.0, passed) * per_second_);
-    last_ = now;
-    if (amount > left_) return false;
-    left_ -= amount;
-    return true;
-  }
-
- private:
-  double at_once_;
-  double per_second_;
-  double left_;
-  Time last_;
-};
-
 /// What one guest may have the host work on. It outlives connections: a new one brings nothing new.
 ///
-/// guest-probe itself stays far below: the largest frame is 1 MiB and comes once for each scrape; it keeps 256 events
+/// guest-probe itself stays far below: the largest frame is 2 MiB (some hundred bytes for each
+/// of at most 2,000 containers) and comes once for each scrape; it keeps 256 events
 /// (OOM_KEPT), and a kernel needs milliseconds for each OOM kill. Time is CPU time of host-probe's thread, in seconds.
 struct GuestBudget {
   Allowance bytes{8.0 * 1024 * 1024, 2.0 * 1024 * 1024};

@@ -55,6 +55,8 @@ TEST_CASE("wrong usage is one line that says what to do, and status 2") {
       {{"--web.listen-address", "localhost:9717"}, "give IP:PORT"},
       {{"--web.listen-address", "127.0.0.1"}, "give IP:PORT"},
       {{"--web.listen-address", "127.0.0.1:65536"}, "give IP:PORT"},
+      {{"--guest.port", "0"}, "guest.port"},
+      {{"--guest.port", "4294967295"}, "guest.port"},
       {{"--web.telemetry-path", "metrics"}, "no path"},
       {{"--web.telemetry-path", "/a b"}, "no path"},
       {{"--web.telemetry-path", "/-/ready"}, "no path"},

@@ -26,11 +26,17 @@ struct Heard : GuestObserver {
     return verdict;
   }
   void guest_oom_event(const wire::OomEvent& event) override { events.push_back(event); }
+  void guest_refused(const Drop& drop, bool answer) override {
+    refused.push_back(drop.text);
+    if (answer) ++unanswered;
+  }
   void guest_dropped(const Drop& drop) override { drops.push_back(drop); }
 
   std::vector<wire::Hello> hellos;
   std::vector<wire::Snapshot> snapshots;
   std::vector<wire::OomEvent> events;
+  std::vector<std::string> refused;
+  int unanswered = 0;
   std::vector<Drop> drops;
   std::optional<Drop> verdict;
 };
@@ -44,8 +50,8 @@ struct Fixture {
     guest->snapshot = [this](std::uint64_t request) { return wire::Snapshot{request, ++sequence, 1, {}, {}, {}}; };
   }
   void start() {
-    peer = std::make_unique<GuestPeer>(loop.events(), loop.timers(),
-                                       GuestAddress{directory.string(), "clh.sock", wire::default_port}, heard, timing);
+    peer = std::make_unique<GuestPeer>(loop.events(), loop.timers(), GuestAddress{directory.string(), "clh.sock", port},
+                                       heard, timing);
     peer->start();
   }
   DropReason first_drop() {
@@ -62,6 +68,7 @@ struct Fixture {
   Loop loop;
   Heard heard;
   GuestTiming timing{1000ms, 1000ms, 5ms, 10ms, 5ms, 10ms, 60'000ms};
+  std::uint32_t port = wire::default_port;
   std::uint64_t sequence = 0;
   std::unique_ptr<FakeGuest> guest;
   std::unique_ptr<GuestPeer> peer;
@@ -239,6 +246,50 @@ TEST_CASE("a guest that never answers is given up at the deadline") {
   test.connect();
   CHECK(test.peer->collect());
   CHECK(test.first_drop() == DropReason::silent);
+}
+
+TEST_CASE("a guest that refuses is asked again over the same connection") {
+  Fixture test;
+  test.guest->snapshot = nullptr;
+  test.connect();
+  CHECK(test.peer->collect());
+  REQUIRE(test.loop.until([&] { return test.guest->received<wire::Collect>().size() == 1; }));
+  // About something else, then about the Collect.
+  test.guest->send(wire::Refusal{0, "message 9 is not known"});
+  test.guest->send(wire::Refusal{test.guest->received<wire::Collect>()[0].request, "asked too often"});
+  REQUIRE(test.loop.until([&] { return test.heard.refused.size() == 2; }));
+  CHECK(test.heard.refused == std::vector<std::string>{"message 9 is not known", "asked too often"});
+  CHECK(test.heard.unanswered == 1);
+  CHECK(test.peer->connected());
+  CHECK(test.peer->collect());
+  REQUIRE(test.loop.until([&] { return test.guest->received<wire::Collect>().size() == 2; }));
+  CHECK(test.heard.drops.empty());
+  CHECK(test.guest->connections == 1);
+}
+
+TEST_CASE("messages of a newer guest-probe are skipped, but not without end") {
+  Fixture test;
+  test.connect();
+  test.guest->send(wire::Unknown{15});
+  CHECK(test.peer->collect());
+  REQUIRE(test.loop.until([&] { return test.heard.snapshots.size() == 1; }));
+  CHECK(test.heard.drops.empty());
+  for (int i = 0; i < 1100; ++i) test.guest->send(wire::Unknown{15});
+  CHECK(test.first_drop() == DropReason::flood);
+}
+
+TEST_CASE("a guest that refuses without end is let go") {
+  Fixture test;
+  test.connect();
+  for (int i = 0; i < 1100; ++i) test.guest->send(wire::Refusal{0, "no"});
+  CHECK(test.first_drop() == DropReason::flood);
+}
+
+TEST_CASE("guest-probe's port is what was configured") {
+  Fixture test;
+  test.port = 1000;
+  test.connect();
+  CHECK(test.guest->connect_lines == std::vector<std::string>{"CONNECT 1000\n"});
 }
 
 TEST_CASE("a snapshot that is not believed is not acknowledged, and the connection stays") {

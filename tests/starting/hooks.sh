@@ -151,4 +151,20 @@ state | call_hook || fail "hook beside run &: status $?"
 sleep 1
 one_daemon || fail "$(daemons) guest-probes run"
 passed "forked by a boot script, with start and hook after it"
+# Started while somebody else has the port.
+kill "$(pidof guest-probe)"
+within 5 no_daemon || fail "it does not end"
+guest-probe run --listen vsock:1717 --pin-dir "" </dev/null >/dev/null 2>&1 &
+holder=$!
+within 10 one_daemon || fail "nobody has taken the port"
+sleep 1
+guest-probe start || fail "start with the port taken: status $?"
+tried_again() {
+    dmesg | grep -q 'guest-probe: warning it is tried again in 2 s'
+}
+within 60 tried_again || fail "a start that failed is not tried again"
+kill $holder
+within 60 serves || fail "it does not come up when the port is free"
+one_daemon || fail "$(daemons) guest-probes run"
+passed "started with its port taken, it tries again until it has it"
 echo "hooks: end 0"

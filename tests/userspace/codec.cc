@@ -110,3 +110,34 @@ TEST_CASE("Fields of a newer version are skipped") {
   REQUIRE(received);
   CHECK(std::get<Snapshot>(*received).containers.size() == 2);
 }
+
+TEST_CASE("A refusal comes back as it was sent") {
+  const auto received = decode_guest_message(encode(GuestMessage(sample_refusal())));
+  REQUIRE(received);
+  CHECK(std::get<Refusal>(*received).request == 7);
+  CHECK(std::get<Refusal>(*received).reason == "asked too often");
+}
+
+// What it did: the fields that it knows, of several messages the last.
+TEST_CASE("A host that does not know refusals takes one for an OOM event that it has had") {
+  std::string payload = encode(GuestMessage(sample_refusal()));
+  payload[payload.find('\x22')] = '\x7a';  // field 4 becomes 15
+  const auto received = decode_guest_message(payload);
+  REQUIRE(received);
+  CHECK(std::get<OomEvent>(*received).sequence == 0);
+}
+
+TEST_CASE("A message of a newer version is known to be one, in both directions") {
+  const std::string newer("\x7a\x03\x08\x01\x10", 5);
+  const auto host = decode_host_message(newer);
+  REQUIRE(host);
+  CHECK(std::get<Unknown>(*host).field == 15);
+  CHECK(encode(*host) == std::string("\x7a\x00", 2));
+  const auto guest = decode_guest_message(newer);
+  REQUIRE(guest);
+  CHECK(std::get<Unknown>(*guest).field == 15);
+  // With one that is known beside it, that one counts.
+  const auto both = decode_host_message(encode(HostMessage(Collect{3})) + newer);
+  REQUIRE(both);
+  CHECK(std::get<Collect>(*both).request == 3);
+}

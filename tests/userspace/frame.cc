@@ -34,14 +34,22 @@ TEST_CASE("A truncated frame is waited for, and known to be incomplete") {
 }
 
 TEST_CASE("An oversized or empty frame ends the stream before anything is held for it") {
-  for (const std::string& header : {std::string("\x00\x10\x00\x01", 4), std::string("\xff\xff\xff\xff", 4),
+  for (const std::string& header : {std::string("\x00\x20\x00\x01", 4), std::string("\xff\xff\xff\xff", 4),
                                     std::string("\x00\x00\x00\x00", 4), std::string("GET ", 4)}) {
     FrameReader reader;
     reader.append(header);
     const auto payload = reader.next();
     REQUIRE_FALSE(payload);
-    CHECK(payload.error().text.find("1048576") != std::string::npos);
+    CHECK(payload.error().text.find("2097152") != std::string::npos);
   }
+}
+
+TEST_CASE("A reader can be given a smaller bound") {
+  FrameReader reader(max_request_bytes);
+  reader.append(std::string("\x00\x01\x00\x01", 4));
+  const auto payload = reader.next();
+  REQUIRE_FALSE(payload);
+  CHECK(payload.error().text.find("65536") != std::string::npos);
 }
 
 TEST_CASE("The largest frame passes") {

@@ -56,6 +56,10 @@ inline OomEvent sample_oom_event() {
   return event;
 }
 
+inline Refusal sample_refusal() {
+  return {7, "asked too often"};
+}
+
 inline Hello sample_hello() {
   Hello hello;
   hello.version = "0.1.0";

@@ -107,12 +107,14 @@ TEST_CASE("What protoc's code encodes, we decode") {
   CHECK(std::get<Hello>(*hello).version == "9");
 }
 
-TEST_CASE("Our Hello and OOM events leave no field of the schema unread") {
-  for (const GuestMessage& message : {GuestMessage(sample_hello()), GuestMessage(sample_oom_event())}) {
+TEST_CASE("Our Hello, OOM events and refusals leave no field of the schema unread") {
+  for (const GuestMessage& message :
+       {GuestMessage(sample_hello()), GuestMessage(sample_oom_event()), GuestMessage(sample_refusal())}) {
     pb::GuestFrame frame;
     REQUIRE(frame.ParseFromString(encode(message)));
-    const google::protobuf::Message& body =
-        frame.has_hello() ? static_cast<const google::protobuf::Message&>(frame.hello()) : frame.oom_event();
+    const auto* field = frame.GetReflection()->GetOneofFieldDescriptor(frame, frame.GetDescriptor()->oneof_decl(0));
+    REQUIRE(field != nullptr);
+    const google::protobuf::Message& body = frame.GetReflection()->GetMessage(frame, field);
     std::vector<const google::protobuf::FieldDescriptor*> set;
     body.GetReflection()->ListFields(body, &set);
     CHECK(static_cast<int>(set.size()) == body.GetDescriptor()->field_count());

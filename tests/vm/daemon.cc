@@ -1,18 +1,14 @@
 #include "tests/vm/daemon.h"
 
 #include <signal.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <array>
 #include <catch2/catch.hpp>
 #include <cstdlib>
 
 #include "guest-probe/server/client.h"
-#include "guest-probe/server/listen_address.h"
-#include "userspace/wire/codec.h"
-#include "userspace/wire/frame.h"
+#include "tests/vm/host_peer.h"
 
 namespace katameter {
 namespace {
@@ -81,21 +77,11 @@ Dump Daemon::dump() const {
   return *std::move(dump);
 }
 
-void Daemon::acknowledge(const Dump& dump) const {
-  const Result<Fd> peer = connect_to(socket_, 30);
-  REQUIRE(peer);
-  const std::uint64_t events = dump.oom_events.empty() ? 0 : dump.oom_events.back().sequence;
-  std::string bytes;
-  for (const wire::HostMessage& message :
-       {wire::HostMessage(wire::Hello{}), wire::HostMessage(wire::Acknowledge{events, dump.snapshot.sequence})}) {
-    bytes += wire::frame(wire::encode(message));
-  }
-  REQUIRE(send(peer->get(), bytes.data(), bytes.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(bytes.size()));
-  // It ends the connection when it has read to its end.
-  REQUIRE(shutdown(peer->get(), SHUT_WR) == 0);
-  std::array<char, 4096> rest{};
-  while (recv(peer->get(), rest.data(), rest.size(), 0) > 0) {
-  }
+void Daemon::acknowledge_all() const {
+  HostPeer host(*this);
+  (void)host.collect();
+  host.acknowledge();
+  host.close();
 }
 
 std::optional<wire::Container> Daemon::find(const Dump& dump, const std::string& id) {

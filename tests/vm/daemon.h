@@ -31,8 +31,8 @@ class Daemon {
   void launch();
   /// One snapshot and the events waiting; a failure ends the test.
   Dump dump() const;
-  /// Tells it, as the host does, that all of `dump` has arrived.
-  void acknowledge(const Dump& dump) const;
+  /// Takes all there is, as a host does, and says so.
+  void acknowledge_all() const;
   /// What a container's row says; nothing if there is none.
   static std::optional<wire::Container> find(const Dump& dump, const std::string& id);
 

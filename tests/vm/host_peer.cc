@@ -1,6 +1,7 @@
 #include "tests/vm/host_peer.h"
 
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <array>
 #include <catch2/catch.hpp>
@@ -43,6 +44,10 @@ wire::Snapshot HostPeer::collect() {
   while (true) {
     wire::GuestMessage message = receive();
     if (auto* event = std::get_if<wire::OomEvent>(&message)) events.push_back(std::move(*event));
+    if (std::holds_alternative<wire::Refusal>(message)) {
+      usleep(100'000);
+      send(wire::Collect{requests_});
+    }
     if (auto* snapshot = std::get_if<wire::Snapshot>(&message)) {
       sequence_ = snapshot->sequence;
       return std::move(*snapshot);
@@ -52,6 +57,13 @@ wire::Snapshot HostPeer::collect() {
 
 void HostPeer::acknowledge() {
   send(wire::Acknowledge{events.empty() ? 0 : events.back().sequence, sequence_});
+}
+
+void HostPeer::close() {
+  REQUIRE(shutdown(socket_.get(), SHUT_WR) == 0);
+  std::array<char, 4096> rest{};
+  while (recv(socket_.get(), rest.data(), rest.size(), 0) > 0) {
+  }
 }
 
 std::optional<wire::Container> find_container(const wire::Snapshot& snapshot, const std::string& id) {

@@ -15,17 +15,21 @@ class HostPeer {
  public:
   explicit HostPeer(const Daemon& daemon);
 
-  /// One snapshot; events that come before it are kept in `events`.
+  /// One snapshot; events that come before it are kept in `events`. Refused for having asked too often, it waits and asks
+  /// again.
   wire::Snapshot collect();
   /// All events and snapshots so far have arrived.
   void acknowledge();
+  /// Ends the connection; returns when guest-probe has read all that was sent.
+  void close();
+
+  void send(const wire::HostMessage& message);
+  /// The next message, whatever it is.
+  wire::GuestMessage receive();
 
   std::vector<wire::OomEvent> events;
 
  private:
-  void send(const wire::HostMessage& message);
-  wire::GuestMessage receive();
-
   Fd socket_;
   wire::FrameReader reader_;
   std::uint64_t requests_ = 0;

@@ -110,7 +110,7 @@ TEST_CASE("Killed at any moment of its start or life, it tells of every containe
 TEST_CASE("What the host has acknowledged is not told again after a restart, but stays in the total", "[any][life]") {
   Daemon daemon;
   const Lived victim = run_out_of_memory('f', "victim");
-  daemon.acknowledge(daemon.dump());
+  daemon.acknowledge_all();
   const Dump acknowledged = daemon.dump();
   CHECK(rows_with(acknowledged, victim.id) == 0);
   CHECK(acknowledged.oom_events.empty());

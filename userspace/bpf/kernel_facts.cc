@@ -131,17 +131,9 @@ void try_loading(KernelFacts& facts) {
   facts.ring_buffer = static_cast<bool>(ring);
 }
 
-// The unit's second name for it (packaging/systemd), which ProtectKernelTunables= hides; then the first.
-constexpr std::array symbol_tables{"/run/katameter/kallsyms", "/proc/kallsyms"};
-
 // The table of symbols has some 100,000 lines: only where something is to be found in it.
 void read_index_tables(KernelFacts& facts) {
-  std::ifstream symbols;
-  for (const char* table : symbol_tables) {
-    symbols.open(table);
-    if (symbols) break;
-    symbols.clear();
-  }
+  std::ifstream symbols("/proc/kallsyms");
   std::string line;
   while ((facts.stats_index == 0 || facts.events_index == 0) && std::getline(symbols, line)) {
     if (line.ends_with(" mem_cgroup_stats_index")) facts.stats_index = std::strtoull(line.c_str(), nullptr, 16);

@@ -220,11 +220,25 @@ void read(Reader in, OomEvent& event, const Limits& limits) {
   }
 }
 
+void read(Reader in, Refusal& refusal, const Limits& limits) {
+  while (in.next()) {
+    switch (in.tag()) {
+      case 1: refusal.request = number(in, "Refusal.request"); break;
+      case 2: refusal.reason = text(in, "Refusal.reason", limits); break;
+      default: in.skip();
+    }
+  }
+}
+
+// All but Unknown.
+template <typename Message>
+constexpr std::size_t known_messages = std::variant_size_v<Message> - 1;
+
 // The position of a message in its variant is its number in the schema's oneof, less one. Of several, the last
 // counts, as protobuf has it.
 template <typename Message, std::size_t index = 0>
 Message read_alternative(std::uint32_t field, Reader in, const Limits& limits) {
-  if constexpr (index == std::variant_size_v<Message>) {
+  if constexpr (index == known_messages<Message>) {
     throw Rejected{fmt::format("message {} is not known", field)};
   } else {
     if (field != index + 1) return read_alternative<Message, index + 1>(field, in, limits);
@@ -239,15 +253,18 @@ Result<Message> decode_variant(std::string_view payload, const Limits& limits) {
   try {
     Reader in(payload.data(), payload.size());
     std::optional<Message> message;
+    std::uint32_t newer = 0;
     while (in.next()) {
-      if (in.tag() > std::variant_size_v<Message>) {
+      if (in.tag() > known_messages<Message>) {
+        newer = in.tag();
         in.skip();
       } else {
         const std::uint32_t field = in.tag();
         message = read_alternative<Message>(field, submessage(in, "the frame's content"), limits);
       }
     }
-    if (!message) return failure("the frame holds no message that this version knows");
+    if (!message && newer != 0) return Message(Unknown{newer});
+    if (!message) return failure("the frame holds no message");
     return *std::move(message);
   } catch (const Rejected& rejected) {
     return failure(rejected.why);

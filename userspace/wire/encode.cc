@@ -1,6 +1,7 @@
 #include <protozero/pbf_writer.hpp>
 
 #include "userspace/wire/codec.h"
+#include "userspace/wire/snapshot_size.h"
 
 namespace katameter::wire {
 namespace {
@@ -42,9 +43,9 @@ void write(Writer out, const BlockDevice& device) {
   for (const BlockDeviceFigure& figure : block_device_figures) put(out, figure.field, device.*figure.value);
 }
 
-void write(Writer out, const Container& container) {
+void write(Writer out, const Container& container, bool with_path) {
   put(out, 1, container.id.raw());
-  put(out, 2, container.cgroup);
+  if (with_path) put(out, 2, container.cgroup);
   if (container.removed) out.add_bool(3, true);
   for (const BlockDevice& device : container.block_devices) write(Writer(out, 4), device);
   for (const ContainerFigure& figure : container_figures) put(out, figure.field, container.*figure.value);
@@ -60,11 +61,11 @@ void write(Writer out, const Interface& link) {
   for (const InterfaceFigure& figure : interface_figures) put(out, figure.field, link.*figure.value);
 }
 
-void write(Writer out, const Snapshot& snapshot) {
+void write(Writer out, const Snapshot& snapshot, bool with_paths = true) {
   put(out, 1, snapshot.request);
   put(out, 2, snapshot.sequence);
   put(out, 3, snapshot.boottime_ns);
-  for (const Container& container : snapshot.containers) write(Writer(out, 4), container);
+  for (const Container& container : snapshot.containers) write(Writer(out, 4), container, with_paths);
   write(Writer(out, 5), snapshot.guest);
   for (const Interface& link : snapshot.interfaces) write(Writer(out, 8), link);
 }
@@ -87,15 +88,34 @@ void write(Writer out, const OomEvent& event) {
   put(out, 19, event.limit_bytes);
 }
 
+void write(Writer out, const Refusal& refusal) {
+  put(out, 1, refusal.request);
+  put(out, 2, refusal.reason);
+}
+
+void write(const Writer&, const Unknown&) {}
+
+// The body on its own first: a nested writer leaves a message without fields out, and the frame would be empty.
+std::string in_frame(std::uint32_t field, const std::string& body) {
+  std::string payload;
+  Writer(payload).add_message(field, body);
+  return payload;
+}
+
 // The position of a message in its variant is its number in the schema's oneof, less one.
 template <typename Message>
 std::string encode_variant(const Message& message) {
-  // The body on its own first: a nested writer leaves a message without fields out, and the frame would be empty.
   std::string body;
   std::visit([&](const auto& alternative) { write(Writer(body), alternative); }, message);
-  std::string payload;
-  Writer(payload).add_message(static_cast<std::uint32_t>(message.index() + 1), body);
-  return payload;
+  const auto* unknown = std::get_if<Unknown>(&message);
+  return in_frame(unknown != nullptr ? unknown->field : static_cast<std::uint32_t>(message.index() + 1), body);
+}
+
+// A host that does not know a Refusal would break the connection over a frame with nothing that it knows. Of several
+// messages the last counts.
+const std::string& before_refusal() {
+  static const std::string event = encode_variant(GuestMessage(OomEvent()));
+  return event;
 }
 
 }  // namespace
@@ -104,7 +124,13 @@ std::string encode(const HostMessage& message) {
   return encode_variant(message);
 }
 std::string encode(const GuestMessage& message) {
-  return encode_variant(message);
+  std::string payload = encode_variant(message);
+  if (std::holds_alternative<Refusal>(message)) return before_refusal() + payload;
+  const auto* snapshot = std::get_if<Snapshot>(&message);
+  if (snapshot == nullptr || payload.size() <= max_frame_bytes_with_paths) return payload;
+  std::string body;
+  write(Writer(body), *snapshot, false);
+  return in_frame(static_cast<std::uint32_t>(message.index() + 1), body);
 }
 
 }  // namespace katameter::wire

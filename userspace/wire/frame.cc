@@ -36,8 +36,8 @@ Result<std::optional<std::string>> FrameReader::next() {
   const std::string_view rest = std::string_view(buffer_).substr(taken_);
   if (rest.size() < header_bytes) return std::optional<std::string>();
   const std::size_t length = read_length(rest);
-  if (length == 0 || length > max_frame_bytes) {
-    return failure(fmt::format("a frame of {} bytes was announced, allowed are 1 to {}", length, max_frame_bytes));
+  if (length == 0 || length > max_bytes_) {
+    return failure(fmt::format("a frame of {} bytes was announced, allowed are 1 to {}", length, max_bytes_));
   }
   if (rest.size() < header_bytes + length) return std::optional<std::string>();
   std::string payload(rest.substr(header_bytes, length));

@@ -250,6 +250,9 @@ inline constexpr auto guest_losses = std::to_array<GuestLoss>({
     {"block_devices_unreported", 52, &Guest::block_devices_unreported},
 });
 
+/// Network interfaces that are told of a guest.
+inline constexpr std::size_t max_interfaces = 32;
+
 struct Interface {
   std::string name;
   std::uint64_t receive_bytes = 0;
@@ -317,7 +320,18 @@ struct OomEvent {
   std::uint64_t limit_bytes = 0;
 };
 
-using HostMessage = std::variant<Hello, Collect, Acknowledge>;
-using GuestMessage = std::variant<Hello, Snapshot, OomEvent>;
+struct Refusal {
+  std::uint64_t request = 0;
+  std::string reason;
+};
+
+/// A message that a newer version sends and this one does not know: the number that it has in the schema.
+struct Unknown {
+  std::uint32_t field = 0;
+};
+
+// Unknown is last; the others stand in the order of their numbers.
+using HostMessage = std::variant<Hello, Collect, Acknowledge, Unknown>;
+using GuestMessage = std::variant<Hello, Snapshot, OomEvent, Refusal, Unknown>;
 
 }  // namespace katameter::wire

@@ -47,6 +47,7 @@ TEST_CASE("Wrong usage is one line with status 2 that says where to read on") {
   check_one_line(run("dump --format yaml"), 2, "yaml");
   check_one_line(run("--log.level loud check"), 2, "use debug, info, warning or error");
   check_one_line(run("--max-containers 0"), 2, "max-containers");
+  check_one_line(run("--max-containers 1901"), 2, "max-containers");
 }
 
 TEST_CASE("A configuration that cannot be read is named") {
@@ -59,13 +60,18 @@ TEST_CASE("A configuration that cannot be read is named") {
 TEST_CASE("A configuration names options as the command line does") {
   const TemporaryDirectory dir;
   std::ofstream((dir.path() / "good.conf").string()) << "log.level = \"debug\"\nmax-containers = 7\n";
-  check_one_line(run("--config " + (dir.path() / "good.conf").string() + " run --listen tcp:80"), 1,
+  check_one_line(run("--config " + (dir.path() / "good.conf").string() + " run --listen tcp:80"), 2,
                  "use vsock:PORT or unix:PATH");
 }
 
 TEST_CASE("An address that is none is said so") {
   // Needs no privilege: the address is looked at before anything is loaded.
-  check_one_line(run("run --listen tcp:80"), 1, "use vsock:PORT or unix:PATH");
+  check_one_line(run("run --listen tcp:80"), 2, "use vsock:PORT or unix:PATH");
+}
+
+TEST_CASE("What may change with time has a status of its own") {
+  // Nothing can be made there.
+  check_one_line(run("run --listen unix:/proc/katameter.sock"), 1, "cannot listen");
 }
 
 TEST_CASE("Help and version are asked for and succeed") {

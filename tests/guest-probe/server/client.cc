@@ -54,6 +54,19 @@ TEST_CASE("The snapshot, the greeting and the events before it are the dump") {
   CHECK(dump->oom_events[0].sequence == 5);
 }
 
+TEST_CASE("A Collect that is refused is sent again, and what is refused for good is said") {
+  const std::string refused = wire::frame(wire::encode(wire::GuestMessage(wire::Refusal{1, "asked too often"})));
+  wire::Snapshot snapshot;
+  snapshot.sequence = 9;
+  const auto dump = ask_one_that_answers(refused + wire::frame(wire::encode(wire::GuestMessage(snapshot))), false);
+  REQUIRE(dump);
+  CHECK(dump->snapshot.sequence == 9);
+  const auto never =
+      ask_one_that_answers(wire::frame(wire::encode(wire::GuestMessage(wire::Refusal{0, "no such message"}))), false);
+  REQUIRE_FALSE(never);
+  CHECK(never.error().text.find("no such message") != std::string::npos);
+}
+
 TEST_CASE("A daemon that says nothing is given up with a line that says so") {
   const auto dump = ask_one_that_answers("", false);
   REQUIRE_FALSE(dump);

@@ -5,7 +5,9 @@
 
 #include <array>
 #include <catch2/catch.hpp>
+#include <chrono>
 #include <optional>
+#include <vector>
 
 #include "userspace/wire/frame.h"
 
@@ -20,13 +22,13 @@ EventLoop make_loop() {
 }
 
 // A session on one end of a socket pair; the test is the peer on the other.
-struct Peer {
-  Peer() : loop(make_loop()) {
+struct Connected {
+  Connected() : loop(make_loop()) {
     std::array<int, 2> ends{};
     REQUIRE(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends.data()) == 0);
     mine = Fd(ends[0]);
     session.emplace(
-        loop, Fd(ends[1]),
+        loop, Peer{Fd(ends[1]), PeerKind::local},
         [this](Session& from, const wire::HostMessage& message) -> Status {
           ++messages;
           if (const auto* collect = std::get_if<wire::Collect>(&message)) {
@@ -58,6 +60,19 @@ struct Peer {
     }
     return all;
   }
+  std::vector<wire::GuestMessage> answers() const {
+    std::vector<wire::GuestMessage> answers;
+    wire::FrameReader reader;
+    reader.append(read_all());
+    while (true) {
+      const auto payload = reader.next();
+      REQUIRE(payload);
+      if (!*payload) return answers;
+      const auto message = wire::decode_guest_message(**payload);
+      REQUIRE(message);
+      answers.push_back(*message);
+    }
+  }
 
   EventLoop loop;
   Fd mine;
@@ -73,38 +88,63 @@ std::string framed(const wire::HostMessage& message) {
 }  // namespace
 
 TEST_CASE("Messages in one write are answered in order") {
-  Peer peer;
+  Connected peer;
   peer.write_bytes(framed(wire::Collect{1}) + framed(wire::Collect{2}));
   peer.close_and_run();
   CHECK(peer.messages == 2);
-  wire::FrameReader reader;
-  reader.append(peer.read_all());
-  for (const std::uint64_t request : {1u, 2u}) {
-    const auto payload = reader.next();
-    REQUIRE((payload && *payload));
-    const auto message = wire::decode_guest_message(**payload);
-    REQUIRE(message);
-    CHECK(std::get<wire::Snapshot>(*message).request == request);
-  }
+  const std::vector<wire::GuestMessage> answers = peer.answers();
+  REQUIRE(answers.size() == 2);
+  CHECK(std::get<wire::Snapshot>(answers[0]).request == 1);
+  CHECK(std::get<wire::Snapshot>(answers[1]).request == 2);
 }
 
-TEST_CASE("A peer that sends nonsense, too much or half a frame is disconnected") {
-  std::vector<std::string> wrong{"GET / HTTP/1.1\r\n\r\n"};
-  wrong.push_back(std::string("\x7f\xff\xff\xff", 4));
-  wrong.push_back(wire::frame("no protobuf \xff\xff\xff"));
-  wrong.push_back(framed(wire::Collect{1}).substr(0, 5));
+TEST_CASE("A peer that sends nonsense or too much is told so and disconnected; half a frame is no message") {
+  const std::vector<std::string> wrong{"GET / HTTP/1.1\r\n\r\n", std::string("\x7f\xff\xff\xff", 4),
+                                       wire::frame("no protobuf \xff\xff\xff"), std::string("\x00\x01\x00\x01", 4)};
   for (const std::string& bytes : wrong) {
-    Peer peer;
+    Connected peer;
     peer.write_bytes(bytes);
     peer.close_and_run();
     CHECK(peer.ended);
     CHECK(peer.messages == 0);
-    CHECK(peer.read_all().empty());
+    const std::vector<wire::GuestMessage> answers = peer.answers();
+    REQUIRE(answers.size() == 1);
+    CHECK_FALSE(std::get<wire::Refusal>(answers[0]).reason.empty());
   }
+  Connected peer;
+  peer.write_bytes(framed(wire::Collect{1}).substr(0, 5));
+  peer.close_and_run();
+  CHECK(peer.ended);
+  CHECK(peer.messages == 0);
+  CHECK(peer.answers().empty());
+}
+
+TEST_CASE("A peer that sends messages without end is told so and disconnected") {
+  Connected peer;
+  std::string many;
+  for (int i = 0; i < 2000; ++i) many += framed(wire::Acknowledge{});
+  peer.write_bytes(many);
+  REQUIRE(peer.loop.run());
+  CHECK(peer.ended);
+  CHECK(peer.messages >= 1000);
+  CHECK(peer.messages < 1500);
+  const std::vector<wire::GuestMessage> answers = peer.answers();
+  REQUIRE(answers.size() == 1);
+  CHECK(std::get<wire::Refusal>(answers[0]).reason.find("100 a second") != std::string::npos);
+}
+
+TEST_CASE("Since when a peer has not read is known") {
+  Connected peer;
+  const auto now = PeerState::Time::clock::now() + std::chrono::minutes(1);
+  CHECK(peer.session->unread_since(now) == now);
+  wire::OomEvent event;
+  event.cgroup = std::string(4000, 'x');
+  while (!peer.session->has_unsent()) REQUIRE(peer.session->send(event));
+  CHECK(peer.session->unread_since(now) < now);
 }
 
 TEST_CASE("A peer that never reads is given up, without blocking") {
-  Peer peer;
+  Connected peer;
   wire::OomEvent event;
   event.cgroup = std::string(4000, 'x');
   Status status;
