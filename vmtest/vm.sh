@@ -96,6 +96,7 @@ marker="guest-is-up $$ $RANDOM$RANDOM"
 range=0-$((possible - 1))
 {
     # The kernel may take less than QEMU offers, and would not say so.
+    # shellcheck disable=SC2016 # the guest's
     printf '[[ $(</sys/devices/system/cpu/possible) == %q ]] || exit 1\n' "${range/#0-0/0}"
     printf 'echo %q\ncd %q 2>/dev/null || cd /\nexec' "$marker" "$PWD"
     printf ' %q' "$@"
