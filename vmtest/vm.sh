@@ -18,7 +18,8 @@
 #   --cpus N           CPUs of the guest (default 2)
 #   --possible-cpus N  CPUs the guest may come to have, 255 at most: the others
 #                      are not plugged in. Kata gives a guest as many as its
-#                      node has (default: those of --cpus)
+#                      node has (default: those of --cpus). Without KVM kernels
+#                      of 2026 (6.12.117, 7.3) do not believe in them: 125
 #   --append TEXT      parameters for the kernel, such as "psi=1 preempt=full";
 #                      may be repeated
 #   --timeout S        for boot and COMMAND together (default 300)
@@ -94,10 +95,13 @@ trap 'exit 143' TERM HUP
 
 marker="guest-is-up $$ $RANDOM$RANDOM"
 range=0-$((possible - 1))
+[[ $possible != 1 ]] || range=0
 {
     # The kernel may take less than QEMU offers, and would not say so.
     # shellcheck disable=SC2016 # the guest's
-    printf '[[ $(</sys/devices/system/cpu/possible) == %q ]] || exit 1\n' "${range/#0-0/0}"
+    printf 'read -r range </sys/devices/system/cpu/possible
+        [[ $range == %q ]] || { echo "vm.sh: the possible CPUs are $range, not %q" >&2; exit 1; }\n' \
+        "$range" "$range"
     printf 'echo %q\ncd %q 2>/dev/null || cd /\nexec' "$marker" "$PWD"
     printf ' %q' "$@"
     printf '\n'

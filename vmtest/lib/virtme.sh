@@ -43,8 +43,8 @@ virtme_run() { # TIMEOUT MEMORY CPUS POSSIBLE_CPUS JOB CGROUP ICOUNT PARAMETER..
     elif [[ $icount ]]; then
         die "--icount: KVM counts no instructions"
     fi
-    # maxcpus alone is not enough: those that have no socket to go to are not
-    # announced to the guest.
+    # maxcpus alone is not enough: of those that have no socket to go to the guest
+    # is not told.
     ((possible == cpus)) || cpu+=(-smp "$cpus,sockets=$possible,cores=1,threads=1,maxcpus=$possible")
     # The Rust virtiofsd has to be the first one found, for Debian 12's own is
     # the C one, whose options differ. virtme sends the console to /dev/null; here it is kept.
