@@ -91,7 +91,7 @@ $1 == "@test" {
         if (tags[i] == "" || tags[i] in no_group) continue
         add_group(tags[i])
         if ($2 == "passed") passed[row, tags[i]]++
-        else failed[row, tags[i]]++
+        else if ($2 == "failed") failed[row, tags[i]]++
     }
 }
 

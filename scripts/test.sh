@@ -4,7 +4,7 @@
 # Installs what is missing, builds, and runs every test. --all adds the checks
 # of scripts/lint.sh, the tests under the sanitizers, the page in a browser, the
 # container image, the Prometheus Operator's schemas, and the VM tests on every
-# kernel, two of which it compiles the first time; it ends with the matrix of
+# kernel, three of which it compiles the first time; it ends with the matrix of
 # docs/kernels.md. Further arguments go to ctest: -LE vm leaves out what boots
 # kernels, -R guest takes what is so named, -j 1 runs one after the other
 # (default: as many as there are CPUs).

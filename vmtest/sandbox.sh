@@ -22,7 +22,8 @@
 #   --add FILE          a further static binary or script for the guest's /bin;
 #                       may be repeated
 #   --kernel VERSION    one of vmtest/kernels/table (default 5.10.262)
-#   --cgroup v1|v2      (default v1)
+#   --cgroup v1|v2|v2-bare
+#                       as vm.sh has them (default v1)
 #   --memory MIB        guest memory (default 256)
 #   --console FILE      the guest's console (default DIR/console.log)
 #   --timeout S         how long coming up may take (default 60)
@@ -60,7 +61,7 @@ while (($#)); do
 done
 [[ $id =~ ^[0-9A-Za-z][0-9A-Za-z_.-]*$ ]] || die "--id is missing or no id: '$id'"
 [[ $dir ]] || die "--dir is missing (see --help)"
-[[ $cgroup == v[12] ]] || die "--cgroup is v1 or v2, not '$cgroup'"
+[[ $cgroup =~ ^(v1|v2|v2-bare)$ ]] || die "--cgroup is v1, v2 or v2-bare, not '$cgroup'"
 [[ $start == boot || $start == none ]] || die "--start is boot or none, not '$start'"
 [[ $memory =~ ^[1-9][0-9]*$ ]] || die "'$memory' is no number of MiB"
 [[ $limit =~ ^[1-9][0-9]*$ ]] || die "'$limit' is no number of seconds"

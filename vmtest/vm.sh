@@ -7,12 +7,21 @@
 # arrive as given; the environment is the guest's own.
 #
 #   --kernel VERSION   one of vmtest/kernels/table, e.g. 5.10.262 (required)
-#   --cgroup v1|v2     v1: every controller at /sys/fs/cgroup/NAME, cpu,cpuacct
+#   --cgroup v1|v2|v2-bare
+#                      v1: every controller at /sys/fs/cgroup/NAME, cpu,cpuacct
 #                      together, memory.use_hierarchy=1, as the Kata agent
 #                      does. v2: one hierarchy at /sys/fs/cgroup with all its
-#                      controllers enabled. Default: v1 before 6.12, else v2
+#                      controllers enabled, as the agent leaves it once there
+#                      is a container. v2-bare: none enabled, as the agent
+#                      leaves it at boot. Default: v1 before 6.12, else v2
 #   --memory MIB       memory of the guest (default 1024)
 #   --cpus N           CPUs of the guest (default 2)
+#   --possible-cpus N  CPUs the guest may come to have, 255 at most: the others
+#                      are not plugged in. Kata gives a guest as many as its
+#                      node has (default: those of --cpus). Without KVM kernels
+#                      of 2026 (6.12.117, 7.3) do not believe in them: 125
+#   --append TEXT      parameters for the kernel, such as "psi=1 preempt=full";
+#                      may be repeated
 #   --timeout S        for boot and COMMAND together (default 300)
 #   --icount           the guest's clock counts instructions, one ns each, while
 #                      it is busy: what is measured in it does not depend on
@@ -31,13 +40,20 @@ here=$(cd "${BASH_SOURCE[0]%/*}" && pwd)
 . "$here/../scripts/lib/say.sh"
 . "$here/lib/virtme.sh"
 
-kernel='' cgroup='' memory=1024 cpus=2 limit=300 icount='' verbose=''
+kernel='' cgroup='' memory=1024 cpus=2 possible='' append=() limit=300 icount='' verbose=''
 while (($#)); do
     case $1 in
     --kernel) need_value "$@" && kernel=$2 && shift ;;
     --cgroup) need_value "$@" && cgroup=$2 && shift ;;
     --memory) need_value "$@" && memory=$2 && shift ;;
     --cpus) need_value "$@" && cpus=$2 && shift ;;
+    --possible-cpus) need_value "$@" && possible=$2 && shift ;;
+    --append)
+        need_value "$@"
+        read -r -a words <<<"$2"
+        append+=("${words[@]}")
+        shift
+        ;;
     --timeout) need_value "$@" && limit=$2 && shift ;;
     --icount) icount=yes ;;
     --verbose) verbose=yes ;;
@@ -49,14 +65,16 @@ while (($#)); do
 done
 [[ $kernel ]] || die "--kernel is missing (see --help)"
 (($#)) || die "no command after -- (see --help)"
-for number in memory cpus limit; do
+[[ ! $icount ]] || cpus=1
+possible=${possible:-$cpus}
+for number in memory cpus possible limit; do
     [[ ${!number} =~ ^[1-9][0-9]*$ ]] || die "'${!number}' is no number for $number"
 done
+((possible >= cpus && possible <= 255)) || die "--possible-cpus is from --cpus, which is $cpus, to 255, not $possible"
 if [[ ! $cgroup ]]; then
-    case $kernel in 5.* | 6.1 | kata-like*) cgroup=v1 ;; *) cgroup=v2 ;; esac
+    case $kernel in kata-like-6.18*) cgroup=v2 ;; 5.* | 6.1 | kata-like*) cgroup=v1 ;; *) cgroup=v2 ;; esac
 fi
-[[ ! $icount ]] || cpus=1
-[[ $cgroup == v[12] ]] || die "--cgroup is v1 or v2, not '$cgroup'"
+[[ $cgroup =~ ^(v1|v2|v2-bare)$ ]] || die "--cgroup is v1, v2 or v2-bare, not '$cgroup'"
 
 virtme_prepare "$kernel"
 
@@ -76,7 +94,14 @@ trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 
 marker="guest-is-up $$ $RANDOM$RANDOM"
+range=0-$((possible - 1))
+[[ $possible != 1 ]] || range=0
 {
+    # The kernel may take less than QEMU offers, and would not say so.
+    # shellcheck disable=SC2016 # the guest's
+    printf 'read -r range </sys/devices/system/cpu/possible
+        [[ $range == %q ]] || { echo "vm.sh: the possible CPUs are $range, not %q" >&2; exit 1; }\n' \
+        "$range" "$range"
     printf 'echo %q\ncd %q 2>/dev/null || cd /\nexec' "$marker" "$PWD"
     printf ' %q' "$@"
     printf '\n'
@@ -107,7 +132,8 @@ if [[ $verbose ]]; then
 fi
 
 SECONDS=0
-virtme_run "$limit" "$memory" "$cpus" "$job" "$cgroup" "$icount" >"$job/stdout" 2>"$job/stderr" </dev/null &
+virtme_run "$limit" "$memory" "$cpus" "$possible" "$job" "$cgroup" "$icount" "${append[@]}" \
+    >"$job/stdout" 2>"$job/stderr" </dev/null &
 runner=$!
 status=0
 wait "$runner" || status=$?

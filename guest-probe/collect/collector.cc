@@ -10,13 +10,12 @@
 #include "guest-probe/account/unified_account.h"
 #include "guest-probe/self_check/stat_learner.h"
 #include "userspace/log.h"
+#include "userspace/wire/snapshot_size.h"
 
 namespace katameter {
 namespace {
 
 constexpr std::size_t removed_kept = 1024;
-// Rows in a snapshot, living and removed; what goes beyond waits for the next one.
-constexpr std::size_t max_snapshot_rows = 2000;
 // A CPU hands in every 32 pages, so on a busy guest a pair of walks may be disturbed several times in a row.
 constexpr int walks_at_most = 10;
 // Measured with a reader of cpu.stat beside: 4 at most, but for a cgroup that was preempted in mid-release.
@@ -87,7 +86,7 @@ Result<wire::Snapshot> Collector::collect(std::uint64_t request) {
   find_vanished(rows);
   living_ = rows;
   const std::size_t living = std::min(rows.size(), max_rows_);
-  removed_.report(rows, snapshot.sequence, max_snapshot_rows - std::min(max_snapshot_rows, living));
+  removed_.report(rows, snapshot.sequence, wire::max_snapshot_rows - std::min(wire::max_snapshot_rows, living));
   if (served_.schedstat) {
     for (auto& [id, row] : rows) sched_.complete(row);
   }

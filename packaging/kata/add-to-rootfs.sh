@@ -19,6 +19,9 @@
 #                       finds that the other has started it; none: only the
 #                       program (default both; hook where there is no systemd)
 #
+# A confidential guest wants --start systemd, and no guest_hook_path: its policy
+# refuses that (docs/confidential-guests.md).
+#
 # Running it again replaces what it put there. Exit status: 0, or 1 and why.
 
 set -euo pipefail

@@ -1,7 +1,7 @@
 #!/bin/bash
-# usage: in_guest.sh REPORT KERNEL CGROUP COMMAND...
+# usage: in_guest.sh REPORT OPTION... -- COMMAND...
 #
-# Runs a test in a guest. What its tests and guest-probe check said goes to the
+# Runs a test in a guest; OPTIONs are those of vmtest/vm.sh. What its tests and guest-probe check said goes to the
 # file REPORT, for scripts/kernels.sh; its first line names the guest, its last
 # one is the exit status.
 #
@@ -12,13 +12,18 @@
 
 set -euo pipefail
 vmtest=$(cd "${BASH_SOURCE[0]%/*}/../../vmtest" && pwd)
-report=$1 kernel=$2 cgroup=$3
-shift 3
+report=$1 guest=()
+shift
+while [[ $1 != -- ]]; do
+    guest+=("$1")
+    shift
+done
+shift
 mkdir -p "${report%/*}"
 
 run() {
-    printf '@guest\t%s\t%s\n' "$kernel" "$cgroup" >"$report"
-    "$vmtest/vm.sh" --kernel "$kernel" --cgroup "$cgroup" --timeout 600 -- env KATAMETER_REPORT=yes "$@" |
+    printf '@guest\t%s\n' "${guest[*]}" >"$report"
+    "$vmtest/vm.sh" --timeout 600 "${guest[@]}" -- env KATAMETER_REPORT=yes "$@" |
         awk -v report="$report" '/^@(check|test)\t/ { print >>report; next } { print; fflush() }'
 }
 

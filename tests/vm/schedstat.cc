@@ -6,6 +6,7 @@
 #include <fstream>
 
 #include "tests/vm/daemon.h"
+#include "tests/vm/report.h"
 #include "tests/vm/test_cgroup.h"
 #include "tests/vm/workload.h"
 
@@ -80,6 +81,7 @@ bool counted_by_kernel() {
   const auto row = Daemon::find(daemon.dump(), cgroup.id());
   REQUIRE(row);
   CHECK((!row->sched_run_ns && !row->sched_wait_ns && !row->sched_periods && !row->voluntary_switches));
+  leave_out("this kernel does not count the waiting of tasks");
   return false;
 }
 

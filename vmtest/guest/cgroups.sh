@@ -1,6 +1,8 @@
 # shellcheck shell=sh
-# The guest's cgroup file systems, as the Kata agent mounts them when it is
-# the guest's init. Shared by the guests of vm.sh and sandbox.sh; busybox sh.
+# The guest's cgroup file systems, mounted as the Kata agent does it when it is
+# the guest's init. Of v2 the agent enables no controller at boot: they come
+# with the first container, in the cgroups above it. Here they are there from the
+# start, but for v2-bare. Shared by the guests of vm.sh and sandbox.sh; busybox sh.
 
 # One v1 hierarchy; no directory is left where the kernel has it not.
 mount_v1() { # CONTROLLERS
@@ -9,9 +11,10 @@ mount_v1() { # CONTROLLERS
         rmdir "/sys/fs/cgroup/$1"
 }
 
-mount_cgroups() { # v1|v2
-    if [ "$1" = v2 ]; then
+mount_cgroups() { # v1|v2|v2-bare
+    if [ "$1" != v1 ]; then
         busybox mount -t cgroup2 -o nosuid,nodev,noexec,nsdelegate cgroup2 /sys/fs/cgroup
+        [ "$1" = v2 ] || return 0
         read -r controllers </sys/fs/cgroup/cgroup.controllers
         # One by one: one that cannot be enabled leaves the others alone.
         for controller in $controllers; do

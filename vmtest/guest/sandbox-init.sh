@@ -36,7 +36,7 @@ fi
 
 echo "sandbox: up"
 {
-    CGROUP=$CGROUP SHARED=$shared sh /workload
+    CGROUP=${CGROUP%-bare} SHARED=$shared sh /workload
     echo "sandbox: the workload ended with status $?"
 } &
 

@@ -1,17 +1,23 @@
 #!/bin/bash
-# usage: vmtest/kernels/build.sh [--full] --list | DIR
+# usage: vmtest/kernels/build.sh NAME DIR
+#        vmtest/kernels/build.sh --list NAME
+#        vmtest/kernels/build.sh --check SERIES FRAGMENTS...
 #
-# Builds the Kata-like guest kernels out of Debian's kernel source, each into
-# DIR/NAME, as fetch.sh unpacks others: boot/vmlinuz-*, boot/config-*,
-# lib/modules/* (empty: they have no modules).
+# Builds a Kata-like guest kernel out of Debian's kernel sources into DIR, as
+# fetch.sh unpacks others: boot/vmlinuz-*, boot/config-*, lib/modules/* (empty:
+# it has no modules). NAME, with SERIES 5.10 or 6.18:
 #
-#   kata-like       vmtest/kernels/kata-like.conf and
-#                   packaging/guest-kernel/katameter.conf on an allnoconfig
-#   kata-like-bare  without the latter: a guest kernel as Kata ships it
-#   kata-like-full  the first with packaging/guest-kernel/katameter-full.conf;
-#                   this alone with --full, else the others
+#   kata-like        of 5.10: vmtest/kernels/kata-like.conf, kata-like-5.10.conf
+#                    and packaging/guest-kernel/katameter-5.10.conf on an
+#                    allnoconfig
+#   kata-like-6.18   the same of 6.18, with katameter.conf
+#   NAME-bare        without that fragment: a guest kernel as Kata ships it
+#   NAME-full        with packaging/guest-kernel/katameter-full.conf besides
 #
-# --list prints what goes into them, of which fetch.sh makes the cache's key.
+# --list prints what goes into it, of which fetch.sh makes the cache's key.
+# --check compiles nothing: it configures the series once for each of FRAGMENTS,
+# the names of one or more files of packaging/guest-kernel, as Kata's build
+# does, and prints which of their lines the result has not; 1 if any.
 # Needs scripts/packages.sh kernel, 4 GiB for the time of the build, and some
 # ten minutes of two CPUs; a ccache is used where there is one.
 
@@ -21,29 +27,63 @@ here=$(cd "${BASH_SOURCE[0]%/*}" && pwd)
 . "$here/../lib/cache.sh"
 . "$here/../lib/archive.sh"
 
-# bullseye no longer changes, so the version is one that stays.
-suite=bullseye
-package=linux-source-5.10
-version=5.10.223-1
+fragments=$(cd "$here/../../packaging/guest-kernel" && pwd)
 
-base=$here/kata-like.conf
-fragment=$here/../../packaging/guest-kernel/katameter.conf
-second_fragment=$here/../../packaging/guest-kernel/katameter-full.conf
+# Sets series and confs.
+of_name() { # NAME
+    local fragment=katameter.conf
+    case $1 in
+    kata-like | kata-like-bare | kata-like-full) series=5.10 fragment=katameter-5.10.conf ;;
+    kata-like-6.18 | kata-like-6.18-bare | kata-like-6.18-full) series=6.18 ;;
+    *) die "no kernel '$1' to build (see --help)" ;;
+    esac
+    confs=("$here"/kata-like{,-$series}.conf)
+    [[ $1 == *-bare ]] || confs+=("$fragments/$fragment")
+    [[ $1 != *-full ]] || confs+=("$fragments/katameter-full.conf")
+}
 
+# Unpacks the sources of a series below DIR; sets REPLY to where they are.
+unpack_source() { # SERIES DIR
+    case $1 in
+    5.10)
+        # bullseye no longer changes, so the version is one that stays.
+        archive_unpack bullseye "$2" linux-source-5.10=5.10.223-1
+        REPLY=$2/usr/src/linux-source-5.10.tar.xz
+        ;;
+    6.18)
+        archive_source trixie-backports "$2" linux 6.18
+        REPLY=$2/$REPLY
+        ;;
+    *) die "no sources of '$1' (see --help)" ;;
+    esac
+    mkdir "$2/source"
+    tar -xJf "$REPLY" -C "$2/source" --strip-components 1
+    rm "$REPLY"
+    REPLY=$2/source
+}
+
+# Sets REPLY to the lines of the CONFs that are not in the resulting
+# configuration: what depends on something that is not there is left out
+# without a word.
 configure() { # SOURCE OUT CONF...
-    local source=$1 out=$2 missing
+    local source=$1 out=$2
     shift 2
     mkdir "$out"
     cat "$@" >"$out/wanted"
     make -s -C "$source" O="$out" KCONFIG_ALLCONFIG="$out/wanted" allnoconfig >/dev/null 2>"$out/log" ||
         die "cannot configure: $(tail -n 5 "$out/log")"
-    # What depends on something that is not there is left out without a word.
-    missing=$(grep '^CONFIG_' "$out/wanted" | grep -vxFf "$out/.config" || true)
-    [[ ! $missing ]] || die "not in the resulting configuration: ${missing//$'\n'/ }"
+    REPLY=$(grep '^CONFIG_' "$out/wanted" | grep -vxFf "$out/.config" | sort -u || true)
+    REPLY=${REPLY//$'\n'/ }
 }
 
-build() { # SOURCE NAME DIR
-    local source=$1 name=$2 dir=$3 out=$1/out-$2 release compiler=gcc
+build() { # NAME DIR
+    local name=$1 dir=$2 work source out release compiler=gcc
+    of_name "$name"
+    work=$(mktemp -d "$dir/work.XXXXXX")
+    unpack_source "$series" "$work"
+    source=$REPLY out=$REPLY/out
+    configure "$source" "$out" "${confs[@]}"
+    [[ ! $REPLY ]] || die "not in the resulting configuration: $REPLY"
     ! command -v ccache >/dev/null || compiler='ccache gcc'
     say "building the kernel $name (some minutes)"
     # Nothing of this machine in the image.
@@ -53,48 +93,53 @@ build() { # SOURCE NAME DIR
         -j"$(nproc)" bzImage >"$out/log" 2>&1 ||
         die "cannot build $name: $(tail -n 20 "$out/log")"
     release=$(<"$out/include/config/kernel.release")
-    mkdir -p "$dir/$name"/{boot,lib/modules/"$release"}
-    cp "$out/arch/x86/boot/bzImage" "$dir/$name/boot/vmlinuz-$release"
-    cp "$out/.config" "$dir/$name/boot/config-$release"
+    mkdir -p "$dir"/{boot,lib/modules/"$release"}
+    cp "$out/arch/x86/boot/bzImage" "$dir/boot/vmlinuz-$release"
+    cp "$out/.config" "$dir/boot/config-$release"
     # What modprobe and virtme-ng look for.
-    : >"$dir/$name/lib/modules/$release/modules.dep"
-    printf '%s %s\n' "$package" "$version" >"$dir/$name/package"
-}
-
-build_one() { # SOURCE NAME DIR CONF...
-    configure "$1" "$1/out-$2" "${@:4}"
-    build "$1" "$2" "$3"
-}
-
-build_all() { # DIR
-    local dir=$1 work source
-    work=$(mktemp -d "$dir/work.XXXXXX")
-    archive_unpack "$suite" "$work" "$package=$version"
-    source=$work/$package
-    tar -xJf "$work/usr/src/$package.tar.xz" -C "$work"
-    rm -r "${work:?}/usr"
-    if [[ $full ]]; then
-        build_one "$source" kata-like-full "$dir" "$base" "$fragment" "$second_fragment"
-    else
-        build_one "$source" kata-like "$dir" "$base" "$fragment"
-        build_one "$source" kata-like-bare "$dir" "$base"
-    fi
+    : >"$dir/lib/modules/$release/modules.dep"
     rm -r "$work"
 }
 
-full=''
-if [[ ${1:-} == --full ]]; then
-    full=yes
+check() { # SERIES FRAGMENTS...
+    local series=$1 source names files status=0 count=0
     shift
-fi
-case ${1:-} in
---list) cat "$0" "$base" "$fragment" ${full:+"$second_fragment"} ;;
-/*)
+    # Not local: the trap runs when this is left.
+    work=$(mktemp -d)
+    trap 'rm -r "$work"' EXIT
+    unpack_source "$series" "$work"
+    source=$REPLY
+    for names in "$@"; do
+        read -r -a files <<<"$names"
+        configure "$source" "$source/out$((++count))" "$here"/kata-like{,-"$series"}.conf "${files[@]/#/$fragments/}"
+        printf '%s, %s: %s\n' "$series" "$names" "${REPLY:-all there}"
+        [[ ! $REPLY ]] || status=1
+    done
+    return "$status"
+}
+
+need_programs() {
+    local program
     for program in make gcc flex bison bc pahole; do
         command -v "$program" >/dev/null ||
             die "$program is missing: run scripts/packages.sh kernel"
     done
-    build_all "$1"
+}
+
+case ${1:-} in
+--list)
+    of_name "${2:-}"
+    cat "$0" "${confs[@]}"
+    ;;
+--check)
+    (($# > 2)) || die "--check SERIES FRAGMENTS... (see --help)"
+    need_programs
+    check "${@:2}"
+    ;;
+kata-like*)
+    [[ ${2:-} == /* ]] || die "DIR is a full path, not '${2:-}' (see --help)"
+    need_programs
+    build "$1" "$2"
     ;;
 *) help_from_header ;;
 esac

@@ -23,13 +23,13 @@ esac
 kernels=("$@")
 ((${#kernels[@]})) || kernels=(kata-like-bare kata-like kata-like-full)
 
-printf '%-16s %8s %8s %10s %8s\n' kernel total less available bzImage
+printf '%-20s %8s %8s %10s %8s\n' kernel total less available bzImage
 earlier=''
 for kernel in "${kernels[@]}"; do
     # shellcheck disable=SC2016 # awk's own
     read -r total available < <("$here/../vm.sh" --kernel "$kernel" --cgroup v2 --memory 256 --timeout 200 -- \
         awk '/^Mem(Total|Available):/ { printf "%s ", $2 } END { print "" }' /proc/meminfo) || die "$kernel: not measured"
     image=$(stat -c %s "$("$here/fetch.sh" "$kernel")"/boot/vmlinuz-*)
-    printf '%-16s %8d %8d %10d %8d\n' "$kernel" "$total" "$((${earlier:-$total} - total))" "$available" "$((image / 1024))"
+    printf '%-20s %8d %8d %10d %8d\n' "$kernel" "$total" "$((${earlier:-$total} - total))" "$available" "$((image / 1024))"
     earlier=$total
 done

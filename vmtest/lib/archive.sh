@@ -35,7 +35,7 @@ archive_uri() { # SUITE
     esac
 }
 
-# apt with the private state of one suite.
+# apt with the private state of one suite; SUITE/source has that of its sources.
 archive_apt() { # SUITE TOOL [ARG...]
     local suite=$1 tool=$2 state
     shift 2
@@ -55,22 +55,23 @@ archive_apt() { # SUITE TOOL [ARG...]
 
 # Brings the suite's index here, once per run of a script: an older one may
 # name files that are gone. The private state has no lock of its own.
-archive_update() { # SUITE
-    local suite=$1 state lock uri
-    [[ ${archive_updated:-} != "$suite" ]] || return 0
+archive_update() { # SUITE | SUITE/source
+    local suite=${1%/source} kind=deb state lock uri
+    [[ ${archive_updated:-} != "$1" ]] || return 0
+    [[ $1 == "$suite" ]] || kind='deb-src'
     uri=$(archive_uri "$suite") || exit 1
-    state=$(cache_dir)/apt/$suite
+    state=$(cache_dir)/apt/$1
     mkdir -p "$state"/{lists,cache/archives}/partial "$(cache_dir)/locks"
-    exec {lock}>"$(cache_dir)/locks/apt_$suite"
+    exec {lock}>"$(cache_dir)/locks/apt_${1//\//_}"
     flock "$lock"
-    printf 'deb [signed-by=%s] %s %s main\n' \
+    printf '%s [signed-by=%s] %s %s main\n' "$kind" \
         /usr/share/keyrings/debian-archive-keyring.gpg \
         "$uri" "$suite" >"$state/sources.list"
     say "reading the package index of $suite"
-    archive_apt "$suite" apt-get update ||
+    archive_apt "$1" apt-get update ||
         die "cannot read the package index of Debian's $suite (see above)"
     exec {lock}>&-
-    archive_updated=$suite
+    archive_updated=$1
 }
 
 # Sets REPLY to the newest concrete package a metapackage of the suite names.
@@ -79,6 +80,46 @@ archive_concrete() { # SUITE METAPACKAGE
     REPLY=$(archive_apt "$1" apt-cache depends --important "$2" |
         awk '$1 == "Depends:" { print $2; exit }')
     [[ $REPLY ]] || die "$2 of Debian's $1 names no package"
+}
+
+# Sets REPLY to the newest package of the suite whose name matches a pattern:
+# for packages with their version in the name, of which one goes when the next
+# one comes.
+archive_newest() { # SUITE PATTERN
+    local name names=()
+    archive_update "$1"
+    while read -r name; do
+        # shellcheck disable=SC2053 # a pattern
+        [[ $name != $2 ]] || names+=("$name")
+    done < <(archive_apt "$1" apt-cache pkgnames "${2%%\**}")
+    ((${#names[@]})) || die "Debian's $1 has no $2"
+    REPLY=$(printf '%s\n' "${names[@]}" | sort -V | tail -n 1)
+}
+
+# Downloads the sources of the newest version of a series as they were released,
+# without Debian's patches, to DIR and sets REPLY to the archive's name there.
+archive_source() { # SUITE DIR PACKAGE SERIES
+    local suite=$1/source version files
+    archive_update "$suite"
+    version=$(archive_apt "$suite" apt-cache showsrc "$3" |
+        awk -v series="$4." '$1 == "Version:" && index($2, series) == 1 { print $2 }' | sort -V | tail -n 1)
+    [[ $version ]] || die "Debian's $1 has no source package $3 of version $4"
+    say "downloading the sources of $3 $version from Debian's $1"
+    (cd "$2" && archive_apt "$suite" apt-get source --download-only --tar-only "$3=$version") ||
+        die "cannot download the sources of $3 $version from Debian's $1 (see above)"
+    files=("$2/$3_$4".*.orig.tar.xz)
+    [[ -e ${files[0]} ]] || die "the sources of $3 $version are not one .orig.tar.xz"
+    REPLY=${files[0]##*/}
+}
+
+# Downloads a file of the archive that no index names any longer, and of which
+# for that reason the checksum has to be known, to DIR.
+archive_pool() { # SUITE DIR PATH SHA256
+    local uri
+    uri=$(archive_uri "$1") || exit 1
+    say "downloading ${3##*/} from Debian's pool"
+    archive_apt "$1" /usr/lib/apt/apt-helper download-file "${uri%/}/$3" "$2/${3##*/}" "SHA256:$4" >&2 ||
+        die "cannot download ${3##*/} from Debian's pool (see above)"
 }
 
 # archive_unpack SUITE DIR PACKAGE...: downloads the packages and unpacks all

@@ -30,17 +30,22 @@ virtme_prepare() { # KERNEL
 # modules, takes the first init= there is, so ours comes before its own; --script-sh makes it set up the ports for input, output
 # and exit status. Meant to be run in the background: it becomes the process that
 # holds all others of the VM, and ends them on SIGTERM.
-virtme_run() { # TIMEOUT MEMORY CPUS JOB CGROUP ICOUNT
-    local limit=$1 memory=$2 cpus=$3 job=$4 cgroup=$5 accel=() cpu=()
+virtme_run() { # TIMEOUT MEMORY CPUS POSSIBLE_CPUS JOB CGROUP ICOUNT PARAMETER...
+    local limit=$1 memory=$2 cpus=$3 possible=$4 job=$5 cgroup=$6 icount=$7 accel=() cpu=() parameters=() parameter
+    shift 7
+    for parameter; do parameters+=(--kopt "$parameter"); done
     if [[ $virtme_accel == tcg ]]; then
         accel=(--disable-kvm)
         # Without KVM, ERMS makes the kernel use rep movsb, which is emulated
         # byte by byte; everything else of the newest CPU model is welcome.
         cpu=(-cpu 'max,erms=off')
-        [[ ! $6 ]] || cpu+=(-icount shift=0)
-    elif [[ $6 ]]; then
+        [[ ! $icount ]] || cpu+=(-icount shift=0)
+    elif [[ $icount ]]; then
         die "--icount: KVM counts no instructions"
     fi
+    # maxcpus alone is not enough: of those that have no socket to go to the guest
+    # is not told.
+    ((possible == cpus)) || cpu+=(-smp "$cpus,sockets=$possible,cores=1,threads=1,maxcpus=$possible")
     # The Rust virtiofsd has to be the first one found, for Debian 12's own is
     # the C one, whose options differ. virtme sends the console to /dev/null; here it is kept.
     # If the caller is killed, nothing of the VM outlives it.
@@ -53,7 +58,7 @@ virtme_run() { # TIMEOUT MEMORY CPUS JOB CGROUP ICOUNT
         --memory "${memory}M" --cpus "$cpus" --overlay-rwdir /tmp \
         --kopt "init=$here/guest/vm-init.sh" \
         --kopt "JOB=$job" --kopt "KATAMETER_CGROUP=$cgroup" \
-        --kopt loglevel=4 --kopt softlockup_panic=1 --script-sh true \
+        --kopt loglevel=4 --kopt softlockup_panic=1 "${parameters[@]}" --script-sh true \
         --qemu-opts -set "chardev.console.path=$job/console" "${cpu[@]}" \
         -netdev user,id=network,restrict=on -device virtio-net-pci,netdev=network,romfile=
 }
