@@ -1,4 +1,6 @@
 // What happens where the kernel refuses a part of the object; the steps are in guest_loader.cc.
+#include "userspace/bpf/guest_loader.h"  // before the skeleton, which has structures of ours
+
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <fmt/format.h>
@@ -9,7 +11,6 @@
 #include <cstring>
 #include <span>
 
-#include "userspace/bpf/guest_loader.h"
 #include "userspace/bpf/guest_parts.h"
 #include "userspace/bpf/libbpf_log.h"
 #include "userspace/bpf/tiny_program.h"
