@@ -1,5 +1,3 @@
-#include <fmt/core.h>
-
 #include <CLI/CLI.hpp>
 #include <iostream>
 #include <string>
@@ -52,8 +50,7 @@ int act(int argc, char** argv, bool in_background) {
   app.add_option("--log.target", log_target, "stderr or kmsg (the kernel's log)")
       ->capture_default_str()
       ->check(CLI::IsMember({"stderr", "kmsg"}));
-  app.add_option("--max-containers", containers,
-                 fmt::format("Containers with a row of their own, 1 to {}; the rest is told as a sum", max_containers))
+  app.add_option("--max-containers", containers, "Containers with a row of their own; the rest is told as a sum")
       ->capture_default_str()
       ->check(CLI::Range(std::size_t{1}, max_containers));
   bool schedstat = false;

@@ -21,8 +21,9 @@ std::string frame(std::string_view payload);
 /// Cuts a stream of bytes into payloads. Holds at most one frame and what came behind it in the same read.
 class FrameReader {
  public:
-  /// `max_bytes`: largest payload that is taken.
-  explicit FrameReader(std::size_t max_bytes = max_frame_bytes) : max_bytes_(max_bytes) {}
+  FrameReader() = default;
+  /// `max_bytes`: largest payload that is taken; max_frame_bytes unless given.
+  explicit FrameReader(std::size_t max_bytes) : max_bytes_(max_bytes) {}
 
   /// Bytes as they were read; any amount.
   void append(std::string_view bytes);
@@ -35,7 +36,7 @@ class FrameReader {
   std::size_t pending() const { return buffer_.size() - taken_; }
 
  private:
-  std::size_t max_bytes_;
+  std::size_t max_bytes_ = max_frame_bytes;
   std::string buffer_;
   std::size_t taken_ = 0;  // bytes at the front that were handed out
 };
