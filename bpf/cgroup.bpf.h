@@ -67,6 +67,11 @@ static __always_inline __u64 css_cgroup(__u64 css) {
   return read_u64(css + bpf_core_field_offset(struct cgroup_subsys_state, cgroup));
 }
 
+/* The address of a program's argument, as a number: what the verifier knows as a pointer no global function takes. */
+static __always_inline __u64 cgroup_address(const struct cgroup *cgroup) {
+  return css_cgroup((__u64)cgroup + bpf_core_field_offset(struct cgroup, self));
+}
+
 static __always_inline __u64 css_kernfs_node(__u64 css) {
   return read_u64(css_cgroup(css) + bpf_core_field_offset(struct cgroup, kn));
 }
@@ -75,16 +80,16 @@ static __always_inline __u64 kernfs_id(__u64 node) {
   return read_u64(node + bpf_core_field_offset(struct kernfs_node, id));
 }
 
-static __always_inline long kernfs_name(__u64 node, char *name) {
-  __u64 text = read_u64(node + bpf_core_field_offset(struct kernfs_node, name));
-  return bpf_probe_read_kernel_str(name, NAME_BYTES, (void *)text);
+static __always_inline __u64 kernfs_name(__u64 node) {
+  return read_u64(node + bpf_core_field_offset(struct kernfs_node, name));
 }
 
-static __always_inline void describe_css(__u64 css, __u32 depth, struct cgroup_node *node) {
-  const __u32 flags = read_u32(css + bpf_core_field_offset(struct cgroup_subsys_state, flags));
-  node->id = kernfs_id(css_kernfs_node(css));
-  node->depth = depth;
-  node->flags = flags & CSS_ONLINE ? NODE_ONLINE : 0;
+static __always_inline void copy_kernfs_name(__u64 node, char *name) {
+  bpf_probe_read_kernel_str(name, NAME_BYTES, (void *)kernfs_name(node));
+}
+
+static __always_inline int css_is_online(__u64 css) {
+  return (read_u32(css + bpf_core_field_offset(struct cgroup_subsys_state, flags)) & CSS_ONLINE) != 0;
 }
 
 #endif

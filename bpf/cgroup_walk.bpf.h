@@ -5,18 +5,19 @@
 #include "bpf/cgroup.bpf.h"
 
 /*
- * Visits every cgroup of a hierarchy, parents first, in one run of a program. The kernel holds rcu_read_lock()
- * throughout, so that nothing on the way is freed.
+ * Visits cgroups of a hierarchy, parents first, in one run of a program. The kernel holds rcu_read_lock() throughout, so
+ * that nothing on the way is freed.
  *
  * 5.10's verifier has neither unbounded loops nor bpf_loop() (5.17), and one long loop over everything is beyond its
  * limits. It checks a global function on its own, whoever calls it; so the walk is cut into steps: the program calls
- * chunks, a chunk calls steps, and the place in the tree is kept in a global variable in between.
+ * stretches, a stretch calls chunks, a chunk calls steps, and the place in the tree is kept in a global variable in
+ * between.
  */
 
 enum {
-  WALK_CHUNKS = 64,
-  WALK_STEPS = 256, /* in a chunk; a cgroup takes two: going down to it and coming up again */
-  WALK_UNFINISHED = 1u << 31,
+  WALK_STRETCHES = 32,
+  WALK_CHUNKS = 64, /* in a stretch */
+  WALK_STEPS = 64,  /* in a chunk; a cgroup takes one, one with others below it two: 65,000 cgroups at least */
 };
 
 struct walk {
@@ -24,7 +25,7 @@ struct walk {
   __u64 css;
   __u32 depth;
   __u32 ascending;
-  __u32 visited;
+  __u32 leave_out; /* set by a visit: what is below this css is not visited */
   __u32 done;
 };
 
@@ -44,7 +45,7 @@ static __always_inline void walk_start(struct walk *walk, __u64 css) {
   walk->css = css;
   walk->depth = 0;
   walk->ascending = 0;
-  walk->visited = 0;
+  walk->leave_out = 0;
   walk->done = css == 0;
 }
 
@@ -53,16 +54,15 @@ static __always_inline void walk_advance(struct walk *walk) {
   const __u64 children = bpf_core_field_offset(struct cgroup_subsys_state, children);
   const __u64 sibling = bpf_core_field_offset(struct cgroup_subsys_state, sibling);
 
-  if (!walk->ascending) {
+  if (!walk->ascending && !walk->leave_out) {
     __u64 child = read_u64(walk->css + children);
-    if (!child || child == walk->css + children) {
-      walk->ascending = 1;
-    } else {
+    if (child && child != walk->css + children) {
       walk->css = child - sibling;
       walk->depth++;
+      return;
     }
-    return;
   }
+  walk->leave_out = 0;
   if (walk->css == walk->root) {
     walk->done = 1;
     return;
@@ -74,6 +74,7 @@ static __always_inline void walk_advance(struct walk *walk) {
   } else if (next == parent + children) {
     walk->css = parent;
     walk->depth--;
+    walk->ascending = 1;
   } else {
     walk->css = next - sibling;
     walk->ascending = 0;
@@ -81,33 +82,33 @@ static __always_inline void walk_advance(struct walk *walk) {
 }
 
 /*
- * Defines NAME_walk_below(css), to be called by the program NAME: it calls `visit(css, depth, position)` for this
- * cgroup and each below and returns how many there were, with WALK_UNFINISHED where the tree was larger than a walk may
- * be.
+ * Defines NAME_walk_below(css), to be called by the program NAME: it calls `visit(walk)` for this cgroup and each below.
+ * 1: all were visited; 0: the tree was larger than a walk may be.
  *
  * "used" keeps clang from taking the variable apart, the BTF of which the kernel would refuse.
  */
-#define DEFINE_WALK(NAME, visit)                                            \
-  static struct walk NAME##_place __attribute__((used));                    \
-  __noinline int NAME##_step(void) {                                        \
-    struct walk *walk = &NAME##_place;                                      \
-    if (!walk->ascending) {                                                 \
-      visit(walk->css, walk->depth, walk->visited);                         \
-      walk->visited++;                                                      \
-    }                                                                       \
-    walk_advance(walk);                                                     \
-    return walk->done;                                                      \
-  }                                                                         \
-  __noinline int NAME##_chunk(void) {                                       \
-    for (int i = 0; i < WALK_STEPS; i++)                                    \
-      if (NAME##_step()) return 1;                                          \
-    return 0;                                                               \
-  }                                                                         \
-  static __always_inline __u32 NAME##_walk_below(__u64 css) {               \
-    walk_start(&NAME##_place, css);                                         \
-    for (int i = 0; i < WALK_CHUNKS; i++)                                   \
-      if (NAME##_place.done || NAME##_chunk()) return NAME##_place.visited; \
-    return NAME##_place.visited | WALK_UNFINISHED;                          \
+#define DEFINE_WALK(NAME, visit)                            \
+  static struct walk NAME##_walk __attribute__((used));     \
+  __noinline int NAME##_step(void) {                        \
+    if (!NAME##_walk.ascending) visit(&NAME##_walk);        \
+    walk_advance(&NAME##_walk);                             \
+    return NAME##_walk.done;                                \
+  }                                                         \
+  __noinline int NAME##_chunk(void) {                       \
+    for (int i = 0; i < WALK_STEPS; i++)                    \
+      if (NAME##_step()) return 1;                          \
+    return 0;                                               \
+  }                                                         \
+  __noinline int NAME##_stretch(void) {                     \
+    for (int i = 0; i < WALK_CHUNKS; i++)                   \
+      if (NAME##_chunk()) return 1;                         \
+    return 0;                                               \
+  }                                                         \
+  static __always_inline int NAME##_walk_below(__u64 css) { \
+    walk_start(&NAME##_walk, css);                          \
+    for (int i = 0; i < WALK_STRETCHES; i++)                \
+      if (NAME##_walk.done || NAME##_stretch()) return 1;   \
+    return 0;                                               \
   }
 
 /* The root of the hierarchy that the running task is in with the given controller. */

@@ -3,8 +3,8 @@
 #define KATAMETER_COLLECT_MEMORY_BPF_H
 
 /*
- * collect_memory: the memory counters of every cgroup that the memory controller knows, and what cgroups did on block
- * devices (io_walk.bpf.h).
+ * collect_memory: the memory counters of every container that the memory controller knows, and what containers did on
+ * block devices (io_walk.bpf.h).
  *
  * Hook:    none. Run when the host asks (on_request.bpf.h).
  * Rate:    twice per snapshot, until two runs agree (guest-probe/account/memory_account.h, io_account.h).
@@ -14,7 +14,7 @@
  *          CONFIG_BLK_CGROUP, in cgroup v1 before 6.2 (3b8cc6298724).
  * Without: no container has a memory figure, nor one of block I/O.
  */
-#include "bpf/cgroup_walk.bpf.h"
+#include "bpf/container_walk.bpf.h"
 #include "bpf/io_walk.bpf.h"
 #include "bpf/memory_read.bpf.h"
 #include "bpf/on_request.bpf.h"
@@ -29,20 +29,67 @@ struct {
   __type(value, struct memory_record);
 } memory_records SEC(".maps");
 
-static __always_inline void visit_memory(__u64 css, __u32 depth, __u32 position) {
-  struct memory_record *record = bpf_map_lookup_elem(&memory_records, &position);
-  if (!record) return;
-  describe_css(css, depth, &record->node);
+static struct container_walk memory_rows __attribute__((used));
+
+/* A cgroup below a container's, while it is read. */
+static struct {
+  __s64 stat[STATS];
+  __s64 pending[STATS];
+  __u32
+      uncharged; /* depth of one that its parent is not charged with (v1, use_hierarchy=0), nor what is below; 0: none */
+} nested_memory __attribute__((used));
+
+static __always_inline void clear_memory_row(__u32 row) {
+  struct memory_record *record = bpf_map_lookup_elem(&memory_records, &row);
+  if (record) record->id = record->usage_pages = 0;
+}
+
+static __always_inline void add_nested_memory(__u64 memcg, const struct walk *walk, struct memory_record *record) {
+  if (nested_memory.uncharged && walk->depth <= nested_memory.uncharged) nested_memory.uncharged = 0;
+  if (!nested_memory.uncharged && !charges_parent(memcg)) nested_memory.uncharged = walk->depth;
+  /* v1 counts a kill in the victim's own cgroup. */
+  if (!memory_is_unified) record->oom_kills += oom_kills(memcg);
+  if (nested_memory.uncharged) return;
+  read_stats(memcg, nested_memory.stat, nested_memory.pending);
+  __u64 check = record->check;
+  for (int stat = 0; stat < STATS; stat++) {
+    record->pending[stat] += nested_memory.pending[stat];
+    check = add_check(check, nested_memory.stat[stat]);
+  }
+  record->check = check;
+}
+
+static __always_inline void visit_memory(struct walk *walk) {
+  const int found = find_row(walk, &memory_rows, &memory_records);
+  struct memory_record *record = bpf_map_lookup_elem(&memory_records, &memory_rows.row);
   /* struct cgroup_subsys_state is the first member of struct mem_cgroup (mem_cgroup_from_css). */
-  read_memory(css - bpf_core_field_offset(struct mem_cgroup, css), record);
-  read_stalls(record->node.id, record);
+  const __u64 memcg = walk->css - bpf_core_field_offset(struct mem_cgroup, css);
+
+  if (found == VISIT_NONE || found == VISIT_ROOT || !record) return;
+  if (memory_rows.row == ROW_REST) {
+    if (found == VISIT_CONTAINER) record->usage_pages += page_counter_usage(memcg);
+    return;
+  }
+  if (found == VISIT_NESTED) {
+    add_nested_memory(memcg, walk, record);
+    return;
+  }
+  nested_memory.uncharged = 0;
+  record->id = memory_rows.id;
+  record->check = 0;
+  read_memory(memcg, record);
+  read_beside(record->id, record);
 }
 
 DEFINE_WALK(memory, visit_memory)
 
 ON_REQUEST(collect_memory) {
   const __u64 io = walk_io();
-  return memory_walk_below(hierarchy_root(memory_index())) | io << 32;
+  start_rows(&memory_rows);
+  clear_memory_row(ROW_ROOT);
+  clear_memory_row(ROW_REST);
+  const int complete = memory_walk_below(hierarchy_root(memory_index()));
+  return row_answer(&memory_rows, complete) | io << 32;
 }
 
 #endif

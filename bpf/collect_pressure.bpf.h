@@ -3,7 +3,7 @@
 #define KATAMETER_COLLECT_PRESSURE_BPF_H
 
 /*
- * collect_pressure: how long the tasks of each cgroup of cgroup v2 waited for CPU, memory and I/O.
+ * collect_pressure: how long the tasks of each container in cgroup v2 waited for CPU, memory and I/O.
  *
  * Hook:    none. Run when the host asks (on_request.bpf.h).
  * Rate:    once per snapshot.
@@ -12,7 +12,7 @@
  * Kernels: 5.10 and later with cgroup v2 and CONFIG_PSI, and without psi=0.
  * Without: there is no pressure figure.
  */
-#include "bpf/cgroup_walk.bpf.h"
+#include "bpf/container_walk.bpf.h"
 #include "bpf/on_request.bpf.h"
 #include "bpf/pressure_read.bpf.h"
 
@@ -26,17 +26,23 @@ struct {
   __type(value, struct pressure_record);
 } pressure_records SEC(".maps");
 
-static __always_inline void visit_pressure(__u64 css, __u32 depth, __u32 position) {
-  struct pressure_record *record = bpf_map_lookup_elem(&pressure_records, &position);
-  if (!record) return;
-  describe_css(css, depth, &record->node);
-  read_pressure(css_cgroup(css), &record->totals);
+static struct container_walk pressure_rows __attribute__((used));
+
+static __always_inline void visit_pressure(struct walk *walk) {
+  if (find_row(walk, &pressure_rows, &pressure_records) != VISIT_CONTAINER) return;
+  walk->leave_out = 1; /* the kernel counts what is below with it */
+  struct pressure_record *record = bpf_map_lookup_elem(&pressure_records, &pressure_rows.row);
+  if (!record || pressure_rows.row == ROW_REST) return;
+  record->id = pressure_rows.id;
+  read_pressure(css_cgroup(walk->css), &record->totals);
 }
 
 DEFINE_WALK(pressure, visit_pressure)
 
 ON_REQUEST(collect_pressure) {
-  return pressure_walk_below(css_root(unified_css()));
+  start_rows(&pressure_rows);
+  const int complete = pressure_walk_below(css_root(unified_css()));
+  return row_answer(&pressure_rows, complete);
 }
 
 #endif

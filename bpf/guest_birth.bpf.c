@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * note_birth: when a cgroup was made. The kernel does not keep it: kernfs gives a directory's time to the inode, which
+ * note_birth: when a container's cgroup was made. The kernel does not keep it: kernfs gives a directory's time to the inode, which
  * it makes anew after memory was short, and has no iattr for a cgroup that nobody changed the owner of.
  *
  * Hook:    tp_btf/cgroup_mkdir (cgroup_mutex is held; the controllers' states are there).
@@ -10,19 +10,21 @@
  * Without: the start of a container is that of its oldest process at the first snapshot.
  */
 #include "bpf/birth.bpf.h"
+#include "bpf/containers.bpf.h"
 #include "bpf/guest_status.bpf.h"
 
 const volatile __u32 births_hierarchy = WALK_CPUACCT;
 
 SEC("tp_btf/cgroup_mkdir")
 int BPF_PROG(note_birth, struct cgroup *cgroup) {
-  __u64 address = (__u64)cgroup;
+  const __u64 address = cgroup_address(cgroup);
   __u64 now = bpf_ktime_get_boot_ns();
   struct guest_status *status = guest_status();
   __u64 id;
 
   if (!status || !is_current(status) || !has_birth(address)) return 0;
   id = kernfs_id(read_u64(address + bpf_core_field_offset(struct cgroup, kn)));
+  if (container_id_of(address) != id) return 0; /* no container, or inside one */
   bpf_map_update_elem(&births, &id, &now, BPF_ANY);
   return 0;
 }

@@ -49,7 +49,7 @@ static __always_inline void name_levels(__u64 css, struct oom_record *record) {
     __u64 parent = css_parent(css);
     if (!parent) /* the root has no name */
       return;
-    kernfs_name(css_kernfs_node(css), record->name[level]);
+    copy_kernfs_name(css_kernfs_node(css), record->name[level]);
     record->names = level + 1;
     css = parent;
   }

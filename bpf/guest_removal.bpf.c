@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * note_removal: keeps the last values of a cgroup whose directory is being removed, so that a container which came
- * and went between two snapshots is still reported with all it used.
+ * note_removal: keeps the last values of a container whose cgroup is being removed, so that one which came and went
+ * between two snapshots is still reported with all it used. Of a cgroup below a container's it keeps for the container
+ * what the kernel forgets (v1). Other cgroups leave nothing.
  *
  * Hook:    tp_btf/cgroup_rmdir, after the cgroup was unlinked and before its counters go (cgroup_mutex is held).
  * Rate:    once per removed cgroup and hierarchy.
@@ -11,6 +12,7 @@
  */
 #include "bpf/birth.bpf.h"
 #include "bpf/cgroup_walk.bpf.h"
+#include "bpf/containers.bpf.h"
 #include "bpf/cpu_read.bpf.h"
 #include "bpf/guest_status.bpf.h"
 #include "bpf/io_removal.bpf.h"
@@ -28,6 +30,10 @@ const volatile __u32 reads_pressure = 0;
 /* As in io_walk.bpf.h. */
 extern const volatile __u32 reads_io;
 
+enum {
+  MERGE_RECORDS = 16, /* how far back the record of a container is looked for that has gone from another hierarchy */
+};
+
 /* A ring; cgroup_mutex makes this program its only writer. */
 struct {
   __uint(type, BPF_MAP_TYPE_ARRAY);
@@ -37,16 +43,22 @@ struct {
   __type(value, struct removed_record);
 } removed SEC(".maps");
 
+/* The container that is going: its id, and the sequence of its record. "used": see cgroup_walk.bpf.h. */
+static struct {
+  char id[CONTAINER_DIGITS];
+  __u64 sequence;
+} going __attribute__((used));
+
 /*
  * What removed cgroups inside this one used may still be on its way up; they stay in the tree until it has arrived.
- * cgroup_mutex keeps the walk alone here. "used": see cgroup_walk.bpf.h.
+ * cgroup_mutex keeps the walk alone here.
  */
-static struct unified_record part __attribute__((used));
 static __u64 sum[TIMES] __attribute__((used));
 
-static __always_inline void visit_below(__u64 css, __u32 depth, __u32 position) {
-  read_unified(css_cgroup(css), &part);
-  for (int i = 0; i < TIMES; i++) sum[i] += part.flushed[i] + part.pending[i] - (depth ? part.handed_up[i] : 0);
+static __always_inline void visit_below(struct walk *walk) {
+  read_unified(css_cgroup(walk->css));
+  for (int i = 0; i < TIMES; i++)
+    sum[i] += unified.flushed[i] + unified.pending[i] - (walk->depth ? unified.handed_up[i] : 0);
 }
 
 DEFINE_WALK(below, visit_below)
@@ -66,57 +78,146 @@ static __always_inline void unified_times(__u64 cgroup, struct cpu_record *recor
   record->kinds |= CPU_TIMES | CPU_UNIFIED;
 }
 
-/* A function of its own, as the kernel wants no more than 512 bytes of stack, with those that it is below. */
-__noinline int take_pressure(__u64 cgroup, __u32 slot) {
+/* Whether a record is of the container that is going, and can be added to. */
+__weak __noinline int is_open_record(__u64 sequence, __u64 taken) {
+  const __u32 slot = sequence % REMOVED_KEPT;
+  const struct removed_record *record = bpf_map_lookup_elem(&removed, &slot);
+
+  if (!record || !sequence || sequence <= taken || record->sequence != sequence) return 0;
+  for (int i = 0; i < CONTAINER_DIGITS / 8; i++)
+    if (((const __u64 *)record->container)[i] != ((const __u64 *)going.id)[i]) return 0;
+  return 1;
+}
+
+/* Puts the sequence of the container's record into `going`: of one that another hierarchy has begun, or a new one. */
+static __always_inline void find_record(struct guest_status *status) {
+  going.sequence = status->removals + 1;
+  if (cpu_is_unified && memory_is_unified) return;
+  /* Before user space's word is read that it has taken records: it waits for this to be 0 again. */
+  __sync_fetch_and_add(&status->merging, 1);
+  const __u64 last = status->removals;
+  const __u64 taken = status->removals_taken;
+  for (int back = 0; back < MERGE_RECORDS; back++) {
+    if (!is_open_record(last - back, taken)) continue;
+    going.sequence = last - back;
+    return;
+  }
+}
+
+/* Functions of their own, as the kernel wants no more than 512 bytes of stack for a function and those it calls. */
+__weak __noinline int take_pressure(__u64 cgroup, __u32 slot) {
   struct removed_record *record = reads_pressure ? bpf_map_lookup_elem(&removed, &slot) : 0;
   if (!record) return 0;
   read_pressure(cgroup, &record->pressure);
   return 1;
 }
 
-SEC("tp_btf/cgroup_rmdir")
-int BPF_PROG(note_removal, struct cgroup *cgroup, const char *path) {
-  __u64 address = (__u64)cgroup;
-  __u64 memory = memory_index() < 0 ? 0 : cgroup_css(address, memory_index());
+__weak __noinline int take_cpu(__u64 cgroup, __u32 slot) {
+  struct removed_record *record = bpf_map_lookup_elem(&removed, &slot);
   struct guest_status *status = guest_status();
-  struct removed_record *record;
-  __u32 slot;
+  if (!record || !status) return 0;
+  const __u32 before = record->cpu.kinds;
+  record->cpu.kinds = 0;
+  read_cpu(cgroup, &record->cpu);
+  if (cpu_is_unified && is_unified(cgroup)) unified_times(cgroup, &record->cpu);
+  if (record->cpu.kinds & CPU_TIMES) status->removed_cpu_ns += record->cpu.usage_ns;
+  if (record->cpu.kinds) record->kinds |= REMOVED_CPU;
+  record->cpu.kinds |= before;
+  return 1;
+}
 
-  if (!status || !is_current(status)) return 0;
-  slot = (status->removals + 1) % REMOVED_KEPT;
-  record = bpf_map_lookup_elem(&removed, &slot);
+__weak __noinline int take_memory(__u64 css, __u32 slot) {
+  struct removed_record *record = bpf_map_lookup_elem(&removed, &slot);
   if (!record) return 0;
+  record->stats = stat_places.known; /* before they are read */
+  read_memory(css - bpf_core_field_offset(struct mem_cgroup, css), &record->memory);
+  record->memory.id = kernfs_id(css_kernfs_node(css));
+  read_beside(record->memory.id, &record->memory);
+  record->kinds |= REMOVED_MEMORY;
+  return 1;
+}
+
+static __always_inline void note_ids(__u64 cgroup, __u64 id, struct removed_record *record) {
+  if (is_unified(cgroup)) record->ids[WALK_UNIFIED] = id;
+#define NOTE_ID(walk, index) \
+  if (index() >= 0 && cgroup_css(cgroup, index())) record->ids[walk] = id
+  NOTE_ID(WALK_CPUACCT, cpuacct_index);
+  NOTE_ID(WALK_MEMORY, memory_index);
+  NOTE_ID(WALK_CPU, cpu_index);
+  NOTE_ID(WALK_PIDS, pids_index);
+  NOTE_ID(WALK_IO, io_index);
+}
+
+static __always_inline void begin_record(struct removed_record *record, const char *path) {
+  for (int i = 0; i < HIERARCHIES; i++) record->ids[i] = 0;
+  record->kinds = record->cpu.kinds = record->pressure.kinds = 0;
+  record->io_devices = record->io_lost = 0;
+  record->made_ns = 0;
+  bpf_probe_read_kernel(record->container, sizeof(record->container), going.id);
+  bpf_probe_read_kernel_str(record->path, sizeof(record->path), path);
+}
+
+/* The last values of a container: its cgroup was removed from one hierarchy. */
+static __always_inline void take_container(__u64 cgroup, __u64 id, __u32 io_devices, const char *path,
+                                           struct guest_status *status) {
+  const __u64 name = kernfs_name(read_u64(cgroup + bpf_core_field_offset(struct cgroup, kn)));
+  const __u64 memory = memory_index() < 0 ? 0 : cgroup_css(cgroup, memory_index());
+  const __u32 id_begin = OWN(find_id)(name);
+
+  if (!id_begin) return; /* is_check_cgroup() */
+  bpf_probe_read_kernel(going.id, sizeof(going.id), (void *)(name + id_begin - 1));
+  find_record(status);
+  const __u32 slot = going.sequence % REMOVED_KEPT;
+  struct removed_record *record = bpf_map_lookup_elem(&removed, &slot);
+  if (!record) return;
   record->sequence = 0;
   RECORD_IS_WHOLE();
-  record->kinds = 0;
-  record->id = kernfs_id(read_u64(address + bpf_core_field_offset(struct cgroup, kn)));
-  record->cpu.node.id = record->id;
-  record->made_ns = birth_of(address, record->id);
-  read_cpu(address, &record->cpu);
-  record->pressure.kinds = 0;
-  if (cpu_is_unified && is_unified(address)) {
-    unified_times(address, &record->cpu);
-    /* The same address, but as a number: of a pointer the verifier would not let go. */
-    take_pressure(css_cgroup(address + bpf_core_field_offset(struct cgroup, self)), slot);
+  if (going.sequence > status->removals) begin_record(record, path);
+  note_ids(cgroup, id, record);
+  const __u64 made_ns = birth_of(cgroup, id);
+  if (made_ns) record->made_ns = made_ns;
+  take_cpu(cgroup, slot);
+  if (cpu_is_unified && is_unified(cgroup)) take_pressure(cgroup, slot);
+  if (memory) take_memory(memory, slot);
+  if (io_devices) {
+    for (int i = 0; i < IO_REMOVED; i++) record->io[i] = io_gone[i];
+    record->io_devices = io_devices;
+    record->io_lost = io_gone_lost;
+    record->kinds |= REMOVED_IO;
   }
-  if (record->cpu.kinds) record->kinds |= REMOVED_CPU;
-  if (memory) {
-    record->kinds |= REMOVED_MEMORY;
-    record->memory.node.flags = 0;
-    read_memory(memory - bpf_core_field_offset(struct mem_cgroup, css), &record->memory);
-    read_stalls(record->id, &record->memory);
-    forget_stalls(record->id);
+  if (going.sequence > status->removals && !record->kinds) return; /* the next one gets the place */
+  RECORD_IS_WHOLE();
+  record->sequence = going.sequence;
+  RECORD_IS_WHOLE();
+  if (going.sequence > status->removals) status->removals = going.sequence;
+}
+
+/* v1 forgets the OOM kills of a cgroup with it: they become the container's. */
+static __always_inline void leave_kills(__u64 memory, __u64 id, __u64 container) {
+  const struct stall_sum *own = bpf_map_lookup_elem(&stall_sums, &id);
+  const __u64 kills = oom_kills(memory - bpf_core_field_offset(struct mem_cgroup, css)) + (own ? own->nested_kills : 0);
+  struct stall_sum *sum = kills ? stall_sum_of(container) : 0;
+  if (sum) sum->nested_kills += kills;
+}
+
+SEC("tp_btf/cgroup_rmdir")
+int BPF_PROG(note_removal, struct cgroup *cgroup, const char *path) {
+  const __u64 address = cgroup_address(cgroup);
+  const __u64 memory = memory_index() < 0 ? 0 : cgroup_css(address, memory_index());
+  const __u64 id = kernfs_id(read_u64(address + bpf_core_field_offset(struct cgroup, kn)));
+  struct guest_status *status = guest_status();
+
+  if (!status || !is_current(status)) return 0;
+  const __u64 container = container_id_of(address);
+  const __u32 io_devices = reads_io ? take_io(address, id, status) : 0;
+  if (container == id) {
+    take_container(address, id, io_devices, path, status);
+    if (status->merging) status->merging = 0;
+    bpf_map_delete_elem(&births, &id);
+  } else if (container && memory && !memory_is_unified) {
+    leave_kills(memory, id, container);
   }
-  record->io_devices = 0;
-  if (reads_io) take_io(address, record, status);
-  if (record->io_devices) record->kinds |= REMOVED_IO;
-  if (record->made_ns) bpf_map_delete_elem(&births, &record->id);
-  if (!record->kinds) return 0; /* the next one gets the place */
-  bpf_probe_read_kernel_str(record->path, sizeof(record->path), path);
-  RECORD_IS_WHOLE();
-  record->sequence = status->removals + 1;
-  RECORD_IS_WHOLE();
-  status->removals++;
+  if (memory) forget_stalls(id);
   return 0;
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * note_task_end: adds what a task did since the last walk to its cgroup's sums.
+ * note_task_end: adds what a task did since the last walk to its container's sums.
  *
  * Hook:    tp_btf/sched_process_free: the last values are there only now, for a task goes on for a moment after
  *          sched_process_exit. Its css_set is still there.
@@ -9,7 +9,7 @@
  * Kernels: 5.10 and later with CONFIG_SCHED_INFO, BTF of the running kernel.
  * Without: no schedstat figures.
  *
- * walk_sched_sums: the sums of every cgroup.
+ * walk_sched_sums: the sums of every container.
  *
  * Hook:    iter/bpf_map_elem on sched_cgroups. Run by reading the iterator, when the host asks.
  * Rate:    once per snapshot. Only with --schedstat.
@@ -34,7 +34,7 @@ int walk_sched_sums(struct bpf_iter__bpf_map_elem___key *ctx) {
   struct sched_record record = {};
 
   if (!id || !sums) return 0;
-  record.cgroup_id = *id;
+  record.container_id = *id;
   for (int i = 0; i < SCHED_FIGURES; i++) record.sum[i] = sums->value[i];
   bpf_seq_write(out, &record, sizeof(record));
   return 0;

@@ -39,14 +39,8 @@ static __always_inline int begin_stall(void) {
 
 /* A function of its own, so that the verifier goes through it once and not once a level. */
 __weak __noinline int add_stall(__u64 id, __u64 ns) {
-  struct stall_sum *sum = bpf_map_lookup_elem(&stall_sums, &id);
+  struct stall_sum *sum = stall_sum_of(id);
 
-  if (!sum) {
-    const struct stall_sum none = {};
-    /* Another CPU may have been faster; then its entry is the one. */
-    bpf_map_update_elem(&stall_sums, &id, &none, BPF_NOEXIST);
-    sum = bpf_map_lookup_elem(&stall_sums, &id);
-  }
   if (!sum) return 0;
   __sync_fetch_and_add(&sum->count, 1);
   __sync_fetch_and_add(&sum->ns, ns);

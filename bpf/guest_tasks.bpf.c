@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * walk_tasks: every process, the threads of the guest system, and which cgroup each is in.
+ * walk_tasks: every process, the threads of the guest system, and which container each is in.
  *
  * Hook:    iter/task. Run by reading the iterator, when the host asks; the records are what is read.
  * Rate:    once per snapshot.
@@ -15,6 +15,7 @@
  * RCU by the kernel itself, which holds a reference to the task for us. And the verifier knows what it hands over: fields
  * are read by loads, of what they point at, too, where from a number each would be a call (read.bpf.h).
  */
+#include "bpf/containers.bpf.h"
 #include "bpf/kernel_task.h"
 #include "bpf/sched_account.bpf.h"
 #include "bpf/task_place.bpf.h"
@@ -49,8 +50,8 @@ static __always_inline int is_process(struct task_struct *task, struct signal_st
   return !((struct task_struct___life *)task)->exit_state || signal->live.counter;
 }
 
-/* As task_cgroup_id(). */
-static __always_inline __u64 cgroup_id_of(struct task_struct *task) {
+/* As task_cgroup(), and task_container(). */
+static __always_inline void place_task(struct task_struct *task, struct task_record *record) {
   struct css_set *css_set = task->cgroups;
   struct cgroup *cgroup;
 
@@ -63,7 +64,10 @@ static __always_inline __u64 cgroup_id_of(struct task_struct *task) {
     struct cgroup_subsys_state **css = (void *)css_set + offset + index * sizeof(void *);
     cgroup = (*css)->cgroup;
   }
-  return cgroup->kn->id;
+  struct kernfs_node *node = cgroup->kn;
+  record->cgroup_id = node->id;
+  record->container_id = kept_container(record->cgroup_id, (__u64)node->name);
+  if (record->container_id == ~0ULL) record->container_id = task_container((__u64)task);
 }
 
 static __always_inline void describe_task(struct task_struct *task, struct task_record *record) {
@@ -100,7 +104,7 @@ int walk_tasks(struct bpf_iter__task___meta *ctx) {
   if (!record.flags && record.tgid != own_tgid) return 0;
   record.cpu_ns += task->se.sum_exec_runtime;
   record.start_boottime_ns = task->start_boottime;
-  record.cgroup_id = cgroup_id_of(task);
+  place_task(task, &record);
   bpf_seq_write(out, &record, sizeof(record));
   return 0;
 }

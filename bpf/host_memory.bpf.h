@@ -6,23 +6,46 @@
 #include "bpf/kernel.h"
 #include "bpf/percpu.bpf.h"
 
+/* Pages of a mm by MM_*. "used": see cgroup_walk.bpf.h. */
+static __s64 mm_pages[4] __attribute__((used));
+
+static __always_inline void add_mm_pages(__u64 offset, __u64 file, __u64 anonymous, __u64 shared) {
+  mm_pages[MM_FILEPAGES] += (__s32)read_u32(file + offset);
+  mm_pages[MM_ANONPAGES] += (__s32)read_u32(anonymous + offset);
+  mm_pages[MM_SHMEMPAGES] += (__s32)read_u32(shared + offset);
+}
+
+DEFINE_CPU_LOOP(mm_pages, add_mm_pages)
+
+/* struct mm_struct.rss_stat[member], since 6.2. */
+static __always_inline __u64 mm_counter(__u64 mm, int member) {
+  return mm + bpf_core_field_offset(struct mm_struct___percpu, rss_stat) +
+         member * bpf_core_type_size(struct percpu_counter);
+}
+
+static __always_inline __u64 mm_counter_of_cpus(__u64 mm, int member) {
+  return read_u64(mm_counter(mm, member) + bpf_core_field_offset(struct percpu_counter, counters));
+}
+
+static __always_inline __s64 mm_sum(__u64 mm, int member) {
+  if (bpf_core_field_exists(struct mm_struct___percpu, rss_stat))
+    return read_u64(mm_counter(mm, member) + bpf_core_field_offset(struct percpu_counter, count));
+  return read_u64(mm + bpf_core_field_offset(struct mm_struct, rss_stat) +
+                  bpf_core_field_offset(struct mm_rss_stat, count) + member * sizeof(atomic_long_t));
+}
+
 /* Since 6.2 the sum proper is off by up to max(32, 2 * CPUs) pages for each CPU; with the CPUs' own parts it is exact.
  */
-static __always_inline __u64 rss_pages(__u64 mm, int member) {
-  __s64 pages;
-  if (bpf_core_field_exists(struct mm_struct___percpu, rss_stat)) {
-    __u64 counter = mm + bpf_core_field_offset(struct mm_struct___percpu, rss_stat) +
-                    member * bpf_core_type_size(struct percpu_counter);
-    pages = read_u64(counter + bpf_core_field_offset(struct percpu_counter, count));
-    __u64 percpu = read_u64(counter + bpf_core_field_offset(struct percpu_counter, counters));
-    for (__u32 cpu = 0; cpu < MAX_CPUS; cpu++) {
-      if (cpu >= cpus) break;
-      if (cpu_offset[cpu]) pages += (__s32)read_u32(percpu + cpu_offset[cpu]);
-    }
-  } else {
-    pages = read_u64(mm + bpf_core_field_offset(struct mm_struct, rss_stat) +
-                     bpf_core_field_offset(struct mm_rss_stat, count) + member * sizeof(atomic_long_t));
-  }
+static __always_inline void read_mm_pages(__u64 mm) {
+  mm_pages[MM_FILEPAGES] = mm_sum(mm, MM_FILEPAGES);
+  mm_pages[MM_ANONPAGES] = mm_sum(mm, MM_ANONPAGES);
+  mm_pages[MM_SHMEMPAGES] = mm_sum(mm, MM_SHMEMPAGES);
+  if (bpf_core_field_exists(struct mm_struct___percpu, rss_stat))
+    mm_pages_on_cpus(mm_counter_of_cpus(mm, MM_FILEPAGES), mm_counter_of_cpus(mm, MM_ANONPAGES),
+                     mm_counter_of_cpus(mm, MM_SHMEMPAGES));
+}
+
+static __always_inline __u64 not_negative(__s64 pages) {
   return pages < 0 ? 0 : pages;
 }
 

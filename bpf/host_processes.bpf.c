@@ -177,9 +177,10 @@ int read_process(struct bpf_raw_tracepoint_args *context) {
   reading->apart_exits = process->apart_exits;
   if (counts_io()) reading->flags |= READING_IO;
   if (reading->mm && !(reading->flags & READING_GONE)) {
-    reading->anonymous_pages = rss_pages(reading->mm, MM_ANONPAGES);
-    reading->file_pages = rss_pages(reading->mm, MM_FILEPAGES);
-    reading->shared_pages = rss_pages(reading->mm, MM_SHMEMPAGES);
+    read_mm_pages(reading->mm);
+    reading->anonymous_pages = not_negative(mm_pages[MM_ANONPAGES]);
+    reading->file_pages = not_negative(mm_pages[MM_FILEPAGES]);
+    reading->shared_pages = not_negative(mm_pages[MM_SHMEMPAGES]);
     reading->page_table_bytes = read_u64(reading->mm + bpf_core_field_offset(struct mm_struct, pgtables_bytes));
     /* Dragonball is a part of the shim. */
     if (process->kind == PROCESS_VMM || (process->kind == PROCESS_SHIM && reading->vcpu_threads)) read_files(reading);

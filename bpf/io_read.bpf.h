@@ -62,46 +62,43 @@ static __always_inline void read_iostat(__u64 iostat, struct io_counts *counts) 
                         (void *)(iostat + bpf_core_field_offset(struct blkg_iostat, ios)));
 }
 
-/* One device of a cgroup, as in struct io_record. */
+/* One device of a cgroup while it is read. */
 struct io_part {
-  struct io_counts own;
-  struct io_counts handed_up;
-  __u64 taken;
+  struct io_counts own;       /* with what those below have handed up */
+  struct io_counts handed_up; /* the part of it that the parent's `own` has, too */
+  __u64 taken;                /* what flushes have taken from the CPUs so far, all figures: rises with each */
   struct io_counts of_cpu[2]; /* counted and flushed; here, for the kernel wants no more than 512 bytes of stack */
 };
 
-static __always_inline void read_io(__u64 blkg, struct io_part *part) {
-  __u64 per_cpu = read_u64(IO_FIELD(blkg, iostat_cpu));
+/* "used": see cgroup_walk.bpf.h. */
+static struct io_part io_part __attribute__((used));
 
-  part->taken = 0;
-  read_iostat(IO_FIELD(blkg, iostat) + bpf_core_field_offset(struct blkg_iostat_set, cur), &part->own);
-  read_iostat(IO_FIELD(blkg, iostat) + bpf_core_field_offset(struct blkg_iostat_set, last), &part->handed_up);
-  for (__u32 cpu = 0; cpu < MAX_CPUS; cpu++) {
-    struct io_counts *counted = &part->of_cpu[0], *flushed = &part->of_cpu[1];
-    if (cpu >= cpus) break;
-    if (!cpu_offset[cpu]) continue;
-    __u64 of_cpu = per_cpu + cpu_offset[cpu];
-    read_iostat(of_cpu + bpf_core_field_offset(struct blkg_iostat_set, cur), counted);
-    read_iostat(of_cpu + bpf_core_field_offset(struct blkg_iostat_set, last), flushed);
-    for (int i = 0; i < IO_COUNTS; i++) {
-      part->own.count[i] += counted->count[i] - flushed->count[i];
-      part->taken += flushed->count[i];
-    }
+static __always_inline void add_iostat(__u64 offset, __u64 per_cpu, __u64 unused1, __u64 unused2) {
+  struct io_counts *counted = &io_part.of_cpu[0], *flushed = &io_part.of_cpu[1];
+  __u64 of_cpu = per_cpu + offset;
+
+  read_iostat(of_cpu + bpf_core_field_offset(struct blkg_iostat_set, cur), counted);
+  read_iostat(of_cpu + bpf_core_field_offset(struct blkg_iostat_set, last), flushed);
+  for (int i = 0; i < IO_COUNTS; i++) {
+    io_part.own.count[i] += counted->count[i] - flushed->count[i];
+    io_part.taken += flushed->count[i];
   }
 }
 
+DEFINE_CPU_LOOP(iostat, add_iostat)
+
 /*
- * Defines NAME_read(blkg), which reads a device into NAME_part and returns its number; 0: there is nothing to read. A
- * function of its own, so that the verifier goes through it once and not once a device; of each program its own, for
- * they may run at the same time.
+ * Reads a device into io_part and gives its number; 0: there is nothing to read. A function of its own, so that the
+ * verifier goes through it once and not once a device.
  */
-#define DEFINE_IO_READER(NAME)                                         \
-  static struct io_part NAME##_part __attribute__((used));             \
-  __noinline int NAME##_read(__u64 blkg) {                             \
-    if (!bpf_core_field_exists(struct blkcg_gq, iostat_cpu)) return 0; \
-    read_io(blkg, &NAME##_part);                                       \
-    return (int)io_device_number(blkg);                                \
-  }
+__weak __noinline int OWN(read_io)(__u64 blkg) {
+  if (!bpf_core_field_exists(struct blkcg_gq, iostat_cpu)) return 0;
+  io_part.taken = 0;
+  read_iostat(IO_FIELD(blkg, iostat) + bpf_core_field_offset(struct blkg_iostat_set, cur), &io_part.own);
+  read_iostat(IO_FIELD(blkg, iostat) + bpf_core_field_offset(struct blkg_iostat_set, last), &io_part.handed_up);
+  iostat_on_cpus(read_u64(IO_FIELD(blkg, iostat_cpu)), 0, 0);
+  return (int)io_device_number(blkg);
+}
 
 /* Whether the removal of a cgroup has begun; guest_removal has its last values from about then on. */
 static __always_inline int is_dying(__u64 css) {

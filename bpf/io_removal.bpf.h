@@ -9,26 +9,24 @@
 static struct io_total io_gone[IO_REMOVED] __attribute__((used));
 static __u32 io_gone_lost __attribute__((used));
 
-DEFINE_IO_READER(io_gone)
-
 static __always_inline void add_io_gone(__u32 device, int with_below) {
   for (int slot = 0; slot < IO_REMOVED; slot++) {
     struct io_total *total = &io_gone[slot];
     if (total->device && total->device != device) continue;
     total->device = device;
     for (int i = 0; i < IO_COUNTS; i++)
-      total->counts.count[i] += io_gone_part.own.count[i] - (with_below ? io_gone_part.handed_up.count[i] : 0);
+      total->counts.count[i] += io_part.own.count[i] - (with_below ? io_part.handed_up.count[i] : 0);
     return;
   }
   io_gone_lost++;
 }
 
 /* v2: what removed cgroups inside this one did may still be on its way up. v1: it is in io_left. */
-static __always_inline void visit_io_gone(__u64 css, __u32 depth, __u32 position) {
-  __u64 node = depth && io_is_v1 ? 0 : first_io_device(css);
+static __always_inline void visit_io_gone(struct walk *walk) {
+  __u64 node = walk->depth && io_is_v1 ? 0 : first_io_device(walk->css);
   for (int i = 0; i < IO_DEVICES && node; i++, node = next_io_device(node)) {
-    __u32 device = io_gone_read(io_device_at(node));
-    if (device) add_io_gone(device, depth != 0);
+    __u32 device = OWN(read_io)(io_device_at(node));
+    if (device) add_io_gone(device, walk->depth != 0);
   }
 }
 
@@ -42,27 +40,27 @@ __noinline int io_gone_leave(__u32 slot, __u64 cgroup_id, __u64 parent_id) {
   return !io_is_v1 || leave_io(cgroup_id, parent_id, total->device, &total->counts);
 }
 
-/* Notes what the cgroup did, if it is in the hierarchy of block I/O, and in v1 leaves it to the parent. */
-static __always_inline void take_io(__u64 cgroup, struct removed_record *record, struct guest_status *status) {
+/*
+ * Notes in io_gone what the cgroup did, if it is in the hierarchy of block I/O, and in v1 leaves it to the parent. How
+ * many devices that are.
+ */
+static __always_inline __u32 take_io(__u64 cgroup, __u64 id, struct guest_status *status) {
   __u64 css = io_css(cgroup);
   __u32 filled = 0;
 
-  record->io_devices = record->io_lost = 0;
-  if (!css || !bpf_core_field_exists(struct blkcg_gq, iostat_cpu)) return;
-  for (int slot = 0; slot < IO_REMOVED; slot++) io_gone[slot] = (struct io_total){};
   io_gone_lost = 0;
+  if (!css || !bpf_core_field_exists(struct blkcg_gq, iostat_cpu)) return 0;
+  for (int slot = 0; slot < IO_REMOVED; slot++) io_gone[slot] = (struct io_total){};
   io_gone_walk_below(css);
   __u64 parent = css_parent(css);
   /* The root's is nobody's. */
   __u64 parent_id = parent && css_parent(parent) ? kernfs_id(css_kernfs_node(parent)) : 0;
   for (int slot = 0; slot < IO_REMOVED; slot++) {
     if (!io_gone[slot].device) break;
-    if (!io_gone_leave(slot, record->id, parent_id)) __sync_fetch_and_add(&status->io_lost, 1);
-    record->io[slot] = io_gone[slot];
+    if (!io_gone_leave(slot, id, parent_id)) __sync_fetch_and_add(&status->io_lost, 1);
     filled++;
   }
-  record->io_devices = filled;
-  record->io_lost = io_gone_lost;
+  return filled;
 }
 
 #endif

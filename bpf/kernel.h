@@ -179,8 +179,14 @@ struct page_counter {
   struct page_counter *parent;
 };
 
+/* Since 6.15; what does not set it does not count failcnt. */
+struct page_counter___tracked {
+  _Bool track_failcnt;
+};
+
 /* include/linux/memcontrol.h */
 enum memcg_memory_event {
+  MEMCG_MAX,
   MEMCG_OOM_KILL,
 };
 

@@ -40,6 +40,11 @@ struct psi_group {
   __u64 total[1]; /* likewise, a row for PSI_AVGS first */
 };
 
+/* Off while 0 is in cgroup.pressure; since 6.1 (34f26a15611a). */
+struct psi_group___switched {
+  _Bool enabled;
+};
+
 /* In the struct at first, a pointer since 6.0 (5f69a6577bc3). */
 struct cgroup___psi_in_struct {
   struct psi_group psi;

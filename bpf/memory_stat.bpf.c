@@ -10,9 +10,10 @@
  */
 #include "bpf/memory_stat.bpf.h"
 
-__s32 stat_place[STATS];
-__u64 span_first[SPANS];
-__u64 span_places[SPANS];
+struct stat_places stat_places SEC(".data.places");
+
+/* Whether memory is that of cgroup v2; set before loading. */
+const volatile __u32 memory_is_unified = 0;
 
 #define ITEM(type, value) \
   (bpf_core_enum_value_exists(enum type, value) ? (int)bpf_core_enum_value(enum type, value) : -1)
@@ -47,9 +48,10 @@ int find_stats(struct bpf_raw_tracepoint_args *ctx) {
   const __u64 events_table = ctx->args[1];
   int found = 0;
 
-#define FIND_PAGES(stat, type, value) stat_place[stat] = place_of(ITEM(type, value), pages_direct, pages_table, 1)
+#define FIND_PAGES(stat, type, value) \
+  stat_places.place[stat] = place_of(ITEM(type, value), pages_direct, pages_table, 1)
 #define FIND_EVENTS(stat, value) \
-  stat_place[stat] = place_of(ITEM(vm_event_item, value), events_direct, events_table, pages_table != 0)
+  stat_places.place[stat] = place_of(ITEM(vm_event_item, value), events_direct, events_table, pages_table != 0)
   FIND_PAGES(STAT_ANON, node_stat_item, NR_ANON_MAPPED);
   FIND_PAGES(STAT_FILE, node_stat_item, NR_FILE_PAGES);
   FIND_PAGES(STAT_INACTIVE_FILE, node_stat_item, NR_INACTIVE_FILE);
@@ -60,10 +62,10 @@ int find_stats(struct bpf_raw_tracepoint_args *ctx) {
   FIND_EVENTS(STAT_FAULTS, PGFAULT);
   FIND_EVENTS(STAT_MAJOR_FAULTS, PGMAJFAULT);
 
-  find_spans();
   for (int stat = 0; stat < STATS; stat++) {
-    if (stat_place[stat] >= 0) found |= 1 << stat;
+    if (stat_places.place[stat] >= 0) found |= 1 << stat;
   }
+  stat_places.known = found;
   return found;
 }
 

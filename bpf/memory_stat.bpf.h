@@ -3,45 +3,16 @@
 #define KATAMETER_MEMORY_STAT_BPF_H
 
 #include "bpf/percpu.bpf.h"
+#include "bpf/stat_places.h"
 
-/* Position of each STAT_* in the kernel's arrays, found by find_stats (memory_stat.bpf.c); -1 = it is in none. */
-extern __s32 stat_place[STATS];
-
-/* Figures that lie close together in an array are read at once, where each read is a call (read.bpf.h). */
-enum {
-  SPAN_PAGES,      /* STAT_ANON and on */
-  SPAN_MORE_PAGES, /* STAT_SWAP and on */
-  SPAN_EVENTS,     /* STAT_FAULTS and on */
-  SPANS,
-  SPAN_PLACES = 32, /* in one read, and one more */
-};
-
-/* From which position on they lie, and on how many; 0: on too many. Found with stat_place. */
-extern __u64 span_first[SPANS];
-extern __u64 span_places[SPANS];
+/* A map of its own, which C++ maps as well. */
+extern struct stat_places stat_places;
 
 static __always_inline int span_begin(int span) {
   return span == SPAN_PAGES        ? STAT_ANON
          : span == SPAN_MORE_PAGES ? STAT_SWAP
          : span == SPAN_EVENTS     ? STAT_FAULTS
                                    : STATS;
-}
-
-/* Call when a stat_place was set. */
-static __always_inline void find_spans(void) {
-  for (int span = 0; span < SPANS; span++) {
-    __s64 lowest = -1;
-    __s64 highest = -1;
-    for (int stat = span_begin(span); stat < span_begin(span + 1); stat++) {
-      const __s64 place = stat_place[stat];
-      if (place < 0) continue;
-      if (lowest < 0 || place < lowest) lowest = place;
-      if (place > highest) highest = place;
-    }
-    const __s64 places = lowest < 0 ? 0 : highest - lowest + 1;
-    span_first[span] = lowest < 0 ? 0 : lowest;
-    span_places[span] = places < SPAN_PLACES ? places : 0;
-  }
 }
 
 /*
@@ -51,8 +22,8 @@ static __always_inline void find_spans(void) {
 struct stat_arrays {
   __u64 shared;
   __u64 pending;
-  __u64 own;       /* per CPU */
-  __u64 handed_in; /* per CPU */
+  __u64 own;       /* of a CPU */
+  __u64 handed_in; /* of a CPU */
 };
 
 #define IN_STRUCT(field) bpf_core_field_offset(struct mem_cgroup___in_struct, field)
@@ -60,15 +31,14 @@ struct stat_arrays {
 #define FLUSHED(field) bpf_core_field_offset(struct memcg_vmstats, field)
 #define FLUSHED_OWN(field) bpf_core_field_offset(struct memcg_vmstats_percpu, field)
 
-/* False where this kernel keeps them in a way that we do not know. */
-static __always_inline int find_arrays(__u64 memcg, struct stat_arrays *pages, struct stat_arrays *events) {
-  __u64 shared, percpu;
+/* Those of the cgroup; what its per-CPU pointer is, or 0 where this kernel keeps them in a way that we do not know. */
+static __always_inline __u64 find_arrays(__u64 memcg, struct stat_arrays *pages, struct stat_arrays *events) {
+  __u64 shared;
 
   if (bpf_core_field_exists(struct mem_cgroup___in_struct, vmstats)) {
-    percpu = read_u64(memcg + IN_STRUCT(vmstats_percpu));
-    *pages = (struct stat_arrays){memcg + IN_STRUCT(vmstats), 0, percpu + IN_STRUCT_OWN(stat), 0};
-    *events = (struct stat_arrays){memcg + IN_STRUCT(vmevents), 0, percpu + IN_STRUCT_OWN(events), 0};
-    return 1;
+    pages->shared = memcg + IN_STRUCT(vmstats);
+    events->shared = memcg + IN_STRUCT(vmevents);
+    return read_u64(memcg + IN_STRUCT(vmstats_percpu));
   }
   if (bpf_core_field_exists(struct mem_cgroup___flushed, vmstats))
     shared = read_u64(memcg + bpf_core_field_offset(struct mem_cgroup___flushed, vmstats));
@@ -76,12 +46,24 @@ static __always_inline int find_arrays(__u64 memcg, struct stat_arrays *pages, s
     shared = memcg + bpf_core_field_offset(struct mem_cgroup___flushed_in_struct, vmstats);
   else
     return 0;
-  percpu = read_u64(memcg + bpf_core_field_offset(struct mem_cgroup___flushed, vmstats_percpu));
-  *pages = (struct stat_arrays){shared + FLUSHED(state), shared + FLUSHED(state_pending), percpu + FLUSHED_OWN(state),
-                                percpu + FLUSHED_OWN(state_prev)};
-  *events = (struct stat_arrays){shared + FLUSHED(events), shared + FLUSHED(events_pending),
-                                 percpu + FLUSHED_OWN(events), percpu + FLUSHED_OWN(events_prev)};
-  return 1;
+  pages->shared = shared + FLUSHED(state);
+  pages->pending = shared + FLUSHED(state_pending);
+  events->shared = shared + FLUSHED(events);
+  events->pending = shared + FLUSHED(events_pending);
+  return read_u64(memcg + bpf_core_field_offset(struct mem_cgroup___flushed, vmstats_percpu));
+}
+
+/* Those of one CPU; `own` is its struct memcg_vmstats_percpu. */
+static __always_inline void find_own_arrays(__u64 own, struct stat_arrays *pages, struct stat_arrays *events) {
+  if (bpf_core_field_exists(struct mem_cgroup___in_struct, vmstats)) {
+    pages->own = own + IN_STRUCT_OWN(stat);
+    events->own = own + IN_STRUCT_OWN(events);
+    return;
+  }
+  pages->own = own + FLUSHED_OWN(state);
+  pages->handed_in = own + FLUSHED_OWN(state_prev);
+  events->own = own + FLUSHED_OWN(events);
+  events->handed_in = own + FLUSHED_OWN(events_prev);
 }
 
 /* "used": see cgroup_walk.bpf.h. */
@@ -89,13 +71,14 @@ static __u64 span_values[SPAN_PLACES] __attribute__((used));
 
 /* Adds an array's values to `sums`, or takes them from there; those of a record, for a stack has 512 bytes. */
 static __always_inline void add_span(__u64 array, int span, __s64 *sums, int sign) {
-  const __u64 first = span_first[span];
-  const __u64 bytes = span_places[span] * sizeof(long) & (sizeof(span_values) - 1);
+  const __u64 at = *(const volatile __u64 *)&stat_places.span[span]; /* both halves of one moment */
+  const __u64 first = at >> 32;
+  const __u64 bytes = (__u32)at * sizeof(long) & (sizeof(span_values) - 1);
   const int at_once = !READS_DIRECTLY && bytes;
 
   if (at_once) bpf_probe_read_kernel(span_values, bytes, (void *)(array + first * sizeof(long)));
   for (int stat = span_begin(span); stat < span_begin(span + 1); stat++) {
-    const __s64 place = stat_place[stat];
+    const __s64 place = stat_places.place[stat];
     if (place < 0) continue;
     const __u64 value =
         at_once ? span_values[(place - first) & (SPAN_PLACES - 1)] : read_u64(array + place * sizeof(long));
@@ -103,26 +86,41 @@ static __always_inline void add_span(__u64 array, int span, __s64 *sums, int sig
   }
 }
 
-/* What is shared comes last: guest-probe/account/memory_account.h relies on it. */
-static __always_inline void read_span(const struct stat_arrays *from, int span, struct memory_record *record) {
-  for (__u32 cpu = 0; cpu < MAX_CPUS; cpu++) {
-    if (cpu >= cpus) break;
-    if (!cpu_offset[cpu]) continue;
-    add_span(from->own + cpu_offset[cpu], span, record->pending, 1);
-    if (from->handed_in) add_span(from->handed_in + cpu_offset[cpu], span, record->pending, -1);
-  }
-  if (from->pending) add_span(from->pending, span, record->pending, 1);
-  add_span(from->shared, span, record->stat, 1);
-}
+/* What the CPUs have not handed in: of one cgroup, while it is read. "used": see cgroup_walk.bpf.h. */
+static __s64 stat_pending[STATS] __attribute__((used));
 
-static __always_inline void read_stats(__u64 memcg, struct memory_record *record) {
+static __always_inline void add_own_stats(__u64 offset, __u64 percpu, __u64 unused1, __u64 unused2) {
   struct stat_arrays pages = {}, events = {};
 
-  for (int stat = 0; stat < STATS; stat++) record->stat[stat] = record->pending[stat] = 0;
-  if (!find_arrays(memcg, &pages, &events)) return;
-  read_span(&pages, SPAN_PAGES, record);
-  read_span(&pages, SPAN_MORE_PAGES, record);
-  read_span(&events, SPAN_EVENTS, record);
+  find_own_arrays(percpu + offset, &pages, &events);
+  add_span(pages.own, SPAN_PAGES, stat_pending, 1);
+  add_span(pages.own, SPAN_MORE_PAGES, stat_pending, 1);
+  add_span(events.own, SPAN_EVENTS, stat_pending, 1);
+  if (!pages.handed_in) return;
+  add_span(pages.handed_in, SPAN_PAGES, stat_pending, -1);
+  add_span(pages.handed_in, SPAN_MORE_PAGES, stat_pending, -1);
+  add_span(events.handed_in, SPAN_EVENTS, stat_pending, -1);
+}
+
+DEFINE_CPU_LOOP(own_stats, add_own_stats)
+
+/* What is shared comes last: guest-probe/account/memory_account.h relies on it. */
+static __always_inline void read_stats(__u64 memcg, __s64 *stats, __s64 *pending) {
+  struct stat_arrays pages = {}, events = {};
+
+  for (int stat = 0; stat < STATS; stat++) stats[stat] = pending[stat] = stat_pending[stat] = 0;
+  const __u64 percpu = find_arrays(memcg, &pages, &events);
+  if (!percpu) return;
+  own_stats_on_cpus(percpu, 0, 0);
+  if (pages.pending) {
+    add_span(pages.pending, SPAN_PAGES, stat_pending, 1);
+    add_span(pages.pending, SPAN_MORE_PAGES, stat_pending, 1);
+    add_span(events.pending, SPAN_EVENTS, stat_pending, 1);
+  }
+  add_span(pages.shared, SPAN_PAGES, stats, 1);
+  add_span(pages.shared, SPAN_MORE_PAGES, stats, 1);
+  add_span(events.shared, SPAN_EVENTS, stats, 1);
+  for (int stat = 0; stat < STATS; stat++) pending[stat] = stat_pending[stat];
 }
 
 #endif

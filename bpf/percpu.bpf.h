@@ -3,25 +3,44 @@
 #define KATAMETER_PERCPU_BPF_H
 
 #include "bpf/kernel.h"
+#include "bpf/own.bpf.h"
 #include "bpf/records.h"
 
-/* Possible CPUs; set before loading. A constant to the verifier, so that loops over CPUs are as long as needed. */
-extern const volatile __u32 cpus;
-
 /*
- * Where each CPU's own copy of a per-CPU variable lies, relative to the pointer that the kernel keeps; 0 for a CPU
- * that learn_cpu_offset (percpu.bpf.c) has not run on: one that was never online has nothing to add.
+ * Where each CPU's own copy of a per-CPU variable lies, relative to the pointer that the kernel keeps. Only CPUs that
+ * learn_cpu_offset (percpu.bpf.c) or learn_new_cpu has run on have an entry, without gaps: a CPU that was never online
+ * has nothing to add and costs nothing. A CPU that goes offline keeps its entry, for the kernel keeps its counters.
  */
 extern __u64 cpu_offset[MAX_CPUS];
+extern __u32 learned_cpus; /* entries in use */
 
-/* Sum of a u64 that every CPU keeps for itself; `base` is the __percpu pointer as the kernel stores it. */
-static __always_inline __u64 percpu_sum(__u64 base) {
-  __u64 sum = 0;
-  for (__u32 cpu = 0; cpu < MAX_CPUS; cpu++) {
-    if (cpu >= cpus) break;
-    if (cpu_offset[cpu]) sum += read_u64(base + cpu_offset[cpu]);
+enum {
+  CPU_ROW = 32, /* MAX_CPUS is a multiple */
+};
+
+/*
+ * Defines NAME_on_cpus(a, b, c), which calls body(offset, a, b, c) for every learned CPU. The body is a function of its
+ * own and so is the loop over a row of CPUs: the verifier checks a global function once, whoever calls it and however
+ * often, so that no program's instruction count depends on the number of CPUs. (One loop over all takes 5.10's verifier
+ * a time that grows with the square of its length.) "weak" keeps clang from passing nothing for what a body does not use.
+ */
+#define DEFINE_CPU_LOOP(NAME, body)                                                  \
+  __weak __noinline int OWN(NAME##_on_cpu)(__u32 place, __u64 a, __u64 b, __u64 c) { \
+    if (place >= MAX_CPUS) return 1;                                                 \
+    body(cpu_offset[place], a, b, c);                                                \
+    return 0;                                                                        \
+  }                                                                                  \
+  __weak __noinline int OWN(NAME##_on_row)(__u32 row, __u64 a, __u64 b, __u64 c) {   \
+    for (__u32 i = 0; i < CPU_ROW; i++) {                                            \
+      const __u32 place = row * CPU_ROW + i;                                         \
+      if (place >= learned_cpus) return 1;                                           \
+      OWN(NAME##_on_cpu)(place, a, b, c);                                            \
+    }                                                                                \
+    return 0;                                                                        \
+  }                                                                                  \
+  static __always_inline void NAME##_on_cpus(__u64 a, __u64 b, __u64 c) {            \
+    for (__u32 row = 0; row < MAX_CPUS / CPU_ROW; row++)                             \
+      if (OWN(NAME##_on_row)(row, a, b, c)) break;                                   \
   }
-  return sum;
-}
 
 #endif

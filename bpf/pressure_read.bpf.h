@@ -79,42 +79,57 @@ static __always_inline __u32 unfolded(__u32 time, __u32 folded) {
   return since > 0xc0000000 ? 0 : since;
 }
 
-static __always_inline void read_pressure(__u64 cgroup, struct pressure_totals *totals) {
+/* Whether the kernel counts for this group; what it has is as old as the last time that it did. */
+static __always_inline int counts_pressure(__u64 group) {
+  if (!bpf_core_field_exists(struct psi_group___switched, enabled)) return 1;
+  return read_u8(group + bpf_core_field_offset(struct psi_group___switched, enabled)) != 0;
+}
+
+/* What the CPUs have not folded of one cgroup, while it is read. "used": see cgroup_walk.bpf.h. */
+static struct {
+  __u64 weighted_ns[PRESSURES];
+  __u64 busy_ns;
+  __u64 busy_ticks;
+} unfolded_sums __attribute__((used));
+
+static __always_inline void add_pressure(__u64 offset, __u64 per_cpu, __u64 now, __u64 unused) {
   const int busy_state = bpf_core_enum_value(enum psi_states, PSI_NONIDLE) & (PRESSURE_STATES - 1);
+  __u32 times[PRESSURE_STATES] = {};
+  __u32 folded[PRESSURE_STATES] = {};
+
+  state_times(per_cpu + offset, now, times, folded);
+  const __u64 ticks = unfolded(times[busy_state], folded[busy_state]) / tick_ns;
+  unfolded_sums.busy_ticks += ticks;
+  unfolded_sums.busy_ns += times[busy_state];
+  for (int i = 0; i < PRESSURES; i++) {
+    const int state = pressure_state(i) & (PRESSURE_STATES - 1);
+    unfolded_sums.weighted_ns[i] += unfolded(times[state], folded[state]) * ticks; /* a state that there is not counts
+                                                                                      for nothing */
+  }
+}
+
+DEFINE_CPU_LOOP(pressure, add_pressure)
+
+static __always_inline void read_pressure(__u64 cgroup, struct pressure_totals *totals) {
   __u64 group = pressure_group(cgroup);
   __u64 per_cpu = group ? read_u64(group + bpf_core_field_offset(struct psi_group, pcpu)) : 0;
-  __u64 now = scheduler_time();
-  __u64 sums[PRESSURES] = {};
-  __u64 busy_ticks = 0;
 
   totals->kinds = 0;
   totals->busy_ns = 0;
-  if (!per_cpu) return;
+  if (!per_cpu || !counts_pressure(group)) return;
   /* `total` first: a fold in between makes ours too small, never too large. */
   for (int i = 0; i < PRESSURES; i++) {
     int state = pressure_state(i);
+    unfolded_sums.weighted_ns[i] = 0;
     if (state < 0) continue;
     totals->kinds |= 1 << i;
     totals->total_ns[i] = read_u64(group + bpf_core_field_offset(struct psi_group, total) + state * sizeof(__u64));
   }
-  for (__u32 cpu = 0; cpu < MAX_CPUS; cpu++) {
-    __u32 times[PRESSURE_STATES] = {};
-    __u32 folded[PRESSURE_STATES] = {};
-    if (cpu >= cpus) break;
-    if (!cpu_offset[cpu]) continue;
-    state_times(per_cpu + cpu_offset[cpu], now, times, folded);
-    __u32 busy_ns = unfolded(times[busy_state], folded[busy_state]);
-    __u64 ticks = busy_ns / tick_ns;
-    busy_ticks += ticks;
-    totals->busy_ns += times[busy_state];
-    for (int i = 0; i < PRESSURES; i++) {
-      int state = pressure_state(i) & (PRESSURE_STATES - 1);
-      __u32 waited_ns = unfolded(times[state], folded[state]);
-      sums[i] += waited_ns * ticks; /* one that there is not is not told */
-    }
-  }
-  if (!busy_ticks) return;
-  for (int i = 0; i < PRESSURES; i++) totals->total_ns[i] += sums[i] / busy_ticks;
+  unfolded_sums.busy_ns = unfolded_sums.busy_ticks = 0;
+  pressure_on_cpus(per_cpu, scheduler_time(), 0);
+  totals->busy_ns = unfolded_sums.busy_ns;
+  if (!unfolded_sums.busy_ticks) return;
+  for (int i = 0; i < PRESSURES; i++) totals->total_ns[i] += unfolded_sums.weighted_ns[i] / unfolded_sums.busy_ticks;
 }
 
 #endif

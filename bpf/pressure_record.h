@@ -19,7 +19,7 @@ enum {
 struct pressure_totals {
   __u64 total_ns[PRESSURES];
   __u64 busy_ns; /* all CPUs, modulo 2^32 each: time in which there was any task that was not asleep */
-  __u32 kinds;   /* bit n: total_ns[n] is there; 0: the kernel does not count pressure */
+  __u32 kinds;   /* bit n: total_ns[n] is there; 0: the kernel does not count pressure, or not in this cgroup */
   __u32 reserved;
 };
 

@@ -9,7 +9,7 @@
 #include <bpf/bpf_helpers.h>
 
 /*
- * The value of a field at `address`, of 64 bits (as pointers are) or 32; 0 if it cannot be read.
+ * The value of a field at `address`, of 64 bits (as pointers are), 32 or 8; 0 if it cannot be read.
  *
  * With bpf_probe_read_kernel() that is a call of some 10 to 20 ns, on every kernel. With KATAMETER_DIRECT_READS it is a
  * load: bpf_rdonly_cast() (6.2, a35b9af4ec2c) makes any number a pointer, the verifier turns the call into a move, and a
@@ -37,6 +37,10 @@ static __always_inline __u32 read_u32(__u64 address) {
   return *(const volatile __u32 *)as_number(address);
 }
 
+static __always_inline __u8 read_u8(__u64 address) {
+  return *(const volatile __u8 *)as_number(address);
+}
+
 #else
 #define READS_DIRECTLY 0
 
@@ -48,6 +52,12 @@ static __always_inline __u64 read_u64(__u64 address) {
 
 static __always_inline __u32 read_u32(__u64 address) {
   __u32 value = 0;
+  bpf_probe_read_kernel(&value, sizeof(value), (void *)address);
+  return value;
+}
+
+static __always_inline __u8 read_u8(__u64 address) {
+  __u8 value = 0;
   bpf_probe_read_kernel(&value, sizeof(value), (void *)address);
   return value;
 }

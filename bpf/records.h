@@ -10,14 +10,15 @@
 #include "bpf/pressure_record.h"
 
 enum {
-  MAX_CPUS = 512,     /* numbers that a guest's CPUs can have: 0 to 511 */
-  NAME_BYTES = 128,   /* one component of a cgroup path; "cri-containerd-<64 hex>.scope" has 86 */
-  PATH_BYTES = 256,   /* a cgroup path, or its beginning; systemd's form of a Kubernetes container has 190 */
-  COMM_BYTES = 16,    /* TASK_COMM_LEN */
-  OOM_NAMES = 6,      /* levels of a victim's cgroup that an OOM record names */
-  TURNS = 32,         /* on_request.bpf.h: reads of one opened iterator */
-  REMOVED_KEPT = 768, /* records in the ring `removed`; a multiple of 64 */
-  OOM_KEPT = 256,     /* records in the ring `oom_events` */
+  MAX_CPUS = 512,        /* numbers that a guest's CPUs can have: 0 to 511 */
+  NAME_BYTES = 128,      /* one component of a cgroup path; "cri-containerd-<64 hex>.scope" has 86 */
+  PATH_BYTES = 256,      /* a cgroup path, or its beginning; systemd's form of a Kubernetes container has 190 */
+  CONTAINER_DIGITS = 64, /* hex digits of a container's id */
+  COMM_BYTES = 16,       /* TASK_COMM_LEN */
+  OOM_NAMES = 6,         /* levels of a victim's cgroup that an OOM record names */
+  TURNS = 32,            /* on_request.bpf.h: reads of one opened iterator */
+  REMOVED_KEPT = 512,    /* records in the ring `removed`; a multiple of 64 */
+  OOM_KEPT = 256,        /* records in the ring `oom_events` */
 };
 
 /* Which controller's hierarchy a walk goes through. */
@@ -28,22 +29,26 @@ enum {
   WALK_PIDS = 3,
   WALK_UNIFIED = 4, /* cgroup v2: all its cgroups, whatever controllers they have */
   WALK_IO = 5,
+  HIERARCHIES,
 };
 
 /*
- * One cgroup in a walk of a hierarchy. A walk goes parents first, so the records are a tree: the parent of a record is
- * the nearest one before it with a smaller depth.
+ * What a walk leaves (container_walk.bpf.h): one record for the root, one for all containers together that found no
+ * room, and one for each container, with all that is below it.
  */
-struct cgroup_node {
-  __u64 id;    /* kernfs id = inode number of the directory */
-  __u32 depth; /* 0 = root of the hierarchy */
-  __u32 flags; /* NODE_* */
+enum {
+  ROW_ROOT = 0,
+  ROW_REST = 1,  /* sums of CPU time and memory usage; of the rest nothing is filled in */
+  FIRST_ROW = 2, /* of the containers */
 };
 
+/* What a walk answers: how many rows there are, how many containers found no room, and whether it came to its end. */
 enum {
-  NODE_ONLINE = 1 << 0,         /* its directory exists; without it: removed, but still charged for something */
-  NODE_CHARGES_PARENT = 1 << 1, /* memory: what it is charged, its parent in the tree is charged too */
+  ANSWER_ROWS = 0xffff,
+  ANSWER_LEFT_OVER_SHIFT = 16,
+  ANSWER_MAX_LEFT_OVER = 0x7fff, /* so many, or more */
 };
+#define ANSWER_INCOMPLETE (1u << 31)
 
 /* What the cpu controller keeps of a cgroup (struct task_group). */
 struct bandwidth_record {
@@ -72,9 +77,9 @@ enum {
   CPU_UNIFIED = 1 << 3,   /* of cgroup v2 */
 };
 
-/* One cgroup of a hierarchy in which cpuacct, cpu or pids are; `kinds` says which of them are there. */
+/* One row of a hierarchy in which cpuacct, cpu or pids are; `kinds` says which of them are there. */
 struct cpu_record {
-  struct cgroup_node node;
+  __u64 id;            /* kernfs id = inode number of the directory, of the container's cgroup */
   __u64 usage_ns;      /* struct cpuacct.cpuusage, all CPUs; children included */
   __u64 user_ns;       /* struct cpuacct.cpustat, all CPUs: ticks, as ns; children included */
   __u64 system_ns;     /* the same; with interrupts */
@@ -95,16 +100,15 @@ enum {
 };
 
 /*
- * One cgroup of cgroup v2 (kernel/cgroup/rstat.c). What its own tasks use is counted per CPU; a flush, which readers of
- * cpu.stat make, carries it into `flushed`, and from there into that of the parent.
+ * One row of cgroup v2 (kernel/cgroup/rstat.c). What a cgroup's own tasks use is counted per CPU; a flush, which readers
+ * of cpu.stat make, carries it into the cgroup and from there into the parent. `cpu` has the sum over the container's
+ * cgroup and all below it; the root's is cpuacct's.
  */
 struct unified_record {
-  struct cpu_record cpu;  /* the times are those of the root's cpuacct, or left to be made of the rest */
-  __u64 flushed[TIMES];   /* cgroup.bstat: of the subtree */
-  __u64 handed_up[TIMES]; /* cgroup.last_bstat: the part of it that the parent has got */
-  __u64 pending[TIMES];   /* of this cgroup alone, not flushed yet */
-  __u64 taken_ns;         /* usage that flushes have taken from the CPUs so far: rises with each */
-  __u64 descendants;      /* cgroup.nr_descendants + nr_dying_descendants */
+  struct cpu_record cpu;
+  __u64 check;       /* changes when a flush carries something on in any of the cgroups */
+  __u32 nested;      /* cgroups below the container's that were added */
+  __u32 descendants; /* how many there are: cgroup.nr_descendants + nr_dying_descendants */
 };
 
 enum {
@@ -121,12 +125,12 @@ enum {
 };
 
 struct memory_record {
-  struct cgroup_node node;
+  __u64 id;               /* as in struct cpu_record */
   __u64 usage_pages;      /* page_counter.usage */
   __u64 peak_pages;       /* page_counter.watermark */
   __u64 limit_pages;      /* page_counter.max */
-  __u64 failcnt;          /* page_counter.failcnt */
-  __u64 oom_kills;        /* memory_events[MEMCG_OOM_KILL]; v1: of this cgroup alone, v2: of the subtree */
+  __u64 failcnt;          /* page_counter.failcnt; v2 since 6.15: memory_events[MEMCG_MAX] */
+  __u64 oom_kills;        /* memory_events[MEMCG_OOM_KILL], of the cgroup and all below it, removed ones too */
   __u64 swap_pages;       /* mem_cgroup.swap.usage; v1: memory and swap together */
   __u64 swap_limit_pages; /* mem_cgroup.swap.max; v1: of memory and swap together */
   __u64 kernel_pages;     /* v1: mem_cgroup.kmem.usage */
@@ -134,35 +138,39 @@ struct memory_record {
   __u64 min_pages;        /* v2: page_counter.min */
   __u64 stalls;           /* times that a task of it, or of one below, had to reclaim memory itself (guest_stalls) */
   __u64 stall_ns;         /* for how long; stalls that have ended */
-  __s64 stat[STATS];      /* of the subtree, as handed in by the CPUs; v1: if NODE_CHARGES_PARENT below */
-  __s64 pending[STATS];   /* of this cgroup alone, what the CPUs have not handed in yet */
+  __u64 check;            /* changes when a CPU hands in something in any of the cgroups below */
+  __s64 stat[STATS];      /* of the subtree, as handed in by the CPUs */
+  __s64 pending[STATS];   /* of the subtree, what the CPUs have not handed in yet */
 };
 
 /*
- * One device of a cgroup; a walk has none for the root and for cgroups that did no I/O. Of a cgroup with all below it =
- * its `own` + sum over those below of (own - handed_up). NODE_ONLINE: its removal has not begun.
+ * One block device of a container, in the order of the containers' rows in the walk of its hierarchy.
  */
 struct io_record {
-  struct cgroup_node node;
+  __u64 id;     /* as in struct cpu_record */
   __u32 device; /* dev_t as the kernel has it: major << 20 | minor */
   __u32 reserved;
-  struct io_counts own;       /* with what those below have handed up */
-  struct io_counts handed_up; /* the part of it that the parent's `own` has, too */
-  __u64 taken;                /* what flushes have taken from the CPUs so far, all figures: rises with each */
+  struct io_counts counts; /* of the subtree */
+  __u64 check;             /* changes when a flush carries something on in any of the cgroups */
 };
 
-/* One cgroup of cgroup v2. */
+/* One row of cgroup v2. */
 struct pressure_record {
-  struct cgroup_node node;
+  __u64 id; /* as in struct cpu_record */
   struct pressure_totals totals;
 };
 
+/*
+ * The name of a container's cgroup, or of one above it. The ones above come first, so the records are a tree: the parent
+ * of a record is the nearest one before it with a smaller depth.
+ */
 struct name_record {
   __u64 id;
-  __u32 depth; /* as in struct cgroup_node */
-  __u32 reserved;
-  __u64 made_ns;         /* CLOCK_BOOTTIME of its mkdir; 0 = not known, or kept in another hierarchy */
-  char name[NAME_BYTES]; /* last component of the path; "" or "/" for the root */
+  __u32 depth;                      /* 0 = root of the hierarchy */
+  __u32 id_begin;                   /* a container's: where in its name the id begins, from 1 on; 0: it is not one */
+  __u64 made_ns;                    /* CLOCK_BOOTTIME of its mkdir; 0 = not known, or kept in another hierarchy */
+  char name[NAME_BYTES];            /* last component of the path, or its beginning; "" or "/" for the root */
+  char container[CONTAINER_DIGITS]; /* a container's id */
 };
 
 enum {
@@ -176,19 +184,23 @@ enum {
  * is 0; whoever reads looks at it before and after.
  */
 
-/* The last values of a cgroup, taken as its directory was removed. */
+/*
+ * The last values of a container, taken as the directories of its cgroup were removed: in cgroup v1 one in each
+ * hierarchy, whose values are added to the record as long as user space has not taken it.
+ */
 struct removed_record {
-  __u64 sequence; /* from 1 */
-  __u64 id;       /* of the cgroup, in its hierarchy: each hierarchy gives out its own */
-  __u32 kinds;    /* REMOVED_* */
-  __u32 reserved;
-  __u64 made_ns; /* as in struct name_record */
+  __u64 sequence;         /* from 1 */
+  __u64 ids[HIERARCHIES]; /* by WALK_*: kernfs id in that hierarchy; 0: it is not gone from there */
+  __u64 made_ns;          /* as in struct name_record */
+  __u32 kinds;            /* REMOVED_* */
+  __u32 stats;            /* a bit for each STAT_* that was read */
   struct cpu_record cpu;
   struct memory_record memory;
   struct pressure_totals pressure; /* if its `kinds` is not 0 */
   __u32 io_devices;                /* how many of `io` are filled */
   __u32 io_lost;                   /* devices that found no room there */
   struct io_total io[IO_REMOVED];
+  char container[CONTAINER_DIGITS]; /* its id */
   char path[PATH_BYTES];
 };
 
@@ -220,11 +232,14 @@ struct oom_record {
 
 /* One for the whole guest. */
 struct guest_status {
-  __u64 generation;  /* which load of the attached programs is to record; C++ writes it, BPF the rest */
-  __u64 removals;    /* the sequence of the last removed_record */
-  __u64 oom_events;  /* the sequence of the last oom_record */
-  __u64 stalls_lost; /* stalls that found a map of guest_stalls full */
-  __u64 io_lost;     /* devices of removed cgroups that found a map of io_left.bpf.h full */
+  __u64 generation;     /* which load of the attached programs is to record; C++ writes it */
+  __u64 removals_taken; /* removed_records that user space has taken; C++ writes it */
+  __u64 removals;       /* the sequence of the last removed_record */
+  __u64 merging;        /* not 0 while a removed_record that user space may take is added to */
+  __u64 removed_cpu_ns; /* CPU time of all containers that were removed */
+  __u64 oom_events;     /* the sequence of the last oom_record */
+  __u64 stalls_lost;    /* stalls that found a map of guest_stalls full */
+  __u64 io_lost;        /* devices of removed cgroups that found a map of io_left.bpf.h full */
 };
 
 /* How far C++ has got with the rings; BPF does not look at it. */
@@ -237,7 +252,7 @@ struct progress {
   __u64 removals_lost;              /* removed_records overwritten before they were read */
   __u64 removals_settled;           /* those up to this one are done with */
   __u64 settled[REMOVED_KEPT / 64]; /* of those after it: a bit each, at the place that it has in the ring */
-  __u64 removed_cpu_ns;             /* CPU time of the containers whose records are done with */
+  __u64 vanished_cpu_ns;            /* CPU time of containers that went without a record */
 };
 
 /* Two of them, so that each change is whole whenever guest-probe ends: the new one is written, then made current. */

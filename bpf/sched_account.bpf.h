@@ -7,7 +7,7 @@
 #include "bpf/task_place.bpf.h"
 
 /*
- * The kernel keeps these figures per task only. A walk adds to the task's cgroup what the task did since the walk
+ * The kernel keeps these figures per task only. A walk adds to the task's container what the task did since the walk
  * before, and the end of a task adds the rest: so a sum never falls, not while a dead task waits for RCU in no table,
  * and not when one moves, which takes its past to no other cgroup. What a task did between the last walk and a move is
  * the new cgroup's.
@@ -31,7 +31,7 @@ struct {
   __type(value, struct sched_seen);
 } sched_tasks SEC(".maps") __weak;
 
-/* By cgroup id. The ones that nothing is added to for the longest time give way. */
+/* By the container's id. The ones that nothing is added to for the longest time give way. */
 struct {
   __uint(type, BPF_MAP_TYPE_LRU_HASH);
   __uint(max_entries, 1);
@@ -49,12 +49,13 @@ static __always_inline void read_sched(__u64 task, __u64 *value) {
   value[SCHED_INVOLUNTARY] = read_u64(task + bpf_core_field_offset(struct task_struct___switches, nivcsw));
 }
 
+/* 0 for a task of the guest system's. */
 static __always_inline struct sched_sums *sums_of(__u64 task) {
-  __u64 id = task_cgroup_id(task);
-  struct sched_sums *sums = bpf_map_lookup_elem(&sched_cgroups, &id);
+  __u64 id = task_container(task);
+  struct sched_sums *sums = id ? bpf_map_lookup_elem(&sched_cgroups, &id) : 0;
   struct sched_sums none = {};
 
-  if (sums) return sums;
+  if (sums || !id) return sums;
   bpf_map_update_elem(&sched_cgroups, &id, &none, BPF_NOEXIST);
   return bpf_map_lookup_elem(&sched_cgroups, &id);
 }
@@ -69,8 +70,9 @@ static __always_inline void account_task(__u64 task, int ends) {
   read_sched(task, now.value);
   if (seen && seen->start == now.start) before = *seen;
   if (ends) bpf_map_delete_elem(&sched_tasks, &task);
+  if (!ends && bpf_map_update_elem(&sched_tasks, &task, &now, BPF_ANY)) return;
   struct sched_sums *sums = sums_of(task);
-  if (!sums || (!ends && bpf_map_update_elem(&sched_tasks, &task, &now, BPF_ANY))) return;
+  if (!sums) return;
   for (int i = 0; i < SCHED_FIGURES; i++)
     if (now.value[i] > before.value[i]) __sync_fetch_and_add(&sums->value[i], now.value[i] - before.value[i]);
 }

@@ -13,9 +13,9 @@ enum {
   SCHED_FIGURES,
 };
 
-/* Of all tasks that a cgroup has or had; what is read from the iterator walk_sched_sums. */
+/* Of all tasks that a container has or had; what is read from the iterator walk_sched_sums. */
 struct sched_record {
-  __u64 cgroup_id; /* as in struct task_record */
+  __u64 container_id; /* as in struct task_record */
   __u64 sum[SCHED_FIGURES];
 };
 

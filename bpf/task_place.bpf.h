@@ -2,7 +2,7 @@
 #ifndef KATAMETER_TASK_PLACE_BPF_H
 #define KATAMETER_TASK_PLACE_BPF_H
 
-#include "bpf/cgroup.bpf.h"
+#include "bpf/containers.bpf.h"
 
 /* The hierarchy in which tasks are looked up (WALK_*); set before loading. */
 extern const volatile __u32 tasks_hierarchy;
@@ -15,8 +15,9 @@ static __always_inline __u64 task_cgroup(__u64 task) {
   return read_u64(css_set + bpf_core_field_offset(struct css_set, dfl_cgrp));
 }
 
-static __always_inline __u64 task_cgroup_id(__u64 task) {
-  return kernfs_id(read_u64(task_cgroup(task) + bpf_core_field_offset(struct cgroup, kn)));
+/* The kernfs id of the container's cgroup that a task is in; 0: it is the guest system's. */
+static __always_inline __u64 task_container(__u64 task) {
+  return container_id_of(task_cgroup(task));
 }
 
 #endif

@@ -42,31 +42,37 @@ static __always_inline struct base_cpu find_base_cpu(__u64 cgroup) {
   return found;
 }
 
-static __always_inline void read_unified(__u64 cgroup, struct unified_record *record) {
-  __u64 usage = 0;
-  __u64 user = 0;
-  __u64 system = 0;
-  __u64 taken = 0;
+/* A cgroup of cgroup v2 while it is read. */
+struct unified_part {
+  __u64 flushed[TIMES];   /* cgroup.bstat: of the subtree */
+  __u64 handed_up[TIMES]; /* cgroup.last_bstat: the part of it that the parent has got */
+  __u64 pending[TIMES];   /* of this cgroup alone, not flushed yet */
+  __u64 taken_ns;         /* usage that flushes have taken from the CPUs so far: rises with each */
+};
 
-  read_times(cgroup + bpf_core_field_offset(struct cgroup, bstat), record->flushed);
-  read_times(cgroup + bpf_core_field_offset(struct cgroup, last_bstat), record->handed_up);
+/* "used": see cgroup_walk.bpf.h. */
+static struct unified_part unified __attribute__((used));
+
+static __always_inline void add_base_cpu(__u64 offset, __u64 pointer, __u64 bstat, __u64 last_bstat) {
+  __u64 counted[TIMES];
+  __u64 flushed[TIMES];
+
+  read_times(pointer + offset + bstat, counted);
+  read_times(pointer + offset + last_bstat, flushed);
+  for (int i = 0; i < TIMES; i++) unified.pending[i] += counted[i] - flushed[i];
+  unified.taken_ns += flushed[TIME_USAGE];
+}
+
+DEFINE_CPU_LOOP(base_cpu, add_base_cpu)
+
+static __always_inline void read_unified(__u64 cgroup) {
   struct base_cpu base = find_base_cpu(cgroup);
-  for (__u32 cpu = 0; cpu < MAX_CPUS; cpu++) {
-    __u64 counted[TIMES];
-    __u64 flushed[TIMES];
-    if (cpu >= cpus) break;
-    if (!cpu_offset[cpu]) continue;
-    read_times(base.pointer + cpu_offset[cpu] + base.bstat, counted);
-    read_times(base.pointer + cpu_offset[cpu] + base.last_bstat, flushed);
-    usage += counted[TIME_USAGE] - flushed[TIME_USAGE];
-    user += counted[TIME_USER] - flushed[TIME_USER];
-    system += counted[TIME_SYSTEM] - flushed[TIME_SYSTEM];
-    taken += flushed[TIME_USAGE];
-  }
-  record->pending[TIME_USAGE] = usage;
-  record->pending[TIME_USER] = user;
-  record->pending[TIME_SYSTEM] = system;
-  record->taken_ns = taken;
+
+  read_times(cgroup + bpf_core_field_offset(struct cgroup, bstat), unified.flushed);
+  read_times(cgroup + bpf_core_field_offset(struct cgroup, last_bstat), unified.handed_up);
+  for (int i = 0; i < TIMES; i++) unified.pending[i] = 0;
+  unified.taken_ns = 0;
+  base_cpu_on_cpus(base.pointer, base.bstat, base.last_bstat);
 }
 
 #endif

@@ -1,5 +1,5 @@
-// What guest-probe does in user space with the records of one collect, for callgrind to count: 100 containers with a
-// nested cgroup and three processes each, from the records to the bytes that go out.
+// What guest-probe does in user space with the records of one collect, for callgrind to count: 100 containers with three
+// processes each, from the records to the bytes that go out.
 
 #include <fmt/format.h>
 
@@ -27,15 +27,23 @@ struct Records {
   std::vector<task_record> tasks;
 };
 
-void add_cgroup(Records& to, std::uint32_t depth, const std::string& name) {
-  const std::uint64_t id = to.names.size() + 1;
+void add_name(Records& to, std::uint32_t depth, const std::string& name) {
   name_record named{};
-  named.id = id;
+  named.id = to.names.size() + 1;
   named.depth = depth;
   name.copy(named.name, NAME_BYTES - 1);
+  if (name.size() == CONTAINER_DIGITS) {
+    named.id_begin = 1;
+    name.copy(named.container, CONTAINER_DIGITS);
+  }
   to.names.push_back(named);
+}
+
+void add_container(Records& to, const std::string& name) {
+  add_name(to, 2, name);
+  const std::uint64_t id = to.names.size();
   cpu_record cpu{};
-  cpu.node = {id, depth, NODE_ONLINE};
+  cpu.id = id;
   cpu.usage_ns = id * 1'234'567;
   cpu.user_ns = id * 1'000'000;
   cpu.system_ns = id * 234'567;
@@ -43,7 +51,7 @@ void add_cgroup(Records& to, std::uint32_t depth, const std::string& name) {
   cpu.bandwidth = {NO_QUOTA, 100'000'000, 1024 * 1024, 0, 0, 0};
   to.cpu.push_back(cpu);
   memory_record memory{};
-  memory.node = {id, depth, NODE_ONLINE | NODE_CHARGES_PARENT};
+  memory.id = id;
   memory.usage_pages = id * 321;
   memory.peak_pages = id * 400;
   memory.limit_pages = id * 1000;
@@ -56,14 +64,13 @@ void add_cgroup(Records& to, std::uint32_t depth, const std::string& name) {
 
 Records recorded() {
   Records made;
-  add_cgroup(made, 0, "/");
-  add_cgroup(made, 1, "cri-containerd");
+  add_name(made, 0, "/");
+  add_name(made, 1, "cri-containerd");
   for (std::uint64_t i = 0; i < containers; ++i) {
-    add_cgroup(made, 2, fmt::format("{:064x}", i + 1));
-    add_cgroup(made, 3, "nested");
+    add_container(made, fmt::format("{:064x}", i + 1));
     for (std::uint32_t process = 0; process < 3; ++process) {
       task_record task{};
-      task.cgroup_id = made.names.back().id;
+      task.container_id = made.names.back().id;
       task.tgid = static_cast<std::uint32_t>(made.tasks.size()) + 2;
       made.tasks.push_back(task);
     }
@@ -80,16 +87,19 @@ extern "C" __attribute__((noinline)) std::size_t measured_part(const Records& re
                                                                TaskAccount& tasks) {
   tasks.begin();
   for (const task_record& task : records.tasks) tasks.add(task);
-  tasks.end(paths);
+  tasks.end();
   std::map<ContainerId, wire::Container> rows;
-  for (const auto& [id, record] : account_cpu(records.cpu, paths).containers) {
+  for (const cpu_record& record : records.cpu) {
+    const ContainerId id = *paths.container_of(record.id);
     wire::Container& row = rows[id];
     row.id = id;
-    row.cgroup = *paths.find(record.node.id);
+    row.cgroup = *paths.find(record.id);
     set_cpu(row, record, {});
-    row.processes = tasks.of_container(id).processes;
+    row.processes = tasks.of_container(record.id).processes;
   }
-  for (const auto& [id, memory] : account_memory(records.memory, paths, {})) set_memory(rows[id], memory);
+  for (const memory_record& record : records.memory) {
+    set_memory(rows[*paths.container_of(record.id)], memory_figures(record, {}));
+  }
   wire::Snapshot snapshot;
   snapshot.containers.reserve(rows.size());
   for (auto& [id, row] : rows) snapshot.containers.push_back(std::move(row));

@@ -42,18 +42,6 @@ std::uint64_t shares_of_weight(std::uint64_t weight) {
   return 2 + (weight - 1) * 262142 / 9999;
 }
 
-CpuAccount account_cpu(std::span<const cpu_record> walk, const CgroupPaths& paths) {
-  CpuAccount account;
-  for (const cpu_record& record : walk) {
-    if (record.node.depth == 0 && (record.kinds & CPU_TIMES) != 0) account.root_ns = record.usage_ns;
-    if ((record.node.flags & NODE_ONLINE) == 0) continue;
-    const auto place = paths.container_of(record.node.id);
-    if (!place || place->nested) continue;
-    account.containers.insert_or_assign(place->id, record);
-  }
-  return account;
-}
-
 void set_cpu(wire::Container& row, const cpu_record& record, const CpuFields& fields) {
   if ((record.kinds & CPU_TIMES) != 0) {
     set_if(fields.usage, row.cpu_usage_ns, record.usage_ns);

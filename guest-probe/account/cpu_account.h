@@ -27,16 +27,6 @@ struct CpuFields {
   bool threads_max = true;
 };
 
-/// What one walk found of the guest's CPU time and tasks.
-struct CpuAccount {
-  std::optional<std::uint64_t> root_ns;  ///< the root cgroup: everything that ran; none where cpuacct is elsewhere
-  std::unordered_map<ContainerId, cpu_record> containers;  ///< each one's own cgroup, nested ones included
-};
-
-/// Picks the containers out of a walk (v1: a cgroup's figure includes its children).
-/// Cgroups whose directory is gone are left out: their last values come from the removal hook.
-CpuAccount account_cpu(std::span<const cpu_record> walk, const CgroupPaths& paths);
-
 /// What cAdvisor gives out as shares where there is a cpu.weight (cgroup v2).
 std::uint64_t shares_of_weight(std::uint64_t weight);
 

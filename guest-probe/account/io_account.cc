@@ -13,54 +13,18 @@ constexpr std::uint32_t minor_bits = 20;
 
 using Counts = DeviceCounts::mapped_type;
 
-void add(Counts& sum, const io_counts& own, const io_counts* handed_up) {
-  for (std::size_t i = 0; i < sum.size(); ++i) {
-    sum[i] += own.count[i] - (handed_up == nullptr ? 0 : handed_up->count[i]);
-  }
-}
-
 template <typename Counters>
 void raise(Counters& counts, const Counts& last) {
   for (std::size_t i = 0; i < last.size(); ++i) counts[i] = std::max<std::uint64_t>(counts[i], last[i]);
 }
 
-struct Level {
-  std::uint64_t cgroup_id = 0;
-  std::uint32_t depth = 0;
-  bool within = false;                   // a container's cgroup, or below one
-  bool nested = false;                   // below one
-  std::optional<ContainerId> container;  // none if the container's own cgroup is being removed
-};
-
-Level level_of(const cgroup_node& node, const Level* above, const CgroupPaths& paths) {
-  Level level{.cgroup_id = node.id, .depth = node.depth, .container = std::nullopt};
-  if (above != nullptr && above->within) {
-    level.within = level.nested = true;
-    level.container = above->container;
-    return level;
-  }
-  const auto place = paths.container_of(node.id);
-  if (!place) return level;
-  level.within = true;
-  if ((node.flags & NODE_ONLINE) != 0) level.container = place->id;
-  return level;
-}
-
 }  // namespace
 
-std::map<ContainerId, ContainerIo> account_io(std::span<const io_record> walk, const CgroupPaths& paths) {
-  std::map<ContainerId, ContainerIo> containers;
-  std::vector<Level> path;  // the current record's cgroup and those above it
+std::vector<ContainerIo> account_io(std::span<const io_record> walk) {
+  std::vector<ContainerIo> containers;
   for (const io_record& record : walk) {
-    if (path.empty() || path.back().cgroup_id != record.node.id) {
-      while (!path.empty() && path.back().depth >= record.node.depth) path.pop_back();
-      path.push_back(level_of(record.node, path.empty() ? nullptr : &path.back(), paths));
-    }
-    const Level& level = path.back();
-    if (!level.container) continue;
-    ContainerIo& io = containers[*level.container];
-    if (!level.nested) io.cgroup_id = record.node.id;
-    add(io.devices[record.device], record.own, level.nested ? &record.handed_up : nullptr);
+    if (containers.empty() || containers.back().cgroup_id != record.id) containers.push_back({record.id, {}});
+    std::copy_n(record.counts.count, IO_COUNTS, containers.back().devices[record.device].begin());
   }
   return containers;
 }
@@ -68,8 +32,7 @@ std::map<ContainerId, ContainerIo> account_io(std::span<const io_record> walk, c
 bool walks_agree(std::span<const io_record> first, std::span<const io_record> second) {
   return std::equal(first.begin(), first.end(), second.begin(), second.end(),
                     [](const io_record& a, const io_record& b) {
-                      return a.node.id == b.node.id && a.device == b.device && a.taken == b.taken &&
-                             std::equal(a.handed_up.count, a.handed_up.count + IO_COUNTS, b.handed_up.count);
+                      return a.id == b.id && a.device == b.device && a.check == b.check;
                     });
 }
 
@@ -119,7 +82,7 @@ void RisingIo::keep(std::uint64_t cgroup_id, removed_record& removed) const {
 DeviceCounts removed_io(const removed_record& removed) {
   DeviceCounts devices;
   for (std::size_t i = 0; i < std::min<std::size_t>(removed.io_devices, IO_REMOVED); ++i) {
-    add(devices[removed.io[i].device], removed.io[i].counts, nullptr);
+    std::copy_n(removed.io[i].counts.count, IO_COUNTS, devices[removed.io[i].device].begin());
   }
   return devices;
 }

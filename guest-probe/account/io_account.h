@@ -19,12 +19,12 @@ using DeviceCounts = std::map<std::uint32_t, std::array<std::uint64_t, IO_COUNTS
 
 /// Block I/O of one container.
 struct ContainerIo {
-  std::uint64_t cgroup_id = 0;  ///< of its own cgroup
+  std::uint64_t cgroup_id = 0;
   DeviceCounts devices;
 };
 
-/// Picks the containers out of a walk, nested cgroups included; removed ones, too, as long as they are met.
-std::map<ContainerId, ContainerIo> account_io(std::span<const io_record> walk, const CgroupPaths& paths);
+/// The containers of a walk, each with all its devices.
+std::vector<ContainerIo> account_io(std::span<const io_record> walk);
 
 /// Whether no flush moved anything between two walks. Only then do the figures of the second belong together.
 bool walks_agree(std::span<const io_record> first, std::span<const io_record> second);

@@ -41,35 +41,16 @@ wire::Figure limit_if(bool known, std::uint64_t pages) {
 
 }  // namespace
 
-std::vector<std::int64_t> subtree_pending(std::span<const memory_record> walk, std::size_t stat) {
-  std::vector<std::int64_t> sums(walk.size());
-  std::vector<std::size_t> path;  // positions of the ancestors that are charged with the current record
-  for (std::size_t i = 0; i < walk.size(); ++i) {
-    const cgroup_node& node = walk[i].node;
-    path.resize(std::min<std::size_t>(path.size(), node.depth));
-    sums[i] += walk[i].pending[stat];
-    std::size_t level = path.size();
-    bool charged = (node.flags & NODE_CHARGES_PARENT) != 0;
-    while (charged && level > 0) {
-      const std::size_t ancestor = path[--level];
-      sums[ancestor] += walk[i].pending[stat];
-      charged = (walk[ancestor].node.flags & NODE_CHARGES_PARENT) != 0;
-    }
-    path.push_back(i);
-  }
-  return sums;
-}
-
-ContainerMemory memory_figures(const memory_record& record, const StatPages& pending, const MemoryFields& fields) {
+ContainerMemory memory_figures(const memory_record& record, const MemoryFields& fields) {
   ContainerMemory memory;
-  memory.cgroup_id = record.node.id;
+  memory.cgroup_id = record.id;
   const std::int64_t usage = as_signed(record.usage_pages);
   memory.usage_bytes = pages_if(fields.usage, usage);
   memory.peak_bytes = pages_if(fields.peak, as_signed(record.peak_pages));
   memory.limit_bytes = limit_if(fields.limit, record.limit_pages);
   memory.failcnt = count_if(fields.failcnt, record.failcnt);
   memory.oom_kills = count_if(fields.oom_kills, record.oom_kills);
-  const auto exact = [&](std::size_t stat) { return record.stat[stat] + pending[stat]; };
+  const auto exact = [&](std::size_t stat) { return record.stat[stat] + record.pending[stat]; };
   memory.rss_bytes = pages_if(fields.rss, exact(STAT_ANON));
   memory.cache_bytes = pages_if(fields.cache, exact(STAT_FILE));
   memory.working_set_bytes = pages_if(fields.usage && fields.inactive_file, usage - exact(STAT_INACTIVE_FILE));
@@ -86,33 +67,6 @@ ContainerMemory memory_figures(const memory_record& record, const StatPages& pen
   memory.stall_ns = count_if(fields.stalls, record.stall_ns);
   memory.swap_limit_bytes = limit_if(fields.swap_limit, record.swap_limit_pages);
   return memory;
-}
-
-std::unordered_map<ContainerId, ContainerMemory> account_memory(std::span<const memory_record> walk,
-                                                                const CgroupPaths& paths, const MemoryFields& fields) {
-  std::array<std::vector<std::int64_t>, STATS> pending;
-  for (std::size_t stat = 0; stat < pending.size(); ++stat) pending[stat] = subtree_pending(walk, stat);
-
-  std::unordered_map<ContainerId, ContainerMemory> containers;
-  std::unordered_map<ContainerId, std::uint64_t> nested_kills;
-  for (std::size_t i = 0; i < walk.size(); ++i) {
-    if ((walk[i].node.flags & NODE_ONLINE) == 0) continue;
-    const auto place = paths.container_of(walk[i].node.id);
-    if (!place) continue;
-    if (place->nested) {
-      // v1 counts a kill in the victim's own cgroup only.
-      if (!fields.unified) nested_kills[place->id] += walk[i].oom_kills;
-      continue;
-    }
-    StatPages own{};
-    for (std::size_t stat = 0; stat < own.size(); ++stat) own[stat] = pending[stat][i];
-    containers.insert_or_assign(place->id, memory_figures(walk[i], own, fields));
-  }
-  for (const auto& [id, kills] : nested_kills) {
-    const auto found = containers.find(id);
-    if (found != containers.end() && found->second.oom_kills) *found->second.oom_kills += kills;
-  }
-  return containers;
 }
 
 void set_memory(wire::Container& row, const ContainerMemory& memory) {
@@ -140,7 +94,7 @@ void set_memory(wire::Container& row, const ContainerMemory& memory) {
 bool walks_agree(std::span<const memory_record> first, std::span<const memory_record> second) {
   return std::equal(first.begin(), first.end(), second.begin(), second.end(),
                     [](const memory_record& a, const memory_record& b) {
-                      return a.node.id == b.node.id && std::equal(a.stat, a.stat + STATS, b.stat);
+                      return a.id == b.id && a.check == b.check && std::equal(a.stat, a.stat + STATS, b.stat);
                     });
 }
 

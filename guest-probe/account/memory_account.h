@@ -1,14 +1,9 @@
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <span>
-#include <unordered_map>
-#include <vector>
 
 #include "bpf/records.h"
-#include "guest-probe/containers/cgroup_paths.h"
-#include "userspace/wire/container_id.h"
 #include "userspace/wire/messages.h"
 
 namespace katameter {
@@ -59,26 +54,15 @@ struct MemoryFields {
   bool stalls = true;
 };
 
-/// Pages or events of each kind of memory.stat, by STAT_*.
-using StatPages = std::array<std::int64_t, STATS>;
-
-/// The sum over a cgroup and everything below it of what the CPUs have not handed in yet, for each record of the walk.
-/// Exact pages of a cgroup = its `stat` + this (mm/memcontrol.c: a CPU hands in at more than 32 pages, to the cgroup
-/// and all its ancestors).
-std::vector<std::int64_t> subtree_pending(std::span<const memory_record> walk, std::size_t stat);
-
-/// Picks the containers out of a walk of the memory hierarchy.
-std::unordered_map<ContainerId, ContainerMemory> account_memory(std::span<const memory_record> walk,
-                                                                const CgroupPaths& paths, const MemoryFields& fields);
-
-/// The figures of one cgroup alone, `pending` pages added; for a removed one, whose subtree is itself.
-ContainerMemory memory_figures(const memory_record& record, const StatPages& pending, const MemoryFields& fields);
+/// The figures of one row. Exact pages = `stat` + `pending` (mm/memcontrol.c: a CPU hands in at more than 32 pages, to the
+/// cgroup and all its ancestors).
+ContainerMemory memory_figures(const memory_record& record, const MemoryFields& fields);
 
 /// Puts the figures into a container's row.
 void set_memory(wire::Container& row, const ContainerMemory& memory);
 
-/// Whether nothing was handed in between two walks: the same cgroups with the same `stat`. Only then do `stat` and
-/// `pending` of the second belong together.
+/// Whether nothing was handed in between two walks: the same containers with the same `stat` and `check`. Only then do
+/// `stat` and `pending` of the second belong together.
 bool walks_agree(std::span<const memory_record> first, std::span<const memory_record> second);
 
 }  // namespace katameter

@@ -31,8 +31,14 @@ void RisingPressure::begin() {
 }
 
 void RisingPressure::keep(pressure_record& record) {
-  if (const auto last = last_.find(record.node.id); last != last_.end()) raise(record.totals, last->second);
-  Totals& totals = now_[record.node.id];
+  const auto last = last_.find(record.id);
+  if (record.totals.kinds == 0) {
+    // Not counted for the time being: its totals are nobody's, and go on where they were.
+    if (last != last_.end()) now_.insert(*last);
+    return;
+  }
+  if (last != last_.end()) raise(record.totals, last->second);
+  Totals& totals = now_[record.id];
   std::copy_n(record.totals.total_ns, totals.size(), totals.begin());
 }
 

@@ -25,8 +25,10 @@ void RisingFaults::keep(ContainerMemory& memory) {
   if (const auto last = last_.find(memory.cgroup_id); last != last_.end()) {
     raise(memory.page_faults, last->second.all);
     raise(memory.major_page_faults, last->second.major);
+    raise(memory.oom_kills, last->second.oom_kills);
   }
-  now_[memory.cgroup_id] = {memory.page_faults.value_or(0), memory.major_page_faults.value_or(0)};
+  now_[memory.cgroup_id] = {memory.page_faults.value_or(0), memory.major_page_faults.value_or(0),
+                            memory.oom_kills.value_or(0)};
 }
 
 void RisingFaults::keep(std::uint64_t cgroup_id, memory_record& removed) const {
@@ -34,6 +36,7 @@ void RisingFaults::keep(std::uint64_t cgroup_id, memory_record& removed) const {
   if (last == now_.end()) return;
   raise(removed, STAT_FAULTS, last->second.all);
   raise(removed, STAT_MAJOR_FAULTS, last->second.major);
+  removed.oom_kills = std::max<std::uint64_t>(removed.oom_kills, last->second.oom_kills);
 }
 
 }  // namespace katameter

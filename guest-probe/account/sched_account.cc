@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "guest-probe/containers/containers.h"
-
 namespace katameter {
 
 void SchedAccount::begin() {
@@ -15,7 +13,7 @@ void SchedAccount::begin() {
 void SchedAccount::end(const CgroupPaths& paths) {
   for (const auto& [id, sums] : sums_) {
     if (owners_.contains(id)) continue;
-    if (const auto place = paths.container_of(id)) owners_.emplace(id, place->id);
+    if (const auto container = paths.container_of(id)) owners_.emplace(id, *container);
   }
   std::erase_if(owners_, [&](const auto& owner) { return !sums_.contains(owner.first); });
 
@@ -31,10 +29,6 @@ void SchedAccount::end(const CgroupPaths& paths) {
     for (std::size_t i = 0; i < SCHED_FIGURES; ++i) now[i] = std::max(now[i], last->second[i]);
   }
   containers_ = std::move(containers);
-}
-
-void SchedAccount::removed(std::uint64_t cgroup_id, const std::string& path) {
-  if (const auto place = container_of_path(path)) owners_.emplace(cgroup_id, place->id);
 }
 
 void SchedAccount::complete(wire::Container& row) {

@@ -11,18 +11,18 @@
 
 namespace katameter {
 
-/// Run time, run-queue wait and switches per container: the kernel programs' sums of its cgroups, those included that
-/// are gone, for a task's last figures come when RCU is done with it. No figure goes back.
+/// Run time, run-queue wait and switches per container: the kernel programs' sums, those included of containers that are
+/// gone, for a task's last figures come when RCU is done with it. No figure goes back.
 class SchedAccount {
  public:
   /// One reading: begin(), add() each record, then end().
   void begin();
-  void add(const sched_record& record) { sums_[record.cgroup_id] = record; }
+  void add(const sched_record& record) { sums_[record.container_id] = record; }
   /// `paths` are those of the living cgroups.
   void end(const CgroupPaths& paths);
 
-  /// A removed cgroup goes on to belong to its container.
-  void removed(std::uint64_t cgroup_id, const std::string& path);
+  /// The sums of a removed cgroup are still those of its container.
+  void removed(std::uint64_t cgroup_id, const ContainerId& container) { owners_.emplace(cgroup_id, container); }
 
   /// Puts what is known of the row's container into it. One that is told as removed again and again is told the same.
   void complete(wire::Container& row);

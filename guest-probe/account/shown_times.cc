@@ -39,7 +39,7 @@ Times adjust(std::uint64_t usage_ns, const Times& ticks, const Times& before) {
 
 void ShownTimes::settle(cpu_record& record) {
   if (!scaled_ || (record.kinds & CPU_TIMES) == 0) return;
-  Shown& shown = shown_[record.node.id];
+  Shown& shown = shown_[record.id];
   record.usage_ns = std::max<std::uint64_t>(record.usage_ns, shown.usage_ns);
   const Times kernels =
       adjust(record.usage_ns, {record.user_ns, record.system_ns}, {record.shown_user_ns, record.shown_system_ns});

@@ -13,17 +13,20 @@ void take_earlier(std::optional<std::uint64_t>& first, std::optional<std::uint64
 }  // namespace
 
 void TaskAccount::begin() {
-  cgroups_.clear();
+  containers_.clear();
   now_.clear();
 }
 
 void TaskAccount::add(const task_record& record) {
-  OfContainer& cgroup = cgroups_[record.cgroup_id];
-  if ((record.flags & TASK_PROCESS) != 0) {
-    ++cgroup.processes;
-    take_earlier(cgroup.first_start_ns, record.start_boottime_ns);
+  // What runs in a container is paid by the container, be it a thread of the kernel.
+  if (record.container_id == 0) {
+    if (const auto owner = owner_of(record)) usage_of(record, *owner).cpu_ns += record.cpu_ns;
+    return;
   }
-  if (const auto owner = owner_of(record)) usage_of(record, *owner).cpu_ns += record.cpu_ns;
+  if ((record.flags & TASK_PROCESS) == 0) return;
+  OfContainer& container = containers_[record.container_id];
+  ++container.processes;
+  take_earlier(container.first_start_ns, record.start_boottime_ns);
 }
 
 std::optional<TaskAccount::Owner> TaskAccount::owner_of(const task_record& record) const {
@@ -42,29 +45,8 @@ TaskAccount::Usage& TaskAccount::usage_of(const task_record& record, Owner owner
   Usage& usage = found != now_.end() ? *found : now_.emplace_back();
   usage.tgid = record.tgid;
   usage.owner = owner;
-  if ((record.flags & TASK_LEADER) != 0) {
-    usage.start_ns = record.start_boottime_ns;
-    usage.cgroup_id = record.cgroup_id;
-  }
+  if ((record.flags & TASK_LEADER) != 0) usage.start_ns = record.start_boottime_ns;
   return usage;
-}
-
-void TaskAccount::end(const CgroupPaths& paths) {
-  sum_containers(paths);
-  // What runs in a container is paid by the container, be it a thread of the kernel.
-  std::erase_if(now_, [&](const Usage& usage) { return paths.container_of(usage.cgroup_id).has_value(); });
-  continue_usages();
-}
-
-void TaskAccount::sum_containers(const CgroupPaths& paths) {
-  containers_.clear();
-  for (const auto& [id, cgroup] : cgroups_) {
-    const auto place = paths.container_of(id);
-    if (!place) continue;
-    OfContainer& container = containers_[place->id];
-    container.processes += cgroup.processes;
-    take_earlier(container.first_start_ns, cgroup.first_start_ns);
-  }
 }
 
 void TaskAccount::continue_usages() {
@@ -82,8 +64,8 @@ void TaskAccount::continue_usages() {
   std::swap(last_, now_);
 }
 
-TaskAccount::OfContainer TaskAccount::of_container(const ContainerId& id) const {
-  const auto found = containers_.find(id);
+TaskAccount::OfContainer TaskAccount::of_container(std::uint64_t cgroup_id) const {
+  const auto found = containers_.find(cgroup_id);
   return found == containers_.end() ? OfContainer{} : found->second;
 }
 

@@ -7,7 +7,6 @@
 #include <vector>
 
 #include "bpf/task_record.h"
-#include "guest-probe/containers/cgroup_paths.h"
 #include "userspace/wire/container_id.h"
 
 namespace katameter {
@@ -27,13 +26,13 @@ class TaskAccount {
 
   explicit TaskAccount(std::uint32_t own_tgid) : own_tgid_(own_tgid) {}
 
-  /// One walk: begin(), add() each record, then end() once the cgroups' paths are known.
+  /// One walk: begin(), add() each record, then end().
   void begin();
   void add(const task_record& record);
-  void end(const CgroupPaths& paths);
+  void end() { continue_usages(); }
 
-  /// Of the last walk.
-  OfContainer of_container(const ContainerId& id) const;
+  /// Of the last walk; by the kernfs id of the container's cgroup.
+  OfContainer of_container(std::uint64_t cgroup_id) const;
   /// CPU time of an owner, ns: a counter. What a kernel thread or process used after the last walk that met it is in
   /// no owner's.
   std::uint64_t cpu_ns(Owner owner) const;
@@ -43,18 +42,15 @@ class TaskAccount {
     std::uint32_t tgid = 0;
     Owner owner = Owner::kernel;
     std::uint64_t start_ns = 0;  // of the leader
-    std::uint64_t cgroup_id = 0;
     std::uint64_t cpu_ns = 0;
   };
 
   std::optional<Owner> owner_of(const task_record& record) const;
   Usage& usage_of(const task_record& record, Owner owner);
-  void sum_containers(const CgroupPaths& paths);
   void continue_usages();
 
   std::uint32_t own_tgid_;
-  std::unordered_map<std::uint64_t, OfContainer> cgroups_;  // of the walk that is under way
-  std::unordered_map<ContainerId, OfContainer> containers_;
+  std::unordered_map<std::uint64_t, OfContainer> containers_;
   std::vector<Usage> now_;
   std::vector<Usage> last_;  // by tgid
   std::array<std::uint64_t, owners> ended_ns_{};

@@ -6,14 +6,17 @@
 #include <algorithm>
 #include <array>
 
+#include "guest-probe/account/stat_figures.h"
 #include "guest-probe/account/unified_account.h"
-#include "guest-probe/containers/containers.h"
+#include "guest-probe/self_check/stat_learner.h"
 #include "userspace/log.h"
 
 namespace katameter {
 namespace {
 
 constexpr std::size_t removed_kept = 1024;
+// Rows in a snapshot, living and removed; what goes beyond waits for the next one.
+constexpr std::size_t max_snapshot_rows = 2000;
 // A CPU hands in every 32 pages, so on a busy guest a pair of walks may be disturbed several times in a row.
 constexpr int walks_at_most = 10;
 // Measured with a reader of cpu.stat beside: 4 at most, but for a cgroup that was preempted in mid-release.
@@ -34,28 +37,16 @@ std::uint64_t boottime_ns() {
   return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(now.tv_nsec);
 }
 
-// Whether a living cgroup of the walk has no name yet.
 template <typename Record>
-bool has_unknown(const std::vector<Record>& walk, const CgroupPaths& paths) {
-  return std::any_of(walk.begin(), walk.end(), [&](const Record& record) {
-    return (record.node.flags & NODE_ONLINE) != 0 && paths.find(record.node.id) == nullptr;
-  });
+std::span<const Record> containers_of(const std::vector<Record>& rows) {
+  return std::span(rows).subspan(std::min<std::size_t>(FIRST_ROW, rows.size()));
 }
 
-// Each hierarchy gives out its own ids; which one a removed cgroup was in tells by its controllers.
-bool is_of(Hierarchy hierarchy, const removed_record& record) {
-  const auto has = [&](std::uint32_t kind) {
-    return (record.kinds & REMOVED_CPU) != 0 && (record.cpu.kinds & kind) != 0;
-  };
-  switch (hierarchy) {
-    case Hierarchy::cpuacct: return has(CPU_TIMES);
-    case Hierarchy::cpu: return has(CPU_BANDWIDTH);
-    case Hierarchy::pids: return has(CPU_TASKS);
-    case Hierarchy::unified: return has(CPU_UNIFIED);
-    case Hierarchy::io: return (record.kinds & REMOVED_IO) != 0;
-    case Hierarchy::memory: break;
-  }
-  return (record.kinds & REMOVED_MEMORY) != 0;
+// Whether a container of the walk has no name yet.
+template <typename Record>
+bool has_unknown(std::span<const Record> containers, const CgroupPaths& paths) {
+  return std::any_of(containers.begin(), containers.end(),
+                     [&](const Record& record) { return paths.find(record.id) == nullptr; });
 }
 
 }  // namespace
@@ -63,6 +54,7 @@ bool is_of(Hierarchy hierarchy, const removed_record& record) {
 Collector::Collector(GuestPrograms& programs, const ServedFigures& served, std::size_t containers)
     : programs_(programs),
       served_(served),
+      max_rows_(containers),
       shown_times_(served.cpu_times_scaled),
       removed_(removed_kept),
       row_limit_(containers),
@@ -81,7 +73,6 @@ Result<wire::Snapshot> Collector::collect(std::uint64_t request) {
   snapshot.sequence = programs_.next_snapshot();
   snapshot.boottime_ns = boottime_ns();
   snapshot.guest.oom_events_lost = programs_.kept().events_lost;
-  snapshot.guest.containers_unreported = cgroups_beyond_;
   snapshot.guest.containers_lost = programs_.kept().removals_lost + removed_.forgotten();
   snapshot.guest.stalls_lost = programs_.stalls_lost();
   for (const auto& [hook, figure] : misses_of_hooks) snapshot.guest.*figure = programs_.misses(hook);
@@ -93,11 +84,17 @@ Result<wire::Snapshot> Collector::collect(std::uint64_t request) {
   add_io(rows, snapshot.guest);
   add_system_cpu(snapshot.guest);
   sources_.read(snapshot);
-  removed_.report(rows, snapshot.sequence);
+  find_vanished(rows);
+  living_ = rows;
+  const std::size_t living = std::min(rows.size(), max_rows_);
+  removed_.report(rows, snapshot.sequence, max_snapshot_rows - std::min(max_snapshot_rows, living));
   if (served_.schedstat) {
     for (auto& [id, row] : rows) sched_.complete(row);
   }
   limit_rows(rows, snapshot.guest);
+  snapshot.guest.containers_unreported = unreported_;
+  warn_unreported();
+  sums_.carry_on(snapshot.guest);
   snapshot.containers.reserve(rows.size());
   for (auto& [id, row] : rows) snapshot.containers.push_back(std::move(row));
   return snapshot;
@@ -117,19 +114,42 @@ void Collector::acknowledge(std::uint64_t sequence) {
 }
 
 void Collector::settle_removed() {
-  const SettledRemovals settled = removed_.take_settled();
-  if (!settled.sequences.empty()) programs_.settle_removed(settled.sequences, settled.cpu_usage_ns);
+  const std::vector<std::uint64_t> settled = removed_.take_settled();
+  if (!settled.empty()) programs_.settle_removed(settled);
+}
+
+void Collector::find_vanished(const Rows& rows) {
+  const auto is_known = [&](const ContainerId& id) { return rows.contains(id) || removed_.has(id); };
+  for (auto& [id, last] : missing_) {
+    if (is_known(id)) continue;
+    if (last.cpu_usage_ns) programs_.add_vanished(*last.cpu_usage_ns);
+    removed_.add(std::move(last));
+  }
+  missing_.clear();
+  for (auto& [id, last] : living_) {
+    if (!is_known(id)) missing_.emplace(id, std::move(last));
+  }
+}
+
+void Collector::warn_unreported() {
+  if (unreported_ == 0 || warned_unreported_) return;
+  warned_unreported_ = true;
+  log_warning(
+      "{} cgroups are not reported by themselves: there are more containers or cgroups than a walk has room for "
+      "(see --max-containers)",
+      unreported_);
 }
 
 Status Collector::read_kernel() {
-  cgroups_beyond_ = 0;
+  unreported_ = 0;
   // Before the cgroups' CPU time, so that no owner has more of it than there is.
   if (Status status = read_tasks(); !status) return status;
   if (Status status = read_cpu(); !status) return status;
   if (Status status = read_pressure(); !status) return status;
   if (Status status = read_memory(); !status) return status;
   if (Status status = learn_names(); !status) return status;
-  tasks_.end(tasks_paths());
+  if (Status status = learn_stats(); !status) return status;
+  tasks_.end();
   // Last: what is removed after its walk is then known from both, and counted once; before it, nothing is missed.
   if (Status status = take_removed(); !status) return status;
   if (served_.schedstat) sched_.end(tasks_paths());
@@ -145,55 +165,61 @@ Status Collector::read_tasks() {
   return programs_.walk_sched_sums([this](const sched_record& record) { sched_.add(record); });
 }
 
+template <typename Record>
+void Collector::note_unreported(const Walk<Record>& walk) {
+  unreported_ = std::max(unreported_, std::uint64_t{walk.unreported()});
+}
+
 Status Collector::read_cpu() {
   for (CpuWalk& of : cpu_walks_) {
     if (of.hierarchy == Hierarchy::unified) {
       if (Status status = read_unified(of); !status) return status;
-      continue;
+    } else {
+      const Result<Walk<cpu_record>> walk = programs_.walk_cpu(of.hierarchy);
+      if (!walk) return failure_from(walk.error());
+      note_unreported(*walk);
+      of.rows.assign(walk->rows.begin(), walk->rows.end());
     }
-    const Result<Walk<cpu_record>> walk = programs_.walk_cpu(of.hierarchy);
-    if (!walk) return failure_from(walk.error());
-    of.records.assign(walk->records.begin(), walk->records.end());
-    for (cpu_record& record : of.records) shown_times_.settle(record);
-    cgroups_beyond_ = std::max(cgroups_beyond_, std::uint64_t{walk->visited - walk->records.size()});
+    for (std::size_t row = 0; row < of.rows.size(); ++row) {
+      if (row != ROW_REST) shown_times_.settle(of.rows[row]);
+    }
   }
   return {};
 }
 
+// Where no two walks agree, figures may be too small, and shown_times_ keeps what was shown before.
 Status Collector::read_unified(CpuWalk& into) {
-  unified_walk_.clear();
+  std::vector<unified_record> before;
   for (int i = 0; i < unified_walks_at_most; ++i) {
     const Result<Walk<unified_record>> walk = programs_.walk_unified();
     if (!walk) return failure_from(walk.error());
-    const bool settled = is_complete(walk->records, walk->visited) && walks_agree(unified_walk_, walk->records);
-    unified_walk_.assign(walk->records.begin(), walk->records.end());
-    const std::uint64_t beyond = walk->visited - walk->records.size();
-    cgroups_beyond_ = std::max(cgroups_beyond_, beyond);
-    if (settled || beyond > 0) break;
+    note_unreported(*walk);
+    const bool settled = is_complete(walk->containers()) && walks_agree(before, walk->containers());
+    before.assign(walk->containers().begin(), walk->containers().end());
+    into.rows.clear();
+    for (const unified_record& record : walk->rows) into.rows.push_back(record.cpu);
+    if (settled || !walk->complete) break;
   }
-  into.records = sum_unified(unified_walk_);
-  // Where no two walks agreed, figures may be too small, and shown_times_ keeps what was shown before.
-  for (cpu_record& record : into.records) shown_times_.settle(record);
   return {};
 }
 
 Status Collector::read_memory() {
-  memory_walk_.clear();
+  memory_rows_.clear();
   io_walk_.clear();
   if (!served_.memory) return {};
   for (int i = 0; i < walks_at_most; ++i) {
     const Result<Walk<memory_record>> walk = programs_.walk_memory();
     if (!walk) return failure_from(walk.error());
-    bool settled = walks_agree(memory_walk_, walk->records);
-    memory_walk_.assign(walk->records.begin(), walk->records.end());
+    note_unreported(*walk);
+    bool settled = i > 0 && walks_agree(containers_of(memory_rows_), walk->containers());
+    memory_rows_.assign(walk->rows.begin(), walk->rows.end());
     if (served_.io) {
-      const Result<Walk<io_record>> io = programs_.walked_io();
+      const Result<IoWalk> io = programs_.walked_io();
       if (!io) return failure_from(io.error());
-      settled = settled && walks_agree(io_walk_, io->records);
-      io_walk_.assign(io->records.begin(), io->records.end());
-      io_beyond_ = io->visited - io->records.size();
+      settled = settled && walks_agree(io_walk_, io->devices);
+      io_walk_.assign(io->devices.begin(), io->devices.end());
+      io_beyond_ = io->left_over;
     }
-    cgroups_beyond_ = std::max(cgroups_beyond_, std::uint64_t{walk->visited - walk->records.size()});
     if (settled) break;
   }
   return {};
@@ -204,7 +230,7 @@ Status Collector::read_pressure() {
   if (!any(served_.pressure)) return {};
   const Result<Walk<pressure_record>> walk = programs_.walk_pressure();
   if (!walk) return failure_from(walk.error());
-  pressure_walk_.assign(walk->records.begin(), walk->records.end());
+  pressure_walk_.assign(walk->containers().begin(), walk->containers().end());
   pressure_.begin();
   for (pressure_record& record : pressure_walk_) pressure_.keep(record);
   return {};
@@ -219,16 +245,31 @@ Status Collector::learn_names() {
     return {};
   };
   for (CpuWalk& walk : cpu_walks_) {
-    if (!has_unknown(walk.records, walk.paths)) continue;
+    if (!has_unknown(containers_of(walk.rows), walk.paths)) continue;
     if (Status status = learn(walk.hierarchy, walk.paths); !status) return status;
   }
-  if (has_unknown(memory_walk_, memory_paths_)) {
+  new_memory_cgroups_ = has_unknown(containers_of(memory_rows_), memory_paths_);
+  if (new_memory_cgroups_) {
     if (Status status = learn(Hierarchy::memory, memory_paths_); !status) return status;
   }
-  if (!served_.io_among_memory && has_unknown(io_walk_, io_paths_)) {
+  if (!served_.io_among_memory && has_unknown(std::span<const io_record>(io_walk_), io_paths_)) {
     if (Status status = learn(Hierarchy::io, io_paths_); !status) return status;
   }
   return {};
+}
+
+Status Collector::learn_stats() {
+  if (learner_ == nullptr || !learner_->is_due(new_memory_cgroups_)) return {};
+  std::vector<std::string> containers;
+  const std::span<const memory_record> rows = containers_of(memory_rows_);
+  // The last ones of a walk are the newest.
+  for (auto record = rows.rbegin(); record != rows.rend(); ++record) {
+    if (!memory_paths_.container_of(record->id)) continue;
+    containers.push_back(learner_->mount() + *memory_paths_.find(record->id));
+    if (containers.size() == StatLearner::max_containers) break;
+  }
+  if (!learner_->try_again(containers, served_.memory_fields)) return {};
+  return read_memory();  // with what is known now
 }
 
 Status Collector::take_removed() {
@@ -236,20 +277,22 @@ Status Collector::take_removed() {
   if (!removed) return failure_from(removed.error());
   std::erase_if(gone_, [&](const auto& gone) { return !is_walked(gone.first, gone.second); });
   for (removed_record& record : *removed) {
-    for (const CpuWalk& walk : cpu_walks_) {
-      if (is_of(walk.hierarchy, record)) gone_.emplace_back(walk.hierarchy, record.id);
+    for (std::size_t hierarchy = 0; hierarchy < HIERARCHIES; ++hierarchy) {
+      if (record.ids[hierarchy] != 0) gone_.emplace_back(static_cast<Hierarchy>(hierarchy), record.ids[hierarchy]);
     }
-    if (is_of(Hierarchy::memory, record)) gone_.emplace_back(Hierarchy::memory, record.id);
-    if (is_of(Hierarchy::io, record)) gone_.emplace_back(Hierarchy::io, record.id);
-    if (record.made_ns == 0 && is_of(served_.tasks_hierarchy, record)) {
-      record.made_ns = start_times_.find(record.id).value_or(0);
+    const std::uint64_t tasks_id = record.ids[static_cast<std::size_t>(served_.tasks_hierarchy)];
+    if (record.made_ns == 0) record.made_ns = start_times_.find(tasks_id).value_or(0);
+    if (const auto id = ContainerId::from_hex({record.container, sizeof(record.container)})) {
+      sched_.removed(tasks_id, *id);
     }
-    if (is_of(served_.tasks_hierarchy, record)) sched_.removed(record.id, printable(record.path));
-    if ((record.kinds & REMOVED_MEMORY) != 0) faults_.keep(record.id, record.memory);
-    if ((record.kinds & REMOVED_IO) != 0) io_.keep(record.id, record);
-    if ((record.kinds & REMOVED_CPU) != 0) shown_times_.settle(record.cpu);
-    pressure_.keep(record.id, record.pressure);
-    removed_.add(record, served_.memory_fields, served_.cpu_fields, served_.pressure);
+    if ((record.kinds & REMOVED_MEMORY) != 0) faults_.keep(record.ids[WALK_MEMORY], record.memory);
+    if ((record.kinds & REMOVED_IO) != 0) io_.keep(record.ids[WALK_IO], record);
+    if ((record.kinds & REMOVED_CPU) != 0) {
+      record.cpu.id = record.ids[(record.cpu.kinds & CPU_UNIFIED) != 0 ? WALK_UNIFIED : WALK_CPUACCT];
+      shown_times_.settle(record.cpu);
+    }
+    pressure_.keep(tasks_id, record.pressure);
+    removed_.add(record, known_fields(served_.memory_fields, record.stats), served_.cpu_fields, served_.pressure);
   }
   settle_removed();
   shown_times_.forget_unseen();
@@ -261,27 +304,42 @@ bool Collector::is_gone(Hierarchy hierarchy, std::uint64_t cgroup_id) const {
 }
 
 bool Collector::is_walked(Hierarchy hierarchy, std::uint64_t cgroup_id) const {
-  const auto has_id = [&](const auto& record) { return record.node.id == cgroup_id; };
-  if (hierarchy == Hierarchy::memory) return std::any_of(memory_walk_.begin(), memory_walk_.end(), has_id);
+  const auto has_id = [&](const auto& record) { return record.id == cgroup_id; };
+  if (hierarchy == Hierarchy::memory) return std::any_of(memory_rows_.begin(), memory_rows_.end(), has_id);
   if (hierarchy == Hierarchy::io) return std::any_of(io_walk_.begin(), io_walk_.end(), has_id);
   return std::any_of(cpu_walks_.begin(), cpu_walks_.end(), [&](const CpuWalk& walk) {
-    return walk.hierarchy == hierarchy && std::any_of(walk.records.begin(), walk.records.end(), has_id);
+    return walk.hierarchy == hierarchy && std::any_of(walk.rows.begin(), walk.rows.end(), has_id);
   });
 }
 
+// The row of a container; none if it was removed meanwhile, or its name is not known.
+wire::Container* Collector::row_of(Rows& rows, Hierarchy hierarchy, const CgroupPaths& paths, std::uint64_t cgroup_id) {
+  if (is_gone(hierarchy, cgroup_id)) return nullptr;
+  const std::string* path = paths.find(cgroup_id);
+  const auto id = paths.container_of(cgroup_id);
+  if (path == nullptr) ++unreported_;
+  if (path == nullptr || !id) return nullptr;
+  wire::Container& row = rows[*id];
+  row.id = *id;
+  row.cgroup = *path;
+  return &row;
+}
+
 void Collector::add_cpu(Rows& rows, wire::Guest& guest) {
-  std::uint64_t workload_ns = programs_.kept().removed_cpu_ns + removed_.cpu_usage_ns();
+  std::uint64_t workload_ns = programs_.removed_cpu_ns();
   for (const CpuWalk& walk : cpu_walks_) {
-    const CpuAccount account = account_cpu(walk.records, walk.paths);
-    if (served_.cpu && account.root_ns) guest.cpu_usage_ns = account.root_ns;
-    for (const auto& [id, record] : account.containers) {
-      if (is_gone(walk.hierarchy, record.node.id)) continue;
+    if (served_.cpu && !walk.rows.empty() && (walk.rows[ROW_ROOT].kinds & CPU_TIMES) != 0) {
+      guest.cpu_usage_ns = walk.rows[ROW_ROOT].usage_ns;
+    }
+    if (walk.rows.size() > ROW_REST && (walk.rows[ROW_REST].kinds & CPU_TIMES) != 0) {
+      workload_ns += walk.rows[ROW_REST].usage_ns;
+    }
+    for (const cpu_record& record : containers_of(walk.rows)) {
+      wire::Container* row = row_of(rows, walk.hierarchy, walk.paths, record.id);
+      if (row == nullptr) continue;
       if ((record.kinds & CPU_TIMES) != 0) workload_ns += record.usage_ns;
-      wire::Container& row = rows[id];
-      row.id = id;
-      row.cgroup = *walk.paths.find(record.node.id);
-      set_cpu(row, record, served_.cpu_fields);
-      if (walk.hierarchy == served_.tasks_hierarchy) add_tasks(row, record.node.id);
+      set_cpu(*row, record, served_.cpu_fields);
+      if (walk.hierarchy == served_.tasks_hierarchy) add_tasks(*row, record.id);
     }
   }
   if (served_.cpu) guest.workload_cpu_usage_ns = workload_ns;
@@ -289,23 +347,21 @@ void Collector::add_cpu(Rows& rows, wire::Guest& guest) {
 
 void Collector::add_memory(Rows& rows) {
   faults_.begin();
-  for (auto [id, memory] : account_memory(memory_walk_, memory_paths_, served_.memory_fields)) {
-    if (is_gone(Hierarchy::memory, memory.cgroup_id)) continue;
-    wire::Container& row = rows[id];
-    row.id = id;
-    row.cgroup = *memory_paths_.find(memory.cgroup_id);
+  for (const memory_record& record : containers_of(memory_rows_)) {
+    wire::Container* row = row_of(rows, Hierarchy::memory, memory_paths_, record.id);
+    if (row == nullptr) continue;
+    ContainerMemory memory = memory_figures(record, served_.memory_fields);
     faults_.keep(memory);
-    set_memory(row, memory);
-    if (served_.tasks_hierarchy == Hierarchy::memory) add_tasks(row, memory.cgroup_id);
+    set_memory(*row, memory);
+    if (served_.tasks_hierarchy == Hierarchy::memory) add_tasks(*row, record.id);
   }
 }
 
 void Collector::add_pressure(Rows& rows) {
   for (const pressure_record& record : pressure_walk_) {
-    const auto place = tasks_paths().container_of(record.node.id);
-    if (!place || place->nested || (record.node.flags & NODE_ONLINE) == 0) continue;
+    const auto id = tasks_paths().container_of(record.id);
     // A row only if its CPU time has one: one that was just removed has neither.
-    const auto row = rows.find(place->id);
+    const auto row = id ? rows.find(*id) : rows.end();
     if (row != rows.end()) set_pressure(row->second, record.totals, served_.pressure);
   }
 }
@@ -313,15 +369,12 @@ void Collector::add_pressure(Rows& rows) {
 void Collector::add_io(Rows& rows, wire::Guest& guest) {
   std::uint64_t left_out = io_beyond_ + programs_.io_lost();
   io_.begin();
-  for (auto& [id, io] : account_io(io_walk_, io_paths())) {
-    const std::string* path = io_paths().find(io.cgroup_id);
-    if (path == nullptr || is_gone(Hierarchy::io, io.cgroup_id)) continue;
-    io_.keep(io);
+  for (ContainerIo& io : account_io(io_walk_)) {
     // One that is met here and not by the other walks has just been made, or is going.
-    wire::Container& row = rows[id];
-    row.id = id;
-    row.cgroup = *path;
-    left_out += set_io(row, io.devices);
+    wire::Container* row = row_of(rows, Hierarchy::io, io_paths(), io.cgroup_id);
+    if (row == nullptr) continue;
+    io_.keep(io);
+    left_out += set_io(*row, io.devices);
   }
   guest.block_devices_unreported = left_out + removed_.block_devices_left_out();
 }
@@ -334,7 +387,7 @@ const CgroupPaths& Collector::tasks_paths() const {
 }
 
 void Collector::add_tasks(wire::Container& row, std::uint64_t cgroup_id) {
-  const TaskAccount::OfContainer tasks = tasks_.of_container(row.id);
+  const TaskAccount::OfContainer tasks = tasks_.of_container(cgroup_id);
   if (served_.processes) row.processes = tasks.processes;
   if (!served_.start_times) return;
   if (tasks.first_start_ns && !start_times_.find(cgroup_id)) start_times_.guess(cgroup_id, *tasks.first_start_ns);

@@ -15,6 +15,7 @@
 #include "guest-probe/account/task_account.h"
 #include "guest-probe/collect/guest_sources.h"
 #include "guest-probe/collect/removed_containers.h"
+#include "guest-probe/collect/reported_sums.h"
 #include "guest-probe/collect/row_limit.h"
 #include "guest-probe/containers/cgroup_paths.h"
 #include "guest-probe/containers/start_times.h"
@@ -42,6 +43,8 @@ struct ServedFigures {
   Hierarchy tasks_hierarchy = Hierarchy::cpuacct;  ///< in which tasks and start times are looked up
 };
 
+class StatLearner;
+
 /// Makes snapshots: runs the BPF programs and turns their records into containers.
 class Collector {
  public:
@@ -53,6 +56,11 @@ class Collector {
 
   /// Memory and network of the whole guest are in the snapshots from now on.
   void add(GuestSources sources) { sources_ = std::move(sources); }
+  /// The guest's sums go on from these.
+  void add(ReportedSums sums) { sums_ = std::move(sums); }
+
+  /// What the start could not learn or compare, to be made up for; it has to outlive the collector.
+  void add(StatLearner& learner) { learner_ = &learner; }
 
   /// The host has the snapshots up to `sequence`.
   void acknowledge(std::uint64_t sequence);
@@ -62,7 +70,7 @@ class Collector {
   struct CpuWalk {
     Hierarchy hierarchy;
     CgroupPaths paths;
-    std::vector<cpu_record> records;  // of the collect that is under way
+    std::vector<cpu_record> rows;  // of the collect that is under way
   };
 
   Status read_kernel();
@@ -72,12 +80,18 @@ class Collector {
   Status read_memory();
   Status read_pressure();
   Status learn_names();
+  Status learn_stats();
   Status take_removed();
   void settle_removed();
   void limit_rows(Rows& rows, wire::Guest& guest);
+  void find_vanished(const Rows& rows);
+  void warn_unreported();
+  template <typename Record>
+  void note_unreported(const Walk<Record>& walk);
   void add_cpu(Rows& rows, wire::Guest& guest);
   bool is_gone(Hierarchy hierarchy, std::uint64_t cgroup_id) const;
   bool is_walked(Hierarchy hierarchy, std::uint64_t cgroup_id) const;
+  wire::Container* row_of(Rows& rows, Hierarchy hierarchy, const CgroupPaths& paths, std::uint64_t cgroup_id);
   void add_memory(Rows& rows);
   void add_pressure(Rows& rows);
   void add_io(Rows& rows, wire::Guest& guest);
@@ -89,6 +103,7 @@ class Collector {
   GuestPrograms& programs_;
   ServedFigures served_;
   std::vector<CpuWalk> cpu_walks_;
+  std::size_t max_rows_;
   ShownTimes shown_times_;
   CgroupPaths memory_paths_;
   CgroupPaths io_paths_;
@@ -101,15 +116,22 @@ class Collector {
   SchedAccount sched_;
   StartTimes start_times_;
   GuestSources sources_;
+  ReportedSums sums_;
+  // As the last snapshot had them. A container that is in none of two collects, and of whose removal there is no record,
+  // has vanished: the kernel skipped the program that would have taken its last values, or refused it.
+  Rows living_;
+  Rows missing_;
+  StatLearner* learner_ = nullptr;
   // Removed, and by a walk still met as if they were not: a css goes offline milliseconds after its directory.
   std::vector<std::pair<Hierarchy, std::uint64_t>> gone_;
   // Of the collect that is under way.
-  std::vector<unified_record> unified_walk_;
-  std::vector<memory_record> memory_walk_;
+  std::vector<memory_record> memory_rows_;
   std::vector<pressure_record> pressure_walk_;
   std::vector<io_record> io_walk_;
+  bool new_memory_cgroups_ = false;
   std::uint64_t io_beyond_ = 0;
-  std::uint64_t cgroups_beyond_ = 0;
+  std::uint64_t unreported_ = 0;
+  bool warned_unreported_ = false;
 };
 
 }  // namespace katameter

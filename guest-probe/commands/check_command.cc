@@ -57,16 +57,17 @@ int check_command(std::size_t containers, bool schedstat) {
   print("programs load and attach", true, "", "");
   print("comparison with the files", probe->check_failure.empty(), "the certainty that the figures are the kernel's",
         probe->check_failure);
+  if (probe->learner->compares_later()) std::cout << compares_later_text << '\n';
   std::cout << fmt::format("{:<28}{} KiB of the kernel's memory\n", "its maps take",
                            probe->programs->kernel_bytes() / 1024);
   bool refused = false;
-  for (const Refusal& refusal : probe->refusals) {
+  for (const Refusal& refusal : refusals_of(*probe)) {
     if (refusal.absent) {
       std::cout << fmt::format("{:<28}absent: {}\n", refusal.figure, refusal.text);
       continue;
     }
     refused = true;
-    print(refusal.figure, false, "this figure: " + refusal.text, "report this kernel and its configuration to us");
+    print(refusal.figure, false, "this figure: " + refusal.text, refusal.remedy);
   }
   for (const std::string& lack : probe->sources_lacking) std::cout << lack << '\n';
   const bool complete = plan.complete() && probe->sources_lacking.empty() && !refused && probe->check_failure.empty();

@@ -12,6 +12,7 @@ namespace katameter {
 // The subcommands. Each prints what it has to say and returns the exit status.
 
 inline const std::string default_socket = "/run/katameter/guest-probe.sock";
+inline const std::string reported_sums_file = "/run/katameter/reported-sums";
 
 struct RunOptions {
   std::vector<std::string> listen;                    ///< empty = vsock:1717 and, if it can be made, default_socket

@@ -16,9 +16,7 @@ wire::Hello make_hello(const GuestProbe& probe) {
   utsname system{};
   if (uname(&system) == 0) hello.kernel = system.release;
   hello.instance = std::to_string(probe.programs->kept().instance_ns);
-  hello.lacks = probe.plan.lacks();
-  for (const Refusal& refusal : probe.refusals) hello.lacks.push_back(refusal.figure);
-  if (!probe.check_failure.empty()) hello.lacks.emplace_back("comparison with the kernel's files");
+  hello.lacks = lacks_of(probe);
   // A host takes no more.
   hello.lacks.resize(std::min(hello.lacks.size(), wire::Limits{}.lacks));
   return hello;

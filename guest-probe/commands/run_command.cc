@@ -80,8 +80,18 @@ Status serve(const RunOptions& options) {
     return failure_from(probe.error());
   }
   for (const std::string& line : describe_lacks(*probe)) log_warning("{}", line);
+  if (Result<ReportedSums> sums = ReportedSums::open(reported_sums_file)) {
+    probe->collector->add(*std::move(sums));
+  } else {
+    log_warning("sums begin anew with the next guest-probe: {}", sums.error().text);
+  }
 
-  Server server(*loop, *probe->collector, *probe->programs, make_hello(*probe));
+  // Of what it says only the lacks change, while figures are learned.
+  const auto hello = [&probe, hello = make_hello(*probe)]() mutable {
+    hello.lacks = lacks_of(*probe);
+    return hello;
+  };
+  Server server(*loop, *probe->collector, *probe->programs, hello);
   for (Fd& socket : listening.sockets) {
     if (Status status = server.serve(std::move(socket)); !status) return status;
   }

@@ -2,10 +2,13 @@
 
 #include <fmt/core.h>
 
+#include <optional>
+
+#include "guest-probe/account/stat_figures.h"
+#include "guest-probe/self_check/check_cgroup.h"
 #include "guest-probe/self_check/self_check_pressure.h"
 #include "guest-probe/self_check/self_check_tasks.h"
 #include "guest-probe/self_check/self_check_unified.h"
-#include "guest-probe/self_check/stat_learning.h"
 #include "userspace/bpf/kernel_facts.h"
 
 namespace katameter {
@@ -76,44 +79,67 @@ ServedFigures without_cpu(ServedFigures served) {
   return served;
 }
 
-// What stands in memory.stat and is in none of the kernel's arrays where we look is not served.
-std::vector<Refusal> take_out_unfound(const GuestProbe& probe, const std::array<Unlearned, STATS>& why,
-                                      MemoryFields& fields) {
-  struct Stat {
-    int index;
-    const char* figure;
-    bool MemoryFields::*field;
-  };
-  const bool unified = fields.unified;
-  const std::vector<Stat> stats{
-      {STAT_ANON, "memory_rss_bytes", &MemoryFields::rss},
-      {STAT_FILE, "memory_cache_bytes", &MemoryFields::cache},
-      {STAT_INACTIVE_FILE, "memory_working_set_bytes", &MemoryFields::inactive_file},
-      {STAT_ACTIVE_FILE, "memory_active_file_bytes", &MemoryFields::active_file},
-      {STAT_MAPPED_FILE, "memory_mapped_file_bytes", &MemoryFields::mapped_file},
-      {unified ? STAT_KERNEL : STAT_SWAP, unified ? "memory_kernel_bytes" : "memory_swap_bytes",
-       unified ? &MemoryFields::kernel : &MemoryFields::swap},
-      {STAT_FAULTS, "page_faults", &MemoryFields::page_faults},
-      {STAT_MAJOR_FAULTS, "major_page_faults", &MemoryFields::major_page_faults},
-  };
-  std::vector<Refusal> refusals;
-  for (const Stat& stat : stats) {
-    if (probe.programs->has_stat(stat.index)) continue;
-    fields.*stat.field = false;
-    if (!probe.plan.memory_stat) continue;  // said once, by the plan
-    const Unlearned reason = why[static_cast<std::size_t>(stat.index)];
-    // Counted since 5.18.
-    const bool uncounted =
-        stat.index == STAT_KERNEL && (reason == Unlearned::not_tried || reason == Unlearned::no_line);
-    refusals.push_back({stat.figure,
-                        uncounted
-                            ? "this kernel does not count it in cgroup v2"
-                            : "where the kernel keeps it is in a table that /proc/kallsyms does not show, and " +
-                                  describe(reason) +
-                                  "; give guest-probe CAP_SYSLOG, or build the guest kernel with CONFIG_KALLSYMS_ALL",
-                        uncounted});
+// What stands in memory.stat and is not known to be in any of the kernel's arrays is not served.
+void take_out_unfound(const GuestPrograms& programs, MemoryFields& fields) {
+  for (const StatFigure& figure : stat_figures) {
+    const bool is_read = !stat_line(figure, fields.unified).empty();
+    if (is_read && !programs.has_stat(figure.stat)) fields.*figure.field = false;
   }
-  return refusals;
+}
+
+CheckCgroup::Mounts mounts_to_check(const KernelFacts& facts, const GuestPlan& plan, const ServedFigures& served) {
+  CheckCgroup::Mounts mounts;
+  if (served.memory) mounts.memory = facts.memory_mount;
+  if (plan.unified) {
+    mounts.cpuacct = facts.unified_mount;
+    return mounts;
+  }
+  if (served.cpu) mounts.cpuacct = facts.cpuacct_mount;
+  if (plan.pressure) mounts.cpuacct = facts.unified_mount;
+  if (served.cpu_fields.shares) mounts.cpu = facts.cpu_mount;
+  if (served.cpu_fields.threads) mounts.pids = facts.pids_mount;
+  return mounts;
+}
+
+void compare_with_files(GuestProbe& probe, const CheckCgroup& cgroup) {
+  const auto note = [&](Result<std::vector<Refusal>> refusals) {
+    if (refusals) {
+      probe.refusals.insert(probe.refusals.end(), refusals->begin(), refusals->end());
+    } else {
+      probe.check_failure = refusals.error().text;
+    }
+  };
+  if (probe.plan.pressure) {
+    note(self_check_pressure(*probe.programs, cgroup, probe.plan.possible_cpus, probe.served));
+  }
+  if (!probe.plan.unified) {
+    note(self_check(*probe.programs, cgroup, probe.served));
+    return;
+  }
+  note(self_check_unified(*probe.programs, cgroup, probe.served));
+  ServedFigures others = without_cpu(probe.served);
+  note(self_check(*probe.programs, cgroup, others));
+  probe.served.memory = others.memory;
+  probe.served.memory_fields = others.memory_fields;
+}
+
+// Learns what it can and compares; what has to wait for a container, the learner has to do then.
+void check_with_cgroup(GuestProbe& probe, const KernelFacts& facts) {
+  const Result<CheckCgroup> cgroup = CheckCgroup::make(mounts_to_check(facts, probe.plan, probe.served));
+  const bool has_memory = cgroup && cgroup->has_memory();
+  // Without one, what the process uses where it is still tells figures of the root apart that are often the same.
+  std::optional<Result<CheckCgroup>> only_process;
+  if (!cgroup) only_process.emplace(CheckCgroup::make({}));
+  probe.learner = std::make_unique<StatLearner>(*probe.programs, facts.memory_mount, probe.plan.unified_memory,
+                                                probe.plan.learn_stats);
+  take_out_unfound(*probe.programs, probe.served.memory_fields);
+  probe.learner->learn_at_start(has_memory ? cgroup->memory_directory() : "", probe.served.memory_fields);
+  if (probe.served.memory && !has_memory) probe.learner->compare_later();
+  if (cgroup) {
+    compare_with_files(probe, *cgroup);
+  } else {
+    probe.check_failure = cgroup.error().text;
+  }
 }
 
 // Beside the containers' own there are those inside them, of pods and of the guest system.
@@ -150,41 +176,36 @@ Result<GuestProbe> start_guest_probe(std::size_t containers, const std::string& 
   probe.programs = std::make_unique<GuestPrograms>(*std::move(programs));
   probe.served = planned_figures(probe.plan);
 
-  std::array<Unlearned, STATS> unlearned{};
-  if (probe.plan.learn_stats) {
-    const auto learned = learn_stats(*probe.programs, facts.memory_mount, probe.plan.unified_memory);
-    if (learned) unlearned = *learned;
-    if (!learned) probe.check_failure = learned.error().text;
+  if (facts.cpuacct_v1) probe.refusals.push_back({"pressure (PSI)", "cgroup v1 does not count it", true});
+  check_with_cgroup(probe, facts);
+  if (probe.served.processes) {
+    const auto refusals = self_check_tasks(*probe.programs, probe.served);
+    if (refusals) probe.refusals.insert(probe.refusals.end(), refusals->begin(), refusals->end());
+    if (!refusals) probe.check_failure = refusals.error().text;
   }
-  probe.refusals = take_out_unfound(probe, unlearned, probe.served.memory_fields);
-  const auto note = [&](Result<std::vector<Refusal>> refusals) {
-    if (refusals) {
-      probe.refusals.insert(probe.refusals.end(), refusals->begin(), refusals->end());
-    } else {
-      probe.check_failure = refusals.error().text;
-    }
-  };
-  if (probe.plan.unified) {
-    note(self_check_unified(*probe.programs, facts.unified_mount, probe.served));
-    ServedFigures others = without_cpu(probe.served);
-    note(self_check(*probe.programs, facts, others));
-    probe.served.memory = others.memory;
-    probe.served.memory_fields = others.memory_fields;
-  } else {
-    if (facts.cpuacct_v1) probe.refusals.push_back({"pressure (PSI)", "cgroup v1 does not count it", true});
-    note(self_check(*probe.programs, facts, probe.served));
-  }
-  if (probe.plan.pressure) {
-    note(self_check_pressure(*probe.programs, facts.unified_mount, probe.plan.possible_cpus, probe.served));
-  }
-  if (probe.served.processes) note(self_check_tasks(*probe.programs, probe.served));
   probe.served.schedstat = probe.served.schedstat && probe.served.processes;  // one walk gives both
   probe.collector = std::make_unique<Collector>(*probe.programs, probe.served, containers);
   GuestSources sources = GuestSources::open();
   probe.sources_lacking = sources.lacks();
   probe.collector->add(std::move(sources));
+  probe.collector->add(*probe.learner);
   probe.programs->rest();
   return probe;
+}
+
+std::vector<Refusal> refusals_of(const GuestProbe& probe) {
+  std::vector<Refusal> refusals = probe.refusals;
+  if (!probe.plan.memory_stat) return refusals;  // said once, by the plan
+  const std::vector<Refusal> learned = probe.learner->refusals();
+  refusals.insert(refusals.end(), learned.begin(), learned.end());
+  return refusals;
+}
+
+std::vector<std::string> lacks_of(const GuestProbe& probe) {
+  std::vector<std::string> lacks = probe.plan.lacks();
+  for (const Refusal& refusal : refusals_of(probe)) lacks.push_back(refusal.figure);
+  if (!probe.check_failure.empty() || probe.learner->compares_later()) lacks.emplace_back("comparison with the files");
+  return lacks;
 }
 
 std::vector<std::string> describe_lacks(const GuestProbe& probe) {
@@ -198,7 +219,7 @@ std::vector<std::string> describe_lacks(const GuestProbe& probe) {
                                   need.said.front(), need.loses, need.remedy));
     }
   }
-  for (const Refusal& refusal : probe.refusals) {
+  for (const Refusal& refusal : refusals_of(probe)) {
     if (refusal.absent) continue;  // such a kernel has no such figure: check tells, nothing is amiss
     lines.push_back(fmt::format("{} is not served: {}", refusal.figure, refusal.text));
   }
@@ -209,6 +230,7 @@ std::vector<std::string> describe_lacks(const GuestProbe& probe) {
   if (!probe.check_failure.empty()) {
     lines.push_back(fmt::format("the figures could not be compared with the kernel's files: {}", probe.check_failure));
   }
+  if (probe.learner->compares_later()) lines.emplace_back(compares_later_text);
   return lines;
 }
 

@@ -7,6 +7,7 @@
 
 #include "guest-probe/collect/collector.h"
 #include "guest-probe/self_check/self_check.h"
+#include "guest-probe/self_check/stat_learner.h"
 #include "userspace/bpf/guest_plan.h"
 #include "userspace/bpf/guest_programs.h"
 #include "userspace/result.h"
@@ -17,12 +18,13 @@ namespace katameter {
 struct GuestProbe {
   GuestPlan plan;
   ServedFigures served;
-  std::vector<Refusal> refusals;
+  std::vector<Refusal> refusals;             ///< those of the start; refusals_of() has all
   std::string check_failure;                 ///< why the self-check could not be made; empty = it was made
   std::vector<std::string> sources_lacking;  ///< as GuestSources::lacks()
   std::string pin_failure;                   ///< why nothing survives guest-probe; empty = it does, or was not to
   PinDirectory pins;                         ///< held as long as this guest-probe runs
   std::unique_ptr<GuestPrograms> programs;
+  std::unique_ptr<StatLearner> learner;
   std::unique_ptr<Collector> collector;
 };
 
@@ -32,6 +34,17 @@ struct GuestProbe {
 /// works without, and says so; but one that another guest-probe holds is an error.
 Result<GuestProbe> start_guest_probe(std::size_t containers, const std::string& pin_directory = "",
                                      bool schedstat = false, const LoadOptions& options = {});
+
+/// What is said while the memory figures have not been compared with files: that waits for a container.
+inline constexpr const char* compares_later_text =
+    "the memory figures are compared with the kernel's files when a container runs: the memory controller was not "
+    "enabled below the root, or no cgroup could be made, when guest-probe started";
+
+/// The figures that are not served now: some are learned later.
+std::vector<Refusal> refusals_of(const GuestProbe& probe);
+
+/// What a peer is told that this guest does not give now, each as one name.
+std::vector<std::string> lacks_of(const GuestProbe& probe);
 
 /// What is missing and what is lost, one line each; empty if everything is there.
 std::vector<std::string> describe_lacks(const GuestProbe& probe);

@@ -17,8 +17,9 @@ void CgroupPaths::learn(std::span<const name_record> names) {
       path = (parent == "/" ? parent : parent + "/") + printable(name);
     }
     ancestors.push_back(path);
-    const std::optional<ContainerPlace> place = container_of_path(path);
-    learned_.insert_or_assign(record.id, Learned{std::move(path), place});
+    std::optional<ContainerId> container;
+    if (record.id_begin != 0) container = ContainerId::from_hex({record.container, sizeof(record.container)});
+    learned_.insert_or_assign(record.id, Learned{std::move(path), container});
   }
 }
 
@@ -27,9 +28,9 @@ const std::string* CgroupPaths::find(std::uint64_t id) const {
   return found == learned_.end() ? nullptr : &found->second.path;
 }
 
-std::optional<ContainerPlace> CgroupPaths::container_of(std::uint64_t id) const {
+std::optional<ContainerId> CgroupPaths::container_of(std::uint64_t id) const {
   const auto found = learned_.find(id);
-  return found == learned_.end() ? std::nullopt : found->second.place;
+  return found == learned_.end() ? std::nullopt : found->second.container;
 }
 
 }  // namespace katameter

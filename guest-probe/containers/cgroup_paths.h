@@ -13,8 +13,8 @@
 
 namespace katameter {
 
-/// The path of every living cgroup of one hierarchy, and the container that it belongs to, by id. Ids are never given
-/// twice, so an entry never turns wrong.
+/// The path of every living container's cgroup in one hierarchy, and of those above it, by id. Ids are never given twice,
+/// so an entry never turns wrong.
 class CgroupPaths {
  public:
   /// Replaces all, from the names in the order of a walk.
@@ -23,16 +23,15 @@ class CgroupPaths {
   /// Nothing if the cgroup has not been learned.
   const std::string* find(std::uint64_t id) const;
 
-  /// Nothing if the cgroup has not been learned, or is the guest system's. Costs a look into a table: a path is taken
-  /// apart once, where each snapshot asks for each cgroup several times.
-  std::optional<ContainerPlace> container_of(std::uint64_t id) const;
+  /// The container whose cgroup it is. Nothing if the cgroup has not been learned, or is not a container's.
+  std::optional<ContainerId> container_of(std::uint64_t id) const;
 
   std::size_t size() const { return learned_.size(); }
 
  private:
   struct Learned {
     std::string path;
-    std::optional<ContainerPlace> place;
+    std::optional<ContainerId> container;
   };
   std::unordered_map<std::uint64_t, Learned> learned_;
 };

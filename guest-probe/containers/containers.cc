@@ -1,20 +1,17 @@
 #include "guest-probe/containers/containers.h"
 
-#include <array>
+#include "bpf/records.h"
 
 namespace katameter {
 
 std::optional<ContainerId> container_of_component(std::string_view component) {
-  constexpr std::array<std::string_view, 4> prefixes{"cri-containerd-", "crio-", "docker-", "libpod-"};
   constexpr std::string_view suffix = ".scope";
-  if (component.ends_with(suffix)) component.remove_suffix(suffix.size());
-  for (const std::string_view prefix : prefixes) {
-    if (component.starts_with(prefix)) {
-      component.remove_prefix(prefix.size());
-      break;
-    }
-  }
-  return ContainerId::from_hex(component);
+  constexpr std::string_view monitor = "conmon-";
+  if (component.size() > CONTAINER_DIGITS && component.ends_with(suffix)) component.remove_suffix(suffix.size());
+  if (component.size() < CONTAINER_DIGITS) return std::nullopt;
+  const std::string_view prefix = component.substr(0, component.size() - CONTAINER_DIGITS);
+  if (!prefix.empty() && (prefix.back() != '-' || prefix.ends_with(monitor))) return std::nullopt;
+  return ContainerId::from_hex(component.substr(prefix.size()));
 }
 
 std::optional<ContainerPlace> container_of_path(std::string_view path) {

@@ -8,8 +8,8 @@
 
 namespace katameter {
 
-/// The container that one component of a cgroup path stands for: 64 hex digits, alone or in the forms
-/// "cri-containerd-ID.scope", "crio-ID.scope", "docker-ID.scope", "libpod-ID.scope" (kata-agent and runtimes).
+/// The container that one component of a cgroup path stands for, by the rule of bpf/containers.bpf.h: 64 hex digits,
+/// alone or as "PREFIX-ID.scope", as runtimes and kata-agent name it; but not "...conmon-ID.scope".
 std::optional<ContainerId> container_of_component(std::string_view component);
 
 /// A cgroup's place with regard to containers.

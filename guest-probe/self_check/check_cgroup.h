@@ -2,11 +2,13 @@
 
 #include <sys/types.h>
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <map>
 #include <string>
 
+#include "guest-probe/self_check/cgroup_files.h"
 #include "userspace/fd.h"
 #include "userspace/result.h"
 
@@ -15,6 +17,9 @@ namespace katameter {
 /// A cgroup of our own with a process in it that has used some CPU and memory and now waits: what the self-check
 /// compares on. The root will not do (its files are computed otherwise), and a guest that just booted may have no
 /// other.
+///
+/// The process makes the cgroup, and removes it when this object goes or whoever has it was killed. If both were killed,
+/// the next one removes what they left.
 class CheckCgroup {
  public:
   /// What the process holds while the object lives: anonymous memory, and a mapped file in memory.
@@ -25,53 +30,61 @@ class CheckCgroup {
   /// CPU time that it has used at least.
   static constexpr std::uint64_t burnt_ns = 2'000'000;
 
-  /// Makes it in the hierarchies at these mount points, at the top or, where that may not be written, beside this
-  /// process's own cgroup; an empty one is left out. Takes about 5 ms.
-  static Result<CheckCgroup> make(const std::string& cpuacct_mount, const std::string& memory_mount,
-                                  const std::string& cpu_mount = {}, const std::string& pids_mount = {});
+  /// Mount points; an empty one is left out. In cgroup v2 several are the same.
+  struct Mounts {
+    std::string cpuacct;  ///< or cgroup v2, where CPU time is of that
+    std::string memory;
+    std::string cpu;
+    std::string pids;
+  };
+
+  /// Makes it in these hierarchies, at the top or, where that may not be written, beside this process's own cgroup.
+  /// Takes about 5 ms.
+  static Result<CheckCgroup> make(const Mounts& mounts);
 
   CheckCgroup(CheckCgroup&& other) noexcept;
   CheckCgroup(const CheckCgroup&) = delete;
   CheckCgroup& operator=(CheckCgroup&&) = delete;
   CheckCgroup& operator=(const CheckCgroup&) = delete;
-  /// Ends the process and removes the cgroup.
+  /// Ends the process and waits until the cgroup is gone.
   ~CheckCgroup();
 
+  /// When the process began, CLOCK_MONOTONIC.
+  std::uint64_t made_ns() const { return made_ns_; }
+  /// Whether the memory controller counts it. Not so in cgroup v2 as long as nobody has enabled that at the top.
+  bool has_memory() const { return has_memory_; }
+
   /// Where it is in the first hierarchy.
-  const std::string& cpuacct_directory() const { return cpuacct_; }
+  const std::string& cpuacct_directory() const { return directories_[cpuacct]; }
   /// And in that of memory.
-  const std::string& memory_directory() const { return memory_; }
+  const std::string& memory_directory() const { return directories_[memory]; }
   /// Inode numbers of the directories = ids of the cgroups; 0 where it was left out.
-  std::uint64_t cpuacct_id() const { return cpuacct_id_; }
-  std::uint64_t memory_id() const { return memory_id_; }
-  std::uint64_t cpu_id() const { return cpu_id_; }
-  std::uint64_t pids_id() const { return pids_id_; }
+  std::uint64_t cpuacct_id() const { return ids_[cpuacct]; }
+  std::uint64_t memory_id() const { return ids_[memory]; }
+  std::uint64_t cpu_id() const { return ids_[cpu]; }
+  std::uint64_t pids_id() const { return ids_[pids]; }
 
-  /// Writes a file of it in the first hierarchy; false where the kernel does not take it.
-  bool write_cpuacct(const std::string& file, const std::string& text) const;
-
-  /// A file that holds one number; "max" is the largest number of bytes that pages make.
-  Result<std::uint64_t> read_cpuacct(const std::string& file) const;
-  Result<std::uint64_t> read_memory(const std::string& file) const;
-  Result<std::uint64_t> read_cpu(const std::string& file) const;
-  Result<std::uint64_t> read_pids(const std::string& file) const;
-  Result<std::map<std::string, std::uint64_t>> read_cpuacct_table(const std::string& file) const;
-  Result<std::map<std::string, std::uint64_t>> read_cpu_table(const std::string& file) const;
-  /// A file of "key value" lines (memory.stat, memory.oom_control).
-  Result<std::map<std::string, std::uint64_t>> read_memory_table(const std::string& file) const;
+  // As read_number() and read_table() of cgroup_files.h.
+  Result<std::uint64_t> read_cpuacct(const std::string& file) const { return read_number(path(cpuacct, file)); }
+  Result<std::uint64_t> read_cpu(const std::string& file) const { return read_number(path(cpu, file)); }
+  Result<std::uint64_t> read_pids(const std::string& file) const { return read_number(path(pids, file)); }
+  Result<std::map<std::string, std::uint64_t>> read_cpuacct_table(const std::string& file) const {
+    return read_table(path(cpuacct, file));
+  }
+  Result<std::map<std::string, std::uint64_t>> read_cpu_table(const std::string& file) const {
+    return read_table(path(cpu, file));
+  }
 
  private:
-  CheckCgroup() = default;
-  Status start_process();
+  enum Controller { cpuacct, memory, cpu, pids, controllers };
 
-  std::string cpuacct_;  // directories; empty where left out
-  std::string memory_;
-  std::string cpu_;
-  std::string pids_;
-  std::uint64_t cpuacct_id_ = 0;
-  std::uint64_t memory_id_ = 0;
-  std::uint64_t cpu_id_ = 0;
-  std::uint64_t pids_id_ = 0;
+  CheckCgroup() = default;
+  std::string path(Controller of, const std::string& file) const { return directories_[of] + "/" + file; }
+
+  std::array<std::string, controllers> directories_;  // empty where left out
+  std::array<std::uint64_t, controllers> ids_{};
+  bool has_memory_ = false;
+  std::uint64_t made_ns_ = 0;
   pid_t process_ = -1;
   Fd alive_;  // the process ends when this is closed
 };

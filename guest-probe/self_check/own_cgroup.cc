@@ -32,11 +32,15 @@ std::string own_cgroup(std::string_view proc_self_cgroup, std::string_view contr
   return unified;
 }
 
-std::string folder_of_own_cgroup(std::string_view controller) {
+std::string own_cgroup_of(std::string_view controller) {
   std::ifstream file("/proc/self/cgroup");
   std::ostringstream text;
   text << file.rdbuf();
-  const std::string own = own_cgroup(text.str(), controller);
+  return own_cgroup(text.str(), controller);
+}
+
+std::string folder_of_own_cgroup(std::string_view controller) {
+  const std::string own = own_cgroup_of(controller);
   const std::size_t slash = own.rfind('/');
   return slash == std::string::npos ? "" : own.substr(0, slash);
 }

@@ -10,6 +10,9 @@ namespace katameter {
 /// if there is none either.
 std::string own_cgroup(std::string_view proc_self_cgroup, std::string_view controller);
 
+/// The same of the running process.
+std::string own_cgroup_of(std::string_view controller);
+
 /// The folder in which that cgroup lies, as it is to be appended to the mount point: empty for the top.
 std::string folder_of_own_cgroup(std::string_view controller);
 

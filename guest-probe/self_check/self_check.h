@@ -38,6 +38,8 @@ struct FileFigures {
   std::uint64_t held_anonymous_bytes = 0;
   std::uint64_t held_file_bytes = 0;
   bool peak_has_file = true;  ///< false: peak_bytes is only what the peak cannot be below
+
+  bool operator==(const FileFigures&) const = default;
 };
 
 /// Compares a cgroup's records with its files, read before and after: each figure must lie between. Takes what differs
@@ -46,8 +48,8 @@ struct FileFigures {
 std::vector<Refusal> compare(const std::optional<cpu_record>& cpu, const std::optional<memory_record>& memory,
                              const FileFigures& before, const FileFigures& after, ServedFigures& served);
 
-/// Reading structures is only as right as their layout: makes a cgroup, lets a process use something in it, and
-/// compares. The only time that guest-probe opens files of a cgroup. An error: the comparison could not be made.
-Result<std::vector<Refusal>> self_check(GuestPrograms& programs, const KernelFacts& facts, ServedFigures& served);
+/// Reading structures is only as right as their layout: compares what is read of a cgroup in which a process has used
+/// something. The memory figures only where the memory controller counts it. An error: the comparison could not be made.
+Result<std::vector<Refusal>> self_check(GuestPrograms& programs, const CheckCgroup& cgroup, ServedFigures& served);
 
 }  // namespace katameter

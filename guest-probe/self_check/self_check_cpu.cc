@@ -1,9 +1,6 @@
 #include "guest-probe/self_check/self_check_cpu.h"
 
-#include <fmt/core.h>
 #include <unistd.h>
-
-#include <algorithm>
 
 namespace katameter {
 namespace {
@@ -43,14 +40,6 @@ Status read_bandwidth(const CheckCgroup& cgroup, CpuFileFigures& figures) {
 }
 
 }  // namespace
-
-void judge_figure(std::vector<Refusal>& refusals, const char* name, std::optional<std::uint64_t> ours,
-                  std::uint64_t first, std::uint64_t second, bool& serve) {
-  if (!serve || (ours && *ours >= std::min(first, second) && *ours <= std::max(first, second))) return;
-  serve = false;
-  refusals.push_back({name, fmt::format("the kernel's file says {} to {}, BPF read {}", first, second,
-                                        ours ? std::to_string(*ours) : "nothing")});
-}
 
 std::uint64_t file_tick_ns() {
   static const auto per_second = static_cast<std::uint64_t>(sysconf(_SC_CLK_TCK));

@@ -8,6 +8,7 @@
 #include "bpf/records.h"
 #include "guest-probe/account/cpu_account.h"
 #include "guest-probe/self_check/check_cgroup.h"
+#include "guest-probe/self_check/refusal.h"
 #include "userspace/result.h"
 
 namespace katameter {
@@ -24,18 +25,9 @@ struct CpuFileFigures {
   std::uint64_t shares = 0;             ///< cpu.shares
   std::uint64_t threads = 0;            ///< pids.current
   std::uint64_t threads_max = 0;        ///< pids.max
-};
 
-/// A figure that BPF reads otherwise than the file shows it, and so is not served.
-struct Refusal {
-  std::string figure;
-  std::string text;     ///< both values
-  bool absent = false;  ///< the kernel itself does not have it: nothing is wrong
+  bool operator==(const CpuFileFigures&) const = default;
 };
-
-/// Refuses a figure that does not lie between two reads of the file.
-void judge_figure(std::vector<Refusal>& refusals, const char* name, std::optional<std::uint64_t> ours,
-                  std::uint64_t first, std::uint64_t second, bool& serve);
 
 /// The step in which cpuacct.stat counts (USER_HZ), in ns.
 std::uint64_t file_tick_ns();

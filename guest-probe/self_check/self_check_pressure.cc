@@ -52,7 +52,7 @@ std::vector<Refusal> compare_pressure(const pressure_totals& totals, const Press
     const bool counted = (totals.kinds >> i & 1) != 0;
     if (!before[i] || !after[i]) {
       fields[i] = false;
-      refusals.push_back({names[i], "this kernel does not count it, or was started with psi=0", true});
+      refusals.push_back({names[i], "this kernel does not count it", true});
     } else if (!counted || totals.busy_ns < least_busy_ns || totals.busy_ns > most_busy_ns) {
       fields[i] = false;
       refusals.push_back({names[i], fmt::format("a cgroup was busy for {} to {} ns, BPF read {}", least_busy_ns,
@@ -66,20 +66,17 @@ std::vector<Refusal> compare_pressure(const pressure_totals& totals, const Press
   return refusals;
 }
 
-Result<std::vector<Refusal>> self_check_pressure(GuestPrograms& programs, const std::string& mount, int cpus,
+Result<std::vector<Refusal>> self_check_pressure(GuestPrograms& programs, const CheckCgroup& cgroup, int cpus,
                                                  ServedFigures& served) {
-  const std::uint64_t started_ns = monotonic_ns();
-  const Result<CheckCgroup> cgroup = CheckCgroup::make(mount, {});
-  if (!cgroup) return failure_from(cgroup.error());
-  const PressureFiles before = read_files(cgroup->cpuacct_directory());
+  const PressureFiles before = read_files(cgroup.cpuacct_directory());
   const Result<Walk<pressure_record>> walk = programs.walk_pressure();
   if (!walk) return failure_from(walk.error());
   pressure_totals totals{};
-  for (const pressure_record& record : walk->records) {
-    if (record.node.id == cgroup->cpuacct_id()) totals = record.totals;
+  for (const pressure_record& record : walk->containers()) {
+    if (record.id == cgroup.cpuacct_id()) totals = record.totals;
   }
-  const PressureFiles after = read_files(cgroup->cpuacct_directory());
-  const std::uint64_t most_busy_ns = (monotonic_ns() - started_ns) * static_cast<std::uint64_t>(cpus);
+  const PressureFiles after = read_files(cgroup.cpuacct_directory());
+  const std::uint64_t most_busy_ns = (monotonic_ns() - cgroup.made_ns()) * static_cast<std::uint64_t>(cpus);
   served.pressure.fill(true);
   // What its process did since the scheduler's clock was last seen may not be known yet.
   return compare_pressure(totals, before, after, CheckCgroup::burnt_ns / 2, most_busy_ns, served.pressure);

@@ -22,8 +22,8 @@ std::vector<Refusal> compare_pressure(const pressure_totals& totals, const Press
                                       const PressureFiles& after, std::uint64_t least_busy_ns,
                                       std::uint64_t most_busy_ns, PressureFields& fields);
 
-/// The self-check of the pressure figures, with cgroup v2 mounted at `mount`; as self_check().
-Result<std::vector<Refusal>> self_check_pressure(GuestPrograms& programs, const std::string& mount, int cpus,
+/// The self-check of the pressure figures, of cgroup v2; as self_check().
+Result<std::vector<Refusal>> self_check_pressure(GuestPrograms& programs, const CheckCgroup& cgroup, int cpus,
                                                  ServedFigures& served);
 
 }  // namespace katameter

@@ -3,7 +3,6 @@
 #include <charconv>
 
 #include "guest-probe/account/shown_times.h"
-#include "guest-probe/account/unified_account.h"
 #include "guest-probe/self_check/check_cgroup.h"
 
 namespace katameter {
@@ -45,8 +44,8 @@ Status read_files(const CheckCgroup& cgroup, UnifiedFileFigures& figures) {
 Result<cpu_record> read_record(GuestPrograms& programs, std::uint64_t id) {
   const Result<Walk<unified_record>> walk = programs.walk_unified();
   if (!walk) return failure_from(walk.error());
-  for (const cpu_record& record : sum_unified(walk->records)) {
-    if (record.node.id == id) return record;
+  for (const unified_record& record : walk->containers()) {
+    if (record.cpu.id == id) return record.cpu;
   }
   return cpu_record{};
 }
@@ -80,21 +79,14 @@ std::vector<Refusal> compare_unified(const cpu_record& record, const UnifiedFile
   return refusals;
 }
 
-Result<std::vector<Refusal>> self_check_unified(GuestPrograms& programs, const std::string& mount,
+Result<std::vector<Refusal>> self_check_unified(GuestPrograms& programs, const CheckCgroup& cgroup,
                                                 ServedFigures& served) {
-  const Result<CheckCgroup> cgroup = CheckCgroup::make(mount, {});
-  if (!cgroup) return failure_from(cgroup.error());
-  // Numbers that no other field has by chance; not taken where the controllers are not enabled.
-  cgroup->write_cpuacct("cpu.max", "70009 90011");
-  cgroup->write_cpuacct("cpu.weight", "77");
-  cgroup->write_cpuacct("pids.max", "4711");
-
   UnifiedFileFigures before;
   UnifiedFileFigures after;
-  if (Status status = read_files(*cgroup, before); !status) return failure_from(status.error());
-  Result<cpu_record> record = read_record(programs, cgroup->cpuacct_id());
+  if (Status status = read_files(cgroup, before); !status) return failure_from(status.error());
+  Result<cpu_record> record = read_record(programs, cgroup.cpuacct_id());
   if (!record) return failure_from(record.error());
-  if (Status status = read_files(*cgroup, after); !status) return failure_from(status.error());
+  if (Status status = read_files(cgroup, after); !status) return failure_from(status.error());
 
   ShownTimes(true).settle(*record);
   served.cpu_fields.usage = served.cpu;

@@ -21,8 +21,8 @@ struct UnifiedFileFigures {
 std::vector<Refusal> compare_unified(const cpu_record& record, const UnifiedFileFigures& before,
                                      const UnifiedFileFigures& after, CpuFields& fields);
 
-/// The self-check of the CPU figures where they are those of cgroup v2, mounted at `mount`; as self_check().
-Result<std::vector<Refusal>> self_check_unified(GuestPrograms& programs, const std::string& mount,
+/// The self-check of the CPU figures where they are those of cgroup v2; as self_check().
+Result<std::vector<Refusal>> self_check_unified(GuestPrograms& programs, const CheckCgroup& cgroup,
                                                 ServedFigures& served);
 
 }  // namespace katameter

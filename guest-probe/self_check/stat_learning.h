@@ -1,15 +1,14 @@
 #pragma once
 
 #include <array>
+#include <bitset>
 #include <cstdint>
 #include <optional>
 #include <span>
 #include <string>
-#include <vector>
 
-#include "userspace/bpf/guest_programs.h"
+#include "bpf/stat_copy.h"
 #include "userspace/bpf/stat_tables.h"
-#include "userspace/result.h"
 
 namespace katameter {
 
@@ -34,17 +33,28 @@ struct StatLesson {
   std::array<Unlearned, STATS> why{};
 };
 
-/// Finds each figure's position: the only one that holds, in every sample, what the file showed. A figure of which that
-/// cannot be said is left unknown. Pure.
-StatLesson learn_places(std::span<const StatSample> samples);
+/// Finds each figure's position: the only one that held, in every sample so far, what the file showed. A figure of which
+/// that cannot be said is left unknown. One that no position fits any more is begun anew with the next sample: what a
+/// cgroup counts may change, and change back, while a sample is taken.
+class StatLearning {
+ public:
+  void add(const StatSample& sample);
+  StatLesson lesson() const;
+
+ private:
+  struct Figure {
+    std::bitset<STAT_ROOM> possible;
+    bool tried = false;
+    bool has_line = true;
+    bool counted = false;  // in some sample it was not 0
+  };
+  bool is_hopeless(std::size_t stat) const;
+  bool is_at_place_of_another(std::size_t stat) const;
+
+  std::array<Figure, STATS> figures_;
+};
 
 /// In words, for Unlearned other than `learned`.
 std::string describe(Unlearned why);
-
-/// Compares a cgroup of our own, the root and some others below it with their memory.stat, and has the figures that
-/// were not found before read where they turn out to be; again, where one was nowhere or at several places. `mount`: of
-/// the memory controller. Some 10 ms each time. What was not learned, and why; the figures that were known before are
-/// `learned` as well.
-Result<std::array<Unlearned, STATS>> learn_stats(GuestPrograms& programs, const std::string& mount, bool unified);
 
 }  // namespace katameter

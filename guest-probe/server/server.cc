@@ -21,7 +21,7 @@ constexpr unsigned collects_of_start = 2;
 
 }  // namespace
 
-Server::Server(EventLoop& loop, Collector& collector, GuestPrograms& programs, wire::Hello hello)
+Server::Server(EventLoop& loop, Collector& collector, GuestPrograms& programs, std::function<wire::Hello()> hello)
     : loop_(loop), collector_(collector), programs_(programs), hello_(std::move(hello)) {}
 
 Server::~Server() {
@@ -81,7 +81,7 @@ Status Server::handle(Session& session, const wire::HostMessage& message) {
 }
 
 Status Server::greet(Session& session, const wire::Hello& hello) {
-  if (Status status = session.send(hello_); !status) return status;
+  if (Status status = session.send(hello_()); !status) return status;
   if (hello.protocol != wire::protocol_version) {
     return failure(fmt::format("it speaks protocol {}, this guest-probe speaks {}: use the same version on both sides",
                                hello.protocol, wire::protocol_version));

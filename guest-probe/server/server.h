@@ -14,8 +14,8 @@ namespace katameter {
 /// Answers the host (and `guest-probe dump`): Hello, snapshots on request, OOM events as they happen.
 class Server {
  public:
-  /// `hello` is what a peer is greeted with. The references are to outlive the server.
-  Server(EventLoop& loop, Collector& collector, GuestPrograms& programs, wire::Hello hello);
+  /// `hello` makes what a peer is greeted with. The references are to outlive the server.
+  Server(EventLoop& loop, Collector& collector, GuestPrograms& programs, std::function<wire::Hello()> hello);
   ~Server();
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
@@ -35,7 +35,7 @@ class Server {
   EventLoop& loop_;
   Collector& collector_;
   GuestPrograms& programs_;
-  wire::Hello hello_;
+  std::function<wire::Hello()> hello_;
   unsigned collects_ = 0;
   std::uint64_t events_seen_ = 0;  // the sequence of the last OOM event that was passed on
   std::list<Fd> listening_;

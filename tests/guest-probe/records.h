@@ -4,6 +4,7 @@
 #include <string>
 
 #include "bpf/records.h"
+#include "guest-probe/containers/containers.h"
 
 namespace katameter {
 
@@ -12,22 +13,25 @@ inline name_record make_name(std::uint64_t id, std::uint32_t depth, const std::s
   record.id = id;
   record.depth = depth;
   std::copy_n(name.begin(), std::min<std::size_t>(name.size(), NAME_BYTES - 1), record.name);
+  if (const auto container = container_of_component(name)) {
+    const std::string hex = container->hex();
+    record.id_begin = static_cast<std::uint32_t>(name.find(hex)) + 1;
+    std::copy(hex.begin(), hex.end(), record.container);
+  }
   return record;
 }
 
-inline cpu_record make_cpu(std::uint64_t id, std::uint32_t depth, std::uint64_t usage_ns,
-                           std::uint32_t flags = NODE_ONLINE) {
+inline cpu_record make_cpu(std::uint64_t id, std::uint64_t usage_ns) {
   cpu_record record{};
-  record.node = {id, depth, flags};
+  record.id = id;
   record.usage_ns = usage_ns;
   record.kinds = CPU_TIMES;
   return record;
 }
 
-inline memory_record make_memory(std::uint64_t id, std::uint32_t depth, std::int64_t anon, std::int64_t pending,
-                                 std::uint32_t flags = NODE_ONLINE | NODE_CHARGES_PARENT) {
+inline memory_record make_memory(std::uint64_t id, std::int64_t anon, std::int64_t pending) {
   memory_record record{};
-  record.node = {id, depth, flags};
+  record.id = id;
   record.usage_pages = 100;
   record.peak_pages = 200;
   record.limit_pages = 300;

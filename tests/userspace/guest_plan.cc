@@ -1,5 +1,6 @@
 #include "userspace/bpf/guest_plan.h"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <cerrno>
 
@@ -149,8 +150,17 @@ TEST_CASE("Without cgroup v1's cpuacct the CPU figures come from v2") {
   const GuestPlan plan = plan_guest(facts);
   CHECK_FALSE(plan.pressure);
   CHECK_FALSE(plan.complete());
+  const auto remedy = [&facts] {
+    const std::vector<Need> needs = plan_guest(facts).needs;
+    return std::find_if(needs.begin(), needs.end(), [](const Need& need) { return need.name.starts_with("pressure"); })
+        ->remedy;
+  };
+  CHECK(remedy().find("CONFIG_PSI") != std::string::npos);
   facts.pressure = true;
   facts.tick_ns = 4'000'000;
+  CHECK_FALSE(plan_guest(facts).pressure);
+  CHECK(remedy().find("psi=1") != std::string::npos);
+  facts.pressure_on = true;
   CHECK(plan_guest(facts).pressure);
   CHECK(plan_guest(facts).complete());
   CHECK((plan.unified && plan.cpu && plan.bandwidth && plan.tasks && !plan.walk_cpu && !plan.walk_pids));

@@ -2,6 +2,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <catch2/catch.hpp>
 #include <cstdint>
@@ -27,7 +29,7 @@ std::uint64_t now_ns() {
   return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(now.tv_nsec);
 }
 
-// Empty cgroups of one hierarchy, removed again.
+// The cgroups of containers in one hierarchy, empty, removed again.
 class ManyCgroups {
  public:
   explicit ManyCgroups(const std::string& mount) : folder_(mount + "/katameter-read-cost") {
@@ -42,7 +44,7 @@ class ManyCgroups {
 
   // Besides the one that they are in.
   void grow_to(std::size_t count) {
-    while (made_.size() < count + 1) make(folder_ + "/" + std::to_string(made_.size()));
+    while (made_.size() < count + 1) make(folder_ + "/" + fmt::format("{:064x}", made_.size()));
   }
 
  private:
@@ -110,9 +112,9 @@ TEST_CASE("Read cost: CPU time, one cgroup more", "[.][read-cost]") {
   Result<GuestPrograms> programs = GuestPrograms::load(plan, 2 * cgroups_at_most);
   REQUIRE(programs);
   if (plan.unified) {
-    measure("CPU time (v2)", facts.unified_mount, [&] { return programs->walk_unified()->visited; });
+    measure("CPU time (v2)", facts.unified_mount, [&] { return programs->walk_unified()->rows.size(); });
   } else {
-    measure("CPU time (v1)", facts.cpuacct_mount, [&] { return programs->walk_cpu()->visited; });
+    measure("CPU time (v1)", facts.cpuacct_mount, [&] { return programs->walk_cpu()->rows.size(); });
   }
 }
 
@@ -122,5 +124,5 @@ TEST_CASE("Read cost: memory, one cgroup more", "[.][read-cost]") {
   REQUIRE(plan.memory);
   Result<GuestPrograms> programs = GuestPrograms::load(plan, 2 * cgroups_at_most);
   REQUIRE(programs);
-  measure("memory", facts.memory_mount, [&] { return programs->walk_memory()->visited; });
+  measure("memory", facts.memory_mount, [&] { return programs->walk_memory()->rows.size(); });
 }

@@ -2,6 +2,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <catch2/catch.hpp>
 #include <cstdlib>
@@ -57,8 +58,7 @@ TEST_CASE("What serves has no capability, cannot get one, and is filtered", "[an
   require_figures(daemon);
 }
 
-// The self-check cannot be made then, for the top folders of cgroups are r-xr-xr-x even to root; and that is said. Where
-// a kernel from 6.1 on keeps rss and the like stands in a table that only CAP_SYSLOG can find.
+// The self-check cannot be made then, for the top folders of cgroups are r-xr-xr-x even to root; and that is said.
 TEST_CASE("CAP_BPF, CAP_PERFMON and CAP_SYS_RESOURCE are enough to start", "[any][life]") {
   REQUIRE(std::system("mountpoint -q /sys/fs/bpf || mount -t bpf bpf /sys/fs/bpf") == 0);
   const std::string enough = "-all,+bpf,+perfmon,+sys_resource";
@@ -72,6 +72,10 @@ TEST_CASE("CAP_BPF, CAP_PERFMON and CAP_SYS_RESOURCE are enough to start", "[any
     REQUIRE(row);
     CHECK(row->cpu_usage_ns);
     CHECK(row->memory_usage_bytes);
+    CHECK(row->memory_rss_bytes);  // where it is was learned from the files, which anybody may read
+    // The self-check could not be made, which the host is told.
+    const std::vector<std::string> lacks = daemon.dump().hello.lacks;
+    CHECK(std::count(lacks.begin(), lacks.end(), "comparison with the files") == 1);
   }
   const Daemon daemon(with(enough + ",+syslog"));
   require_figures(daemon);

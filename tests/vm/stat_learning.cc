@@ -1,6 +1,9 @@
 #include <fcntl.h>
 #include <sys/mount.h>
+#include <unistd.h>
 
+#include <algorithm>
+#include <fstream>
 #include <memory>
 
 #include "tests/vm/loop_device.h"
@@ -11,14 +14,82 @@ using namespace katameter;
 
 namespace {
 
-// A kernel without CONFIG_KALLSYMS_ALL, as far as anyone can see.
-class HiddenSymbols {
+// Something lies over a file, as far as anyone can see.
+class Hidden {
  public:
-  HiddenSymbols() { REQUIRE(mount("/dev/null", "/proc/kallsyms", nullptr, MS_BIND, nullptr) == 0); }
-  ~HiddenSymbols() { umount("/proc/kallsyms"); }
-  HiddenSymbols(const HiddenSymbols&) = delete;
-  HiddenSymbols& operator=(const HiddenSymbols&) = delete;
+  explicit Hidden(std::string file) : file_(std::move(file)) {
+    INFO(file_);
+    REQUIRE(mount("/dev/null", file_.c_str(), nullptr, MS_BIND, nullptr) == 0);
+  }
+  ~Hidden() { umount2(file_.c_str(), MNT_DETACH); }
+  Hidden(const Hidden&) = delete;
+  Hidden& operator=(const Hidden&) = delete;
+
+ private:
+  std::string file_;
 };
+
+// A kernel without CONFIG_KALLSYMS_ALL.
+class HiddenSymbols : public Hidden {
+ public:
+  HiddenSymbols() : Hidden("/proc/kallsyms") {}
+};
+
+std::string memory_root() {
+  return read_kernel_facts().memory_mount;
+}
+
+bool lacks(const Dump& dump, const std::string& name) {
+  return std::count(dump.hello.lacks.begin(), dump.hello.lacks.end(), name) > 0;
+}
+
+// Those whose place is in a table; to be asked while that can be seen.
+std::vector<const char*> learned_figures() {
+  const KernelFacts facts = read_kernel_facts();
+  std::vector<const char*> figures;
+  if (facts.events_index != 0) figures.push_back("page_faults");
+  if (facts.stats_index == 0) return figures;
+  for (const char* figure : {"memory_rss_bytes", "memory_cache_bytes", "memory_working_set_bytes"}) {
+    figures.push_back(figure);
+  }
+  return figures;
+}
+
+// A cgroup of an earlier test would have the controllers, and figures.
+void leave_nothing_below_the_root() {
+  rmdir((memory_root() + "/cri-containerd").c_str());
+}
+
+// As the Kata agent leaves cgroup v2 at boot: TestCgroup enables them with the first container.
+void disable_controllers() {
+  leave_nothing_below_the_root();
+  std::ifstream enabled(memory_root() + "/cgroup.subtree_control");
+  for (std::string controller; enabled >> controller;) {
+    std::ofstream control(memory_root() + "/cgroup.subtree_control");
+    control << "-" << controller << std::flush;
+    INFO(controller);
+    REQUIRE(control);
+  }
+}
+
+void check_like_files(const wire::Container& row, const TestCgroup& cgroup) {
+  const auto stat = cgroup.read_table("memory", "memory.stat");
+  const auto near = [&](const wire::Figure& figure, const char* line) {
+    INFO(line);
+    REQUIRE(figure);
+    INFO(*figure << " and " << stat.at(line));
+    CHECK(*figure <= stat.at(line) + 200 * page_bytes);
+    CHECK(stat.at(line) <= *figure + 200 * page_bytes);
+  };
+  near(row.memory_rss_bytes, "anon");
+  near(row.memory_cache_bytes, "file");
+  near(row.memory_inactive_file_bytes, "inactive_file");
+  REQUIRE(row.page_faults);
+  CHECK(*row.page_faults + 2000 >= stat.at("pgfault"));
+  CHECK(*row.page_faults <= stat.at("pgfault"));
+  REQUIRE((row.memory_usage_bytes && row.memory_working_set_bytes));
+  CHECK(*row.memory_working_set_bytes == *row.memory_usage_bytes - *row.memory_inactive_file_bytes);
+}
 
 }  // namespace
 
@@ -69,4 +140,97 @@ TEST_CASE("memory v2: without the kernel's symbols the figures of memory.stat ar
   }
   check("page faults", &wire::Container::page_faults, 0);
   check("major page faults", &wire::Container::major_page_faults, 0);
+}
+
+TEST_CASE("memory v2: started before the memory controller is enabled, the first container has all figures, compared",
+          "[memory.stat][.v2]") {
+  disable_controllers();
+  const HiddenSymbols hidden;
+  const Daemon daemon;
+  const Dump before = daemon.dump();
+  CHECK(lacks(before, "comparison with the files"));
+  const TestCgroup cgroup('4');
+  Workload workload(cgroup);
+  workload.touch_anonymous(1777);
+  workload.touch_file(923);
+  workload.read_file(3000);
+  check_like_files(memory_row(daemon, cgroup), cgroup);
+  // Connected anew, the host is told what is so now.
+  CHECK_FALSE(lacks(daemon.dump(), "comparison with the files"));
+  CHECK_FALSE(lacks(daemon.dump(), "memory_working_set_bytes"));
+}
+
+TEST_CASE("memory v2: what nobody had at the start is learned from the first container, and from nothing else",
+          "[memory.stat][.v2]") {
+  const std::vector<const char*> figures = learned_figures();
+  disable_controllers();
+  const HiddenSymbols hidden;
+  const Hidden root(memory_root() + "/memory.stat");
+  const Daemon daemon;
+  const Dump before = daemon.dump();
+  for (const char* figure : figures) {
+    INFO(figure);
+    CHECK(lacks(before, figure));
+  }
+  const TestCgroup cgroup('4');
+  Workload workload(cgroup);
+  workload.touch_anonymous(1777);
+  workload.touch_file(923);
+  workload.read_file(3000);
+  check_like_files(memory_row(daemon, cgroup), cgroup);
+  const Dump after = daemon.dump();
+  for (const char* figure : figures) {
+    INFO(figure);
+    CHECK_FALSE(lacks(after, figure));
+  }
+}
+
+TEST_CASE("memory v2: a container that ended before its figures were known has none of them, and no 0",
+          "[memory.stat][.v2]") {
+  const KernelFacts facts = read_kernel_facts();
+  const bool learns_events = facts.events_index != 0;
+  const bool learns_pages = facts.stats_index != 0;
+  disable_controllers();
+  const HiddenSymbols hidden;
+  const Hidden root(memory_root() + "/memory.stat");
+  const Daemon daemon;
+  daemon.dump();
+  {
+    TestCgroup ended('5');
+    {
+      Workload workload(ended);
+      workload.touch_anonymous(500);
+    }
+    ended.remove();
+  }
+  const TestCgroup cgroup('4');
+  Workload workload(cgroup);
+  workload.touch_anonymous(1777);
+  workload.touch_file(923);
+  workload.read_file(3000);
+  const Dump dump = daemon.dump();
+  const auto ended = Daemon::find(dump, std::string(64, '5'));
+  const auto living = Daemon::find(dump, cgroup.id());
+  REQUIRE((ended && living));
+  CHECK(ended->removed);
+  CHECK(ended->memory_peak_bytes);
+  if (learns_events) CHECK_FALSE(ended->page_faults);
+  if (learns_pages) CHECK_FALSE(ended->memory_rss_bytes);
+  CHECK(living->page_faults);
+  CHECK(living->memory_rss_bytes);
+}
+
+TEST_CASE("memory v2: in a guest that has no page of a file, the start still learns where the inactive ones are",
+          "[memory.stat][.v2]") {
+  const bool learns_pages = read_kernel_facts().stats_index != 0;
+  { const TestCgroup enables('4'); }
+  leave_nothing_below_the_root();
+  const HiddenSymbols hidden;
+  const Hidden root(memory_root() + "/memory.stat");
+  const Daemon daemon;
+  const Dump dump = daemon.dump();
+  CHECK_FALSE(lacks(dump, "memory_working_set_bytes"));
+  CHECK_FALSE(lacks(dump, "memory_rss_bytes"));
+  CHECK_FALSE(lacks(dump, "comparison with the files"));
+  if (learns_pages) CHECK(lacks(dump, "memory_active_file_bytes"));  // of these there are none
 }

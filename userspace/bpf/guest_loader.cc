@@ -140,8 +140,7 @@ Status GuestLoader::choose_programs() {
   choose_request(progs.collect_memory, plan_.memory);
   bpf_program__set_autoload(progs.learn_cpu_offset, plan_.per_cpu);
   bpf_program__set_autoload(progs.find_stats, plan_.memory_stat);
-  bpf_program__set_autoload(progs.copy_stats, plan_.learn_stats);
-  bpf_program__set_autoload(progs.place_stats, plan_.learn_stats);
+  choose_request(progs.copy_stats, plan_.learn_stats);
   bpf_program__set_autoload(progs.note_removal, plan_.removals);
   bpf_program__set_autoload(progs.note_victim, plan_.oom_events && !plan_.victim_by_pid);
   bpf_program__set_autoload(progs.note_victim_pid, plan_.oom_events && plan_.victim_by_pid);
@@ -149,7 +148,7 @@ Status GuestLoader::choose_programs() {
   for (bpf_program* program : stall_programs(*skeleton_)) bpf_program__set_autoload(program, plan_.stalls);
   if (!plan_.oom_events) bpf_map__set_autocreate(maps.oom_bell, false);
   skeleton_->rodata->cpu_is_unified = plan_.unified ? 1 : 0;
-  skeleton_->rodata->cpus = static_cast<std::uint32_t>(plan_.possible_cpus);
+  skeleton_->rodata->memory_is_unified = plan_.unified_memory ? 1 : 0;
   return {};
 }
 
@@ -354,14 +353,23 @@ Status GuestLoader::find_stats() {
   const Result<std::uint32_t> found = test_run(*program, tables);
   if (!found) return refused({"find_stats", KernelRefusal::Step::run, found.error().code, {}});
   programs_.stats_found_ = *found;
-  if (!plan_.learn_stats) return {};
-  Result<Fd> copy = Fd::duplicate(bpf_program__fd(skeleton_->progs.copy_stats));
-  Result<Fd> place = Fd::duplicate(bpf_program__fd(skeleton_->progs.place_stats));
-  Result<Fd> copies = Fd::duplicate(bpf_map__fd(skeleton_->maps.stat_copies));
-  for (const Result<Fd>* fd : {&copy, &place, &copies}) {
-    if (!*fd) return failure_from(fd->error());
-  }
-  programs_.stat_tables_.emplace(*std::move(copy), *std::move(place), *std::move(copies));
+  const Result<Fd> places = Fd::duplicate(bpf_map__fd(skeleton_->maps.data_places));
+  if (!places) return failure_from(places.error());
+  Result<StatPlacement> placement = StatPlacement::map(*places);
+  if (!placement) return failure_from(placement.error());
+  placement->place(placement->places());
+  return plan_.learn_stats ? take_stat_tables(*std::move(placement)) : Status();
+}
+
+Status GuestLoader::take_stat_tables(StatPlacement placement) {
+  const Result<Fd> copies = Fd::duplicate(bpf_map__fd(skeleton_->maps.stat_copies));
+  if (!copies) return failure_from(copies.error());
+  OnRequest copy;
+  if (Status status = take_request(skeleton_->progs.copy_stats, copy); !status) return status;
+  Result<StatTables> tables = StatTables::map(std::move(copy), *copies);
+  if (!tables) return failure_from(tables.error());
+  programs_.stat_tables_.emplace(*std::move(tables));
+  programs_.stat_placement_.emplace(std::move(placement));
   return {};
 }
 

@@ -43,6 +43,7 @@ class GuestLoader {
   Status take_walkers();
   Status learn_cpus();
   Status find_stats();
+  Status take_stat_tables(StatPlacement placement);
   Status attach_hooks();
   Status hand_over();
 

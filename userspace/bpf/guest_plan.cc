@@ -99,8 +99,7 @@ GuestPlan plan_guest(const KernelFacts& facts, bool schedstat, std::vector<Kerne
   plan.io_v1 = facts.io_v1;
   plan.stats_index = facts.stats_index;
   plan.events_index = facts.events_index;
-  plan.learn_stats =
-      plan.memory_stat && facts.compact_stat && facts.events_index == 0 && takes({"copy_stats", "place_stats"});
+  plan.learn_stats = plan.memory_stat && facts.compact_stat && facts.events_index == 0 && takes({"copy_stats"});
   plan.unified_memory = !facts.memory_v1;
   if (plan.unified) {
     plan.tasks_hierarchy = WALK_UNIFIED;
@@ -108,8 +107,8 @@ GuestPlan plan_guest(const KernelFacts& facts, bool schedstat, std::vector<Kerne
     plan.tasks_hierarchy = WALK_MEMORY;
   }
   // Told in the rows of the hierarchy in which tasks are.
-  plan.pressure = cpu_in_v2 && plan.per_cpu && facts.pressure && facts.tick_ns > 0 && takes({"collect_pressure"}) &&
-                  (plan.unified || (plan.memory && plan.unified_memory));
+  plan.pressure = cpu_in_v2 && plan.per_cpu && facts.pressure && facts.pressure_on && facts.tick_ns > 0 &&
+                  takes({"collect_pressure"}) && (plan.unified || (plan.memory && plan.unified_memory));
   plan.tasks_walk = plan.works() && facts.task_iterator && takes({"walk_tasks"});
   plan.schedstat =
       schedstat && plan.tasks_walk && facts.sched_free && map_iterators && takes({"note_task_end", "walk_sched_sums"});
@@ -173,8 +172,10 @@ GuestPlan plan_guest(const KernelFacts& facts, bool schedstat, std::vector<Kerne
   }
   // Nothing is lost with cgroup v1, which never counted it.
   if (cpu_in_v2) {
-    plan.needs.push_back({"pressure stall information", facts.pressure && facts.tick_ns > 0,
-                          "the pressure figures: cpu_waiting_ns ...", "build the guest kernel with CONFIG_PSI"});
+    plan.needs.push_back({"pressure stall information", facts.pressure && facts.pressure_on && facts.tick_ns > 0,
+                          "the pressure figures: cpu_waiting_ns ...",
+                          facts.pressure ? "start the guest with psi=1 on its kernel's command line"
+                                         : "build the guest kernel with CONFIG_PSI"});
   }
   // Of what BTF would show nothing is known without it; the first two lines say what to do.
   if (!facts.btf) plan.needs.erase(plan.needs.begin() + 2, plan.needs.end());

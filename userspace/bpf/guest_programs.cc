@@ -1,6 +1,7 @@
 #include "userspace/bpf/guest_programs.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 
 #include "userspace/bpf/iterator.h"
@@ -10,7 +11,8 @@
 namespace katameter {
 namespace {
 
-constexpr std::uint32_t walk_unfinished = 1u << 31;  // WALK_UNFINISHED in cgroup_walk.bpf.h
+// How long user space waits for a removal that adds to a record: BPF is not interrupted there, and is done in 2 us.
+constexpr int max_looks_at_merging = 100'000;
 
 }  // namespace
 
@@ -18,11 +20,12 @@ template <typename Record>
 Result<Walk<Record>> GuestPrograms::walk(Walker& walker, Hierarchy hierarchy, std::uint32_t* rest) {
   const Result<std::uint64_t> returned = walker.program.run(*turns_, static_cast<std::uint64_t>(hierarchy));
   if (!returned) return failure_from(returned.error());
-  const std::size_t visited = static_cast<std::uint32_t>(*returned) & ~walk_unfinished;
+  const auto answer = static_cast<std::uint32_t>(*returned);
   if (rest != nullptr) *rest = static_cast<std::uint32_t>(*returned >> 32);
-  const Result<std::span<const Record>> records = walker.records.first<Record>(visited);
-  if (!records) return failure_from(records.error());
-  return Walk<Record>{*records, visited};
+  const Result<std::span<const Record>> rows = walker.records.first<Record>(answer & ANSWER_ROWS);
+  if (!rows) return failure_from(rows.error());
+  return Walk<Record>{*rows, answer >> ANSWER_LEFT_OVER_SHIFT & ANSWER_MAX_LEFT_OVER,
+                      (answer & ANSWER_INCOMPLETE) == 0};
 }
 
 Result<Walk<cpu_record>> GuestPrograms::walk_cpu(Hierarchy hierarchy) {
@@ -34,12 +37,10 @@ Result<Walk<unified_record>> GuestPrograms::walk_unified() {
 Result<Walk<memory_record>> GuestPrograms::walk_memory() {
   return walk<memory_record>(memory_, Hierarchy::memory, &io_walked_);
 }
-Result<Walk<io_record>> GuestPrograms::walked_io() {
-  const std::size_t rows = io_walked_ & 0xffff;
-  const std::size_t without_room = io_walked_ >> 16;
-  const Result<std::span<const io_record>> records = io_.first<io_record>(rows);
-  if (!records) return failure_from(records.error());
-  return Walk<io_record>{*records, rows + without_room};
+Result<IoWalk> GuestPrograms::walked_io() {
+  const Result<std::span<const io_record>> devices = io_.first<io_record>(io_walked_ & 0xffff);
+  if (!devices) return failure_from(devices.error());
+  return IoWalk{*devices, io_walked_ >> 16};
 }
 
 Result<Walk<pressure_record>> GuestPrograms::walk_pressure() {
@@ -64,24 +65,49 @@ Status GuestPrograms::walk_sched_sums(const std::function<void(const sched_recor
 Result<std::vector<name_record>> GuestPrograms::walk_names(Hierarchy hierarchy) {
   const Result<Walk<memory_record>> walked = walk<memory_record>(names_, hierarchy);
   if (!walked) return failure_from(walked.error());
-  std::vector<name_record> names(walked->records.size());
-  for (std::size_t i = 0; i < names.size(); ++i) std::memcpy(&names[i], &walked->records[i], sizeof(name_record));
+  std::vector<name_record> names(walked->rows.size());
+  for (std::size_t i = 0; i < names.size(); ++i) std::memcpy(&names[i], &walked->rows[i], sizeof(name_record));
   names_.records.close();
   return names;
 }
 
 void GuestPrograms::rest() {
   for (Walker* walker : {&cpu_, &unified_, &memory_, &names_, &pressure_}) walker->program.rest();
+  if (stat_tables_) stat_tables_->rest();
+}
+
+void GuestPrograms::place_stats(const StatPlaces& learned) {
+  StatPlaces places = stat_placement_->places();
+  for (std::size_t stat = 0; stat < places.size(); ++stat) {
+    if (learned[stat] < 0) continue;
+    places[stat] = learned[stat];
+    stats_found_ |= 1u << stat;
+  }
+  stat_placement_->place(places);
+}
+
+void GuestPrograms::end_learning() {
+  stat_tables_.reset();
+  stat_placement_.reset();
 }
 
 std::uint64_t GuestPrograms::next_snapshot() {
   return kept_.update([](progress& progress) { return ++progress.snapshots; });
 }
 
+// From here on no removal adds to the records up to `sequence`, nor is one about to.
+void GuestPrograms::say_taken(std::uint64_t sequence) {
+  reinterpret_cast<volatile guest_status*>(status_.data())->removals_taken = sequence;
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  for (int i = 0; i < max_looks_at_merging && status().merging != 0; ++i) {
+  }
+}
+
 Result<std::vector<removed_record>> GuestPrograms::take_removed() {
   const std::uint64_t written = status().removals;
   if (replayed_ && written == kept().removals_taken) return std::vector<removed_record>();
 
+  say_taken(written);
   progress after = kept();
   const SequenceRange range = replayed_ ? take_removals(after, written) : replay_removals(after, written);
   std::vector<removed_record> records;
@@ -102,11 +128,15 @@ Result<std::vector<removed_record>> GuestPrograms::take_removed() {
   return records;
 }
 
-void GuestPrograms::settle_removed(std::span<const std::uint64_t> sequences, std::uint64_t cpu_ns) {
+void GuestPrograms::settle_removed(std::span<const std::uint64_t> sequences) {
   kept_.update([&](progress& progress) {
-    settle_removals(progress, sequences, cpu_ns);
+    settle_removals(progress, sequences);
     return true;
   });
+}
+
+void GuestPrograms::add_vanished(std::uint64_t cpu_ns) {
+  kept_.update([&](progress& progress) { return progress.vanished_cpu_ns += cpu_ns; });
 }
 
 Result<std::vector<oom_record>> GuestPrograms::oom_events_after(std::uint64_t sequence) {

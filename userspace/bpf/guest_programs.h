@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -37,11 +38,22 @@ enum class Hierarchy : std::uint64_t {
   io = WALK_IO,
 };
 
-/// The records of one walk, parents first. They stay valid until the next walk of the same kind.
+/// The rows of one walk (ROW_* in bpf/records.h). They stay valid until the next walk of the same kind.
 template <typename Record>
 struct Walk {
-  std::span<const Record> records;
-  std::size_t visited = 0;  ///< cgroups there were; more than records.size() where the map was too small
+  std::span<const Record> rows;
+  std::size_t left_over = 0;  ///< containers that found no row of their own: they are in the rest's
+  bool complete = true;       ///< false: there are more cgroups than a walk goes through
+
+  std::span<const Record> containers() const { return rows.subspan(std::min<std::size_t>(FIRST_ROW, rows.size())); }
+  /// What the walk could not tell apart, as katameter_guest_cgroups_unreported counts it.
+  std::size_t unreported() const { return left_over + (complete ? 0 : 1); }
+};
+
+/// Block I/O of one walk: a record for each device of a container, the containers in the order of their cgroups.
+struct IoWalk {
+  std::span<const io_record> devices;
+  std::size_t left_over = 0;  ///< devices that found no room
 };
 
 /// For tests: what the kernel is made to refuse. Names are those of the BPF object, without task_form.
@@ -61,7 +73,7 @@ struct LoadOptions {
 /// as soon as all is attached.
 class GuestPrograms {
  public:
-  /// Loads what the plan has. `capacity`: cgroups that a walk can hold; the maps take some 700 bytes for each.
+  /// Loads what the plan has. `capacity`: containers that a walk can hold; the maps take some 700 bytes for each.
   ///
   /// With `pins`, goes on with what an earlier load has kept there, and what is attached stays attached when this
   /// object goes; the methods below then take no capability and make no bpf() call. Without, all goes with it.
@@ -81,12 +93,12 @@ class GuestPrograms {
   Result<Walk<cpu_record>> walk_cpu(Hierarchy hierarchy = Hierarchy::cpuacct);
   Result<Walk<unified_record>> walk_unified();
   Result<Walk<memory_record>> walk_memory();
-  /// Block I/O as the last walk_memory() found it: a record for each device of a cgroup.
-  Result<Walk<io_record>> walked_io();
+  /// Block I/O as the last walk_memory() found it.
+  Result<IoWalk> walked_io();
   Result<Walk<pressure_record>> walk_pressure();
 
-  /// The names of a hierarchy's cgroups, parents first. Copies: names take much room and are seldom asked for, so the
-  /// map is not kept mapped.
+  /// The names of a hierarchy's containers and of the cgroups above them, parents first. Copies: names take much room
+  /// and are seldom asked for, so the map is not kept mapped.
   Result<std::vector<name_record>> walk_names(Hierarchy hierarchy);
 
   /// Goes through the tasks of the guest (bpf/guest_tasks.bpf.c). Four system calls and one for each 400 records.
@@ -100,9 +112,14 @@ class GuestPrograms {
   /// Whether this kernel keeps a figure of memory.stat (STAT_*) where it can be read.
   bool has_stat(int stat) const { return (stats_found_ >> stat & 1) != 0; }
 
-  /// With which those of them are found that has_stat() does not have (guest-probe/self_check/stat_learning.h); at start, once.
-  std::optional<StatTables> take_stat_tables() { return std::exchange(stat_tables_, std::nullopt); }
-  void learned_stat(int stat) { stats_found_ |= 1u << stat; }
+  /// Whether it may be learned where those are that has_stat() does not have (guest-probe/self_check/stat_learner.h).
+  bool can_learn_stats() const { return stat_tables_.has_value(); }
+  /// As StatTables::read(); only while can_learn_stats().
+  Result<StatArrays> read_stat_arrays(std::uint64_t cgroup_id) { return stat_tables_->read(*turns_, cgroup_id); }
+  /// Has figures that were not found before read at these positions; those of -1 stay as they are.
+  void place_stats(const StatPlaces& learned);
+  /// No more is to be learned: gives back what that took.
+  void end_learning();
 
   /// What all of its maps take of the kernel's memory, bytes: the sum of "memlock" in their /proc/self/fdinfo.
   std::uint64_t kernel_bytes() const { return kernel_bytes_; }
@@ -120,11 +137,15 @@ class GuestPrograms {
   /// Counts a snapshot; its sequence.
   std::uint64_t next_snapshot();
 
-  /// The removed cgroups that were not taken before; the first time also those taken before an earlier guest-probe
+  /// The removed containers that were not taken before; the first time also those taken before an earlier guest-probe
   /// ended and not settled by it. Two system calls if there are any.
   Result<std::vector<removed_record>> take_removed();
-  /// The host has these; `cpu_ns` of CPU time goes into the total of removed containers with them.
-  void settle_removed(std::span<const std::uint64_t> sequences, std::uint64_t cpu_ns);
+  /// The host has these.
+  void settle_removed(std::span<const std::uint64_t> sequences);
+  /// CPU time of all containers that were removed since the sequences began, ns; those of which no record is left too.
+  std::uint64_t removed_cpu_ns() const { return status().removed_cpu_ns + kept().vanished_cpu_ns; }
+  /// A container is gone and there is no record of its removal: `cpu_ns` is what it had used when it was last met.
+  void add_vanished(std::uint64_t cpu_ns);
 
   /// Readable when an OOM event was noted since the last look; nothing (get() < 0) if the plan has no events.
   const Fd& oom_bell() const { return oom_bell_.fd(); }
@@ -147,6 +168,7 @@ class GuestPrograms {
   const volatile guest_status& status() const {
     return *reinterpret_cast<const volatile guest_status*>(status_.data());
   }
+  void say_taken(std::uint64_t sequence);
 
   std::unique_ptr<Turns> turns_;
   Walker cpu_;
@@ -169,6 +191,7 @@ class GuestPrograms {
   std::uint64_t kernel_bytes_ = 0;
   std::uint32_t stats_found_ = 0;
   std::optional<StatTables> stat_tables_;
+  std::optional<StatPlacement> stat_placement_;
   bool replayed_ = false;
 };
 

@@ -93,8 +93,7 @@ Result<HostPrograms> HostPrograms::load(std::span<const WatchedName> names, std:
   const Skeleton skeleton = open_host();
   if (skeleton == nullptr) return system_failure("cannot open the built-in BPF object");
   HostPrograms programs;
-  programs.possible_cpus_ = std::clamp(libbpf_num_possible_cpus(), 1, 256);  // MAX_CPUS
-  skeleton->rodata->cpus = static_cast<std::uint32_t>(programs.possible_cpus_);
+  programs.possible_cpus_ = std::clamp(libbpf_num_possible_cpus(), 1, 512);  // MAX_CPUS
   for (std::size_t i = 0; i < std::min<std::size_t>(names.size(), WATCHED_NAMES); ++i) {
     skeleton->rodata->watched[i] = to_record(names[i]);
   }

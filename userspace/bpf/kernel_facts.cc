@@ -131,9 +131,17 @@ void try_loading(KernelFacts& facts) {
   facts.ring_buffer = static_cast<bool>(ring);
 }
 
+// The unit's second name for it (packaging/systemd), which ProtectKernelTunables= hides; then the first.
+constexpr std::array symbol_tables{"/run/katameter/kallsyms", "/proc/kallsyms"};
+
 // The table of symbols has some 100,000 lines: only where something is to be found in it.
 void read_index_tables(KernelFacts& facts) {
-  std::ifstream symbols("/proc/kallsyms");
+  std::ifstream symbols;
+  for (const char* table : symbol_tables) {
+    symbols.open(table);
+    if (symbols) break;
+    symbols.clear();
+  }
   std::string line;
   while ((facts.stats_index == 0 || facts.events_index == 0) && std::getline(symbols, line)) {
     if (line.ends_with(" mem_cgroup_stats_index")) facts.stats_index = std::strtoull(line.c_str(), nullptr, 16);
@@ -166,6 +174,7 @@ KernelFacts read_kernel_facts() {
   read_types(facts);
   if (facts.compact_stat) read_index_tables(facts);
   read_hierarchies(facts);
+  facts.pressure_on = access("/proc/pressure/cpu", F_OK) == 0;  // psi_proc_init()
   timespec tick{};
   // The coarse clock moves once a tick; the kernel says by how much (KTIME_LOW_RES).
   if (clock_getres(CLOCK_MONOTONIC_COARSE, &tick) == 0) facts.tick_ns = static_cast<std::uint64_t>(tick.tv_nsec);

@@ -28,6 +28,7 @@ struct KernelFacts {
   bool block_io = false;      ///< struct blkcg_gq has iostat_cpu: block I/O is counted by cgroup (CONFIG_BLK_CGROUP)
   bool block_io_v2_only = false;  ///< in cgroup v2 only, as since 6.2 (3b8cc6298724)
   bool pressure = false;          ///< struct psi_group, and one for each cgroup (CONFIG_PSI)
+  bool pressure_on = false;       ///< and it counts: not PSI_DEFAULT_DISABLED without psi=1, nor psi=0
   bool cgroup_rmdir = false;      ///< tracepoint cgroup:cgroup_rmdir is in BTF
   bool cpuhp_enter = false;       ///< tracepoint cpuhp:cpuhp_enter is in BTF
   bool cgroup_mkdir = false;      ///< tracepoint cgroup:cgroup_mkdir is in BTF

@@ -56,7 +56,7 @@ bool is_settled(const progress& progress, std::uint64_t sequence) {
   return (progress.settled[sequence % REMOVED_KEPT / word_bits] & bit_of(sequence)) != 0;
 }
 
-void settle_removals(progress& progress, std::span<const std::uint64_t> sequences, std::uint64_t cpu_ns) {
+void settle_removals(progress& progress, std::span<const std::uint64_t> sequences) {
   for (const std::uint64_t sequence : sequences) {
     if (sequence > progress.removals_settled && sequence <= progress.removals_taken) {
       word_of(progress, sequence) |= bit_of(sequence);
@@ -65,7 +65,6 @@ void settle_removals(progress& progress, std::span<const std::uint64_t> sequence
   while (progress.removals_settled < progress.removals_taken && is_settled(progress, progress.removals_settled + 1)) {
     move_on(progress);
   }
-  progress.removed_cpu_ns += cpu_ns;
 }
 
 SequenceRange unsettled_events(progress& progress, std::uint64_t written) {

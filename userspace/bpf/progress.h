@@ -27,8 +27,8 @@ std::uint64_t unsettled_removals(const progress& progress, SequenceRange range);
 /// Whether a removed_record is done with.
 bool is_settled(const progress& progress, std::uint64_t sequence);
 
-/// These removed_records are done with; `cpu_ns` of CPU time goes into the total with them.
-void settle_removals(progress& progress, std::span<const std::uint64_t> sequences, std::uint64_t cpu_ns);
+/// These removed_records are done with.
+void settle_removals(progress& progress, std::span<const std::uint64_t> sequences);
 
 /// The OOM events that the host does not have, of `written` there are. Those overwritten are counted as lost.
 SequenceRange unsettled_events(progress& progress, std::uint64_t written);

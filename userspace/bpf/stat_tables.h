@@ -4,7 +4,8 @@
 #include <cstdint>
 #include <vector>
 
-#include "bpf/records.h"
+#include "bpf/stat_places.h"
+#include "userspace/bpf/on_request.h"
 #include "userspace/fd.h"
 #include "userspace/result.h"
 
@@ -19,24 +20,45 @@ struct StatArrays {
 /// The position of each figure of memory.stat (STAT_*) in its array; -1: it is not known.
 using StatPlaces = std::array<int, STATS>;
 
-/// Where a kernel keeps the figures of memory.stat, as long as that is to be learned: at start.
-class StatTables {
+/// For each SPAN_*, which positions a program reads at once: the first << 32 | how many; 0 where they lie too far apart, or
+/// none is known. Pure.
+std::array<std::uint64_t, SPANS> spans_of(const StatPlaces& places);
+
+/// Where the programs read the figures of memory.stat: the map stat_places. No system call, once it is mapped.
+class StatPlacement {
  public:
-  /// Programs and map of bpf/stat_learning.bpf.c.
-  StatTables(Fd copy_program, Fd place_program, Fd copies)
-      : copy_program_(std::move(copy_program)), place_program_(std::move(place_program)), copies_(std::move(copies)) {}
+  static Result<StatPlacement> map(const Fd& map);
 
-  /// What a cgroup's arrays hold now: what its memory.stat showed, if nothing was flushed since. An error if there is no
-  /// such cgroup, or the arrays are larger than a copy.
-  Result<StatArrays> read(std::uint64_t cgroup_id) const;
+  StatPlaces places() const;
 
-  /// From now on the figures are read at these positions; those of -1 as before.
-  Status place(const StatPlaces& places) const;
+  /// From now on the figures are read at these positions; those of -1 are not read. The programs may run meanwhile.
+  void place(const StatPlaces& places);
 
  private:
-  Fd copy_program_;
-  Fd place_program_;
-  Fd copies_;
+  explicit StatPlacement(Mapping mapping) : mapping_(std::move(mapping)) {}
+
+  Mapping mapping_;
+};
+
+/// Copies of what memory cgroups keep, as long as it is to be learned where a figure is (bpf/stat_learning.bpf.c).
+class StatTables {
+ public:
+  /// `copies`: the map that the program writes.
+  static Result<StatTables> map(OnRequest copy_program, const Fd& copies);
+
+  /// What a cgroup's arrays hold now: what its memory.stat showed, if nothing was flushed since. An error if there is no
+  /// such cgroup, or the arrays are larger than a copy. Takes no capability where the program is pinned.
+  Result<StatArrays> read(Turns& turns, std::uint64_t cgroup_id);
+
+  /// As OnRequest::rest().
+  void rest() { copy_program_.rest(); }
+
+ private:
+  StatTables(OnRequest copy_program, Mapping copies)
+      : copy_program_(std::move(copy_program)), copies_(std::move(copies)) {}
+
+  OnRequest copy_program_;
+  Mapping copies_;
 };
 
 }  // namespace katameter

@@ -8,7 +8,7 @@ using namespace katameter;
 namespace {
 
 cpu_record full_record() {
-  cpu_record record = make_cpu(1, 1, 1000);
+  cpu_record record = make_cpu(1, 1000);
   record.user_ns = 600;
   record.system_ns = 300;
   record.kinds = CPU_TIMES | CPU_BANDWIDTH | CPU_TASKS;
@@ -57,7 +57,7 @@ TEST_CASE("A pids limit that is none is left out") {
 
 TEST_CASE("What a hierarchy does not have leaves the figures that another one gave") {
   wire::Container row = row_of(full_record());
-  cpu_record nothing = make_cpu(9, 1, 5);
+  cpu_record nothing = make_cpu(9, 5);
   nothing.kinds = 0;
   set_cpu(row, nothing, CpuFields());
   CHECK(row.cpu_usage_ns == 1000);

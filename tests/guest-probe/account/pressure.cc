@@ -18,7 +18,7 @@ pressure_totals totals(std::uint64_t first_ns, std::uint32_t kinds = all) {
 }
 
 pressure_record record(std::uint64_t id, std::uint64_t first_ns) {
-  return {.node = {.id = id, .depth = 0, .flags = 0}, .totals = totals(first_ns)};
+  return {.id = id, .totals = totals(first_ns)};
 }
 
 PressureFields served() {
@@ -67,6 +67,16 @@ TEST_CASE("Pressure does not go back, be it with a cgroup's last record") {
   CHECK(other.total_ns[0] == 105);
   keep(3, 1);
   CHECK(keep(1, 50) == 50);  // the last walk did not have it: forgotten
+
+  // Not counted for two walks, whose totals are whatever was at their place before.
+  for (const std::uint64_t ns : {900u, 0u}) {
+    pressure_record off = record(1, ns);
+    off.totals.kinds = 0;
+    pressure.begin();
+    pressure.keep(off);
+  }
+  CHECK(keep(1, 40) == 50);
+  CHECK(keep(1, 60) == 60);
 }
 
 TEST_CASE("Pressure that lies between two reads of the files is served") {

@@ -11,7 +11,7 @@ namespace {
 // Of one cgroup: usage, ticks of user and system, and what the kernel showed last.
 cpu_record settled(ShownTimes& times, std::uint64_t usage, std::uint64_t user, std::uint64_t system,
                    std::uint64_t shown_user = 0, std::uint64_t shown_system = 0) {
-  cpu_record record = make_cpu(1, 1, usage);
+  cpu_record record = make_cpu(1, usage);
   record.user_ns = user;
   record.system_ns = system;
   record.shown_user_ns = shown_user;

@@ -2,28 +2,18 @@
 
 #include <catch2/catch.hpp>
 
-#include "tests/guest-probe/records.h"
-
 using namespace katameter;
 
 namespace {
 
 constexpr std::uint32_t own = 50;
-constexpr std::uint64_t root = 1;
+constexpr std::uint64_t root = 0;  // in no container
 constexpr std::uint64_t inside = 7;
-constexpr std::uint64_t nested = 8;
-const ContainerId container = *ContainerId::from_hex(std::string(64, 'a'));
 
-CgroupPaths paths() {
-  CgroupPaths paths;
-  paths.learn(std::vector{make_name(root, 0, ""), make_name(6, 1, "cri-containerd"),
-                          make_name(inside, 2, std::string(64, 'a')), make_name(nested, 3, "inner")});
-  return paths;
-}
-
-task_record task(std::uint32_t pid, std::uint64_t cgroup, std::uint64_t cpu_ns, std::uint32_t flags,
+task_record task(std::uint32_t pid, std::uint64_t container, std::uint64_t cpu_ns, std::uint32_t flags,
                  std::uint64_t start_ns = 1000) {
-  return {.cgroup_id = cgroup,
+  return {.cgroup_id = 1,
+          .container_id = container,
           .start_boottime_ns = start_ns,
           .cpu_ns = cpu_ns,
           .pid = pid,
@@ -32,8 +22,8 @@ task_record task(std::uint32_t pid, std::uint64_t cgroup, std::uint64_t cpu_ns, 
           .reserved = 0};
 }
 
-task_record process(std::uint32_t pid, std::uint64_t cgroup, std::uint64_t start_ns = 1000) {
-  return task(pid, cgroup, 0, TASK_LEADER | TASK_PROCESS, start_ns);
+task_record process(std::uint32_t pid, std::uint64_t container, std::uint64_t start_ns = 1000) {
+  return task(pid, container, 0, TASK_LEADER | TASK_PROCESS, start_ns);
 }
 
 task_record kernel(std::uint32_t pid, std::uint64_t cpu_ns, std::uint64_t start_ns = 1000) {
@@ -43,23 +33,23 @@ task_record kernel(std::uint32_t pid, std::uint64_t cpu_ns, std::uint64_t start_
 void walk(TaskAccount& account, const std::vector<task_record>& records) {
   account.begin();
   for (const task_record& record : records) account.add(record);
-  account.end(paths());
+  account.end();
 }
 
 using Owner = TaskAccount::Owner;
 
 }  // namespace
 
-TEST_CASE("A container's processes are those of its cgroup and of the ones in it") {
+TEST_CASE("A container's processes are counted, and the oldest is known") {
   TaskAccount account(own);
-  walk(account, {process(1, root), process(10, inside, 3000), process(11, nested, 2000),
+  walk(account, {process(1, root), process(10, inside, 3000), process(11, inside, 2000),
                  task(12, inside, 0, TASK_LEADER, 500), process(13, 99)});
-  CHECK(account.of_container(container).processes == 2);
-  CHECK(account.of_container(container).first_start_ns == 2000);
+  CHECK(account.of_container(inside).processes == 2);
+  CHECK(account.of_container(inside).first_start_ns == 2000);
 
   walk(account, {process(1, root)});
-  CHECK(account.of_container(container).processes == 0);
-  CHECK_FALSE(account.of_container(container).first_start_ns);
+  CHECK(account.of_container(inside).processes == 0);
+  CHECK_FALSE(account.of_container(inside).first_start_ns);
 }
 
 TEST_CASE("The guest system's CPU time is told apart by owner; what runs in a container is the container's") {

@@ -23,8 +23,9 @@ removed_record make_removed(const std::string& path, std::uint32_t kinds, std::u
   record.kinds = kinds;
   record.cpu.usage_ns = cpu_ns;
   record.cpu.kinds = CPU_TIMES;
-  record.memory = make_memory(0, 0, 3, 0);
+  record.memory = make_memory(0, 3, 0);
   std::copy(path.begin(), path.end(), record.path);
+  std::copy(path.end() - CONTAINER_DIGITS, path.end(), record.container);
   return record;
 }
 
@@ -33,6 +34,7 @@ std::string path_of(char digit) {
 }
 
 using Rows = std::map<ContainerId, wire::Container>;
+constexpr std::size_t room = 100;
 
 }  // namespace
 
@@ -42,7 +44,7 @@ TEST_CASE("A removed container is reported with its last values until it is ackn
   removed.add(make_removed(path_of('a'), REMOVED_MEMORY), MemoryFields());
   for (const std::uint64_t sequence : {1u, 2u}) {
     Rows rows;
-    removed.report(rows, sequence);
+    removed.report(rows, sequence, room);
     REQUIRE(rows.size() == 1);
     const wire::Container& row = rows.at(id_of('a'));
     CHECK(row.removed);
@@ -52,14 +54,10 @@ TEST_CASE("A removed container is reported with its last values until it is ackn
   }
   removed.acknowledge(1);
   Rows rows;
-  removed.report(rows, 3);
+  removed.report(rows, 3, room);
   CHECK(rows.empty());
-  CHECK(removed.cpu_usage_ns() == 500);
-  // What is settled is the total's.
-  const SettledRemovals settled = removed.take_settled();
-  CHECK(settled.sequences == std::vector<std::uint64_t>{1, 2});
-  CHECK(settled.cpu_usage_ns == 500);
-  CHECK(removed.cpu_usage_ns() == 0);
+  CHECK(removed.take_settled() == std::vector<std::uint64_t>{1, 2});
+  CHECK(removed.take_settled().empty());
 }
 
 TEST_CASE("While one of its hierarchies is still there, a container is not removed") {
@@ -67,7 +65,7 @@ TEST_CASE("While one of its hierarchies is still there, a container is not remov
   removed.add(make_removed(path_of('a'), REMOVED_CPU, 500), MemoryFields());
   Rows rows;
   rows[id_of('a')].memory_usage_bytes = 4096;
-  removed.report(rows, 1);
+  removed.report(rows, 1, room);
   CHECK_FALSE(rows.at(id_of('a')).removed);
   CHECK(rows.at(id_of('a')).cpu_usage_ns == 500);
   CHECK(rows.at(id_of('a')).memory_usage_bytes == 4096);
@@ -75,56 +73,35 @@ TEST_CASE("While one of its hierarchies is still there, a container is not remov
   removed.acknowledge(1);  // of a snapshot that did not have it as removed
   removed.add(make_removed(path_of('a'), REMOVED_MEMORY), MemoryFields());
   Rows later;
-  removed.report(later, 2);
+  removed.report(later, 2, room);
   REQUIRE(later.size() == 1);
   CHECK(later.at(id_of('a')).removed);
   CHECK(later.at(id_of('a')).cpu_usage_ns == 500);
 }
 
-TEST_CASE("A nested cgroup that goes leaves its OOM kills with the container and is no row") {
-  RemovedContainers removed(8);
-  removed_record nested = make_removed(path_of('a') + "/inner", REMOVED_MEMORY);
-  nested.memory.oom_kills = 2;
-  removed.add(nested, MemoryFields());
-  Rows rows;
-  rows[id_of('a')].oom_kills = 1;
-  removed.report(rows, 1);
-  CHECK(rows.size() == 1);
-  CHECK(rows.at(id_of('a')).oom_kills == 3);
-
-  removed.add(make_removed(path_of('a'), REMOVED_MEMORY), MemoryFields());
-  Rows last;
-  removed.report(last, 2);
-  CHECK(last.at(id_of('a')).oom_kills == 2);
-}
-
-TEST_CASE("Cgroups of the guest system are not kept, and no more than the capacity") {
+TEST_CASE("No more containers are kept than the capacity, and the oldest goes") {
   RemovedContainers removed(2);
-  removed.add(make_removed("/system.slice/x.service", REMOVED_CPU, 7), MemoryFields());
-  CHECK(removed.cpu_usage_ns() == 0);
   for (const char digit : {'a', 'b', 'c'}) removed.add(make_removed(path_of(digit), REMOVED_CPU, 1), MemoryFields());
   Rows rows;
-  removed.report(rows, 1);
+  removed.report(rows, 1, room);
   CHECK(rows.size() == 2);
   CHECK(rows.count(id_of('a')) == 0);
   CHECK(removed.forgotten() == 1);
-  CHECK(removed.cpu_usage_ns() == 3);
 }
 
 TEST_CASE("An id that lives a second time is a removed container a second time") {
   RemovedContainers removed(8);
   removed.add(make_removed(path_of('a'), REMOVED_CPU, 10), MemoryFields());
   Rows rows;
-  removed.report(rows, 1);
+  removed.report(rows, 1, room);
   removed.add(make_removed(path_of('a'), REMOVED_CPU, 4), MemoryFields());
   Rows again;
-  removed.report(again, 2);
+  removed.report(again, 2, room);
   CHECK(again.at(id_of('a')).cpu_usage_ns == 4);
   removed.acknowledge(1);
   Rows kept;
-  removed.report(kept, 3);
+  removed.report(kept, 3, room);
   CHECK(kept.size() == 1);
-  CHECK(removed.cpu_usage_ns() == 14);
 }
 
 TEST_CASE("Block I/O of a removed cgroup is told with the container, or added to what still lives of it") {
@@ -137,12 +114,41 @@ TEST_CASE("Block I/O of a removed cgroup is told with the container, or added to
   CHECK(removed.block_devices_left_out() == 2);
   Rows rows;
   rows[id_of('a')].id = id_of('a');
-  removed.report(rows, 1);
+  removed.report(rows, 1, room);
   CHECK_FALSE(rows.at(id_of('a')).removed);
   REQUIRE(rows.at(id_of('a')).block_devices.size() == 1);
   CHECK(rows.at(id_of('a')).block_devices[0].read_bytes == 4096);
   rows.clear();
-  removed.report(rows, 2);
+  removed.report(rows, 2, room);
   CHECK(rows.at(id_of('a')).removed);
   CHECK(rows.at(id_of('a')).block_devices.size() == 1);
+}
+
+TEST_CASE("What finds no room in a snapshot waits for the next one, and what went first is reported first") {
+  RemovedContainers removed(8);
+  for (const char digit : {'c', 'a', 'b'}) removed.add(make_removed(path_of(digit), REMOVED_CPU, 1), MemoryFields());
+  Rows rows;
+  removed.report(rows, 1, 2);
+  CHECK(rows.size() == 2);
+  CHECK((rows.contains(id_of('c')) && rows.contains(id_of('a'))));
+  removed.acknowledge(1);
+  Rows next;
+  removed.report(next, 2, 2);
+  REQUIRE(next.size() == 1);
+  CHECK(next.contains(id_of('b')));
+}
+
+TEST_CASE("A container of whose removal there is no record is reported with what it had last") {
+  RemovedContainers removed(8);
+  wire::Container last;
+  last.id = id_of('a');
+  last.cpu_usage_ns = 70;
+  removed.add(last);
+  CHECK(removed.has(id_of('a')));
+  Rows rows;
+  removed.report(rows, 1, room);
+  CHECK(rows.at(id_of('a')).removed);
+  CHECK(rows.at(id_of('a')).cpu_usage_ns == 70);
+  removed.acknowledge(1);
+  CHECK_FALSE(removed.has(id_of('a')));
 }

@@ -12,14 +12,17 @@ const std::string other(64, 'b');
 }  // namespace
 
 TEST_CASE("A container is recognised in every form that runtimes use") {
-  for (const std::string& component : {id, "cri-containerd-" + id + ".scope", "crio-" + id + ".scope",
-                                       "docker-" + id + ".scope", "libpod-" + id + ".scope", "crio-" + id}) {
+  for (const std::string& component :
+       {id, "cri-containerd-" + id + ".scope", "crio-" + id + ".scope", "docker-" + id + ".scope",
+        "libpod-" + id + ".scope", "crio-" + id, "nerdctl-" + id + ".scope", "kata_agent-" + id + ".scope",
+        "a-b-" + id + ".scope"}) {
     INFO(component);
     const auto found = container_of_component(component);
     REQUIRE(found);
     CHECK(found->hex() == id);
   }
-  for (const std::string& component : {std::string("system.slice"), "crio-conmon-" + id + ".scope", id + "0",
+  for (const std::string& component : {std::string("system.slice"), "crio-conmon-" + id + ".scope",
+                                       "libpod-conmon-" + id + ".scope", "x" + id + ".scope", id + "0", id + ".slice",
                                        std::string(64, 'A'), std::string(), std::string("cri-containerd-.scope")}) {
     INFO(component);
     CHECK_FALSE(container_of_component(component));

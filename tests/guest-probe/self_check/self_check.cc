@@ -13,8 +13,8 @@ namespace {
 const auto page = static_cast<std::uint64_t>(getpagesize());
 
 struct Sample {
-  cpu_record cpu = make_cpu(1, 1, 2000);
-  memory_record memory = make_memory(1, 1, 40, 0);
+  cpu_record cpu = make_cpu(1, 2000);
+  memory_record memory = make_memory(1, 40, 0);
   FileFigures before;
   FileFigures after;
 

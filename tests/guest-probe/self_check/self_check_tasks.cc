@@ -10,6 +10,7 @@ const OwnTask own{.cpu_before_ns = 100, .cpu_after_ns = 200, .start_ticks = 77, 
 
 task_record right() {
   return {.cgroup_id = 9,
+          .container_id = 0,
           .start_boottime_ns = 77 * file_tick_ns() + 5,
           .cpu_ns = 150,
           .pid = 1,

@@ -9,7 +9,7 @@ using namespace katameter;
 namespace {
 
 struct Sample {
-  cpu_record record = make_cpu(1, 1, 5'000'999);
+  cpu_record record = make_cpu(1, 5'000'999);
   UnifiedFileFigures files;
 
   Sample() {

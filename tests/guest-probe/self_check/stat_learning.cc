@@ -2,6 +2,9 @@
 
 #include <catch2/catch.hpp>
 
+#include "guest-probe/account/stat_figures.h"
+#include "guest-probe/self_check/stat_learner.h"
+
 using namespace katameter;
 
 namespace {
@@ -9,8 +12,10 @@ namespace {
 // Where a kernel might keep them: in the arrays' own order, with others between.
 constexpr StatPlaces places{9, 11, 2, 3, 10, 20, 21, 5, 6};
 
-bool is_event(std::size_t stat) {
-  return stat >= STAT_FAULTS;
+StatLesson learn_places(const std::vector<StatSample>& samples) {
+  StatLearning learning;
+  for (const StatSample& sample : samples) learning.add(sample);
+  return learning.lesson();
 }
 
 // One cgroup: each figure is `values` at its place; the other positions hold `noise` and what follows it.
@@ -101,12 +106,84 @@ TEST_CASE("Pages are not looked for among events, nor beyond the arrays' end; wi
   }
   const StatLesson lesson = learn_places(samples);
   CHECK(lesson.why[STAT_KERNEL] == Unlearned::nowhere);
-  CHECK(lesson.why[STAT_MAJOR_FAULTS] == Unlearned::nowhere);
+  CHECK(lesson.places[STAT_MAJOR_FAULTS] == -1);
   CHECK(lesson.why[STAT_FAULTS] == Unlearned::learned);
 
   const StatLesson nothing = learn_places({});
   for (std::size_t stat = 0; stat < STATS; ++stat) {
-    CHECK(nothing.why[stat] == Unlearned::no_line);
+    CHECK(nothing.why[stat] == Unlearned::not_tried);
     CHECK(nothing.places[stat] == -1);
   }
+}
+
+TEST_CASE("What one sample leaves open, a later one decides") {
+  StatLearning learning;
+  const StatSample first = sample_of({128, 45, 0, 0, 45, 0, 21, 190, 0}, 20'000);  // all of the cache is mapped
+  learning.add(first);
+  CHECK(learning.lesson().why[STAT_FILE] == Unlearned::ambiguous);
+  CHECK(learning.lesson().why[STAT_INACTIVE_FILE] == Unlearned::always_0);
+  CHECK(learning.lesson().places[STAT_ANON] == places[STAT_ANON]);
+  learning.add(sample_of({128, 60, 15, 0, 45, 0, 21, 190, 0}, 30'000));
+  CHECK(learning.lesson().places[STAT_FILE] == places[STAT_FILE]);
+  CHECK(learning.lesson().places[STAT_MAPPED_FILE] == places[STAT_MAPPED_FILE]);
+  CHECK(learning.lesson().places[STAT_INACTIVE_FILE] == places[STAT_INACTIVE_FILE]);
+  CHECK(learning.lesson().why[STAT_ACTIVE_FILE] == Unlearned::always_0);
+}
+
+TEST_CASE("A disturbed sample rules a figure's place out only until the next one") {
+  StatLearning learning;
+  const std::vector<StatSample> samples = sample_of_three();
+  StatSample disturbed = samples[0];
+  *disturbed.file[STAT_ANON] += 1;
+  learning.add(samples[0]);
+  learning.add(disturbed);
+  CHECK(learning.lesson().why[STAT_ANON] == Unlearned::nowhere);
+  CHECK(learning.lesson().places[STAT_FAULTS] == places[STAT_FAULTS]);
+  learning.add(samples[1]);
+  CHECK(learning.lesson().places[STAT_ANON] == places[STAT_ANON]);
+}
+
+TEST_CASE("What is not learned is tried again at growing distances, and at once when there are new cgroups") {
+  RetryPace pace;
+  std::vector<int> due;
+  for (int snapshot = 1; snapshot <= 200; ++snapshot) {
+    if (pace.is_due(false)) due.push_back(snapshot);
+  }
+  CHECK(due == std::vector<int>{1, 2, 4, 8, 16, 32, 64, 128, 192});
+  CHECK(pace.is_due(true));
+  CHECK(pace.is_due(false));
+  CHECK_FALSE(pace.is_due(false));
+  // A guest in which cgroups come and go at all times.
+  int tries = 0;
+  for (int snapshot = 0; snapshot < 64 * 100; ++snapshot) tries += pace.is_due(true) ? 1 : 0;
+  CHECK(tries < 64 + 100 + 10);
+}
+
+TEST_CASE("A record has the figures that were read for it, whatever is served by now") {
+  MemoryFields served;
+  served.unified = true;
+  served.active_file = false;
+  const MemoryFields known = known_fields(served, 1u << STAT_ANON | 1u << STAT_ACTIVE_FILE);
+  CHECK(known.rss);
+  CHECK_FALSE(known.active_file);
+  CHECK_FALSE(known.cache);
+  CHECK_FALSE(known.kernel);
+  CHECK_FALSE(known.page_faults);
+  CHECK(known.swap);  // another counter in cgroup v2
+  CHECK(known.usage);
+  served.unified = false;
+  CHECK_FALSE(known_fields(served, 1u << STAT_ANON).swap);
+  CHECK(known_fields(served, 1u << STAT_ANON).kernel);
+}
+
+TEST_CASE("Figures that lie together are read at once, others one by one") {
+  const auto span = [](std::uint64_t first, std::uint64_t count) { return first << 32 | count; };
+  CHECK(spans_of(places) == std::array<std::uint64_t, SPANS>{span(2, 10), span(20, 2), span(5, 2)});
+  StatPlaces some = places;
+  some[STAT_INACTIVE_FILE] = some[STAT_SWAP] = some[STAT_FAULTS] = some[STAT_MAJOR_FAULTS] = -1;
+  CHECK(spans_of(some) == std::array<std::uint64_t, SPANS>{span(3, 9), span(21, 1), 0});
+  some[STAT_ANON] = 3 + SPAN_PLACES - 1;
+  CHECK(spans_of(some)[SPAN_PAGES] == 0);
+  some[STAT_ANON] = 3 + SPAN_PLACES - 2;
+  CHECK(spans_of(some)[SPAN_PAGES] == span(3, SPAN_PLACES - 1));
 }

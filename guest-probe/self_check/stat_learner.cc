@@ -1,0 +1,191 @@
+#include "guest-probe/self_check/stat_learner.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+#include <fstream>
+#include <map>
+#include <utility>
+
+#include "guest-probe/account/stat_figures.h"
+#include "guest-probe/self_check/self_check_memory.h"
+#include "userspace/log.h"
+
+namespace katameter {
+namespace {
+
+// A flush between two looks at a file is rare: every two seconds, and when much has changed.
+constexpr int attempts_at_start = 20;
+constexpr int attempts_later = 3;
+// On a busy guest a cgroup may not hold still for a sample, or change and change back within one.
+constexpr int rounds_at_start = 3;
+constexpr std::size_t others_at_start = 8;
+constexpr std::size_t longest_distance = 64;
+
+std::array<std::optional<std::uint64_t>, STATS> read_file(const std::string& directory, bool unified) {
+  std::ifstream in(directory + "/memory.stat");
+  std::map<std::string, std::uint64_t, std::less<>> table;
+  std::string key;
+  for (std::uint64_t value = 0; in >> key >> value;) table[key] = value;
+  std::array<std::optional<std::uint64_t>, STATS> figures;
+  const auto page = static_cast<std::uint64_t>(getpagesize());
+  for (const StatFigure& figure : stat_figures) {
+    const auto stat = static_cast<std::size_t>(figure.stat);
+    const auto found = table.find(stat_line(figure, unified));
+    if (found != table.end()) figures[stat] = found->second / (is_event(stat) ? 1 : page);
+  }
+  return figures;
+}
+
+// The file brings the arrays up to date before it shows them.
+std::optional<StatSample> take_sample(GuestPrograms& programs, const std::string& directory, bool unified,
+                                      int attempts) {
+  struct stat found {};
+  if (stat(directory.c_str(), &found) != 0) return std::nullopt;
+  auto before = read_file(directory, unified);
+  if (!before[STAT_ANON]) return std::nullopt;  // no such file, or the cgroup is gone
+  for (int i = 0; i < attempts; ++i) {
+    Result<StatArrays> arrays = programs.read_stat_arrays(found.st_ino);
+    if (!arrays) return std::nullopt;
+    auto after = read_file(directory, unified);
+    if (after == before) return StatSample{before, *std::move(arrays)};
+    before = std::move(after);
+  }
+  return std::nullopt;
+}
+
+std::vector<std::string> directories_below(GuestPrograms& programs, const std::string& mount) {
+  std::vector<std::string> directories;
+  const auto names = programs.walk_names(Hierarchy::memory);
+  if (!names) return directories;
+  for (const name_record& record : *names) {
+    if (record.depth != 1 || directories.size() == others_at_start) continue;
+    directories.push_back(mount + "/" + std::string(record.name, strnlen(record.name, sizeof(record.name))));
+  }
+  return directories;
+}
+
+}  // namespace
+
+bool RetryPace::is_due(bool new_cgroups) {
+  if (new_cgroups && restarts_left_ > 0) {
+    --restarts_left_;
+    snapshots_ = 0;
+  }
+  ++snapshots_;
+  return snapshots_ < longest_distance ? std::has_single_bit(snapshots_) : snapshots_ % longest_distance == 0;
+}
+
+StatLearner::StatLearner(GuestPrograms& programs, std::string mount, bool unified, bool learns)
+    : programs_(programs), mount_(std::move(mount)), unified_(unified), tries_(learns), learns_(learns) {
+  lesson_.places.fill(-1);
+}
+
+// Those that are in memory.stat, and were not found.
+bool StatLearner::is_wanted(std::size_t stat) const {
+  return !stat_line(stat_figures[stat], unified_).empty() && !programs_.has_stat(static_cast<int>(stat)) &&
+         lesson_.why[stat] != Unlearned::no_line;
+}
+
+bool StatLearner::is_unclear() const {
+  for (std::size_t stat = 0; stat < STATS; ++stat) {
+    const bool unclear = lesson_.why[stat] == Unlearned::nowhere || lesson_.why[stat] == Unlearned::ambiguous;
+    if (unclear && is_wanted(stat)) return true;
+  }
+  return false;
+}
+
+void StatLearner::add_samples(std::span<const std::string> directories, int attempts) {
+  for (const std::string& directory : directories) {
+    if (const auto sample = take_sample(programs_, directory, unified_, attempts)) learning_.add(*sample);
+  }
+  lesson_ = learning_.lesson();
+}
+
+bool StatLearner::place_learned(MemoryFields& fields) {
+  bool any_learned = false;
+  bool any_wanted = false;
+  StatPlaces places{};
+  places.fill(-1);
+  for (std::size_t stat = 0; stat < STATS; ++stat) {
+    if (!is_wanted(stat)) continue;
+    any_wanted = any_wanted || lesson_.why[stat] != Unlearned::learned;
+    if (lesson_.why[stat] != Unlearned::learned) continue;
+    places[stat] = lesson_.places[stat];
+    fields.*stat_figures[stat].field = true;
+    any_learned = true;
+    log_debug("learned where the kernel keeps {}", stat_figures[stat].name);
+  }
+  if (any_learned) programs_.place_stats(places);
+  if (!any_wanted) {
+    learns_ = false;
+    programs_.end_learning();
+  }
+  return any_learned;
+}
+
+void StatLearner::learn_at_start(const std::string& own, MemoryFields& fields) {
+  if (!learns_) return;
+  // The cgroup of our own is one of those below the root.
+  std::vector<std::string> directories = directories_below(programs_, mount_);
+  directories.push_back(mount_);
+  if (!own.empty()) directories.push_back(own);
+  for (int round = 0; round == 0 || (round < rounds_at_start && is_unclear()); ++round) {
+    add_samples(directories, attempts_at_start);
+  }
+  place_learned(fields);
+}
+
+bool StatLearner::try_again(std::span<const std::string> memory_directories, MemoryFields& fields) {
+  const auto some = memory_directories.first(std::min(memory_directories.size(), max_containers));
+  bool learned = false;
+  if (learns_) {
+    add_samples(std::span(&mount_, 1), attempts_later);
+    add_samples(some, attempts_later);
+    learned = place_learned(fields);
+  }
+  if (compares_) compare(some, fields);
+  programs_.rest();
+  return learned;
+}
+
+void StatLearner::compare(std::span<const std::string> directories, MemoryFields& fields) {
+  for (const std::string& directory : directories) {
+    const auto differences = compare_living(programs_, directory, fields);
+    if (!differences) continue;  // it did not hold still, or is gone
+    differences_ = *differences;
+    compares_ = false;
+    log_info("the memory figures were compared with the files in {}", directory);
+    for (const Refusal& refusal : differences_) {
+      if (!refusal.absent) log_warning("{} is not served: {}", refusal.figure, refusal.text);
+    }
+    return;
+  }
+}
+
+std::vector<Refusal> StatLearner::refusals() const {
+  std::vector<Refusal> refusals = differences_;
+  for (std::size_t stat = 0; stat < STATS; ++stat) {
+    if (stat_line(stat_figures[stat], unified_).empty() || programs_.has_stat(static_cast<int>(stat))) continue;
+    const char* name = stat_figures[stat].name;
+    if (!tries_) {
+      refusals.push_back({name, "this kernel does not count it in cgroup v2", true});  // kernel memory, before 5.18
+      continue;
+    }
+    switch (lesson_.why[stat]) {
+      case Unlearned::no_line: refusals.push_back({name, "this kernel does not count it", true}); break;
+      case Unlearned::always_0:
+        refusals.push_back({name, "none so far: it is served from the snapshot on in which a cgroup has any", true});
+        break;
+      default:
+        refusals.push_back({name, "where the kernel keeps it is not known yet: " + describe(lesson_.why[stat]), false,
+                            "nothing: a guest-probe that runs goes on looking, in the containers' memory.stat"});
+    }
+  }
+  return refusals;
+}
+
+}  // namespace katameter
