@@ -1,4 +1,5 @@
-// What happens where the kernel refuses a part of the object; the steps are in guest_loader.cc.
+#include "userspace/bpf/guest_loader.h"
+
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <fmt/format.h>
@@ -9,12 +10,12 @@
 #include <cstring>
 #include <span>
 
-#include "userspace/bpf/guest_loader.h"
 #include "userspace/bpf/guest_parts.h"
 #include "userspace/bpf/libbpf_log.h"
 #include "userspace/bpf/tiny_program.h"
 #include "userspace/log.h"
 
+// What happens where the kernel refuses a part of the object; the steps are in guest_loader.cc.
 namespace katameter {
 namespace {
 
