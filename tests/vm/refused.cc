@@ -185,7 +185,7 @@ TEST_CASE("A program that the kernel refuses costs the figures that hang on it a
   }
 }
 
-TEST_CASE("A program that cannot be attached costs as much as one that does not load", "[any][refused]") {
+TEST_CASE("A program that cannot be attached costs as much as one that does not load", "[any][refused][attached]") {
   const KernelFacts facts = read_kernel_facts();
   const GuestPlan plan = plan_guest(facts, true);
   const Names never_attached{"learn_cpu_offset", "find_stats"};
