@@ -97,6 +97,7 @@ CheckCgroup::Mounts mounts_to_check(const KernelFacts& facts, const GuestPlan& p
     return mounts;
   }
   if (served.cpu) mounts.cpuacct = facts.cpuacct_mount;
+  if (plan.pressure) mounts.cpuacct = facts.unified_mount;
   if (served.cpu_fields.shares) mounts.cpu = facts.cpu_mount;
   if (served.cpu_fields.threads) mounts.pids = facts.pids_mount;
   return mounts;

@@ -58,7 +58,6 @@ std::map<std::string, Names, std::less<>> figures_of_programs(bool v2) {
       {"collect_pressure", pressure},
       {"find_stats", stat},
       {"copy_stats", stat},  // loaded where /proc/kallsyms does not show the tables
-      {"place_stats", stat},
       {"note_removal", stalls},
       {"note_birth", {}},  // the oldest process stands in
       {"walk_tasks", schedstat + Names{"processes"}},
@@ -153,7 +152,7 @@ bool is_loaded(const GuestPlan& plan, const std::string& program) {
   if (program == "collect_pressure") return plan.pressure;
   if (program == "note_victim") return !plan.victim_by_pid;
   if (program == "note_victim_pid") return plan.victim_by_pid;
-  if (program == "copy_stats" || program == "place_stats") return plan.learn_stats;
+  if (program == "copy_stats") return plan.learn_stats;
   return true;
 }
 
@@ -186,10 +185,10 @@ TEST_CASE("A program that the kernel refuses costs the figures that hang on it a
   }
 }
 
-TEST_CASE("A program that cannot be attached costs as much as one that does not load", "[any][refused]") {
+TEST_CASE("A program that cannot be attached costs as much as one that does not load", "[any][refused][attached]") {
   const KernelFacts facts = read_kernel_facts();
   const GuestPlan plan = plan_guest(facts, true);
-  const Names never_attached{"learn_cpu_offset", "find_stats", "copy_stats", "place_stats"};
+  const Names never_attached{"learn_cpu_offset", "find_stats"};
   for (const std::string& program : all_programs()) {
     INFO(program);
     LoadOptions options;

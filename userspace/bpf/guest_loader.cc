@@ -140,14 +140,13 @@ Status GuestLoader::choose_programs() {
   choose_request(progs.collect_memory, plan_.memory);
   bpf_program__set_autoload(progs.learn_cpu_offset, plan_.per_cpu);
   bpf_program__set_autoload(progs.find_stats, plan_.memory_stat);
-  bpf_program__set_autoload(progs.copy_stats, plan_.learn_stats);
+  choose_request(progs.copy_stats, plan_.learn_stats);
   bpf_program__set_autoload(progs.note_removal, plan_.removals);
   bpf_program__set_autoload(progs.note_victim, plan_.oom_events && !plan_.victim_by_pid);
   bpf_program__set_autoload(progs.note_victim_pid, plan_.oom_events && plan_.victim_by_pid);
   bpf_program__set_autoload(progs.learn_new_cpu, plan_.new_cpus);
   for (bpf_program* program : stall_programs(*skeleton_)) bpf_program__set_autoload(program, plan_.stalls);
   if (!plan_.oom_events) bpf_map__set_autocreate(maps.oom_bell, false);
-  skeleton_->rodata->memory_is_unified = plan_.unified_memory ? 1 : 0;
   skeleton_->rodata->cpu_is_unified = plan_.unified ? 1 : 0;
   skeleton_->rodata->memory_is_unified = plan_.unified_memory ? 1 : 0;
   return {};
@@ -366,7 +365,7 @@ Status GuestLoader::take_stat_tables(StatPlacement placement) {
   const Result<Fd> copies = Fd::duplicate(bpf_map__fd(skeleton_->maps.stat_copies));
   if (!copies) return failure_from(copies.error());
   OnRequest copy;
-  if (Status status = take_iterator(skeleton_->progs.copy_stats, skeleton_->maps.turns, copy); !status) return status;
+  if (Status status = take_request(skeleton_->progs.copy_stats, copy); !status) return status;
   Result<StatTables> tables = StatTables::map(std::move(copy), *copies);
   if (!tables) return failure_from(tables.error());
   programs_.stat_tables_.emplace(*std::move(tables));

@@ -21,7 +21,6 @@ constexpr std::array parts{
     Part{"collect_pressure", "the pressure figures: cpu_waiting_ns ..."},
     Part{"find_stats", "all figures of memory.stat: memory_rss_bytes, page_faults ..."},
     Part{"copy_stats", "the figures of memory.stat whose place the kernel does not show"},
-    Part{"place_stats", "the figures of memory.stat whose place the kernel does not show"},
     Part{"note_removal", "the last values of removed containers, the exact start_boottime_ns, memory_stalls"},
     Part{"note_birth", "the exact start_boottime_ns; that of the oldest process is told"},
     Part{"walk_tasks",

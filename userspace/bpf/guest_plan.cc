@@ -99,8 +99,7 @@ GuestPlan plan_guest(const KernelFacts& facts, bool schedstat, std::vector<Kerne
   plan.io_v1 = facts.io_v1;
   plan.stats_index = facts.stats_index;
   plan.events_index = facts.events_index;
-  plan.learn_stats =
-      plan.memory_stat && facts.compact_stat && facts.events_index == 0 && takes({"copy_stats", "place_stats"});
+  plan.learn_stats = plan.memory_stat && facts.compact_stat && facts.events_index == 0 && takes({"copy_stats"});
   plan.unified_memory = !facts.memory_v1;
   if (plan.unified) {
     plan.tasks_hierarchy = WALK_UNIFIED;
@@ -108,8 +107,8 @@ GuestPlan plan_guest(const KernelFacts& facts, bool schedstat, std::vector<Kerne
     plan.tasks_hierarchy = WALK_MEMORY;
   }
   // Told in the rows of the hierarchy in which tasks are.
-  plan.pressure = cpu_in_v2 && plan.per_cpu && facts.pressure && facts.pressure_on && facts.tick_ns > 0 && takes({"collect_pressure"}) &&
-                  (plan.unified || (plan.memory && plan.unified_memory));
+  plan.pressure = cpu_in_v2 && plan.per_cpu && facts.pressure && facts.pressure_on && facts.tick_ns > 0 &&
+                  takes({"collect_pressure"}) && (plan.unified || (plan.memory && plan.unified_memory));
   plan.tasks_walk = plan.works() && facts.task_iterator && takes({"walk_tasks"});
   plan.schedstat =
       schedstat && plan.tasks_walk && facts.sched_free && map_iterators && takes({"note_task_end", "walk_sched_sums"});

@@ -1,5 +1,4 @@
-// What happens where the kernel refuses a part of the object; the steps are in guest_loader.cc.
-#include "userspace/bpf/guest_loader.h"  // before the skeleton, which has structures of ours
+#include "userspace/bpf/guest_loader.h"
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -16,6 +15,7 @@
 #include "userspace/bpf/tiny_program.h"
 #include "userspace/log.h"
 
+// What happens where the kernel refuses a part of the object; the steps are in guest_loader.cc.
 namespace katameter {
 namespace {
 
