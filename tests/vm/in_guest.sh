@@ -6,8 +6,9 @@
 # one is the exit status.
 #
 # QEMU without KVM now and then loses a guest's kernel while it rewrites its own
-# code (tracepoints attaching; "Oops: int3", a soft lockup): such a guest is
-# booted once more, and said so; one that hangs only if it said nothing at all.
+# code (tracepoints attaching, 7.3 at boot; "Oops: int3", a soft lockup): such a
+# guest is booted again, twice at most, and said so; one that hangs only if it
+# said nothing at all.
 # A test that fails or hangs is never repeated, and with KVM nothing is.
 
 set -euo pipefail
@@ -27,17 +28,17 @@ run() {
         awk -v report="$report" '/^@(check|test)\t/ { print >>report; next } { print; fflush() }'
 }
 
-status=0
-run "$@" || status=$?
-# A guest that hangs before the test program has begun.
-if [[ $status == 124 ]] && ! grep -q '^@\(check\|test\)' "$report"; then
-    status=125
-fi
-# 125: the guest did not come up, 255: it died.
-if [[ $status == 125 || $status == 255 ]] && [[ $("$vmtest/accel.sh") == tcg ]]; then
-    echo "in_guest.sh: the guest's kernel was lost under emulation (status $status): booting it once more" >&2
+for attempt in 1 2 3; do
     status=0
     run "$@" || status=$?
-fi
+    # A guest that hangs before the test program has begun.
+    if [[ $status == 124 ]] && ! grep -q '^@\(check\|test\)' "$report"; then
+        status=125
+    fi
+    # 125: the guest did not come up, 255: it died.
+    [[ ($status == 125 || $status == 255) && $("$vmtest/accel.sh") == tcg ]] || break
+    ((attempt == 3)) ||
+        echo "in_guest.sh: the guest's kernel was lost under emulation (status $status): booting it again" >&2
+done
 printf '@end\t%s\n' "$status" >>"$report"
 exit "$status"
