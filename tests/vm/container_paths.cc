@@ -35,6 +35,12 @@ TEST_CASE("A container is known by every form of its cgroup's path", "[any][path
            "/kubepods-burstable-pod" + uid + ".slice/cri-containerd/ID",
            std::string("/system.slice/docker-ID.scope"),
            std::string("/machine.slice/libpod-ID.scope"),
+           std::string("/system.slice/nerdctl-ID.scope"),
+           std::string("/system.slice/kata_agent-ID.scope"),
+           // As kubelet's --cgroup-root makes them: 263 bytes.
+           "/k8s.slice/k8s-workloads.slice/k8s-workloads-kubepods.slice/k8s-workloads-kubepods-burstable.slice/"
+           "k8s-workloads-kubepods-burstable-pod" +
+               uid + ".slice/cri-containerd-ID.scope",
        }) {
     INFO(form);
     const std::string id = numbered_id(number++);
