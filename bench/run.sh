@@ -12,7 +12,7 @@
 #   --lock FILE     hold a lock on FILE while something is measured
 #
 # Sections: cost (CPU, memory, wake-ups, bytes by containers), tasks (CPU by
-# tasks), hot-path, start, oom, scrape (the host; as root).
+# tasks), hot-path, start, possible-cpus, oom, scrape (the host; as root).
 
 set -euo pipefail
 here=$(cd "${BASH_SOURCE[0]%/*}" && pwd)
@@ -30,7 +30,7 @@ while (($#)); do
     esac
     shift
 done
-sections=(cost tasks hot-path start oom scrape)
+sections=(cost tasks hot-path start possible-cpus oom scrape)
 for section in "${only[@]}"; do
     [[ " ${sections[*]} " == *" $section "* ]] || die "no section '$section'; there are: ${sections[*]}"
 done
@@ -56,8 +56,10 @@ measure() { # COMMAND...
 
 # A guest that QEMU loses under emulation (125: did not come up, 255: died) is
 # booted once more.
+guest_options=()
 in_guest() { # COMMAND...
-    local vm=(vmtest/vm.sh --kernel 5.10.262 --cgroup v1 --memory 2048 --timeout 1800 "${clock[@]}" --) status=0
+    local vm=(vmtest/vm.sh --kernel 5.10.262 --cgroup v1 --memory 2048 --timeout 1800 "${clock[@]}"
+        "${guest_options[@]}" --) status=0
     say "in a guest: $*"
     measure "${vm[@]}" "$@" || status=$?
     if [[ $status == 125 || $status == 255 ]] && [[ $acceleration == tcg ]]; then
@@ -99,6 +101,21 @@ measure_start() {
     local times=3
     [[ ! $quick ]] || times=1
     in_guest bench/guest/start.sh $times
+}
+
+# Guests with as many CPUs as there could be, and with more that could be: each
+# line of the latter gets that of the former to compare with.
+measure_possible-cpus() {
+    local possible online=2 containers=100 collects=50 base row value
+    [[ $acceleration == kvm ]] || online=1 # the clock that counts instructions has one
+    base=$(in_guest bench/guest/possible_cpus.sh $containers $collects)
+    for possible in 64 240; do
+        guest_options=(--possible-cpus "$possible")
+        in_guest bench/guest/possible_cpus.sh $containers $collects
+        guest_options=()
+        awk -F '\t' -v OFS='\t' -v size=$possible -v online=$online \
+            '$1 == "@m" && $4 == online { $3 = "no others"; $4 = size; print }' <<<"$base"
+    done
 }
 
 measure_oom() { in_guest bench/guest/oom.sh 10; }

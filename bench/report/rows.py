@@ -36,6 +36,8 @@ ROWS = [
     *hot("fault", "page fault"),
     *hot("cgroup", "cgroups of a container made and removed"),
     Row("start", "load to ready", "guest-probe", "loading alone", 1.3, "1.3"),
+    Row("start-cpu", "CPU of a start, by CPUs that there could be", "guest-probe", "no others", 1.3, "1.3"),
+    Row("collect-cpu", "CPU of a collect, by CPUs that there could be", "guest-probe", "no others", 1.1, "1.1"),
     Row("oom", "OOM kill to its event, or line", "guest-probe", "kernel log", 1, "before the line"),
     Row("oom", "OOM kill to host-probe's counter, or line", "host-probe", "kernel log", None, "milliseconds"),
     Row("wire", "bytes of a snapshot", "guest-probe", "text exposition", 1 / 20, "1/20"),
