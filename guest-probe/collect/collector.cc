@@ -74,6 +74,7 @@ Result<wire::Snapshot> Collector::collect(std::uint64_t request) {
   snapshot.guest.oom_events_lost = programs_.kept().events_lost;
   snapshot.guest.containers_lost = programs_.kept().removals_lost + removed_.forgotten();
   snapshot.guest.stalls_lost = programs_.stalls_lost();
+  programs_.refresh_misses();
   for (const auto& [hook, figure] : misses_of_hooks) snapshot.guest.*figure = programs_.misses(hook);
 
   Rows rows;

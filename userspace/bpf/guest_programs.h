@@ -126,6 +126,8 @@ class GuestPrograms {
 
   /// Runs of a hook's programs that the kernel skipped since this load, as SkippedRuns::of().
   std::optional<std::uint64_t> misses(Hook hook) const { return skipped_.of(hook); }
+  /// Once a collect: as SkippedRuns::refresh().
+  void refresh_misses() { skipped_.refresh(); }
 
   /// Stalls of tasks in direct reclaim that a full map of bpf/guest_stalls.bpf.c kept from being counted.
   std::uint64_t stalls_lost() const { return status().stalls_lost; }

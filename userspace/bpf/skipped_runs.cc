@@ -25,19 +25,29 @@ Status SkippedRuns::add(Hook hook, int program) {
   const std::string path = "/proc/self/fdinfo/" + std::to_string(kept->get());
   Fd fdinfo(open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!fdinfo) return system_failure("cannot open " + path);
-  programs_.push_back({hook, *std::move(kept), std::move(fdinfo)});
+  // A kernel that does not count will not later.
+  if (const auto misses = read(fdinfo)) {
+    programs_.push_back({hook, *std::move(kept), std::move(fdinfo), *misses});
+  }
   return {};
+}
+
+std::optional<std::uint64_t> SkippedRuns::read(const Fd& fdinfo) {
+  std::array<char, 512> text{};
+  const ssize_t size = pread(fdinfo.get(), text.data(), text.size(), 0);
+  return parse_misses({text.data(), size < 0 ? 0 : static_cast<std::size_t>(size)});
+}
+
+void SkippedRuns::refresh() {
+  if (programs_.empty()) return;
+  Counted& program = programs_[next_++ % programs_.size()];
+  program.misses = read(program.fdinfo).value_or(program.misses);
 }
 
 std::optional<std::uint64_t> SkippedRuns::of(Hook hook) const {
   std::optional<std::uint64_t> sum;
-  for (const Counted& counted : programs_) {
-    if (counted.hook != hook) continue;
-    std::array<char, 512> text{};
-    const ssize_t size = pread(counted.fdinfo.get(), text.data(), text.size(), 0);
-    const auto misses = parse_misses({text.data(), size < 0 ? 0 : static_cast<std::size_t>(size)});
-    if (!misses) return std::nullopt;
-    sum = sum.value_or(0) + *misses;
+  for (const Counted& program : programs_) {
+    if (program.hook == hook) sum = sum.value_or(0) + program.misses;
   }
   return sum;
 }
