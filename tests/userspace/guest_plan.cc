@@ -258,7 +258,7 @@ GuestPlan refusing(const KernelFacts& facts, const std::string& part) {
 KernelFacts everything_v2() {
   KernelFacts facts = everything();
   facts.cpuacct_v1 = facts.cpu_v1 = facts.pids_v1 = facts.memory_v1 = facts.io_v1 = false;
-  facts.base_stat = facts.pressure = true;
+  facts.base_stat = facts.pressure = facts.pressure_on = true;
   facts.tick_ns = 4'000'000;
   facts.unified_mount = facts.cpuacct_mount = facts.cpu_mount = facts.pids_mount = "/sys/fs/cgroup";
   facts.memory_mount = facts.io_mount = "/sys/fs/cgroup";
