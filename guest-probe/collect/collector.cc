@@ -282,9 +282,8 @@ Status Collector::take_removed() {
     }
     const std::uint64_t tasks_id = record.ids[static_cast<std::size_t>(served_.tasks_hierarchy)];
     if (record.made_ns == 0) record.made_ns = start_times_.find(tasks_id).value_or(0);
-    if (const auto id = ContainerId::from_hex({record.container, sizeof(record.container)})) {
-      sched_.removed(tasks_id, *id);
-    }
+    const auto id = ContainerId::from_hex({record.container, sizeof(record.container)});
+    if (id) sched_.removed(tasks_id, *id);
     if ((record.kinds & REMOVED_MEMORY) != 0) faults_.keep(record.ids[WALK_MEMORY], record.memory);
     if ((record.kinds & REMOVED_IO) != 0) io_.keep(record.ids[WALK_IO], record);
     if ((record.kinds & REMOVED_CPU) != 0) {
@@ -293,6 +292,8 @@ Status Collector::take_removed() {
     }
     pressure_.keep(tasks_id, record.pressure);
     removed_.add(record, known_fields(served_.memory_fields, record.stats), served_.cpu_fields, served_.pressure);
+    const auto living = id ? living_.find(*id) : living_.end();
+    if (living != living_.end()) removed_.set_path(*id, living->second.cgroup);
   }
   settle_removed();
   shown_times_.forget_unseen();

@@ -32,6 +32,10 @@ void RemovedContainers::add(const removed_record& record, const MemoryFields& me
   if ((record.kinds & REMOVED_MEMORY) != 0) set_memory(row, memory_figures(record.memory, memory_fields));
 }
 
+void RemovedContainers::set_path(const ContainerId& id, const std::string& path) {
+  if (const auto entry = entries_.find(id); entry != entries_.end()) entry->second.row.cgroup = path;
+}
+
 void RemovedContainers::add(wire::Container last) {
   Entry& entry = entry_for(last.id);
   entry.row = std::move(last);

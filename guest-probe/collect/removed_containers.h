@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <string>
 #include <vector>
 
 #include "guest-probe/account/cpu_account.h"
@@ -23,6 +24,8 @@ class RemovedContainers {
 
   void add(const removed_record& record, const MemoryFields& memory_fields, const CpuFields& cpu_fields = {},
            const PressureFields& pressure_fields = {});
+  /// The path of a container's cgroup, where more of it is known than the record has room for.
+  void set_path(const ContainerId& id, const std::string& path);
   /// A container of whose removal there is no record, with the values that it had when it was last met.
   void add(wire::Container last);
 
