@@ -21,7 +21,8 @@ if(KATAMETER_VM_TESTS)
   foreach(kernel 5.10.262 6.12)
     add_test(NAME processes_vhost-${kernel}
              COMMAND ${CMAKE_SOURCE_DIR}/tests/vm/in_guest.sh ${CMAKE_CURRENT_BINARY_DIR}/vhost-${kernel}.report
-                     ${kernel} $<IF:$<STREQUAL:${kernel},6.12>,v2,v1> ${CMAKE_CURRENT_SOURCE_DIR}/vhost_in_guest.sh $<TARGET_FILE:processes_bpf_tests>)
+                     --kernel ${kernel} --cgroup $<IF:$<STREQUAL:${kernel},6.12>,v2,v1> --
+                     ${CMAKE_CURRENT_SOURCE_DIR}/vhost_in_guest.sh $<TARGET_FILE:processes_bpf_tests>)
     set_tests_properties(processes_vhost-${kernel} PROPERTIES TIMEOUT 1300 LABELS vm)
   endforeach()
 endif()
