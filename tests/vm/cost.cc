@@ -79,7 +79,8 @@ TEST_CASE("Cost: at most 1.5 MiB stay resident with 10 containers", "[any][life]
   CHECK(resident_kb <= 1536);
 }
 
-TEST_CASE("Cost: a Collect of 10 containers takes at most 20 system calls", "[any][life][cost]") {
+TEST_CASE("Cost: a Collect of 10 containers takes at most 20 system calls, every eighth one more",
+          "[any][life][cost]") {
   const TenContainers containers;
   const std::string trace = "/tmp/katameter-strace-cost";
   // Time is a system call only where an emulated clock cannot be read without.
@@ -93,8 +94,9 @@ TEST_CASE("Cost: a Collect of 10 containers takes at most 20 system calls", "[an
   sleep(1);
   const std::size_t calls = lines_of(trace) - before;
   std::cout << "system calls in " << rounds << " collects: " << calls << "\n";
-  CHECK(calls >= rounds);           // or the trace shows nothing
-  CHECK(calls <= 20 * rounds + 2);  // the last acknowledgement has no request after it, with which it would be read
+  CHECK(calls >= rounds);  // or the trace shows nothing
+  // The last acknowledgement has no request after it, with which it would be read.
+  CHECK(calls <= 20 * rounds + rounds / 8 + 1 + 2);
 }
 
 TEST_CASE("Cost: with nobody asking guest-probe does not wake in 30 s", "[cost]") {

@@ -39,8 +39,8 @@ std::optional<std::uint64_t> SkippedRuns::read(const Fd& fdinfo) {
 }
 
 void SkippedRuns::refresh() {
-  if (programs_.empty()) return;
-  Counted& program = programs_[next_++ % programs_.size()];
+  if (programs_.empty() || ++collects_ % collects_between != 0) return;
+  Counted& program = programs_[collects_ / collects_between % programs_.size()];
   program.misses = read(program.fdinfo).value_or(program.misses);
 }
 
