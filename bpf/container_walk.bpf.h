@@ -13,7 +13,7 @@
 
 /* What a visit found. */
 enum {
-  VISIT_NONE, /* a cgroup of the guest system, or one that is no more */
+  VISIT_NONE, /* a cgroup of the guest system, or one that was removed */
   VISIT_ROOT,
   VISIT_CONTAINER, /* the outermost one */
   VISIT_NESTED,    /* below one; removed ones that the kernel still counts with it are among them */
