@@ -67,7 +67,7 @@ class TenContainers {
 }  // namespace
 
 // The heap and the stack are a third of a MiB; the rest are pages of the program's file.
-TEST_CASE("Cost: at most 1.5 MiB stay resident with 10 containers", "[any][life][cost]") {
+TEST_CASE("Cost: at most 1.75 MiB stay resident with 10 containers", "[any][life][cost]") {
   const TenContainers containers;
   const Daemon daemon;
   HostPeer host(daemon);
@@ -76,7 +76,8 @@ TEST_CASE("Cost: at most 1.5 MiB stay resident with 10 containers", "[any][life]
   const std::uint64_t resident_kb = figure_of(daemon.pid(), "smaps_rollup", "Rss");
   std::cout << "resident with 10 containers: " << resident_kb << " kB, of that "
             << figure_of(daemon.pid(), "smaps_rollup", "Anonymous") << " kB of its own\n";
-  CHECK(resident_kb <= 1536);
+  // 6.18 maps a program's file by folios of its file system, which are larger than the pages that are used.
+  CHECK(resident_kb <= 1792);
 }
 
 TEST_CASE("Cost: a Collect of 10 containers takes at most 20 system calls, every eighth one more",
