@@ -1,6 +1,6 @@
 #!/bin/bash
 # As many containers as --max-containers takes, and some more, in one guest: over hybrid vsock every row arrives in
-# host-probe, with all figures, and the rest as a sum.
+# host-probe, with all figures, and the rest as a sum. On 5.10: from 6.12 the vsock of vhost-device-vsock stalls.
 set -euo pipefail
 here=$(cd "${BASH_SOURCE[0]%/*}" && pwd)
 # shellcheck source=scripts/lib/say.sh
@@ -22,17 +22,17 @@ trap finish EXIT
 cat >"$dir/init.sh" <<INIT
 guest-probe --max-containers $rows run &
 until guest-probe dump >/dev/null 2>&1; do sleep 0.2; done
-mkdir -p /sys/fs/cgroup/cri-containerd
-echo '+cpu +memory +pids' >/sys/fs/cgroup/cri-containerd/cgroup.subtree_control
+cd /sys/fs/cgroup
+mkdir cpu,cpuacct/cri-containerd memory/cri-containerd pids/cri-containerd
 i=0
 while [ \$i -lt $((rows + others)) ]; do
     i=\$((i + 1))
-    mkdir "/sys/fs/cgroup/cri-containerd/\$(printf '%064x' \$i)"
+    name=cri-containerd/\$(printf '%064x' \$i)
+    mkdir cpu,cpuacct/\$name memory/\$name pids/\$name
 done
 echo made
 INIT
-mkfifo "$dir/ready"
-vmtest/sandbox.sh --id "$(printf 'b0d0%.0s' {1..16})" --dir "$dir" --kernel 6.12 --cgroup v2 --memory 1024 --timeout 200 \
+vmtest/sandbox.sh --id "$(printf 'b0d0%.0s' {1..16})" --dir "$dir" --memory 1024 --timeout 200 \
     --start none --init "$dir/init.sh" --console "$PWD/$out/console.log" >"$dir/ready" &
 sandbox=$!
 for ((i = 0; i < 300; ++i)); do
@@ -51,7 +51,7 @@ for ((i = 0; i < 120; ++i)); do
     sleep 1
 done
 ((found == rows)) || die "$found of $rows containers have a row"
-for metric in container_cpu_usage_seconds_total container_memory_usage_bytes container_memory_rss container_threads; do
+for metric in container_cpu_user_seconds_total container_memory_usage_bytes container_memory_rss container_threads; do
     count=$(grep -c "^$metric{" $out/metrics.prom || :)
     ((count == rows)) || die "$metric has $count series for $rows containers"
 done
