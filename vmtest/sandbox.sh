@@ -153,5 +153,6 @@ until is_ready; do
 done
 echo ready
 
-wait "$qemu_pid" || true
-failed "QEMU ended"
+ended=0
+wait "$qemu_pid" || ended=$?
+failed "QEMU ended with status $ended"

@@ -138,7 +138,9 @@ runner=$!
 status=0
 wait "$runner" || status=$?
 runner=''
-wait "$stdout_pid" "$stderr_pid" || true
+for filter in "$stdout_pid" "$stderr_pid"; do
+    wait "$filter" || say "not all of the output could be passed on"
+done
 
 console_tail() {
     say "the end of its console:"

@@ -230,8 +230,6 @@ TEST_CASE("What was refused is told with the verifier's last words, and with the
 }
 
 TEST_CASE("Where walks by loads are refused, all figures come by calls", "[any][refused]") {
-  const KernelFacts facts = read_kernel_facts();
-  if (!facts.direct_reads) return;
   const Seen whole = look(LoadOptions{});
   LoadOptions options;
   options.faults.direct_reads = true;

@@ -55,6 +55,13 @@ std::vector<const char*> learned_figures() {
   return figures;
 }
 
+// Anonymous, mapped and only read pages, each of another number.
+void use_every_kind(Workload& workload) {
+  workload.touch_anonymous(1777);
+  workload.touch_file(923);
+  workload.read_file(3000);
+}
+
 // A cgroup of an earlier test would have the controllers, and figures.
 void leave_nothing_below_the_root() {
   rmdir((memory_root() + "/cri-containerd").c_str());
@@ -154,9 +161,7 @@ TEST_CASE("memory v2: started before the memory controller is enabled, the first
   CHECK(lacks(before, "comparison with the files"));
   const TestCgroup cgroup('4');
   Workload workload(cgroup);
-  workload.touch_anonymous(1777);
-  workload.touch_file(923);
-  workload.read_file(3000);
+  use_every_kind(workload);
   check_like_files(memory_row(daemon, cgroup), cgroup);
   // Connected anew, the host is told what is so now.
   CHECK_FALSE(lacks(daemon.dump(), "comparison with the files"));
@@ -177,9 +182,7 @@ TEST_CASE("memory v2: what nobody had at the start is learned from the first con
   }
   const TestCgroup cgroup('4');
   Workload workload(cgroup);
-  workload.touch_anonymous(1777);
-  workload.touch_file(923);
-  workload.read_file(3000);
+  use_every_kind(workload);
   check_like_files(memory_row(daemon, cgroup), cgroup);
   const Dump after = daemon.dump();
   for (const char* figure : figures) {
@@ -208,9 +211,7 @@ TEST_CASE("memory v2: a container that ended before its figures were known has n
   }
   const TestCgroup cgroup('4');
   Workload workload(cgroup);
-  workload.touch_anonymous(1777);
-  workload.touch_file(923);
-  workload.read_file(3000);
+  use_every_kind(workload);
   const Dump dump = daemon.dump();
   const auto ended = Daemon::find(dump, std::string(64, '5'));
   const auto living = Daemon::find(dump, cgroup.id());

@@ -45,7 +45,7 @@ unpack_tool() { # NAME SUITE PROGRAM PACKAGE... DIR
     [[ -e $dir/$program ]] || die "$name: no $program in what was unpacked"
     # Much of what comes along is never run.
     rm -rf "${dir:?}"/{etc,lib,var,sbin,usr/sbin,usr/share/doc,usr/share/man}
-    find "$dir/usr/bin" -type f ! -path "$dir/$program" -delete 2>/dev/null || true
+    [[ ! -d $dir/usr/bin ]] || find "$dir/usr/bin" -type f ! -path "$dir/$program" -delete
     mkdir -p "$dir/bin"
     write_launcher "$dir/bin/$name" "$program"
 }
