@@ -5,8 +5,8 @@
 #include "bpf/cgroup.bpf.h"
 #include "bpf/tasks_read.bpf.h"
 
-/* When the containers' cgroups of one hierarchy were made: kernfs id -> CLOCK_BOOTTIME, ns. Sized before loading. Each file that
- * uses the map declares it like this; the static linker makes one of them. */
+/* When the containers' cgroups of one hierarchy were made: kernfs id -> CLOCK_BOOTTIME, ns. Sized before loading. Each
+ * file that uses the map declares it like this; the static linker makes one of them. */
 struct {
   __uint(type, BPF_MAP_TYPE_HASH);
   __uint(max_entries, 1);

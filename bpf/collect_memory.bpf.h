@@ -35,8 +35,7 @@ static struct container_walk memory_rows __attribute__((used));
 static struct {
   __s64 stat[STATS];
   __s64 pending[STATS];
-  __u32
-      uncharged; /* depth of one that its parent is not charged with (v1, use_hierarchy=0), nor what is below; 0: none */
+  __u32 uncharged; /* depth of a cgroup whose parent is not charged for it (v1, use_hierarchy=0); 0: there is none */
 } nested_memory __attribute__((used));
 
 static __always_inline void clear_memory_row(__u32 row) {
@@ -78,7 +77,7 @@ static __always_inline void visit_memory(struct walk *walk) {
   record->id = memory_rows.id;
   record->check = 0;
   read_memory(memcg, record);
-  read_beside(record->id, record);
+  add_stall_sum(record->id, record);
 }
 
 DEFINE_WALK(memory, visit_memory)

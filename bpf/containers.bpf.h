@@ -20,8 +20,8 @@ enum {
 };
 
 /*
- * What was found out of a cgroup. Ids are never given twice, but those of another hierarchy may be the same: the address
- * of the name tells them apart, and a cgroup that was renamed (v1) from what it was.
+ * Which container a cgroup belongs to. A hierarchy never gives an id twice, but another hierarchy may give the same one.
+ * The address of the name tells such cgroups apart. It also changes when a cgroup is renamed (v1).
  */
 struct cgroup_place {
   __u64 id;
@@ -30,7 +30,8 @@ struct cgroup_place {
   __u64 seal;      /* of the three: two programs may write the same place at the same time */
 };
 
-/* Each cgroup has one place, by its id, which it loses to another that has the same. Declared as status_map is. */
+/* A cache: the id of a cgroup selects its entry, and a later cgroup with that entry replaces it. Declared as status_map
+ * is. */
 struct {
   __uint(type, BPF_MAP_TYPE_ARRAY);
   __uint(max_entries, PLACES_KEPT);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * note_birth: when a container's cgroup was made. The kernel does not keep it: kernfs gives a directory's time to the inode, which
- * it makes anew after memory was short, and has no iattr for a cgroup that nobody changed the owner of.
+ * note_birth: when a container's cgroup was made. The kernel does not keep it: kernfs gives a directory's time to the
+ * inode, which it makes anew after memory was short, and has no iattr for a cgroup that nobody changed the owner of.
  *
  * Hook:    tp_btf/cgroup_mkdir (cgroup_mutex is held; the controllers' states are there).
  * Rate:    once per cgroup and hierarchy.

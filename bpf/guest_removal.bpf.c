@@ -132,7 +132,7 @@ __weak __noinline int take_memory(__u64 css, __u32 slot) {
   record->stats = stat_places.known; /* before they are read */
   read_memory(css - bpf_core_field_offset(struct mem_cgroup, css), &record->memory);
   record->memory.id = kernfs_id(css_kernfs_node(css));
-  read_beside(record->memory.id, &record->memory);
+  add_stall_sum(record->memory.id, &record->memory);
   record->kinds |= REMOVED_MEMORY;
   return 1;
 }

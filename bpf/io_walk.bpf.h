@@ -27,7 +27,7 @@ static __u32 io_rows __attribute__((used));
 static __u32 io_first_row __attribute__((used)); /* of the container */
 static __u32 io_unseen __attribute__((used));    /* devices that found no room */
 
-/* The record of a device of the container, a new one if it has none; ~0: there is no room. */
+/* The index of the record of one device of a container. Adds a record if there is none; ~0: the map is full. */
 __weak __noinline __u32 OWN(find_io_row)(__u32 device) {
   for (__u32 i = 0; i < IO_DEVICES; i++) {
     const __u32 row = io_first_row + i;

@@ -12,8 +12,8 @@
  *
  * Each has two forms, of which one is loaded. NAME is an iterator over the array `turns`, whose values are what user
  * space asks for (WALK_*), one a turn. NAME_by_task is an iterator over the tasks, for a kernel that refuses iterators
- * over maps (seen: EPERM from a hardened 6.18): the first value of the array is what is asked for in every turn, and a
- * turn is a task that nobody looks at. The kernel ends a read() when the eight bytes are there. Both cost the same: 4.9 us
+ * over maps (seen: EPERM from a hardened 6.18). There, the first value of the array is what is asked for in every turn.
+ * The kernel calls the program once per task; the task itself is not read. A read() ends after eight bytes. Both cost 4.9 us
  * for a turn of collect_memory over 63 cgroups (6.18, JIT, direct reads, 2 CPUs).
  */
 struct {

@@ -19,10 +19,10 @@ enum {
 };
 
 /*
- * Defines NAME_on_cpus(a, b, c), which calls body(offset, a, b, c) for every learned CPU. The body is a function of its
- * own and so is the loop over a row of CPUs: the verifier checks a global function once, whoever calls it and however
- * often, so that no program's instruction count depends on the number of CPUs. (One loop over all takes 5.10's verifier
- * a time that grows with the square of its length.) "weak" keeps clang from passing nothing for what a body does not use.
+ * Defines NAME_on_cpus(a, b, c), which calls body(offset, a, b, c) for every learned CPU. The body is a global function,
+ * and so is the loop over a row of CPUs. The verifier checks a global function once, however many calls there are. So no
+ * program's instruction count depends on the number of CPUs. (One loop over all takes 5.10's verifier a time that grows
+ * with the square of its length.) "weak" keeps clang from passing nothing for what a body does not use.
  */
 #define DEFINE_CPU_LOOP(NAME, body)                                                  \
   __weak __noinline int OWN(NAME##_on_cpu)(__u32 place, __u64 a, __u64 b, __u64 c) { \

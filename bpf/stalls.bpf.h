@@ -25,14 +25,14 @@ struct {
 } stall_sums SEC(".maps") __weak;
 
 /* Completes a record that read_memory() has filled in. */
-static __always_inline void read_beside(__u64 id, struct memory_record *record) {
+static __always_inline void add_stall_sum(__u64 id, struct memory_record *record) {
   struct stall_sum *sum = bpf_map_lookup_elem(&stall_sums, &id);
   record->stalls = sum ? sum->count : 0;
   record->stall_ns = sum ? sum->ns : 0;
   if (sum) record->oom_kills += sum->nested_kills;
 }
 
-/* Those of a cgroup, made if it has none; 0: there is no room. */
+/* The entry of a cgroup. Adds an entry if there is none; 0: the map is full. */
 static __always_inline struct stall_sum *stall_sum_of(__u64 id) {
   struct stall_sum *sum = bpf_map_lookup_elem(&stall_sums, &id);
   const struct stall_sum none = {};

@@ -16,7 +16,7 @@ enum {
 
 /* Of each process, of each thread of the agent and of guest-probe, and of each kernel thread. */
 struct task_record {
-  __u64 cgroup_id;         /* kernfs id, in the hierarchy of which the walk was told */
+  __u64 cgroup_id;         /* kernfs id, in the hierarchy that the walk was asked for */
   __u64 container_id;      /* of the container's cgroup that it is in; 0: none */
   __u64 start_boottime_ns; /* task_struct.start_boottime */
   __u64 cpu_ns;            /* task_struct.se.sum_exec_runtime */
