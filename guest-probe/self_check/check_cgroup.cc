@@ -71,6 +71,10 @@ CheckCgroup::CheckCgroup(CheckCgroup&& other) noexcept
       process_(std::exchange(other.process_, -1)),
       alive_(std::move(other.alive_)) {}
 
+std::uint64_t CheckCgroup::age_ns() const {
+  return monotonic_ns() - made_ns_;
+}
+
 CheckCgroup::~CheckCgroup() {
   alive_.reset();
   if (process_ > 0) waitpid(process_, nullptr, 0);

@@ -49,8 +49,8 @@ class CheckCgroup {
   /// Ends the process and waits until the cgroup is gone.
   ~CheckCgroup();
 
-  /// When the process began, CLOCK_MONOTONIC.
-  std::uint64_t made_ns() const { return made_ns_; }
+  /// How long its process has been there, ns.
+  std::uint64_t age_ns() const;
   /// Whether the memory controller counts it. Not so in cgroup v2 as long as nobody has enabled that at the top.
   bool has_memory() const { return has_memory_; }
 
@@ -84,7 +84,7 @@ class CheckCgroup {
   std::array<std::string, controllers> directories_;  // empty where left out
   std::array<std::uint64_t, controllers> ids_{};
   bool has_memory_ = false;
-  std::uint64_t made_ns_ = 0;
+  std::uint64_t made_ns_ = 0;  // CLOCK_MONOTONIC
   pid_t process_ = -1;
   Fd alive_;  // the process ends when this is closed
 };

@@ -50,7 +50,9 @@ void sweep(const std::string& folder) {
   for (std::filesystem::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error)) {
     if (std::string name = entry->path().filename(); name.starts_with(check_cgroup_prefix)) names.push_back(name);
   }
-  for (const std::string& name : leftovers(names, &is_alive)) rmdir((folder + "/" + name).c_str());
+  for (const std::string& name : leftovers(names, &is_alive)) {
+    rmdir((std::filesystem::path(folder) / name).c_str());
+  }
 }
 
 void touch(void* memory, std::size_t bytes) {

@@ -40,14 +40,14 @@ void take_stat(const Table& stat, bool unified, FileFigures& figures) {
 }
 
 Status read_v1(const std::string& directory, const Table& stat, FileFigures& figures) {
-  if (Status status = take(read_number(directory + "/" + "memory.usage_in_bytes"), figures.usage_bytes); !status)
+  if (Status status = take(read_number(directory + "/memory.usage_in_bytes"), figures.usage_bytes); !status)
     return status;
-  if (Status status = take(read_number(directory + "/" + "memory.max_usage_in_bytes"), figures.peak_bytes); !status)
+  if (Status status = take(read_number(directory + "/memory.max_usage_in_bytes"), figures.peak_bytes); !status)
     return status;
-  if (Status status = take(read_number(directory + "/" + "memory.limit_in_bytes"), figures.limit_bytes); !status)
+  if (Status status = take(read_number(directory + "/memory.limit_in_bytes"), figures.limit_bytes); !status)
     return status;
-  if (Status status = take(read_number(directory + "/" + "memory.failcnt"), figures.failcnt); !status) return status;
-  const auto control = read_table(directory + "/" + "memory.oom_control");
+  if (Status status = take(read_number(directory + "/memory.failcnt"), figures.failcnt); !status) return status;
+  const auto control = read_table(directory + "/memory.oom_control");
   if (!control) return failure_from(control.error());
   figures.oom_kills = find(*control, "oom_kill").value_or(0);
   figures.swap_bytes = find(stat, "total_swap");
@@ -58,10 +58,9 @@ Status read_v1(const std::string& directory, const Table& stat, FileFigures& fig
 }
 
 Status read_v2(const std::string& directory, const Table& stat, FileFigures& figures) {
-  if (Status status = take(read_number(directory + "/" + "memory.current"), figures.usage_bytes); !status)
-    return status;
-  if (Status status = take(read_number(directory + "/" + "memory.max"), figures.limit_bytes); !status) return status;
-  const auto events = read_table(directory + "/" + "memory.events");
+  if (Status status = take(read_number(directory + "/memory.current"), figures.usage_bytes); !status) return status;
+  if (Status status = take(read_number(directory + "/memory.max"), figures.limit_bytes); !status) return status;
+  const auto events = read_table(directory + "/memory.events");
   if (!events) return failure_from(events.error());
   // Has counted the same as failcnt in a cgroup that nothing but ourselves has been in: nothing.
   figures.failcnt = find(*events, "max").value_or(0);
@@ -79,7 +78,7 @@ Status read_v2(const std::string& directory, const Table& stat, FileFigures& fig
 }  // namespace
 
 Status read_memory_files(const std::string& directory, bool unified, FileFigures& figures) {
-  const auto stat = read_table(directory + "/" + "memory.stat");
+  const auto stat = read_table(directory + "/memory.stat");
   if (!stat) return failure_from(stat.error());
   take_stat(*stat, unified, figures);
   return unified ? read_v2(directory, *stat, figures) : read_v1(directory, *stat, figures);

@@ -64,29 +64,30 @@ std::vector<Refusal> compare(const std::optional<cpu_record>& cpu, const std::op
 }
 
 Result<std::vector<Refusal>> self_check(GuestPrograms& programs, const CheckCgroup& cgroup, ServedFigures& served) {
-  const bool memory_is_served = served.memory;
-  served.memory = served.memory && cgroup.has_memory();
+  ServedFigures compared = served;
+  compared.memory = served.memory && cgroup.has_memory();
   FileFigures before;
   FileFigures after;
   before.held_anonymous_bytes = CheckCgroup::kept_bytes;
   before.held_file_bytes = CheckCgroup::file_bytes;
   std::optional<cpu_record> cpu;
   std::optional<memory_record> memory;
-  if (Status status = read_files(cgroup, served, before); !status) return failure_from(status.error());
+  if (Status status = read_files(cgroup, compared, before); !status) return failure_from(status.error());
   for (const Hierarchy hierarchy : served.cpu_walks) {
     const Result<Walk<cpu_record>> walk = programs.walk_cpu(hierarchy);
     if (!walk) return failure_from(walk.error());
     if (const auto record = find_record(*walk, id_in(cgroup, hierarchy))) join_records(cpu, *record);
   }
-  if (served.memory) {
+  if (compared.memory) {
     const Result<Walk<memory_record>> walk = programs.walk_memory();
     if (!walk) return failure_from(walk.error());
     memory = find_record(*walk, cgroup.memory_id());
   }
-  if (Status status = read_files(cgroup, served, after); !status) return failure_from(status.error());
-  settle_times(cpu, served);
-  std::vector<Refusal> refusals = compare(cpu, memory, before, after, served);
-  served.memory = memory_is_served;
+  if (Status status = read_files(cgroup, compared, after); !status) return failure_from(status.error());
+  settle_times(cpu, compared);
+  std::vector<Refusal> refusals = compare(cpu, memory, before, after, compared);
+  compared.memory = served.memory;
+  served = compared;
   return refusals;
 }
 

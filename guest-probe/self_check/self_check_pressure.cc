@@ -17,12 +17,6 @@ constexpr std::array<const char*, PRESSURES> names{"cpu_waiting_ns",    "cpu_sta
 constexpr std::array<const char*, 3> files{"cpu.pressure", "memory.pressure", "io.pressure"};
 constexpr std::uint64_t ns_per_us = 1000;
 
-std::uint64_t monotonic_ns() {
-  timespec now{};
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(now.tv_nsec);
-}
-
 // "some avg10=0.00 avg60=0.00 avg300=0.00 total=0", and the same with "full"; some and full follow each other in
 // PRESSURE_* as well.
 PressureFiles read_files(const std::string& directory) {
@@ -76,7 +70,7 @@ Result<std::vector<Refusal>> self_check_pressure(GuestPrograms& programs, const 
     if (record.id == cgroup.cpuacct_id()) totals = record.totals;
   }
   const PressureFiles after = read_files(cgroup.cpuacct_directory());
-  const std::uint64_t most_busy_ns = (monotonic_ns() - cgroup.made_ns()) * static_cast<std::uint64_t>(cpus);
+  const std::uint64_t most_busy_ns = cgroup.age_ns() * static_cast<std::uint64_t>(cpus);
   served.pressure.fill(true);
   // What its process did since the scheduler's clock was last seen may not be known yet.
   return compare_pressure(totals, before, after, CheckCgroup::burnt_ns / 2, most_busy_ns, served.pressure);

@@ -6,11 +6,10 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
-#include <fstream>
-#include <map>
 #include <utility>
 
 #include "guest-probe/account/stat_figures.h"
+#include "guest-probe/self_check/cgroup_files.h"
 #include "guest-probe/self_check/self_check_memory.h"
 #include "userspace/log.h"
 
@@ -26,16 +25,14 @@ constexpr std::size_t others_at_start = 8;
 constexpr std::size_t longest_distance = 64;
 
 std::array<std::optional<std::uint64_t>, STATS> read_file(const std::string& directory, bool unified) {
-  std::ifstream in(directory + "/memory.stat");
-  std::map<std::string, std::uint64_t, std::less<>> table;
-  std::string key;
-  for (std::uint64_t value = 0; in >> key >> value;) table[key] = value;
   std::array<std::optional<std::uint64_t>, STATS> figures;
+  const auto table = read_table(directory + "/memory.stat");
+  if (!table) return figures;
   const auto page = static_cast<std::uint64_t>(getpagesize());
   for (const StatFigure& figure : stat_figures) {
     const auto stat = static_cast<std::size_t>(figure.stat);
-    const auto found = table.find(stat_line(figure, unified));
-    if (found != table.end()) figures[stat] = found->second / (is_event(stat) ? 1 : page);
+    const auto found = table->find(std::string(stat_line(figure, unified)));
+    if (found != table->end()) figures[stat] = found->second / (is_event(stat) ? 1 : page);
   }
   return figures;
 }
@@ -50,9 +47,9 @@ std::optional<StatSample> take_sample(GuestPrograms& programs, const std::string
   for (int i = 0; i < attempts; ++i) {
     Result<StatArrays> arrays = programs.read_stat_arrays(found.st_ino);
     if (!arrays) return std::nullopt;
-    auto after = read_file(directory, unified);
+    const auto after = read_file(directory, unified);
     if (after == before) return StatSample{before, *std::move(arrays)};
-    before = std::move(after);
+    before = after;
   }
   return std::nullopt;
 }

@@ -51,9 +51,9 @@ class StatLearner {
   /// Whether try_again() is to be called for this snapshot. `new_cgroups`: memory cgroups have appeared since the last one.
   bool is_due(bool new_cgroups) { return !done() && pace_.is_due(new_cgroups); }
 
-  /// Reads the memory files of the root and of the first max_containers of these cgroups, learns from them and compares with them.
-  /// What was learned is served from now on, what differs is not. True: figures were learned, which records made before do
-  /// not have. Takes no capability; some 0.1 ms a cgroup.
+  /// Reads the memory files of the root and of the first max_containers of these cgroups, learns from them and compares
+  /// with them. What was learned is served from now on, what differs is not. True: figures were learned, which records
+  /// made before do not have. Takes no capability; some 0.1 ms a cgroup.
   bool try_again(std::span<const std::string> memory_directories, MemoryFields& fields);
 
   /// What is not served for now, or for good.

@@ -112,9 +112,8 @@ class GuestPrograms {
   /// Whether this kernel keeps a figure of memory.stat (STAT_*) where it can be read.
   bool has_stat(int stat) const { return (stats_found_ >> stat & 1) != 0; }
 
-  /// Whether it may be learned where those are that has_stat() does not have (guest-probe/self_check/stat_learner.h).
-  bool can_learn_stats() const { return stat_tables_.has_value(); }
-  /// As StatTables::read(); only while can_learn_stats().
+  /// As StatTables::read(), to learn where those are that has_stat() does not have
+  /// (guest-probe/self_check/stat_learner.h). Only where the plan has learn_stats, and before end_learning().
   Result<StatArrays> read_stat_arrays(std::uint64_t cgroup_id) { return stat_tables_->read(*turns_, cgroup_id); }
   /// Has figures that were not found before read at these positions; those of -1 stay as they are.
   void place_stats(const StatPlaces& learned);

@@ -2,9 +2,11 @@
 
 #include <bpf/libbpf.h>
 
-#include <array>
+#include <algorithm>
 #include <cstdarg>
 #include <cstdio>
+#include <cstdlib>
+#include <memory>
 #include <string_view>
 
 #include "userspace/log.h"
@@ -15,18 +17,11 @@ namespace {
 std::string* kept_warnings = nullptr;
 
 std::string format_text(const char* format, std::va_list arguments) {
-  std::va_list again;
-  va_copy(again, arguments);
-  std::array<char, 512> room{};
-  const int size = std::vsnprintf(room.data(), room.size(), format, arguments);
-  std::string text(room.data(), size < 0 ? 0 : std::min(static_cast<std::size_t>(size), room.size() - 1));
-  if (size >= static_cast<int>(room.size())) {
-    text.resize(static_cast<std::size_t>(size) + 1);
-    std::vsnprintf(text.data(), text.size(), format, again);
-    text.pop_back();
-  }
-  va_end(again);
-  return text;
+  char* text = nullptr;
+  const int size = vasprintf(&text, format, arguments);
+  if (size < 0) return {};
+  const std::unique_ptr<char, decltype(&std::free)> owner(text, &std::free);
+  return {text, static_cast<std::size_t>(size)};
 }
 
 int take_line(libbpf_print_level level, const char* format, std::va_list arguments) {

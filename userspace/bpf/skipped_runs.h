@@ -1,6 +1,5 @@
 #pragma once
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -15,13 +14,6 @@ namespace katameter {
 /// What programs are attached to.
 enum class Hook : std::size_t { cgroup_rmdir, cgroup_mkdir, mark_victim, reclaim, cpuhp_enter, sched_process_free };
 inline constexpr std::size_t hooks = 6;
-
-/// As in texts and series.
-constexpr std::string_view name(Hook hook) {
-  constexpr std::array<std::string_view, hooks> names{"cgroup_rmdir", "cgroup_mkdir", "mark_victim",
-                                                      "reclaim",      "cpuhp_enter",  "sched_process_free"};
-  return names[static_cast<std::size_t>(hook)];
-}
 
 /// "recursion_misses" in the text of a program's fdinfo (kernel/bpf/syscall.c, bpf_prog_show_fdinfo()); nothing where the
 /// kernel does not count them (before 5.12).
