@@ -80,7 +80,7 @@ struct ProgramMisses {
 
 inline constexpr Descriptor program_misses{"katameter_guest_program_misses_total",
                                            "Times that the guest's kernel did not run an attached program of "
-                                           "guest-probe, for one was running on that CPU; what "
+                                           "guest-probe, because it was running on that CPU already; what "
                                            "it would have noted may be missing.",
                                            MetricType::Counter};
 inline constexpr std::array<ProgramMisses, 6> program_misses_by_hook{{
