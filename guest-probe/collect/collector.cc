@@ -48,6 +48,11 @@ bool has_unknown(std::span<const Record> containers, const CgroupPaths& paths) {
                      [&](const Record& record) { return paths.find(record.id) == nullptr; });
 }
 
+// Whether the CPU or the memory walk does not meet a container any more that the other one still meets.
+bool has_lost_a_walk(const wire::Container& row, const wire::Container& last) {
+  return (last.cpu_usage_ns && !row.cpu_usage_ns) || (last.memory_usage_bytes && !row.memory_usage_bytes);
+}
+
 }  // namespace
 
 Collector::Collector(GuestPrograms& programs, const ServedFigures& served, std::size_t containers)
@@ -118,7 +123,7 @@ void Collector::settle_removed() {
   if (!settled.empty()) programs_.settle_removed(settled);
 }
 
-void Collector::find_vanished(const Rows& rows) {
+void Collector::find_vanished(Rows& rows) {
   const auto is_known = [&](const ContainerId& id) { return rows.contains(id) || removed_.has(id); };
   for (auto& [id, last] : missing_) {
     if (is_known(id)) continue;
@@ -127,6 +132,10 @@ void Collector::find_vanished(const Rows& rows) {
   }
   missing_.clear();
   for (auto& [id, last] : living_) {
+    // Its directories do not go at once, nor do the walks cease to meet it at once.
+    if (const auto row = rows.find(id); row != rows.end() && has_lost_a_walk(row->second, last)) {
+      complete(row->second, last);
+    }
     if (!is_known(id)) missing_.emplace(id, std::move(last));
   }
 }

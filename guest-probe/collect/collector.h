@@ -84,7 +84,7 @@ class Collector {
   Status take_removed();
   void settle_removed();
   void limit_rows(Rows& rows, wire::Guest& guest);
-  void find_vanished(const Rows& rows);
+  void find_vanished(Rows& rows);
   void warn_unreported();
   template <typename Record>
   void note_unreported(const Walk<Record>& walk);

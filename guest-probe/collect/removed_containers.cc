@@ -9,6 +9,14 @@
 
 namespace katameter {
 
+void complete(wire::Container& row, const wire::Container& last) {
+  if (row.block_devices.empty()) row.block_devices = last.block_devices;
+  for (const wire::ContainerFigure& figure : wire::container_figures) {
+    wire::Figure& value = row.*figure.value;
+    if (!value) value = last.*figure.value;
+  }
+}
+
 void RemovedContainers::add(const removed_record& record, const MemoryFields& memory_fields,
                             const CpuFields& cpu_fields, const PressureFields& pressure_fields) {
   const auto id = ContainerId::from_hex({record.container, sizeof(record.container)});
@@ -64,12 +72,7 @@ void RemovedContainers::report(std::map<ContainerId, wire::Container>& rows, std
       ended.push_back(entry);
       continue;
     }
-    const wire::Container& gone = entry->second.row;
-    if (living->second.block_devices.empty()) living->second.block_devices = gone.block_devices;
-    for (const wire::ContainerFigure& figure : wire::container_figures) {
-      wire::Figure& value = living->second.*figure.value;
-      if (!value) value = gone.*figure.value;
-    }
+    complete(living->second, entry->second.row);
   }
   std::sort(ended.begin(), ended.end(), [](const auto& a, const auto& b) { return a->second.added < b->second.added; });
   ended.resize(std::min(ended.size(), room));

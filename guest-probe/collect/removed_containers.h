@@ -15,6 +15,9 @@
 
 namespace katameter {
 
+/// Gives a row what it lacks and an earlier row of the same container has.
+void complete(wire::Container& row, const wire::Container& last);
+
 /// Containers whose cgroups are gone, with their last values, until the host says that it has them.
 /// In cgroup v1 a container goes in several steps, one per hierarchy: what has gone already is added to the living row.
 class RemovedContainers {
