@@ -1,8 +1,8 @@
 #!/bin/bash
 # usage: scripts/lint.sh [FILE.cc...]
 #
-# What CI asks of the source besides its tests: shellcheck, clang-format, and
-# clang-tidy on the given files (default: everything but the tests).
+# What CI checks besides the tests: commit messages, shellcheck, clang-format,
+# and clang-tidy on the given files (default: everything but the tests).
 
 set -euo pipefail
 here=$(cd "${BASH_SOURCE[0]%/*}" && pwd)
@@ -17,6 +17,9 @@ case ${1:-} in
 esac
 
 scripts/packages.sh build test lint
+say "checking commit messages"
+scripts/check-commits.sh
+
 # clang-tidy reads what the build generates.
 scripts/build.sh
 

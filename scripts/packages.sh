@@ -14,6 +14,7 @@
 #   demo    what scripts/demo.sh needs besides
 #   bench   the rivals that bench/run.sh measures beside, and its plots
 #   lint    formatting and static checks
+#   hooks   checks before each commit (.pre-commit-config.yaml)
 # Does nothing, quickly, when all is there. Runs apt-get by sudo if you are not
 # root. --list prints the packages and installs nothing.
 
@@ -47,6 +48,7 @@ declare -A packages=(
     [fuzz]='libclang-rt-14-dev'
     [bench]='libbpf-tools bpftool gnuplot-nox python3 gcc libc6-dev'
     [lint]='clang-format clang-tidy shellcheck git'
+    [hooks]='pre-commit clang-format shellcheck git'
 )
 
 list=''
