@@ -65,7 +65,7 @@ declare -A pids=()
 # Not from memory: the pages of a program there would all count as resident, where those of one on a disk leave the cache.
 start_probe build/bin/guest-probe
 pids[guest-probe]=$probe
-start_poller 'poller, same figures' 1000 "${same_figures[@]}"
+start_poller 'poller, same values' 1000 "${same_figures[@]}"
 start_poller 'poller, 3 files' 1000 "${three_files[@]}"
 [[ ! $cadvisor ]] || start_cadvisor
 
@@ -89,7 +89,7 @@ if [[ $row == cpu ]]; then
         [[ $rival != poller* ]] || end "${pids[$rival]}" >/dev/null
     done
     unset 'pids[poller, 3 files]'
-    start_poller 'poller, same figures' 10000 "${same_figures[@]}"
+    start_poller 'poller, same values' 10000 "${same_figures[@]}"
     sleep 2
     idle
 fi

@@ -6,8 +6,8 @@ from samples import Samples
 
 GROWTH = [  # file, row, x axis, y axis, who
     ("cpu", "cpu", "containers", "CPU per minute, ms (guest)",
-     ["guest-probe", "poller, same figures", "poller, 3 files", "cAdvisor"]),
-    ("tasks", "tasks-cpu", "tasks", "CPU per minute, ms (guest)", ["guest-probe", "poller, same figures"]),
+     ["guest-probe", "poller, same values", "poller, 3 files", "cAdvisor"]),
+    ("tasks", "tasks-cpu", "tasks", "CPU per minute, ms (guest)", ["guest-probe", "poller, same values"]),
     ("memory", "memory", "containers", "RSS and maps, KiB", ["guest-probe", "cAdvisor"]),
     ("wire", "wire", "containers", "bytes of a snapshot", ["guest-probe", "text exposition"]),
     ("scrape", "scrape", "sandboxes", "CPU per scrape and sandbox, us", ["host-probe", "host-probe, no text", "files"]),
