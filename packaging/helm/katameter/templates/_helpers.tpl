@@ -10,7 +10,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- end }}
 
-{{- /* One release has the plain name; what else it is called would only be longer. */}}
+{{- /* A release named katameter has the plain name; any other has its name in front. */}}
 {{- define "katameter.name" -}}
 {{ eq .Release.Name "katameter" | ternary "katameter-host" (printf "%s-katameter-host" .Release.Name) | trunc 63 | trimSuffix "-" }}
 {{- end }}
