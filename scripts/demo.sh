@@ -21,14 +21,14 @@ while (($#)); do
     case $1 in
     --once) once=yes ;;
     --port) need_value "$@" && port=$2 && shift ;;
-    --built) built=yes ;; # by this script, when it goes on as root
+    --built) built=yes ;; # by this script, when it continues as root
     -h | --help) help_from_header && exit 0 ;;
     *) die "unknown argument '$1' (see --help)" ;;
     esac
     shift
 done
 if [[ ! $port =~ ^[1-9][0-9]{0,4}$ ]] || ((port > 65535)); then
-    die "'$port' is no port"
+    die "'$port' is not a port; use a number from 1 to 65535"
 fi
 if port_is_used "$port"; then
     die "port $port of 127.0.0.1 is in use: choose another with --port"
@@ -40,8 +40,8 @@ if [[ ! $built ]]; then
     scripts/prefetch.sh 5.10.262 vhost-device-vsock
 fi
 if ((EUID != 0)); then
-    command -v sudo >/dev/null || die "needs root for BPF and virtiofsd"
-    say "going on as root, for BPF and virtiofsd"
+    command -v sudo >/dev/null || die "run as root, or install sudo: BPF and virtiofsd need it"
+    say "continuing as root, because BPF and virtiofsd need it"
     exec sudo "KATAMETER_CACHE=$(. vmtest/lib/cache.sh && cache_dir)" \
         "$here/demo.sh" --built "${arguments[@]}"
 fi

@@ -1,7 +1,7 @@
 # Makes the matrix of docs/kernels.md; see kernels.sh. Input: the reports of
 # tests/vm/in_guest.sh, after the list of the rows that there are.
 
-# The group that a figure belongs to; helps only where something is missing.
+# The group of a value; used only where something is missing.
 function group_of(figure) {
     if (figure ~ /^(cfs_|cpu_quota|cpu_period|cpu_shares)/) return "cfs"
     if (figure ~ /^pressure|_(waiting|stalled)_ns$/) return "pressure"
@@ -31,7 +31,7 @@ function add_group(group) {
     groups[++group_count] = group
 }
 
-# `lost` is check's own sentence: names of figures, or one of a few phrases.
+# `lost` is a text of guest-probe check: names of values, or one of a few phrases.
 function note_lost(row, lost, text,    words, count, i, group) {
     if (lost ~ /^everything/) {
         note(row, "*", text)

@@ -35,7 +35,7 @@ if (($#)); then
 else
     mapfile -t files < <(git ls-files 'userspace/*.cc' 'guest-probe/*.cc' 'host-probe/*.cc')
 fi
-# Each file is judged alone; the count of suppressed warnings in foreign headers is no news.
+# Files are checked one by one; drop the count of suppressed warnings in foreign headers.
 printf '%s\0' "${files[@]}" |
     xargs -0 -n 4 -P "$(nproc)" clang-tidy -p build --quiet 2> >(grep -v 'warnings\? generated' >&2 || true)
 say "clean"

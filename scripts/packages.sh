@@ -68,14 +68,14 @@ for group in "$@"; do
         ;;
     esac
 done
-((${#wanted[@]})) || die "which group? (see --help)"
+((${#wanted[@]})) || die "name a group (see --help)"
 if [[ $list ]]; then
     printf '%s\n' "${wanted[@]}" | sort -u
     exit 0
 fi
 
 command -v apt-get >/dev/null ||
-    die "this is no Debian; it needs what these Debian 12 packages bring: ${wanted[*]}"
+    die "this is not a Debian; install what these Debian 12 packages provide: ${wanted[*]}"
 
 # A node.js that is not Debian's brings npm, and refuses Debian's beside it.
 if command -v npm >/dev/null; then

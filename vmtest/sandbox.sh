@@ -12,13 +12,13 @@
 #   --init SCRIPT       what the guest runs after boot, with busybox sh
 #                       (default vmtest/sandbox/workload.sh). It finds $CGROUP
 #                       (v1 or v2) and $SHARED (the virtiofs mount); when it
-#                       ends the sandbox goes on
+#                       ends the sandbox keeps running
 #   --guest-probe PATH  static binary (default build/bin/guest-probe), put in
 #                       and stripped by packaging/kata/add-to-rootfs.sh; "none"
 #                       for a guest without it
 #   --start boot|none   boot: a boot script starts guest-probe, before the init
 #                       script (default); none: it is there, as a program and
-#                       as a guest hook, and nobody starts it
+#                       as a guest hook, and not started
 #   --add FILE          a further static binary or script for the guest's /bin;
 #                       may be repeated
 #   --kernel VERSION    one of vmtest/kernels/table (default 5.10.262)
@@ -31,7 +31,7 @@
 # DIR/run/vc/vm/ID/clh.sock                                hybrid vsock
 # DIR/run/vc/sbs/ID/                                       sandbox storage
 # DIR/run/kata-containers/shared/sandboxes/ID/shared       virtiofs source
-# Needs root, as virtiofsd does. Exit status: 0 if it was told to stop, else 1.
+# Needs root, as virtiofsd does. Exit status: 0 if a signal stopped it, else 1.
 
 set -euo pipefail
 here=$(cd "${BASH_SOURCE[0]%/*}" && pwd)
@@ -59,14 +59,14 @@ while (($#)); do
     esac
     shift
 done
-[[ $id =~ ^[0-9A-Za-z][0-9A-Za-z_.-]*$ ]] || die "--id is missing or no id: '$id'"
+[[ $id =~ ^[0-9A-Za-z][0-9A-Za-z_.-]*$ ]] || die "--id is missing or not an id: '$id'"
 [[ $dir ]] || die "--dir is missing (see --help)"
 [[ $cgroup =~ ^(v1|v2|v2-bare)$ ]] || die "--cgroup is v1, v2 or v2-bare, not '$cgroup'"
 [[ $start == boot || $start == none ]] || die "--start is boot or none, not '$start'"
-[[ $memory =~ ^[1-9][0-9]*$ ]] || die "'$memory' is no number of MiB"
-[[ $limit =~ ^[1-9][0-9]*$ ]] || die "'$limit' is no number of seconds"
+[[ $memory =~ ^[1-9][0-9]*$ ]] || die "'$memory' is not a number of MiB"
+[[ $limit =~ ^[1-9][0-9]*$ ]] || die "'$limit' is not a number of seconds"
 [[ -r $init ]] || die "cannot read the init script $init"
-((EUID == 0)) || die "needs root: virtiofsd makes namespaces of its own"
+((EUID == 0)) || die "run as root: virtiofsd creates namespaces"
 if [[ $probe == none ]]; then
     probe=''
 elif [[ ! -x $probe ]]; then

@@ -46,9 +46,9 @@ script=$1
 [[ -r $script ]] || die "cannot read $script"
 [[ $cgroup == v[12] ]] || die "--cgroup is v1 or v2, not '$cgroup'"
 for number in memory limit; do
-    [[ ${!number} =~ ^[1-9][0-9]*$ ]] || die "'${!number}' is no number for $number"
+    [[ ${!number} =~ ^[1-9][0-9]*$ ]] || die "'${!number}' is not a number for $number"
 done
-((EUID == 0)) || die "needs root: debootstrap does"
+((EUID == 0)) || die "run as root: debootstrap needs it"
 for program in qemu-system-x86_64 busybox cpio modprobe mke2fs; do
     command -v "$program" >/dev/null || die "$program is missing: run scripts/packages.sh vm"
 done
@@ -115,7 +115,7 @@ console_tail() {
 if [[ $(tail -n 1 "$work/output") =~ ^vmtest:\ end\ ([0-9]+)$ ]]; then
     exit "${BASH_REMATCH[1]}"
 elif ! grep -q '^vmtest: begin$' "$work/output"; then
-    say "the guest ($kernel) did not come to the script in $SECONDS s"
+    say "the guest ($kernel) did not reach the script in $SECONDS s"
     console_tail
     exit 125
 elif ((status == 124 || status == 137)); then

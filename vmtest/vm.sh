@@ -68,7 +68,7 @@ done
 [[ ! $icount ]] || cpus=1
 possible=${possible:-$cpus}
 for number in memory cpus possible limit; do
-    [[ ${!number} =~ ^[1-9][0-9]*$ ]] || die "'${!number}' is no number for $number"
+    [[ ${!number} =~ ^[1-9][0-9]*$ ]] || die "'${!number}' is not a number for $number"
 done
 ((possible >= cpus && possible <= 255)) || die "--possible-cpus is from --cpus, which is $cpus, to 255, not $possible"
 if [[ ! $cgroup ]]; then
@@ -151,7 +151,7 @@ if ((status == 124 || status == 137)) && ((SECONDS >= limit)); then
     [[ -e $job/up ]] || console_tail
     exit 124
 elif [[ ! -e $job/up ]]; then
-    say "the guest ($kernel) did not come up"
+    say "the guest ($kernel) did not start"
     console_tail
     exit 125
 elif ((status == 255)) && grep -qs 'Kernel panic' "$job/console"; then

@@ -84,7 +84,7 @@ measured memory-maps guest-probe "$size" KiB $((maps / 1024))
 [[ ! $cadvisor ]] || measured memory cAdvisor "$size" KiB "$(resident_of "${pids[cAdvisor]}")"
 
 if [[ $row == cpu ]]; then
-    # Nobody asks from here on; whoever polls does so every 10 s.
+    # From here on there are no requests; the pollers poll every 10 s.
     for rival in "${!pids[@]}"; do
         [[ $rival != poller* ]] || end "${pids[$rival]}" >/dev/null
     done

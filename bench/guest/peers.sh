@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # Those that poll: started for bench/guest/cost.sh, which has pids and containers.
 
-# What the figures of a container are read from in cgroup v1, each as the cheapest
+# The sources of a container's values in cgroup v1, each as the cheapest
 # reader would.
 same_figures=("cpu,cpuacct"/{cpuacct.usage,cpuacct.stat,cpu.stat,cpu.cfs_quota_us,cpu.cfs_period_us,cpu.shares}
     memory/memory.{usage_in_bytes,max_usage_in_bytes,limit_in_bytes,failcnt,stat,oom_control}

@@ -26,7 +26,7 @@ start_and_end_probe() {
     end "$probe"
 }
 
-# The kernel reads its own BTF when the first program is loaded, whoever's it is.
+# The kernel reads its own BTF when the first program of any process is loaded.
 start_and_end_probe
 for ((i = 0; i < $1; ++i)); do
     start_and_end_probe

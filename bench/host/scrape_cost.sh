@@ -3,7 +3,7 @@
 #
 # As root, on this machine: CPU time of host-probe per scrape and sandbox, with
 # SANDBOXES simulated guests of four containers and their processes, beside a
-# reader of the same figures: the containers' cgroup files and the processes'
+# reader of the same values: the containers' cgroup files and the processes'
 # files of /proc, all kept open, nothing parsed, nothing written out. "no text"
 # is the thread of host-probe that collects: all but the exposition; "gzip" is a
 # scrape whose text is compressed, as Prometheus asks for it.

@@ -35,7 +35,7 @@ set(CPACK_DEBIAN_HOST_PACKAGE_SUGGESTS "prometheus")
 set(CPACK_DEBIAN_HOST_DESCRIPTION "metrics of Kata Containers sandboxes on a node
 host-probe finds the sandboxes of a node with Kata Containers, measures by
 eBPF what their VMM, virtiofsd and shim use, asks guest-probe in each guest
-for the figures of the containers, and serves all of it to Prometheus under
+for the values of the containers, and serves all of it to Prometheus under
 the names that cAdvisor uses.
 .
 It comes with a dashboard for Grafana, alerts and scrape configurations for

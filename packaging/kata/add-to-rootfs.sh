@@ -12,17 +12,17 @@
 #                       build/bin/guest-probe, or that of katameter-guest,
 #                       /usr/bin/guest-probe); what is put in is stripped
 #   --hooks DIR         where the guest will look for hooks, which is what
-#                       guest_hook_path of Kata's configuration has to say
+#                       guest_hook_path of Kata's configuration has to be
 #                       (default /usr/share/oci/hooks)
 #   --start HOW         systemd: a unit that kata-containers.target starts;
 #                       hook: for an agent that is init; both: the later one
 #                       finds that the other has started it; none: only the
 #                       program (default both; hook where there is no systemd)
 #
-# A confidential guest wants --start systemd, and no guest_hook_path: its policy
-# refuses that (docs/confidential-guests.md).
+# A confidential guest needs --start systemd, and must not have guest_hook_path:
+# its policy refuses that (docs/confidential-guests.md).
 #
-# Running it again replaces what it put there. Exit status: 0, or 1 and why.
+# Running it again replaces the files. Exit status: 0, or 1 with the reason.
 
 set -euo pipefail
 here=$(cd "${BASH_SOURCE[0]%/*}" && pwd)
@@ -66,17 +66,17 @@ fi
 [[ -f $probe && -x $probe ]] || die "no program at $probe: build it (scripts/build.sh release), or give --guest-probe PATH"
 # The loader's name is in the first page of a program that needs one.
 if head -c 4096 "$probe" | grep -aqE '/lib[^[:space:]]*/ld-'; then
-    die "$probe is no static program: it would miss its libraries in the guest"
+    die "$probe is not a static program: the guest does not have its libraries"
 fi
 
 stage=$(mktemp -d)
 trap 'rm -rf "$stage"' EXIT
 
 if [[ $root ]]; then
-    [[ -d $root ]] || die "$root is no directory"
+    [[ -d $root ]] || die "$root is not a directory"
     root=$(cd "$root" && pwd -P)
     [[ $root != / ]] || die "that is this machine's own root"
-    [[ -d $root/usr || -d $root/bin ]] || die "$root is no root file system: it has neither usr nor bin"
+    [[ -d $root/usr || -d $root/bin ]] || die "$root is not a root file system: it has neither usr nor bin"
     [[ -w $root ]] || die "$root cannot be written: run as its owner, most likely root"
     if [[ ! $start ]]; then
         start=hook

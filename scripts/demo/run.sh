@@ -25,8 +25,8 @@ start_sandbox() { # DIR OUT
         --console "$PWD/$2/console.log" >"$1/ready" &
     sandbox_pid=$!
     # End of file without a line: it has said why on stderr.
-    IFS= read -r line <"$1/ready" || die "the sandbox did not come up"
-    [[ $line == ready ]] || die "the sandbox said '$line'"
+    IFS= read -r line <"$1/ready" || die "the sandbox did not start"
+    [[ $line == ready ]] || die "the sandbox printed '$line' instead of 'ready'"
 }
 
 start_host_probe() { # DIR OUT PORT
@@ -93,12 +93,12 @@ stop_demo() {
     trap '' INT TERM HUP
     for pid in $probe_pid $sandbox_pid; do
         left=0
-        # One that has ended already is told by how it left. bash tells of each
+        # One that has ended already is reported with its status. bash tells of each
         # that a signal ends.
         kill -TERM "$pid" 2>/dev/null || true
         wait "$pid" 2>/dev/null || left=$?
         if ((left != 0 && left != 128 + 15 && left != 128 + 2)); then
-            say "$([[ $pid == "$probe_pid" ]] && echo host-probe || echo "the sandbox") left with status $left"
+            say "$([[ $pid == "$probe_pid" ]] && echo host-probe || echo "the sandbox") ended with status $left"
             ((status)) || status=1
         fi
     done

@@ -17,7 +17,7 @@ function remember(kind, key) {
     }
 }
 
-# Absent figures are shown as such: the kernel could not give them.
+# An absent value is shown as such: the kernel does not provide it.
 function mib(what) {
     return what in new ? sprintf("%.1f MiB", new[what] / 1048576) : "-"
 }

@@ -77,7 +77,7 @@ unpacks "$work/katameter.tar.xz" xJpf
 ! tar --numeric-owner -tvf "$work/katameter.tar.zst" | grep -v ' 0/0 ' || fail "the archive has another's files"
 
 refuses "no ROOTFS_DIR"
-refuses "is no directory" "$work/nowhere"
+refuses "is not a directory" "$work/nowhere"
 refuses "own root" /
 refuses "neither usr nor bin" "$work"
 refuses "not '/etc' and" /etc /usr
@@ -92,6 +92,6 @@ refuses "needs a value" "$root" --hooks
 mkdir -p "$work/sly/bin" && ln -s "$work" "$work/sly/usr"
 refuses "leads out of" "$work/sly"
 probe=/bin/sh
-refuses "no static program" "$root"
+refuses "not a static program" "$root"
 probe=$work/none
 refuses "build it" "$root"

@@ -8,7 +8,7 @@
 #   available  MemAvailable at the start
 #   bzImage    the size of the file
 #
-# Where the fragments are described (packaging/guest-kernel) the figures are.
+# Its results are in the README of packaging/guest-kernel.
 
 set -euo pipefail
 here=$(cd "${BASH_SOURCE[0]%/*}" && pwd)

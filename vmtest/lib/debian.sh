@@ -13,7 +13,7 @@ debian_make() { # DIR
     }
     # Not read at any time, and most of what is there.
     rm -rf "${root:?}"/usr/share/{doc,man,locale,info} "$root"/var/{cache,lib}/apt "$root"/var/log/* "${root:?}"/boot
-    # Empty: systemd makes one of its own in /run, for the root is read-only.
+    # Empty: systemd makes one of its own in /run, because the root is read-only.
     : >"$root/etc/machine-id"
     cp "$root/usr/share/systemd/tmp.mount" "$root/usr/lib/systemd/system/"
 }

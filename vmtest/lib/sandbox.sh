@@ -45,7 +45,7 @@ start_virtiofsd() { # WORK SOURCE
         die "virtiofsd did not start: $(tail -n 3 "$1/virtiofsd.log")"
 }
 
-# Guest RAM is a shared memfd, for virtiofsd and the vsock daemon map it too.
+# Guest RAM is a shared memfd, because virtiofsd and the vsock daemon map it too.
 start_qemu() { # WORK ID MEMORY KERNEL_DIR CONSOLE PIDFILE
     local accel=(-accel 'tcg,thread=multi' -cpu 'max,erms=off')
     if [[ $accelerator == kvm ]]; then
@@ -67,18 +67,18 @@ start_qemu() { # WORK ID MEMORY KERNEL_DIR CONSOLE PIDFILE
 }
 
 # The VMM first: without it virtiofsd ends by itself, both processes of it.
-# False if one left otherwise than by itself or as asked: that is told.
+# False, with a message, if one ended other than by itself or on request.
 sandbox_stop() {
     local index pid child left failed=0
     for ((index = ${#sandbox_pids[@]} - 1; index >= 0; index--)); do
         pid=${sandbox_pids[index]}
         read -r child 2>/dev/null <"/proc/$pid/task/$pid/children" || child=''
-        # One that has ended already is told by how it left.
+        # One that has ended already is reported with its status.
         kill -TERM "$pid" ${child:+"$child"} 2>/dev/null || :
         left=0
         wait "$pid" 2>/dev/null || left=$?
         ((left != 0 && left != 128 + 15)) || continue
-        say "${sandbox_logs[index]##*/}: left with status $left: $(tail -n 3 "${sandbox_logs[index]}")"
+        say "${sandbox_logs[index]##*/}: ended with status $left: $(tail -n 3 "${sandbox_logs[index]}")"
         failed=1
     done
     sandbox_pids=() sandbox_logs=()

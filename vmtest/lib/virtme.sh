@@ -41,7 +41,7 @@ virtme_run() { # TIMEOUT MEMORY CPUS POSSIBLE_CPUS JOB CGROUP ICOUNT PARAMETER..
         cpu=(-cpu 'max,erms=off')
         [[ ! $icount ]] || cpu+=(-icount shift=0)
     elif [[ $icount ]]; then
-        die "--icount: KVM counts no instructions"
+        die "--icount: KVM does not count instructions"
     fi
     # maxcpus alone is not enough: of those that have no socket to go to the guest
     # is not told.

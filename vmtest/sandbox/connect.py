@@ -20,7 +20,7 @@ def main() -> int:
             answer = peer.recv(64).decode(errors="replace").strip()
         except OSError as error:
             answer = str(error)
-    print(answer or "refused: nobody listens on that port")
+    print(answer or "refused: nothing listens on that port")
     return 0 if answer.startswith("OK ") else 1
 
 

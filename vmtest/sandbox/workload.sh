@@ -32,7 +32,7 @@ directories() { # CGROUP
 make_cgroup() { # CGROUP
     for directory in $(directories "$1"); do
         mkdir -p "$directory"
-        # A cpuset is empty until told otherwise, and takes no process.
+        # A new cpuset is empty, and accepts no process.
         for file in cpuset.cpus cpuset.mems; do
             [ "$CGROUP" = v1 ] && [ -e "$directory/$file" ] &&
                 cat "${directory%/*}/$file" >"$directory/$file"
