@@ -43,8 +43,8 @@ void allow_descriptors() {
 std::unique_ptr<ProcessSource> open_processes(EventLoop& loop) {
   auto account = ProcessAccount::create(loop);
   if (account) return std::move(*account);
-  log_warning("no CPU and memory figures of VMMs and virtiofsd (katameter_process_*, katameter_sandbox_*): {}",
-              account.error().text);
+  log_warning("no CPU and memory of VMMs and virtiofsd (katameter_process_*, katameter_sandbox_*)",
+              {{"error", account.error().text}});
   return nullptr;
 }
 
@@ -59,7 +59,7 @@ Status run(Options options, const CommandLine& command_line) {
   if (!loop) return failure_from(std::move(loop.error()));
   std::function<void()> reload;
   const auto signals = Signals::create(*loop, {[&](int signal) {
-                                                 log_info("stopping on signal {}", signal);
+                                                 log_info("stopping on a signal", {{"signal", signal}});
                                                  tell_stopping();
                                                  loop->stop();
                                                },

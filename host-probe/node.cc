@@ -20,8 +20,9 @@ void Node::begin() {
 }
 
 void Node::sandbox_appeared(const SandboxPlace& place) {
-  log_info("sandbox appeared sandbox={} hypervisor={} socket={}/{}", place.id.hex(), place.hypervisor, place.directory,
-           place.socket);
+  log_info("sandbox appeared", {{"sandbox", place.id.hex()},
+                                {"hypervisor", place.hypervisor},
+                                {"socket", place.directory + "/" + place.socket}});
   // One of this id that was here a short while ago goes on counting where it ended.
   auto before = ended_.extract(place.id);
   const auto find_vmm = [this, id = place.id] { return processes_ != nullptr ? processes_->vmm(id) : std::nullopt; };
@@ -36,13 +37,13 @@ void Node::sandbox_appeared(const SandboxPlace& place) {
 void Node::sandbox_gone(const ContainerId& id) {
   const auto found = sandboxes_.find(id);
   if (found == sandboxes_.end()) return;
-  log_info("sandbox gone sandbox={}", id.hex());
+  log_info("sandbox gone", {{"sandbox", id.hex()}});
   const auto now = TimerQueue::Clock::now();
   forget_ended(now);
   HostOoms kills = processes_ != nullptr ? processes_->forget(id) : HostOoms();
   for (const auto& [role, count] : kills) {
     if (count == 0) continue;
-    log_warning("oom kill on the host sandbox={} role={} count={}", id.hex(), name(role), count);
+    log_warning("oom kill on the host", {{"sandbox", id.hex()}, {"role", name(role)}, {"count", count}});
   }
   ended_.insert_or_assign(id, found->second->end(now, std::move(kills)));
   sandboxes_.erase(found);
@@ -132,7 +133,7 @@ void Node::add_processes(NodeReport& report) {
   auto figures = processes_->collect();
   if (!figures) {
     log(std::exchange(process_error_logged_, true) ? LogLevel::debug : LogLevel::warning,
-        "no host-side figures in this scrape: {}", figures.error().text);
+        "no host-side figures in this scrape", {{"error", figures.error().text}});
     return;
   }
   process_error_logged_ = false;

@@ -22,7 +22,7 @@ Result<Options> read_again(const CommandLine& command_line) {
 void keep_what_is_fixed(const Options& running, Options& fresh) {
   const auto keep = [](const char* option, const auto& before, auto& now) {
     if (before == now) return;
-    log_warning("{} has changed in the configuration: that takes a restart", option);
+    log_warning("changed in the configuration: restart to apply", {{"option", option}});
     now = before;
   };
   keep("run-root", running.run_root, fresh.run_root);
@@ -41,7 +41,7 @@ Status take_over(Options& running, const CommandLine& command_line, const Reload
   keep_what_is_fixed(running, *fresh);
   if (fresh->runtime_endpoints != running.runtime_endpoints) {
     if (const Status asked = actions.runtimes(*fresh); !asked) {
-      log_error("names are asked for where they were: {}", asked.error().text);
+      log_error("cannot switch runtime endpoints; keeping the previous ones", {{"error", asked.error().text}});
       fresh->runtime_endpoints = running.runtime_endpoints;
     }
   }
@@ -55,9 +55,9 @@ Status take_over(Options& running, const CommandLine& command_line, const Reload
 Status reload_options(Options& running, const CommandLine& command_line, const ReloadActions& actions) {
   Status taken = take_over(running, command_line, actions);
   if (taken) {
-    log_info("configuration read again");
+    log_info("configuration reloaded");
   } else {
-    log_error("the configuration was not taken over, the old one goes on: {}", taken.error().text);
+    log_error("configuration not reloaded; keeping the previous one", {{"error", taken.error().text}});
   }
   return taken;
 }

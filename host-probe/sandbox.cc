@@ -68,9 +68,11 @@ void Sandbox::guest_connected(const wire::Hello& hello) {
   events_.connected(hello);
   start_times_.connected(hello.boot_id);
   state_.connected(hello.boot_id, TimerQueue::Clock::now());
-  log(known ? LogLevel::debug : LogLevel::info, "guest connected sandbox={} guest-probe={} kernel={} lacks={}",
-      id_.hex(), hello.version, hello.kernel,
-      hello.lacks.empty() ? "nothing" : fmt::format("{}", fmt::join(hello.lacks, ",")));
+  log(known ? LogLevel::debug : LogLevel::info, "guest connected",
+      {{"sandbox", id_.hex()},
+       {"guest_probe", hello.version},
+       {"kernel", hello.kernel},
+       {"lacks", fmt::format("{}", fmt::join(hello.lacks, ","))}});
 }
 
 std::optional<Drop> Sandbox::guest_snapshot(const wire::Snapshot& snapshot) {
@@ -91,7 +93,8 @@ void Sandbox::guest_oom_event(const wire::OomEvent& event) {
   ++oom_events_;
   ++oom_kills_by_class_[static_cast<std::size_t>(event.oom_class)];
   const bool told = event_lines_.take(1, TimerQueue::Clock::now());
-  log(told ? LogLevel::info : LogLevel::debug, "{}", describe(id_, event));
+  const LogFields facts = describe(id_, event);
+  log(told ? LogLevel::info : LogLevel::debug, "oom kill", facts);
 }
 
 void Sandbox::guest_refused(const Drop& drop, bool answer) {
@@ -103,7 +106,7 @@ void Sandbox::guest_dropped(const Drop& drop) {
   if (is_fault(drop.reason)) {
     count(drop);
   } else {
-    log_debug("guest {} sandbox={}: {}", name(drop.reason), id_.hex(), drop.text);
+    log_debug("guest not reached", {{"sandbox", id_.hex()}, {"reason", name(drop.reason)}, {"error", drop.text}});
   }
   settled_(id_);
 }
@@ -113,8 +116,8 @@ void Sandbox::count(const Drop& drop) {
   if (is_suspect(drop.reason)) suspected_at_ = TimerQueue::Clock::now();
   const bool first = !logged_.test(static_cast<std::size_t>(drop.reason));
   logged_.set(static_cast<std::size_t>(drop.reason));
-  log(first ? LogLevel::warning : LogLevel::debug, "guest rejected sandbox={} reason={}: {}", id_.hex(),
-      name(drop.reason), drop.text);
+  log(first ? LogLevel::warning : LogLevel::debug, "guest rejected",
+      {{"sandbox", id_.hex()}, {"reason", name(drop.reason)}, {"error", drop.text}});
 }
 
 }  // namespace katameter

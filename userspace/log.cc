@@ -5,6 +5,9 @@
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
 namespace katameter {
 namespace {
 
@@ -33,42 +36,24 @@ class KernelLevel : public spdlog::custom_flag_formatter {
   std::unique_ptr<custom_flag_formatter> clone() const override { return spdlog::details::make_unique<KernelLevel>(); }
 };
 
-// The message as a JSON string, which is also what a quoted value is in logfmt.
-class QuotedMessage : public spdlog::custom_flag_formatter {
- public:
-  void format(const spdlog::details::log_msg& message, const std::tm&, spdlog::memory_buf_t& out) override {
-    out.push_back('"');
-    for (const char c : message.payload) {
-      switch (c) {
-        case '"': append(out, "\\\""); break;
-        case '\\': append(out, "\\\\"); break;
-        case '\n': append(out, "\\n"); break;
-        case '\t': append(out, "\\t"); break;
-        default:
-          if (static_cast<unsigned char>(c) < 0x20) {
-            append(out, fmt::format("\\u{:04x}", static_cast<unsigned>(c)));
-          } else {
-            out.push_back(c);
-          }
-      }
-    }
-    out.push_back('"');
-  }
-  std::unique_ptr<custom_flag_formatter> clone() const override {
-    return spdlog::details::make_unique<QuotedMessage>();
-  }
+// As JSON has it, which is also what a quoted value is in logfmt. What is not UTF-8 becomes U+FFFD: one name that a
+// process in a guest chose must not make the line unreadable.
+std::string json_string(std::string_view text) {
+  return nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
 
- private:
-  static void append(spdlog::memory_buf_t& out, std::string_view text) {
-    out.append(text.data(), text.data() + text.size());
-  }
-};
+bool needs_quotes(std::string_view text) {
+  const auto is_plain = [](unsigned char c) { return c > ' ' && c < 0x7f && c != '"' && c != '=' && c != '\\'; };
+  return text.empty() || !std::ranges::all_of(text, is_plain);
+}
+
+LogFormat format_of_log = LogFormat::plain;  // set before the first line, only read then
 
 const char* pattern_of(LogFormat format) {
   switch (format) {
     case LogFormat::plain: break;
-    case LogFormat::logfmt: return "time=%Y-%m-%dT%H:%M:%S.%e%z level=%l msg=%Q";
-    case LogFormat::json: return R"({"time":"%Y-%m-%dT%H:%M:%S.%e%z","level":"%l","msg":%Q})";
+    case LogFormat::logfmt: return "time=%Y-%m-%dT%H:%M:%S.%e%z level=%l %v";
+    case LogFormat::json: return R"({"time":"%Y-%m-%dT%H:%M:%S.%e%z","level":"%l",%v})";
   }
   return "%Y-%m-%dT%H:%M:%S.%e %l %v";
 }
@@ -78,9 +63,8 @@ const char* pattern_of(LogFormat format) {
 void start_log(LogLevel level, LogFormat format) {
   auto logger = std::make_shared<spdlog::logger>("katameter", std::make_shared<spdlog::sinks::stderr_sink_mt>());
   logger->set_level(to_spdlog(level));
-  auto formatter = std::make_unique<spdlog::pattern_formatter>();
-  formatter->add_flag<QuotedMessage>('Q').set_pattern(pattern_of(format));
-  logger->set_formatter(std::move(formatter));
+  logger->set_pattern(pattern_of(format));
+  format_of_log = format;
   spdlog::set_default_logger(std::move(logger));
 }
 
@@ -97,6 +81,7 @@ Status start_kernel_log(LogLevel level, std::string_view program) {
     auto formatter = std::make_unique<spdlog::pattern_formatter>();
     formatter->add_flag<KernelLevel>('K').set_pattern("<%K>" + std::string(program) + ": %l %v");
     logger->set_formatter(std::move(formatter));
+    format_of_log = LogFormat::plain;
     spdlog::set_default_logger(std::move(logger));
   } catch (const spdlog::spdlog_ex& error) {
     return failure(error.what());
@@ -112,8 +97,26 @@ Result<LogLevel> parse_log_level(std::string_view name) {
   return failure("unknown log level '" + std::string(name) + "': use debug, info, warning or error");
 }
 
-void write_log(LogLevel level, std::string_view line) {
-  spdlog::default_logger_raw()->log(to_spdlog(level), line);
+std::string log_text(LogFormat format, std::string_view message, const LogFields& fields) {
+  std::string text;
+  switch (format) {
+    case LogFormat::plain: text = message; break;
+    case LogFormat::logfmt: text = "msg=" + json_string(message); break;
+    case LogFormat::json: text = "\"msg\":" + json_string(message); break;
+  }
+  for (const LogField& field : fields) {
+    if (format == LogFormat::json) {
+      text.append(",\"").append(field.key).append("\":").append(field.is_text ? json_string(field.value) : field.value);
+    } else {
+      text.append(" ").append(field.key).append("=").append(needs_quotes(field.value) ? json_string(field.value)
+                                                                                      : field.value);
+    }
+  }
+  return text;
+}
+
+void write_log(LogLevel level, std::string_view message, const LogFields& fields) {
+  spdlog::default_logger_raw()->log(to_spdlog(level), log_text(format_of_log, message, fields));
 }
 
 bool log_enabled(LogLevel level) {

@@ -71,7 +71,7 @@ int main(int argc, char** argv) {
     std::uint64_t line_ns = 0;
     std::uint64_t counted_ns = 0;
     std::thread reader([&] { line_ns = wait_for_line(log, "Killed process"); });
-    std::thread counter([&] { counted_ns = wait_for_line(told, "oom kill sandbox="); });
+    std::thread counter([&] { counted_ns = wait_for_line(told, "msg=\"oom kill\" sandbox="); });
     const pid_t child = fork();
     if (child == 0) hog(argv[2]);
     const wire::OomEvent event = host.wait_for_event();

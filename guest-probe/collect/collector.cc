@@ -109,8 +109,8 @@ void Collector::limit_rows(Rows& rows, wire::Guest& guest) {
   const bool known = row_limit_.exceeded();
   row_limit_.apply(rows, guest);
   if (known || !row_limit_.exceeded()) return;
-  log_warning("there are more containers than --max-containers allows rows for ({}): the rest is told as a sum",
-              rows.size());
+  log_warning("more containers than --max-containers: the others are reported as a sum",
+              {{"max_containers", rows.size()}});
 }
 
 void Collector::acknowledge(std::uint64_t sequence) {
@@ -144,9 +144,9 @@ void Collector::warn_unreported() {
   if (unreported_ == 0 || warned_unreported_) return;
   warned_unreported_ = true;
   log_warning(
-      "{} cgroups are not reported by themselves: there are more containers or cgroups than a walk has room for "
+      "cgroups are not reported one by one: there are more containers or cgroups than a walk has room for "
       "(see --max-containers)",
-      unreported_);
+      {{"count", unreported_}});
 }
 
 Status Collector::read_kernel() {

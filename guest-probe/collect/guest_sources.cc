@@ -22,7 +22,8 @@ GuestSources GuestSources::open() {
 
 void GuestSources::read(wire::Snapshot& snapshot) {
   const auto note = [&](const Error& error) {
-    log(std::exchange(failed_, true) ? LogLevel::debug : LogLevel::warning, "{}", error.text);
+    log(std::exchange(failed_, true) ? LogLevel::debug : LogLevel::warning, "cannot read the guest's memory or network",
+        {{"error", error.text}});
   };
   if (meminfo_) {
     if (const Status status = meminfo_->read(snapshot.guest); !status) note(status.error());

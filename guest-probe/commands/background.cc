@@ -84,13 +84,13 @@ int try_again(const std::function<int()>& run, std::span<const std::chrono::mill
   for (const std::chrono::milliseconds wait : waits) {
     const int status = run();
     if (status != exit_status::failed) return status;
-    log_warning("it is tried again in {} s", std::chrono::duration<double>(wait).count());
+    log_warning("retrying", {{"wait_ms", wait.count()}});
     const auto seconds = std::chrono::floor<std::chrono::seconds>(wait);
     const timespec timeout{.tv_sec = seconds.count(), .tv_nsec = std::chrono::nanoseconds(wait - seconds).count()};
     if (sigtimedwait(&ends, nullptr, &timeout) > 0) return exit_status::done;
   }
   const int status = run();
-  if (status == exit_status::failed) log_error("given up after {} attempts", waits.size() + 1);
+  if (status == exit_status::failed) log_error("giving up", {{"attempts", waits.size() + 1}});
   return status;
 }
 

@@ -50,7 +50,7 @@ Status listen(const std::string& text, Listening& listening) {
   if (!address) return failure_from(address.error());
   Result<Fd> socket = listen_on(*address);
   if (!socket) return failure_from(socket.error());
-  log_info("listening on {}", address->text);
+  log_info("listening", {{"address", address->text}});
   listening.sockets.push_back(*std::move(socket));
   if (!address->path.empty()) listening.files.push_back(address->path);
   return {};
@@ -63,7 +63,9 @@ Status listen_everywhere(const RunOptions& options, Listening& listening) {
   if (!options.listen.empty()) return {};
   if (Status status = listen("vsock:" + std::to_string(wire::default_port), listening); !status) return status;
   // Only `guest-probe dump` misses it where /run cannot be written.
-  if (Status status = listen("unix:" + default_socket, listening); !status) log_warning("{}", status.error().text);
+  if (Status status = listen("unix:" + default_socket, listening); !status) {
+    log_warning("not listening on the default socket", {{"error", status.error().text}});
+  }
   return {};
 }
 
@@ -84,7 +86,7 @@ Status serve(const RunOptions& options) {
   if (Result<ReportedSums> sums = ReportedSums::open(reported_sums_file)) {
     probe->collector->add(*std::move(sums));
   } else {
-    log_warning("sums begin anew with the next guest-probe: {}", sums.error().text);
+    log_warning("the next guest-probe will start its sums at 0", {{"error", sums.error().text}});
   }
 
   // Of what it says only the lacks change, while figures are learned.
@@ -97,10 +99,14 @@ Status serve(const RunOptions& options) {
     if (Status status = server.serve(std::move(socket)); !status) return status;
   }
   if (Status status = server.watch_oom_events(); !status) return status;
-  if (Status status = shield_from_oom_killer(); !status) log_warning("{}", status.error().text);
+  if (Status status = shield_from_oom_killer(); !status) {
+    log_warning("the OOM killer may choose guest-probe", {{"error", status.error().text}});
+  }
   const Rights rights = probe->pins.path().empty() ? Rights::run_bpf : Rights::none;
   if (Status status = give_up_capabilities(rights); !status) return status;
-  if (Status status = filter_calls(rights); !status) log_warning("{}", status.error().text);
+  if (Status status = filter_calls(rights); !status) {
+    log_warning("running without a seccomp filter", {{"error", status.error().text}});
+  }
   log_info("guest-probe {} is ready", KATAMETER_VERSION);
   shed_startup_memory();
   Status served = loop->run();

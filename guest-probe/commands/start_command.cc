@@ -25,7 +25,7 @@ Status start(const std::function<int()>& run) {
   Result<Fd> lock = lock_start();
   if (!lock && lock.error().code == EWOULDBLOCK) return {};
   if (connect_to(default_socket, 1)) return {};
-  if (!lock) log_warning("guest-probe is started all the same: {}", lock.error().text);
+  if (!lock) log_warning("guest-probe starts without the lock", {{"error", lock.error().text}});
   const Fd none;
   return run_in_background(lock ? *lock : none, [&run] {
     const int status = try_again(run, retry_waits);
@@ -38,7 +38,7 @@ Status start(const std::function<int()>& run) {
 
 int start_command(const std::function<int()>& run) {
   const Status status = start(run);
-  if (!status) log_error("guest-probe is not started: {}", status.error().text);
+  if (!status) log_error("guest-probe is not started", {{"error", status.error().text}});
   return status ? exit_status::done : exit_status::failed;
 }
 
@@ -46,10 +46,10 @@ int prestart_command(const std::function<int()>& run) {
   start_log(LogLevel::info);
   const Result<std::string> state = read_state(STDIN_FILENO, largest_state, state_timeout_ms);
   const Result<std::string> container = state ? container_in_state(*state) : state;
-  if (!container) log_warning("prestart hook: {}", container.error().text);
+  if (!container) log_warning("prestart hook: no container id", {{"error", container.error().text}});
   start_command([&] {
     start_log_in_background(LogLevel::info);
-    if (container) log_info("started by the hook of container {}", *container);
+    if (container) log_info("started by a hook", {{"container", *container}});
     return run();
   });
   return exit_status::done;

@@ -114,7 +114,7 @@ bool StatLearner::place_learned(MemoryFields& fields) {
     places[stat] = lesson_.places[stat];
     fields.*stat_figures[stat].field = true;
     any_learned = true;
-    log_debug("learned where the kernel keeps {}", stat_figures[stat].name);
+    log_debug("found where the kernel keeps a memory.stat value", {{"name", stat_figures[stat].name}});
   }
   if (any_learned) programs_.place_stats(places);
   if (!any_wanted) {
@@ -155,9 +155,9 @@ void StatLearner::compare(std::span<const std::string> directories, MemoryFields
     if (!differences) continue;  // it did not hold still, or is gone
     differences_ = *differences;
     compares_ = false;
-    log_info("the memory figures were compared with the files in {}", directory);
+    log_info("the memory values were compared with the kernel's files", {{"directory", directory}});
     for (const Refusal& refusal : differences_) {
-      if (!refusal.absent) log_warning("{} is not served: {}", refusal.figure, refusal.text);
+      if (!refusal.absent) log_warning("not served", {{"name", refusal.figure}, {"error", refusal.text}});
     }
     return;
   }

@@ -48,7 +48,7 @@ void Server::take_peer(const Fd& listening) {
   Result<Peer> peer = accept_peer(listening);
   if (!peer) {
     if (peer.error().code == EPERM && unserved_lines_.take(1, Clock::now())) {
-      log_warning("{}, was not served (more of this is not logged for a minute)", peer.error().text);
+      log_warning("a peer was not served (more of this is not logged for a minute)", {{"error", peer.error().text}});
     }
     return;
   }
@@ -59,9 +59,9 @@ void Server::take_peer(const Fd& listening) {
                          [](const Session& a, const Session& b) { return a.peer.heard < b.peer.heard; });
     if (unserved_lines_.take(1, Clock::now())) {
       log_warning(
-          "{} peers are connected: for another, the one that was silent for the longest time gave way (more of this is "
-          "not logged for a minute)",
-          max_sessions);
+          "too many peers: the one silent for the longest time was disconnected (more of this is not logged for a "
+          "minute)",
+          {{"max_peers", max_sessions}});
     }
     sessions_.erase(longest_silent);
   }
@@ -70,7 +70,7 @@ void Server::take_peer(const Fd& listening) {
       [this](Session& from, const wire::HostMessage& message) { return handle(from, message); },
       [this](Session& ended) { end(ended); });
   if (Status status = session.start(); !status) {
-    log_error("{}", status.error().text);
+    log_error("cannot serve a peer", {{"error", status.error().text}});
     end(session);
   }
 }
@@ -137,7 +137,7 @@ Status Server::greet(Session& session, const wire::Hello& hello) {
 void Server::on_oom_events() {
   const Result<std::vector<oom_record>> records = programs_.oom_events_after(events_seen_);
   if (!records) {
-    log_error("{}", records.error().text);
+    log_error("cannot read the OOM events", {{"error", records.error().text}});
     return;
   }
   for (const oom_record& record : *records) {
@@ -150,9 +150,13 @@ void Server::on_oom_events() {
       if (!session.send(event)) session.peer.greeted = false;
     }
     // Last: whoever is connected does not wait for a line to be written.
-    log_info("oom kill: pid {} ({}) in {}, {} of {} bytes used, {} {}", event.victim_pid, event.victim_comm,
-             event.cgroup, event.memory_usage_bytes, event.memory_limit_bytes, wire::name(event.oom_class),
-             event.limit_cgroup);
+    log_info("oom kill", {{"pid", event.victim_pid},
+                          {"comm", event.victim_comm},
+                          {"cgroup", event.cgroup},
+                          {"usage_bytes", event.memory_usage_bytes},
+                          {"limit_bytes", event.memory_limit_bytes},
+                          {"class", wire::name(event.oom_class)},
+                          {"limit_cgroup", event.limit_cgroup}});
   }
 }
 
@@ -176,8 +180,10 @@ void Server::end_those_gone(const Session* but) {
     if (&session != but && is_gone(session.peer, all, session.unread_since(now), now)) gone.push_back(&session);
   }
   if (gone.empty()) return;
-  log_warning("{} peers were disconnected: silent for {} minutes, or not reading for {}", gone.size(),
-              max_silence.count(), max_unread.count());
+  log_warning("peers were disconnected: silent, or not reading, for too long",
+              {{"count", gone.size()},
+               {"max_silence_minutes", max_silence.count()},
+               {"max_unread_minutes", max_unread.count()}});
   sessions_.remove_if([&](const Session& session) { return std::count(gone.begin(), gone.end(), &session) != 0; });
 }
 

@@ -33,7 +33,7 @@ void Session::on_ready(std::uint32_t events) {
   if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0) status = read();
   if (status && (events & EPOLLOUT) != 0) status = write();
   if (!status) {
-    log_warning("a peer was disconnected: {}", status.error().text);
+    log_warning("a peer was disconnected", {{"error", status.error().text}});
     // It is gone anyhow: whether it takes that is its own affair.
     static_cast<void>(send(wire::Refusal{0, status.error().text}));
   }

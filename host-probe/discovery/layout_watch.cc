@@ -47,7 +47,7 @@ void LayoutWatch::leave() {
 
 void LayoutWatch::on_event(const Inotify::Event& event) {
   if ((event.mask & IN_Q_OVERFLOW) != 0) {
-    log_warning("events of {} were lost: listing it once", root_.path());
+    log_warning("inotify events were lost: listing the directory", {{"directory", root_.path()}});
     attach();
     return scan();
   }
@@ -90,7 +90,7 @@ void LayoutWatch::consider(const ContainerId& id) {
   const Result<int> watch = watcher_.watch(directory_of(id));
   if (!watch) {
     if (watch.error().code != ENOENT && watch.error().code != ENOTDIR) {
-      log_warning("sandbox not seen sandbox={}: {}", id.hex(), watch.error().text);
+      log_warning("cannot watch a sandbox", {{"sandbox", id.hex()}, {"error", watch.error().text}});
     }
     return;
   }

@@ -45,7 +45,7 @@ bool RootWatch::watch_level(std::size_t level, std::map<int, std::size_t>& watch
     return true;
   }
   if (watch.error().code != ENOENT && watch.error().code != ENOTDIR) {
-    log(unseen_, "sandboxes below {} are not seen: {}", path(), watch.error().text);
+    log(unseen_, "cannot watch a directory of sandboxes", {{"directory", path()}, {"error", watch.error().text}});
   }
   return false;
 }

@@ -16,7 +16,7 @@ bool scrape(ScrapeGate& gate, const Families::Send& send) try {
   }
   return true;
 } catch (const std::exception& error) {  // out of memory; the caller is foreign code, nothing may get out
-  log_error("a scrape failed: {}", error.what());
+  log_error("a scrape failed", {{"error", error.what()}});
   return false;
 }
 

@@ -1,21 +1,6 @@
 #include "host-probe/merge/oom_events.h"
 
-#include <fmt/core.h>
-
-#include <algorithm>
-
 namespace katameter {
-namespace {
-
-// A process chooses its name freely: it must not look like further fields of the line.
-std::string quoted(std::string text) {
-  if (text.find_first_of(" =\"\\") == std::string::npos && !text.empty()) return text;
-  std::replace_if(
-      text.begin(), text.end(), [](char c) { return c == '"' || c == '\\'; }, '?');
-  return '"' + text + '"';
-}
-
-}  // namespace
 
 void OomEventFilter::connected(const wire::Hello& hello) {
   if (hello.boot_id == boot_id_ && hello.instance == instance_) return;
@@ -30,12 +15,16 @@ bool OomEventFilter::is_new(const wire::OomEvent& event) {
   return true;
 }
 
-std::string describe(const ContainerId& sandbox, const wire::OomEvent& event) {
-  return fmt::format(
-      "oom kill sandbox={} container={} pid={} comm={} rss={} limit={} class={} limit_cgroup={}", sandbox.hex(),
-      event.container ? event.container->hex() : "none", event.victim_pid, quoted(event.victim_comm),
-      event.victim_anon_bytes + event.victim_file_bytes + event.victim_shmem_bytes, event.memory_limit_bytes,
-      wire::name(event.oom_class), event.limit_cgroup.empty() ? "none" : quoted(event.limit_cgroup));
+LogFields describe(const ContainerId& sandbox, const wire::OomEvent& event) {
+  LogFields fields{{"sandbox", sandbox.hex()}};
+  if (event.container) fields.emplace_back("container", event.container->hex());
+  fields.emplace_back("pid", event.victim_pid);
+  fields.emplace_back("comm", event.victim_comm);
+  fields.emplace_back("rss_bytes", event.victim_anon_bytes + event.victim_file_bytes + event.victim_shmem_bytes);
+  fields.emplace_back("limit_bytes", event.memory_limit_bytes);
+  fields.emplace_back("class", wire::name(event.oom_class));
+  if (!event.limit_cgroup.empty()) fields.emplace_back("limit_cgroup", event.limit_cgroup);
+  return fields;
 }
 
 }  // namespace katameter

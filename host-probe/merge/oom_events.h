@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <string>
 
+#include "userspace/log.h"
 #include "userspace/wire/messages.h"
 
 namespace katameter {
@@ -22,7 +23,8 @@ class OomEventFilter {
   std::uint64_t sequence_ = 0;  // of the last new event
 };
 
-/// The event as one line of a log: `oom kill sandbox=... container=... pid=...`.
-std::string describe(const ContainerId& sandbox, const wire::OomEvent& event);
+/// The facts of an event as fields of a log line: `sandbox`, `container`, `pid`, `comm` ... Without a container or a
+/// cgroup that has the limit, those fields are left out.
+LogFields describe(const ContainerId& sandbox, const wire::OomEvent& event);
 
 }  // namespace katameter

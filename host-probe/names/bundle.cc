@@ -116,8 +116,8 @@ std::optional<SandboxNames> Bundles::names(const ContainerId& sandbox, const std
   const auto of_pod = find(sandbox);
   if (!of_pod) return std::nullopt;
   if (!*of_pod || (*of_pod)->sandbox != sandbox) {
-    log_debug("no names from the bundle of sandbox={}: {}", sandbox.hex(),
-              *of_pod ? "it is not a sandbox's" : of_pod->error().text);
+    log_debug("no names from a sandbox's bundle",
+              {{"sandbox", sandbox.hex()}, {"error", *of_pod ? "it is not a sandbox's" : of_pod->error().text}});
     return std::nullopt;
   }
   SandboxNames names;
@@ -130,7 +130,7 @@ std::optional<SandboxNames> Bundles::names(const ContainerId& sandbox, const std
     const auto bundle = find(container);
     if (!bundle) continue;
     if (!*bundle) {
-      log_debug("no name from the bundle of container={}: {}", container.hex(), bundle->error().text);
+      log_debug("no name from a container's bundle", {{"container", container.hex()}, {"error", bundle->error().text}});
     } else if ((*bundle)->sandbox == sandbox) {
       names.containers[container] = {(*bundle)->container, (*bundle)->image};
     }

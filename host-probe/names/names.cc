@@ -54,9 +54,9 @@ void Names::answered(const NameAnswer& answer) {
   const bool trouble = answer.trouble.has_value();
   if (std::exchange(in_trouble_, trouble) != trouble) {
     if (trouble) {
-      log_warning("names of pods and containers may be missing: {}", answer.trouble->text);
+      log_warning("names of pods and containers may be missing", {{"error", answer.trouble->text}});
     } else {
-      log_info("the container runtime tells names again");
+      log_info("the container runtime answers again");
     }
   }
   book_.answered(answer, TimerQueue::Clock::now());

@@ -14,7 +14,7 @@ OverheadKeeper::OverheadKeeper(std::string path, OverheadHistory::HandlerOf hand
   if (path_.empty()) return;
   const Result<std::string> text = read_state(path_);
   if (!text) {
-    if (text.error().code != ENOENT) log_warning("the history of overheads begins anew: {}", text.error().text);
+    if (text.error().code != ENOENT) log_warning("starting a new overhead history", {{"error", text.error().text}});
     return;
   }
   Result<OverheadHistory> history = OverheadHistory::parse(*text);
@@ -24,8 +24,9 @@ OverheadKeeper::OverheadKeeper(std::string path, OverheadHistory::HandlerOf hand
   }
   const std::string aside = path_ + ".bad";
   const bool moved = rename(path_.c_str(), aside.c_str()) == 0;
-  log_error("the history of overheads begins anew: {} cannot be used: {}; {}", path_, history.error().text,
-            moved ? "it is now " + aside : "it will be replaced");
+  log_error(
+      "starting a new overhead history: the file cannot be used",
+      {{"file", path_}, {"error", history.error().text}, {"moved_to", moved ? aside : "nowhere; it will be replaced"}});
 }
 
 OverheadKeeper::~OverheadKeeper() {
@@ -44,7 +45,8 @@ void OverheadKeeper::save() {
   const Status replaced = replace_state(path_, history_.text());
   changed_ = !replaced;
   if (replaced || std::exchange(told_, true)) return;
-  log_warning("the history of overheads is not kept: {}; choose another file with --state-file", replaced.error().text);
+  log_warning("cannot save the overhead history; choose another file with --state-file",
+              {{"error", replaced.error().text}});
 }
 
 }  // namespace katameter

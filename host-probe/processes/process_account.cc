@@ -71,7 +71,7 @@ void ProcessAccount::serve_exec_events() {
   Status status = read_exec_events();
   // Processes that have ended stay in the kernel's map until a pass: with nobody asking it would fill up.
   if (status && execs_since_pass_ > capacity_ / 8) status = pass();
-  if (!status) log_warning("{}", status.error().text);
+  if (!status) log_warning("cannot read exec events", {{"error", status.error().text}});
 }
 
 std::optional<ProcessIdentity> ProcessAccount::identify(const process_key& key, const process_record& record) {
@@ -97,13 +97,13 @@ Status ProcessAccount::read(const process_key& key, const process_record& record
   if ((reading->flags & READING_GONE) != 0) {
     if (!account.gone(key, record, SandboxAccount::Clock::now())) return {};
     ++ends_missed_;
-    log_debug("the end of process {} was not noticed", key.tgid);
+    log_debug("the end of a process was not noticed", {{"pid", key.tgid}});
     programs_.remove(key);
     return {};
   }
   if ((reading->flags & READING_UNFINISHED) != 0 && !told_unfinished_) {
     told_unfinished_ = true;
-    log_warning("process {} has more threads or descriptors than are read: its figures are too low", key.tgid);
+    log_warning("a process has more threads or descriptors than are read: its values are too low", {{"pid", key.tgid}});
   }
   account.read(key, *reading);
   return {};
@@ -169,7 +169,10 @@ void ProcessAccount::drop_ended() {
 
 HostOoms ProcessAccount::forget(const ContainerId& sandbox) {
   if (programs_.status().oom_kills != oom_kills_) {
-    if (Status status = pass(); !status) log_warning("{}", status.error().text);
+    if (Status status = pass(); !status) {
+      log_warning("cannot read a sandbox's last OOM kills",
+                  {{"sandbox", sandbox.hex()}, {"error", status.error().text}});
+    }
   }
   const auto found = sandboxes_.find(sandbox);
   if (found == sandboxes_.end()) return {};
@@ -192,11 +195,11 @@ void ProcessAccount::tell_losses() {
   const volatile host_status& status = programs_.status();
   if (const std::uint64_t lost = status.processes_lost; lost > 0 && !told_lost_processes_) {
     told_lost_processes_ = true;
-    log_warning("{} processes of sandboxes are not followed: there is room for no more", lost);
+    log_warning("process table full: processes of sandboxes are not tracked", {{"count", lost}});
   }
   if (const std::uint64_t lost = status.events_lost; lost > 0 && !told_lost_events_) {
     told_lost_events_ = true;
-    log_warning("{} command lines of new processes were lost: looked up in /proc where those still run", lost);
+    log_warning("command lines of new processes were lost: reading /proc of those that still run", {{"count", lost}});
   }
 }
 

@@ -14,7 +14,7 @@ namespace {
 
 void tell(const std::string& state) {
   const int sent = sd_notify(0, state.c_str());
-  if (sent < 0) log_warning("cannot reach the service manager: {}", std::strerror(-sent));
+  if (sent < 0) log_warning("cannot reach the service manager", {{"error", std::strerror(-sent)}});
 }
 
 }  // namespace

@@ -57,7 +57,7 @@ TEST_CASE("a guest-probe that was started again in the same boot numbers from 1,
   CHECK_FALSE(filter.is_new(event(1, 1000)));
 }
 
-TEST_CASE("an event is one line with all its facts") {
+TEST_CASE("an event is logged with all its facts as fields") {
   wire::OomEvent oom = event(1, 100);
   oom.container = ContainerId::from_hex(std::string(64, 'c'));
   oom.victim_pid = 4711;
@@ -67,17 +67,12 @@ TEST_CASE("an event is one line with all its facts") {
   oom.victim_shmem_bytes = 30;
   oom.memory_limit_bytes = 1024;
   const ContainerId sandbox = *ContainerId::from_hex(std::string(64, 'a'));
-  CHECK(describe(sandbox, oom) == "oom kill sandbox=" + std::string(64, 'a') + " container=" + std::string(64, 'c') +
-                                      " pid=4711 comm=hog rss=1230 limit=1024 class=unknown limit_cgroup=none");
+  const auto line = [&] { return log_text(LogFormat::logfmt, "oom kill", describe(sandbox, oom)); };
+  CHECK(line() == "msg=\"oom kill\" sandbox=" + std::string(64, 'a') + " container=" + std::string(64, 'c') +
+                      " pid=4711 comm=hog rss_bytes=1230 limit_bytes=1024 class=unknown");
   oom.oom_class = wire::OomClass::pod_limit;
   oom.limit_cgroup = "/pod x";
-  CHECK_THAT(describe(sandbox, oom), Catch::EndsWith(" class=pod_limit limit_cgroup=\"/pod x\""));
+  CHECK_THAT(line(), Catch::EndsWith(" class=pod_limit limit_cgroup=\"/pod x\""));
   oom.container.reset();
-  CHECK_THAT(describe(sandbox, oom), Catch::Contains(" container=none "));
-}
-
-TEST_CASE("a process cannot forge fields of the line by its name") {
-  wire::OomEvent oom = event(1, 100);
-  oom.victim_comm = "x\" pid=1";
-  CHECK_THAT(describe({}, oom), Catch::Contains(" comm=\"x? pid=1\" "));
+  CHECK_THAT(line(), !Catch::Contains("container="));
 }

@@ -80,7 +80,7 @@ done
 within 60 serves || fail "no snapshot with the container is served"
 one_daemon || fail "$(daemons) guest-probes run"
 [ "$(starts)" = 1 ] || fail "it was started $(starts) times"
-dmesg | grep -q "guest-probe: info started by the hook of container $id" || fail "it does not say who started it"
+dmesg | grep -q "guest-probe: info started by a hook container=$id" || fail "it does not say who started it"
 passed "eight hooks at once: one guest-probe, which serves"
 
 pid=$(pidof guest-probe)
@@ -160,7 +160,7 @@ within 10 one_daemon || fail "nobody has taken the port"
 sleep 1
 guest-probe start || fail "start with the port taken: status $?"
 tried_again() {
-    dmesg | grep -q 'guest-probe: warning it is tried again in 2 s'
+    dmesg | grep -q 'guest-probe: warning retrying wait_ms=2000'
 }
 within 60 tried_again || fail "a start that failed is not tried again"
 kill $holder

@@ -40,7 +40,7 @@ passed "killed, and started again"
 pid=$(property $unit MainPID)
 echo 'log.level = "debug"' >>/etc/katameter/host-probe.conf
 systemctl reload $unit || fail "reload"
-within 5 logged 'configuration read again' || fail "it has not read its configuration again"
+within 5 logged 'configuration reloaded' || fail "it has not read its configuration again"
 echo 'no-such-option = 1' >>/etc/katameter/host-probe.conf
 systemctl reload $unit
 within 5 says 'not reloaded' || fail "a wrong configuration is not said: '$(property $unit StatusText)'"
