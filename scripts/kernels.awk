@@ -1,5 +1,6 @@
-# Makes the matrix of docs/kernels.md; see kernels.sh. Input: the reports of
-# tests/vm/in_guest.sh, after the list of the rows that there are.
+# Makes the matrix of docs/kernels.md; see kernels.sh. Input: an earlier matrix, if
+# its rows are to be kept; the list of the rows that there are; the reports of
+# tests/vm/in_guest.sh.
 
 # The group of a value; used only where something is missing.
 function group_of(figure) {
@@ -48,14 +49,28 @@ function note_lost(row, lost, text,    words, count, i, group) {
         if ((group = group_of(words[i])) != "") note(row, group, text)
 }
 
+# A cell of the earlier matrix, with its notes' numbers in this one.
+function kept_cell_of(row, group,    text, done, number) {
+    text = (row, group) in kept_cell ? kept_cell[row, group] : "not compared"
+    while (match(text, /\[[0-9]+\]/)) {
+        number = substr(text, RSTART + 1, RLENGTH - 2)
+        lacks[row, group] = ""
+        note(row, group, kept_note[number])
+        done = done substr(text, 1, RSTART - 1) lacks[row, group]
+        text = substr(text, RSTART + RLENGTH)
+    }
+    return done text
+}
+
 function cell(row, group,    ran, reasons) {
-    if (!(row in started)) return "did not run"
+    if (!(row in started) && !(row in kept)) return "did not run"
     ran = passed[row, group] + failed[row, group]
     reasons = lacks[row, "*"] lacks[row, group]
     if (failed[row, group]) return "DIFFERS (" failed[row, group] " of " ran ")"
     if (ran && reasons) return "equal (" ran "), but " reasons
     if (ran) return "equal (" ran ")"
-    return reasons ? "not there " reasons : "not compared"
+    if (reasons) return "not there " reasons
+    return row in kept ? kept_cell_of(row, group) : "not compared"
 }
 
 BEGIN {
@@ -63,9 +78,27 @@ BEGIN {
     group_count = split("cpu cfs threads memory memory.stat swap io oom removed nested paths guest", groups, " ")
     for (i = 1; i <= group_count; i++) known[groups[i]]
     add_group("late CPU")
-    split("any life cost read-cost cpu-v1 . .v2 v2 !hide hide bare", other, " ")
+    split("any life cost read-cost cpu-v1 . .v2 v2 !hide hide bare many refused attached lockdown fifty-thousand", other, " ")
     for (i in other) no_group[other[i]]
 }
+
+# The earlier matrix.
+FILENAME ~ /\.md$/ && /^\| guest \|/ {
+    count = split($0, names, / *\| */)
+    for (i = 3; i < count; i++) kept_column[i] = names[i]
+    next
+}
+FILENAME ~ /\.md$/ && /^\| / && length(kept_column) {
+    count = split($0, cells, / *\| */)
+    kept[cells[2]]
+    for (i = 3; i < count; i++) kept_cell[cells[2], kept_column[i]] = cells[i]
+    next
+}
+FILENAME ~ /\.md$/ && match($0, /^- \[[0-9]+\] /) {
+    kept_note[substr($0, 4, RLENGTH - 5)] = substr($0, RLENGTH + 1)
+    next
+}
+FILENAME ~ /\.md$/ { next }
 
 FILENAME ~ /\/rows$/ {
     row_of[$1] = $2
@@ -121,7 +154,7 @@ END {
     for (r = 1; r <= row_count; r++) {
         row = rows[r]
         line = "| " row
-        if (row in started && ended[row] < tests_of[row])
+        if (row in started && ended[row] < tests_of[row] && !updates)
             line = line " (" ended[row] + 0 " of " tests_of[row] " runs)"
         if (row in bad) line = line " (FAILED with status" bad[row] ")"
         line = line " |"

@@ -1,18 +1,19 @@
 #!/bin/bash
-# usage: scripts/kernels.sh [--check] [BUILD]
+# usage: scripts/kernels.sh [--check | --update] [BUILD]
 #
 # Prints the matrix of docs/kernels.md: which metrics were compared on which
 # guest kernel, with which result. Its only input is what the VM tests and
 # guest-probe check reported in their last run (BUILD/tests/vm/reports, BUILD
 # by default build). --check prints it and reports whether docs/kernels.md is
 # the same; a difference is not a failure, because a run may be of some rows.
+# --update writes what ran into docs/kernels.md, and keeps the other cells.
 
 set -euo pipefail
 here=$(cd "${BASH_SOURCE[0]%/*}" && pwd)
 . "$here/lib/say.sh"
 cd "$here/.."
 
-check=''
+check='' update=''
 case ${1:-} in
 -h | --help)
     help_from_header
@@ -20,6 +21,10 @@ case ${1:-} in
     ;;
 --check)
     check=yes
+    shift
+    ;;
+--update)
+    update=yes
     shift
     ;;
 esac
@@ -31,7 +36,8 @@ print_all() {
 # Kernels
 
 Written by `scripts/kernels.sh` from what the tests of `tests/vm` and `guest-probe check` reported in each guest
-(`scripts/test.sh --all`); do not edit it. A column is a group of metrics, the tag of the tests that compare it.
+(`scripts/test.sh --all`, or some of its rows with `--update`); do not edit it. A cell is from the last run
+that compared it. A column is a group of metrics, the tag of the tests that compare it.
 
 | cell | means |
 |---|---|
@@ -44,8 +50,14 @@ Written by `scripts/kernels.sh` from what the tests of `tests/vm` and `guest-pro
 TEXT
     # The list of rows comes first, whatever the files are called.
     find "$reports" -type f ! -name rows -print0 | LC_ALL=C sort -z |
-        xargs -0 awk -f scripts/kernels.awk "$reports/rows"
+        xargs -0 awk -f scripts/kernels.awk ${update:+-v updates=1 docs/kernels.md} "$reports/rows"
 }
+
+if [[ $update ]]; then
+    matrix=$(print_all)
+    printf '%s\n' "$matrix" >docs/kernels.md
+    exit
+fi
 
 print_all
 [[ $check ]] || exit 0
