@@ -8,8 +8,8 @@
 #include <variant>
 
 #include "host-probe/discovery/discovery.h"
-#include "host-probe/exposition/catalogue.h"
-#include "host-probe/exposition/scrape_gate.h"
+#include "host-probe/metrics/scrape_gate.h"
+#include "host-probe/metrics/table.h"
 #include "host-probe/names/names.h"
 #include "host-probe/names/runtime_names.h"
 #include "host-probe/node.h"

@@ -1,6 +1,6 @@
 #include "bench/host/exposed.h"
 
-#include "host-probe/exposition/render.h"
+#include "host-probe/metrics/render.h"
 
 namespace katameter::bench {
 

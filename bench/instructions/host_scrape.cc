@@ -1,7 +1,7 @@
 // The way of a scrape on the host from a report to text, for callgrind to count: 20 sandboxes of 4 containers.
 
 #include "bench/host/synthetic_report.h"
-#include "host-probe/exposition/render.h"
+#include "host-probe/metrics/render.h"
 
 using namespace katameter;
 

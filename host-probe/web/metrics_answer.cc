@@ -8,7 +8,7 @@
 #include <cstddef>
 #include <string_view>
 
-#include "host-probe/exposition/scrape.h"
+#include "host-probe/metrics/scrape.h"
 
 namespace katameter {
 namespace {

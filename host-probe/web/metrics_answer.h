@@ -1,6 +1,6 @@
 #pragma once
 
-#include "host-probe/exposition/scrape_gate.h"
+#include "host-probe/metrics/scrape_gate.h"
 
 struct mg_connection;
 

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "host-probe/exposition/scrape_gate.h"
+#include "host-probe/metrics/scrape_gate.h"
 #include "userspace/result.h"
 
 namespace prometheus {

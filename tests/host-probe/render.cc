@@ -7,57 +7,6 @@
 using namespace katameter;
 using prometheus::MetricType;
 
-TEST_CASE("a container's figures carry cAdvisor's names, types and labels") {
-  const Rendered rendered(with_container(full_container()));
-  const std::map<std::string, std::pair<MetricType, double>> expected{
-      {"container_memory_usage_bytes", {MetricType::Gauge, 11}},
-      {"container_memory_max_usage_bytes", {MetricType::Gauge, 12}},
-      {"container_spec_memory_limit_bytes", {MetricType::Gauge, 13}},
-      {"container_memory_rss", {MetricType::Gauge, 14}},
-      {"container_memory_cache", {MetricType::Gauge, 15}},
-      {"container_memory_working_set_bytes", {MetricType::Gauge, 16}},
-      {"container_oom_events_total", {MetricType::Counter, 17}},
-      {"container_memory_failcnt", {MetricType::Counter, 18}},
-      {"container_cpu_user_seconds_total", {MetricType::Counter, 1.0}},
-      {"container_cpu_system_seconds_total", {MetricType::Counter, 0.25}},
-      {"container_cpu_cfs_periods_total", {MetricType::Counter, 20}},
-      {"container_cpu_cfs_throttled_periods_total", {MetricType::Counter, 19}},
-      {"container_cpu_cfs_throttled_seconds_total", {MetricType::Counter, 2.5}},
-      {"container_spec_cpu_quota", {MetricType::Gauge, 50'000}},
-      {"container_spec_cpu_period", {MetricType::Gauge, 100'000}},
-      {"container_spec_cpu_shares", {MetricType::Gauge, 512}},
-      {"container_threads", {MetricType::Gauge, 7}},
-      {"container_threads_max", {MetricType::Gauge, 100}},
-      {"container_memory_mapped_file", {MetricType::Gauge, 19}},
-      {"container_memory_total_active_file_bytes", {MetricType::Gauge, 20}},
-      {"container_memory_total_inactive_file_bytes", {MetricType::Gauge, 21}},
-      {"container_memory_swap", {MetricType::Gauge, 22}},
-      {"container_memory_kernel_usage", {MetricType::Gauge, 23}},
-      {"container_spec_memory_swap_limit_bytes", {MetricType::Gauge, 26}},
-      {"container_spec_memory_reservation_limit_bytes", {MetricType::Gauge, 27}},
-      {"container_processes", {MetricType::Gauge, 6}},
-      {"container_cpu_schedstat_run_seconds_total", {MetricType::Counter, 1.5}},
-      {"container_cpu_schedstat_runqueue_seconds_total", {MetricType::Counter, 0.5}},
-      {"container_cpu_schedstat_run_periods_total", {MetricType::Counter, 9}},
-      {"container_pressure_cpu_waiting_seconds_total", {MetricType::Counter, 1.5}},
-      {"container_pressure_cpu_stalled_seconds_total", {MetricType::Counter, 2.5}},
-      {"container_pressure_memory_waiting_seconds_total", {MetricType::Counter, 3.5}},
-      {"container_pressure_memory_stalled_seconds_total", {MetricType::Counter, 4.5}},
-      {"container_pressure_io_waiting_seconds_total", {MetricType::Counter, 5.5}},
-      {"container_pressure_io_stalled_seconds_total", {MetricType::Counter, 6.5}},
-      {"katameter_container_reclaim_stalls_total", {MetricType::Counter, 28}},
-      {"katameter_container_reclaim_stall_seconds_total", {MetricType::Counter, 1.25}},
-  };
-  for (const auto& [name, type_and_value] : expected) {
-    INFO(name);
-    REQUIRE(rendered.family(name) != nullptr);
-    CHECK(rendered.family(name)->type == type_and_value.first);
-    CHECK(rendered.value(name, container_labels) == type_and_value.second);
-  }
-  CHECK(rendered.family("container_cpu_usage_seconds_total")->type == MetricType::Counter);
-  CHECK(rendered.value("container_cpu_usage_seconds_total", with(container_labels, "cpu", "total")) == 1.5);
-}
-
 TEST_CASE("a container's start and when it was seen are in whole seconds of unix time") {
   NodeReport report = with_container(full_container());
   report.unix_seconds = 1'800'000'100;
@@ -70,26 +19,7 @@ TEST_CASE("a container's start and when it was seen are in whole seconds of unix
   CHECK(rendered.family("container_last_seen")->type == MetricType::Gauge);
 }
 
-TEST_CASE("context switches are told by type, under a name of ours") {
-  const Rendered rendered(with_container(full_container()));
-  const char* name = "katameter_container_context_switches_total";
-  CHECK(rendered.value(name, with(container_labels, "type", "voluntary")) == 7.0);
-  CHECK(rendered.value(name, with(container_labels, "type", "involuntary")) == 2.0);
-}
-
-TEST_CASE("page faults are in both of cAdvisor's scopes") {
-  const Rendered rendered(with_container(full_container()));
-  for (const char* scope : {"container", "hierarchy"}) {
-    const Series labels = with(container_labels, "scope", scope);
-    CHECK(rendered.value("container_memory_failures_total", with(labels, "failure_type", "pgfault")) == 24.0);
-    CHECK(rendered.value("container_memory_failures_total", with(labels, "failure_type", "pgmajfault")) == 25.0);
-  }
-  REQUIRE(rendered.family("container_memory_failures_total") != nullptr);
-  CHECK(rendered.family("container_memory_failures_total")->metric.size() == 4);
-  CHECK(rendered.family("container_memory_failures_total")->type == MetricType::Counter);
-}
-
-TEST_CASE("a figure that is absent has no series") {
+TEST_CASE("a value that is absent has no series") {
   wire::Container bare;
   bare.id = *ContainerId::from_hex(container_hex);
   for (const auto& family : Rendered(with_container(bare)).families) {
@@ -132,15 +62,16 @@ TEST_CASE("an ended sandbox has only its containers' OOM kills and is not counte
   CHECK(rendered.value("katameter_sandboxes", {}) == 0.0);
 }
 
-TEST_CASE("the node's own figures are always there") {
+TEST_CASE("the node's own metrics are always there") {
   NodeReport report = with_container(full_container());
   report.duration_seconds = 0.25;
-  report.host_figures = true;
+  report.host_figures = report.processes.success = true;
   const Rendered rendered(report);
   CHECK(rendered.value("katameter_build_info", {{"version", KATAMETER_VERSION}}) == 1.0);
   CHECK(rendered.value("katameter_sandboxes", {}) == 1.0);
   CHECK(rendered.value("katameter_scrape_collect_duration_seconds", {}) == 0.25);
   CHECK(rendered.value("katameter_scrape_collect_success", {}) == 1.0);
+  CHECK(rendered.value("katameter_collector_success", {{"collector", "processes"}}) == 1.0);
   CHECK(rendered.value("katameter_host_figures_up", {}) == 1.0);
 }
 

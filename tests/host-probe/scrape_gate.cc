@@ -1,4 +1,4 @@
-#include "host-probe/exposition/scrape_gate.h"
+#include "host-probe/metrics/scrape_gate.h"
 
 #include <catch2/catch.hpp>
 #include <future>

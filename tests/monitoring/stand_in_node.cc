@@ -10,7 +10,7 @@
 #include <memory>
 #include <string_view>
 
-#include "host-probe/exposition/scrape_gate.h"
+#include "host-probe/metrics/scrape_gate.h"
 #include "host-probe/web/server.h"
 #include "tests/monitoring/stand_in_report.h"
 #include "userspace/event_loop.h"

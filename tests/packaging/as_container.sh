@@ -49,8 +49,8 @@ for ((i = 0; i < 300; i++)); do
 done
 curl -fsS "$url/-/healthy" >/dev/null
 curl -fsS "$url/metrics" >"$root.container.metrics"
-grep -qx 'katameter_host_figures_up 1' "$root.container.metrics" ||
-    die "no figures of the host with $capabilities: $(<"$log")"
+grep -qx 'katameter_collector_success{collector="processes"} 1' "$root.container.metrics" ||
+    die "no metrics of the host's processes with $capabilities: $(<"$log")"
 kill "$pid"
 wait "$pid" || die "host-probe ended with $?: $(<"$log")"
 trap - EXIT

@@ -42,7 +42,7 @@ scrape() {
     exec 3>&-
 } 2>/dev/null
 has_host_figures() {
-    scrape | grep -q '^katameter_host_figures_up 1'
+    scrape | grep -q '^katameter_collector_success{collector="processes"} 1'
 }
 
 expect() { # WHAT EXPECTED FOUND

@@ -1,4 +1,4 @@
-#include "host-probe/exposition/container_labels.h"
+#include "host-probe/metrics/labelled_report.h"
 
 #include <catch2/catch.hpp>
 #include <map>

@@ -9,7 +9,7 @@
 
 #include <prometheus/metric_family.h>
 
-#include "host-probe/exposition/render.h"
+#include "host-probe/metrics/render.h"
 #include "host-probe/top/exposition_text.h"
 
 // What the tests of rendering look at, and what they render.

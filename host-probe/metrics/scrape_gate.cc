@@ -1,4 +1,4 @@
-#include "host-probe/exposition/scrape_gate.h"
+#include "host-probe/metrics/scrape_gate.h"
 
 #include <sys/eventfd.h>
 #include <unistd.h>

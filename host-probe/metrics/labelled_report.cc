@@ -1,6 +1,6 @@
-#include "host-probe/exposition/labelled_report.h"
+#include "host-probe/metrics/labelled_report.h"
 
-#include "host-probe/exposition/container_labels.h"
+#include <string>
 
 namespace katameter {
 namespace {
@@ -24,7 +24,26 @@ LabelledSandbox with_labels(const SandboxReport& report) {
 
 }  // namespace
 
-LabelledReport::LabelledReport(const NodeReport& report) {
+Labels container_labels(const ContainerId& sandbox, std::string_view sandbox_hex, const ContainerId& container,
+                        const SandboxNames* names) {
+  static const SandboxNames unknown;
+  static const SandboxNames::Container nameless;
+  const SandboxNames& of_sandbox = names != nullptr ? *names : unknown;
+  const auto found = of_sandbox.containers.find(container);
+  const SandboxNames::Container& of_container = found != of_sandbox.containers.end() ? found->second : nameless;
+  const bool is_pause = container == sandbox;
+  const std::string container_hex = container.hex();
+  std::string id = "/kata/";
+  id.append(sandbox_hex).append("/").append(container_hex);
+  return {{"id", id},
+          {"name", container_hex},
+          {"image", is_pause ? of_sandbox.image : of_container.image},
+          {"namespace", of_sandbox.pod_namespace},
+          {"pod", of_sandbox.pod},
+          {"container", is_pause ? nameless.name : of_container.name}};
+}
+
+LabelledReport::LabelledReport(const NodeReport& report) : node_(report) {
   sandboxes_.reserve(report.sandboxes.size());
   for (const bool ended : {false, true}) {
     for (const SandboxReport& sandbox : report.sandboxes) {

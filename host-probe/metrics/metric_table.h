@@ -4,10 +4,10 @@
 #include <cstdint>
 #include <optional>
 
-#include "host-probe/exposition/families.h"
+#include "host-probe/metrics/text_writer.h"
 #include "userspace/wire/messages.h"
 
-// Every metric of host-probe: its name, its help with the unit, its type.
+// The metrics that are one value of a container's snapshot: name, help with the unit, type.
 namespace katameter {
 
 /// A metric of one container, and how its value comes out of the container's figures; no value, no series.
@@ -151,27 +151,22 @@ inline constexpr auto of_container = std::to_array<ContainerMetric>({
       MetricType::Counter},
      &detail::plain<&wire::Container::sched_periods>},
     {{"katameter_container_reclaim_stalls_total",
-      "Number of times that a task of the container had to free memory itself before it got some.",
-      MetricType::Counter},
+      "Number of times that a task of the container went into direct reclaim.", MetricType::Counter},
      &detail::plain<&wire::Container::memory_stalls>},
     {{"katameter_container_reclaim_stall_seconds_total",
-      "Time that tasks of the container spent freeing memory before they got some, in seconds.", MetricType::Counter},
+      "Time that tasks of the container spent in direct reclaim, in seconds.", MetricType::Counter},
      &detail::in_seconds<&wire::Container::memory_stall_ns>},
 });
 
 inline constexpr Descriptor container_start{
     "container_start_time_seconds", "Start time of the container since unix epoch in seconds.", MetricType::Gauge};
-inline constexpr Descriptor container_last_seen{
-    "container_last_seen", "Last time a container was seen by the exporter, unix time in seconds.", MetricType::Gauge};
-
 struct SwitchMetric {
   const char* type;
   wire::Figure wire::Container::*figure;
 };
-inline constexpr Descriptor context_switches{
-    "katameter_container_context_switches_total",
-    "Number of times that a task of the container gave up (voluntary) or was taken off (involuntary) a CPU.",
-    MetricType::Counter};
+inline constexpr Descriptor context_switches{"katameter_container_context_switches_total",
+                                             "Context switches of the container's tasks, voluntary and involuntary.",
+                                             MetricType::Counter};
 inline constexpr std::array<SwitchMetric, 2> switch_types{
     {{"voluntary", &wire::Container::voluntary_switches}, {"involuntary", &wire::Container::involuntary_switches}}};
 
@@ -188,60 +183,6 @@ inline constexpr std::array<FailureMetric, 2> memory_failure_types{
 inline constexpr Descriptor container_ooms{"container_oom_events_total",
                                            "Number of processes of the container that the OOM killer chose.",
                                            MetricType::Counter};
-
-// Per sandbox.
-inline constexpr Descriptor guest_cpu{
-    "katameter_guest_cpu_seconds_total",
-    "CPU time inside the guest as its kernel counts it, by owner, in seconds; waits for a host CPU are part of it.",
-    MetricType::Counter};
-inline constexpr Descriptor guest_system_cpu{"katameter_guest_system_cpu_seconds_total",
-                                             "The guest_system part of katameter_guest_cpu_seconds_total by owner, in "
-                                             "seconds; what a task used between a scrape "
-                                             "and its end counts as other.",
-                                             MetricType::Counter};
-inline constexpr Descriptor guest_up{
-    "katameter_guest_probe_up", "1 if the guest-probe of the sandbox answered this scrape, else 0.", MetricType::Gauge};
-inline constexpr Descriptor oom_events{"katameter_oom_events_received_total",
-                                       "Number of OOM events received from the guest.", MetricType::Counter};
-inline constexpr Descriptor guest_ooms{
-    "katameter_guest_oom_kills_total",
-    "Number of OOM kills in the guest by whose memory was out: a limit of the container or of the pod, or the whole "
-    "guest's.",
-    MetricType::Counter};
-inline constexpr Descriptor rejected{"katameter_guest_frames_rejected_total",
-                                     "Number of times that what a guest sent, or its silence, was not accepted, by "
-                                     "reason.",
-                                     MetricType::Counter};
-
-inline constexpr Descriptor guest_suspect{
-    "katameter_guest_suspect",
-    "1 if within the last ten minutes the guest sent what no guest-probe sends; katameter_guest_frames_rejected_total "
-    "has the reasons.",
-    MetricType::Gauge};
-
-// Of the node.
-inline constexpr Descriptor build_info{"katameter_build_info", "Version of host-probe; the value is always 1.",
-                                       MetricType::Gauge};
-inline constexpr Descriptor sandboxes{"katameter_sandboxes", "Number of sandboxes found on this node.",
-                                      MetricType::Gauge};
-inline constexpr Descriptor sandbox_info{
-    "katameter_sandbox_info", "What the container runtime calls the sandbox, once it is known; the value is always 1.",
-    MetricType::Gauge};
-inline constexpr Descriptor host_figures{
-    "katameter_host_figures_up", "1 if the figures of the host's processes could be read, else 0.", MetricType::Gauge};
-inline constexpr Descriptor collect_duration{"katameter_scrape_collect_duration_seconds",
-                                             "Time that the collection behind this scrape took, in seconds.",
-                                             MetricType::Gauge};
-inline constexpr Descriptor collector_duration{
-    "katameter_collector_duration_seconds",
-    "Time that this scrape took to ask the guests, and to read the host's processes, in seconds.", MetricType::Gauge};
-inline constexpr Descriptor collector_success{
-    "katameter_collector_success",
-    "1 if every guest that could be asked answered in time, and if the host's processes could be read; else 0.",
-    MetricType::Gauge};
-inline constexpr Descriptor collect_success{"katameter_scrape_collect_success",
-                                            "1 if the collection behind this scrape ended in time, else 0.",
-                                            MetricType::Gauge};
 
 }  // namespace metric
 }  // namespace katameter

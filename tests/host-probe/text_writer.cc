@@ -1,4 +1,4 @@
-#include "host-probe/exposition/families.h"
+#include "host-probe/metrics/text_writer.h"
 
 #include <algorithm>
 #include <catch2/catch.hpp>
@@ -17,7 +17,7 @@ constexpr Descriptor other{"other", "The second.", prometheus::MetricType::Gauge
 template <typename Add>
 std::string text_of(const Add& add) {
   std::string text;
-  Families families([&](std::string_view part) { text += part; });
+  TextWriter families([&](std::string_view part) { text += part; });
   add(families);
   families.finish();
   return text;
@@ -26,7 +26,7 @@ std::string text_of(const Add& add) {
 }  // namespace
 
 TEST_CASE("a metric is introduced once, before its series") {
-  const std::string text = text_of([](Families& families) {
+  const std::string text = text_of([](TextWriter& families) {
     families.add(one, {{"a", "x"}}, 1);
     families.add(one, {{"a", "x"}}, {{"b", "y"}}, 2);
     families.add(one, {}, {{"b", "z"}}, 3);
@@ -45,7 +45,7 @@ TEST_CASE("a value of a label may be anything") {
 
 TEST_CASE("a number reads back as itself") {
   const auto written = [](double value) {
-    const std::string text = text_of([&](Families& families) { families.add(other, {}, value); });
+    const std::string text = text_of([&](TextWriter& families) { families.add(other, {}, value); });
     return text.substr(text.rfind(' ') + 1);
   };
   CHECK(written(0) == "0\n");
@@ -65,7 +65,7 @@ TEST_CASE("what is held of the text does not grow with it, and nothing of it is 
   constexpr std::size_t series = 100'000;
   std::vector<std::size_t> parts;
   std::size_t lines = 0;
-  Families families([&](std::string_view part) {
+  TextWriter families([&](std::string_view part) {
     parts.push_back(part.size());
     lines += static_cast<std::size_t>(std::count(part.begin(), part.end(), '\n'));
     CHECK(part.back() == '\n');
@@ -79,7 +79,7 @@ TEST_CASE("what is held of the text does not grow with it, and nothing of it is 
 
 TEST_CASE("a series that is longer than the buffer is written whole") {
   const std::string value(1'000'000, 'x');
-  const std::string text = text_of([&](Families& families) {
+  const std::string text = text_of([&](TextWriter& families) {
     families.add(one, {}, 1);
     families.add(one, {{"a", value}}, 2);
     families.add(one, {{"a", "y"}}, 3);

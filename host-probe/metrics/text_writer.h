@@ -11,11 +11,15 @@
 
 namespace katameter {
 
-/// What is said once of a metric. Descriptors live for the whole run of the program (metric_table.h).
+/// What is the same for all series of a metric. Descriptors live for the whole run of the program (table.h).
 struct Descriptor {
   std::string_view name;
-  std::string_view help;
+  std::string_view help;  ///< one line without a backslash
   prometheus::MetricType type;
+  // For docs/metrics.md only.
+  std::string_view unit = {};
+  std::string_view labels = {};  ///< beyond those of its group, as in `role, kind`
+  std::string_view source = {};  ///< the kernel's own counter; v1, v2: versions of cgroups
 };
 
 struct Label {
@@ -24,7 +28,7 @@ struct Label {
 };
 
 /// The labels of a series as the text format has them, escaped: made once for a container and copied for each of its
-/// series, which costs a tenth of writing them anew.
+/// series, which costs a tenth of escaping them each time.
 class Labels {
  public:
   Labels() = default;
@@ -40,21 +44,21 @@ class Labels {
   std::string text_;
 };
 
-/// Writes the answer to one scrape in Prometheus' text format 0.0.4, a metric after the other, and hands it on as it
-/// comes: of a large node the text has megabytes, of which a buffer is all there ever is. To keep the series as
+/// Writes the answer to one scrape in Prometheus' text format 0.0.4, one metric after the other, and sends it part by
+/// part: the text of a large node has megabytes, of which only a buffer is held. To hold the series as
 /// prometheus::MetricFamily for prometheus-cpp's serializer costs many times as much (tests/scale/series_rate.cc).
-class Families {
+class TextWriter {
  public:
-  /// Takes the next part of the text.
+  /// Gets the next part of the text.
   using Send = std::function<void(std::string_view)>;
-  explicit Families(Send send);
+  explicit TextWriter(Send send);
 
   /// One series. All of a metric are added one after the other; no two of them have the same labels.
   void add(const Descriptor& metric, const Labels& labels, double value) { add(metric, labels, {}, value); }
   /// The same with its labels in two parts, each of which is made for more than this series.
   void add(const Descriptor& metric, const Labels& labels, const Labels& further, double value);
 
-  /// Hands on what is left. Nothing is added after it.
+  /// Sends what is left. Nothing is added after it.
   void finish();
 
  private:

@@ -1,13 +1,13 @@
-#include "host-probe/exposition/scrape.h"
+#include "host-probe/metrics/scrape.h"
 
 #include <exception>
 
-#include "host-probe/exposition/render.h"
+#include "host-probe/metrics/render.h"
 #include "userspace/log.h"
 
 namespace katameter {
 
-bool scrape(ScrapeGate& gate, const Families::Send& send) try {
+bool scrape(ScrapeGate& gate, const TextWriter::Send& send) try {
   const ScrapeGate::Report report = gate.ask(scrape_deadline);
   if (report) {
     render(*report, send);

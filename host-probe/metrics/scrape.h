@@ -2,8 +2,8 @@
 
 #include <chrono>
 
-#include "host-probe/exposition/families.h"
-#include "host-probe/exposition/scrape_gate.h"
+#include "host-probe/metrics/scrape_gate.h"
+#include "host-probe/metrics/text_writer.h"
 
 namespace katameter {
 
@@ -12,6 +12,6 @@ inline constexpr std::chrono::milliseconds scrape_deadline{2000};
 
 /// Writes what one scrape is answered with: values are made now, none are kept. For the HTTP server's threads. False if
 /// it broke off (logged): what was sent is not all.
-bool scrape(ScrapeGate& gate, const Families::Send& send);
+bool scrape(ScrapeGate& gate, const TextWriter::Send& send);
 
 }  // namespace katameter

@@ -1,0 +1,141 @@
+#include <cstdint>
+#include <string>
+
+#include "host-probe/metrics/table.h"
+#include "userspace/wire/messages.h"
+
+// Of a container and its pod what is more than one value of the container's snapshot: block I/O by device, network by
+// interface, and the CPU time of the host.
+namespace katameter {
+namespace {
+
+using prometheus::MetricType;
+
+// The guest's names of its devices are not known.
+Labels device_labels(const wire::BlockDevice& device) {
+  return {{"device", "/dev/block/" + std::to_string(device.major) + ":" + std::to_string(device.minor)}};
+}
+
+template <typename LabelsOf>
+void each_device(SeriesWriter& out, std::uint64_t wire::BlockDevice::*member, const LabelsOf& labels_of) {
+  for (const LabelledSandbox& sandbox : out.report().living()) {
+    for (std::size_t i = 0; i < sandbox.containers.size(); ++i) {
+      for (const wire::BlockDevice& device : sandbox.report.containers[i].block_devices) {
+        out.add(*sandbox.containers[i], labels_of(device), static_cast<double>(device.*member));
+      }
+    }
+  }
+}
+
+template <std::uint64_t wire::BlockDevice::*member>
+void write_device(SeriesWriter& out) {
+  each_device(out, member, &device_labels);
+}
+
+void write_device_usage(SeriesWriter& out) {
+  using Operation = std::pair<const char*, std::uint64_t wire::BlockDevice::*>;
+  for (const auto& [operation, bytes] :
+       {Operation{"Read", &wire::BlockDevice::read_bytes}, Operation{"Write", &wire::BlockDevice::write_bytes}}) {
+    each_device(out, bytes, [operation = operation](const wire::BlockDevice& device) {
+      Labels labels = device_labels(device);
+      labels.push_back({"major", std::to_string(device.major)});
+      labels.push_back({"minor", std::to_string(device.minor)});
+      labels.push_back({"operation", operation});
+      return labels;
+    });
+  }
+}
+
+// The interfaces are the sandbox's; as with kubelet its pause container, which has its id, stands for the pod.
+template <std::uint64_t wire::Interface::*member>
+void write_interface(SeriesWriter& out) {
+  for (const LabelledSandbox& sandbox : out.report().living()) {
+    for (const wire::Interface& link : sandbox.report.interfaces) {
+      out.add(*sandbox.pod, {{"interface", link.name}}, static_cast<double>(link.*member));
+    }
+  }
+}
+
+void write_host_cpu(SeriesWriter& out) {
+  for (const LabelledSandbox& sandbox : out.report().living()) {
+    if (!sandbox.report.account) continue;
+    for (const auto& [container, cpu_ns] : sandbox.report.account->container_cpu_ns) {
+      out.add(sandbox.by_container.at(container), static_cast<double>(cpu_ns) / 1e9);
+    }
+  }
+}
+
+void write_last_seen(SeriesWriter& out) {
+  const auto unix_seconds = static_cast<double>(out.report().node().unix_seconds);
+  for (const LabelledSandbox& sandbox : out.report().living()) {
+    for (const Labels* labels : sandbox.containers) out.add(*labels, unix_seconds);
+  }
+}
+
+constexpr MetricRow container_rows[] = {
+    {{"container_last_seen", "Last time a container was seen by the exporter, unix time in seconds.", MetricType::Gauge,
+      "seconds since 1970", "", "the host's clock at the scrape"},
+     &write_last_seen},
+    {{"container_fs_reads_total", "Cumulative count of reads completed", MetricType::Counter, "requests", "device",
+      "`blkcg_gq` of the container and device: iostat, as io.stat"},
+     &write_device<&wire::BlockDevice::reads>},
+    {{"container_fs_reads_bytes_total", "Cumulative count of bytes read", MetricType::Counter, "bytes", "device",
+      "the same"},
+     &write_device<&wire::BlockDevice::read_bytes>},
+    {{"container_fs_writes_total", "Cumulative count of writes completed", MetricType::Counter, "requests", "device",
+      "the same"},
+     &write_device<&wire::BlockDevice::writes>},
+    {{"container_fs_writes_bytes_total", "Cumulative count of bytes written", MetricType::Counter, "bytes", "device",
+      "the same"},
+     &write_device<&wire::BlockDevice::write_bytes>},
+    {{"container_blkio_device_usage_total", "Blkio Device bytes usage", MetricType::Counter, "bytes",
+      "device, major, minor, operation", "the same"},
+     &write_device_usage},
+    {{"katameter_container_host_cpu_seconds_total",
+      "CPU time of the host that the container used, in seconds: its share of the vCPUs' CPU time. The time that the "
+      "guest's counters include while a vCPU waited for the host is left out.",
+      MetricType::Counter, "seconds", "",
+      "katameter_sandbox_cpu_seconds_total{component=\"workload\"}, divided by the containers' CPU time"},
+     &write_host_cpu},
+};
+
+constexpr MetricRow network_rows[] = {
+    {{"container_network_receive_bytes_total", "Cumulative count of bytes received.", MetricType::Counter, "bytes",
+      "interface", "guest: `rtnl_link_stats64`, by rtnetlink"},
+     &write_interface<&wire::Interface::receive_bytes>},
+    {{"container_network_receive_packets_total", "Cumulative count of packets received.", MetricType::Counter,
+      "packets", "interface", "the same"},
+     &write_interface<&wire::Interface::receive_packets>},
+    {{"container_network_receive_packets_dropped_total", "Cumulative count of packets dropped while receiving.",
+      MetricType::Counter, "packets", "interface", "the same: rx_dropped and rx_missed_errors"},
+     &write_interface<&wire::Interface::receive_dropped>},
+    {{"container_network_receive_errors_total", "Cumulative count of errors encountered while receiving.",
+      MetricType::Counter, "errors", "interface", "the same"},
+     &write_interface<&wire::Interface::receive_errors>},
+    {{"container_network_transmit_bytes_total", "Cumulative count of bytes transmitted.", MetricType::Counter, "bytes",
+      "interface", "the same"},
+     &write_interface<&wire::Interface::transmit_bytes>},
+    {{"container_network_transmit_packets_total", "Cumulative count of packets transmitted.", MetricType::Counter,
+      "packets", "interface", "the same"},
+     &write_interface<&wire::Interface::transmit_packets>},
+    {{"container_network_transmit_packets_dropped_total", "Cumulative count of packets dropped while transmitting.",
+      MetricType::Counter, "packets", "interface", "the same"},
+     &write_interface<&wire::Interface::transmit_dropped>},
+    {{"container_network_transmit_errors_total", "Cumulative count of errors encountered while transmitting.",
+      MetricType::Counter, "errors", "interface", "the same"},
+     &write_interface<&wire::Interface::transmit_errors>},
+};
+
+}  // namespace
+
+constexpr MetricGroup container_group{
+    "Containers",
+    "cAdvisor's names, types and meanings. Labels of all: `id`, `name`, `image`, `namespace`, `pod`, `container`.",
+    container_rows};
+constexpr MetricGroup network_group{
+    "Network of a sandbox",
+    "On the row of its pause container, once for each pod. Labels of all: `id`, `name`, `image`, `namespace`, `pod`, "
+    "`container`.",
+    network_rows};
+
+}  // namespace katameter

@@ -1,0 +1,122 @@
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <system_error>
+
+#include "host-probe/metrics/table.h"
+
+// The node, its scrape, and host-probe itself.
+namespace katameter {
+namespace {
+
+using prometheus::MetricType;
+
+// To join on sandbox_id what has no other label of the pod.
+void write_info(SeriesWriter& out) {
+  for (const LabelledSandbox& sandbox : out.report().living()) {
+    if (!sandbox.report.names) continue;
+    const SandboxNames& names = *sandbox.report.names;
+    out.add(sandbox.id,
+            {{"namespace", names.pod_namespace}, {"pod", names.pod}, {"runtime_handler", names.runtime_handler}}, 1);
+  }
+}
+
+template <typename ValueOf>
+void each_collector(SeriesWriter& out, const ValueOf& value) {
+  const NodeReport& node = out.report().node();
+  out.add({{"collector", "guests"}}, value(node.guests));
+  out.add({{"collector", "processes"}}, value(node.processes));
+}
+
+// Of /proc/self/statm, in pages: the address space, what is resident.
+void write_statm(SeriesWriter& out, std::size_t index) {
+  std::ifstream statm("/proc/self/statm");
+  double pages = 0;
+  for (std::size_t i = 0; i <= index; ++i) statm >> pages;
+  if (statm) out.add({}, pages * static_cast<double>(getpagesize()));
+}
+
+double seconds(const timeval& time) {
+  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
+}
+
+void write_own_cpu(SeriesWriter& out) {
+  rusage usage{};
+  if (getrusage(RUSAGE_SELF, &usage) == 0) out.add({}, seconds(usage.ru_utime) + seconds(usage.ru_stime));
+}
+
+void write_open_fds(SeriesWriter& out) {
+  std::error_code error;
+  const std::filesystem::directory_iterator descriptors("/proc/self/fd", error);
+  // One of them is the folder itself.
+  if (!error) out.add({}, static_cast<double>(std::distance(begin(descriptors), end(descriptors)) - 1));
+}
+
+void write_max_fds(SeriesWriter& out) {
+  if (rlimit limit{}; getrlimit(RLIMIT_NOFILE, &limit) == 0) out.add({}, static_cast<double>(limit.rlim_cur));
+}
+
+constexpr MetricRow node_rows[] = {
+    {{"katameter_sandbox_info", "What the container runtime calls the sandbox, once it is known; always 1.",
+      MetricType::Gauge, "1", "sandbox_id, namespace, pod, runtime_handler", "the container runtime, over CRI"},
+     &write_info},
+    {{"katameter_sandboxes", "Sandboxes found on this node.", MetricType::Gauge, "sandboxes", "",
+      "directories of the runtime"},
+     [](SeriesWriter& out) { out.add({}, static_cast<double>(out.report().living().size())); }},
+    {{"katameter_collector_success",
+      "By collector, guests: 1 if every reachable guest answered in time; processes: 1 if the host's processes could "
+      "be "
+      "read; else 0.",
+      MetricType::Gauge, "0 or 1", "collector", "host-probe"},
+     [](SeriesWriter& out) { each_collector(out, [](const CollectorReport& of) { return of.success ? 1 : 0; }); }},
+    {{"katameter_collector_duration_seconds",
+      "Time that this scrape took, by collector, in seconds: asking the guests, or reading the host's processes.",
+      MetricType::Gauge, "seconds", "collector", "host-probe"},
+     [](SeriesWriter& out) { each_collector(out, [](const CollectorReport& of) { return of.seconds; }); }},
+    {{"katameter_host_figures_up",
+      "Deprecated, use katameter_collector_success{collector=\"processes\"}, which has the same value.",
+      MetricType::Gauge, "0 or 1", "", "host-probe"},
+     [](SeriesWriter& out) { out.add({}, out.report().node().host_figures ? 1 : 0); }},
+    {{"katameter_scrape_collect_duration_seconds", "Time that the collection for this scrape took, in seconds.",
+      MetricType::Gauge, "seconds", "", "host-probe"},
+     [](SeriesWriter& out) { out.add({}, out.report().node().duration_seconds); }},
+};
+
+constexpr MetricRow own_rows[] = {
+    {{"katameter_scrape_collect_success", "1 if the collection for this scrape ended in time, else 0.",
+      MetricType::Gauge, "0 or 1", "", "host-probe"},
+     [](SeriesWriter& out) { out.add({}, out.has_report() ? 1 : 0); }},
+    {{"katameter_build_info", "Version of host-probe; always 1.", MetricType::Gauge, "1", "version", "host-probe"},
+     [](SeriesWriter& out) {
+       out.add({{"version", KATAMETER_VERSION}}, 1);
+     }},
+    {{"process_cpu_seconds_total", "CPU time of host-probe, user and system, in seconds.", MetricType::Counter,
+      "seconds", "", "getrusage()"},
+     &write_own_cpu},
+    {{"process_resident_memory_bytes", "Resident memory of host-probe, in bytes.", MetricType::Gauge, "bytes", "",
+      "/proc/self/statm"},
+     [](SeriesWriter& out) { write_statm(out, 1); }},
+    {{"process_virtual_memory_bytes", "Address space of host-probe, in bytes.", MetricType::Gauge, "bytes", "",
+      "/proc/self/statm"},
+     [](SeriesWriter& out) { write_statm(out, 0); }},
+    {{"process_open_fds", "File descriptors that host-probe has open.", MetricType::Gauge, "descriptors", "",
+      "/proc/self/fd"},
+     &write_open_fds},
+    {{"process_max_fds", "File descriptors that host-probe may have open.", MetricType::Gauge, "descriptors", "",
+      "RLIMIT_NOFILE"},
+     &write_max_fds},
+};
+
+}  // namespace
+
+constexpr MetricGroup node_group{"The node", "Labels of all: none.", node_rows};
+constexpr MetricGroup own_group{
+    "host-probe itself",
+    "Served also where no collection ended in time; `process_*` are the names that all clients of Prometheus have. "
+    "Labels of all: none.",
+    own_rows};
+
+}  // namespace katameter

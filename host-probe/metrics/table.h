@@ -1,0 +1,90 @@
+#pragma once
+
+#include <initializer_list>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "host-probe/metrics/labelled_report.h"
+#include "host-probe/metrics/text_writer.h"
+
+// The table of metrics: each is one row, from which the exposition and docs/metrics.md are written.
+namespace katameter {
+
+/// The value of one series; nothing: there is no such series.
+using Value = std::optional<double>;
+
+/// Writes the series of one metric.
+class SeriesWriter {
+ public:
+  /// `report` is null where no report came in time.
+  SeriesWriter(TextWriter& writer, const Descriptor& metric, const LabelledReport* report)
+      : writer_(writer), metric_(metric), report_(report) {}
+
+  bool has_report() const { return report_ != nullptr; }
+  const LabelledReport& report() const { return *report_; }
+
+  void add(const Labels& labels, double value) { writer_.add(metric_, labels, value); }
+  void add(const Labels& labels, const Labels& further, double value) { writer_.add(metric_, labels, further, value); }
+
+  /// One series for each living sandbox, with the label `sandbox_id` and the further ones. `value` takes a SandboxReport
+  /// and returns a Value.
+  template <typename ValueOf>
+  void each_sandbox(const Labels& further, const ValueOf& value) {
+    for (const LabelledSandbox& sandbox : report().living()) {
+      if (const Value of = value(sandbox.report)) add(sandbox.id, further, *of);
+    }
+  }
+  template <typename ValueOf>
+  void each_sandbox(const ValueOf& value) {
+    each_sandbox({}, value);
+  }
+
+  /// The same once for each value of a label: `value` takes a SandboxReport and the member.
+  template <typename Member, typename ValueOf>
+  void each_sandbox(std::string_view label, std::initializer_list<std::pair<std::string_view, Member>> members,
+                    const ValueOf& value) {
+    for (const auto& [text, member] : members) {
+      each_sandbox({{label, text}}, [&value, of = member](const SandboxReport& report) { return value(report, of); });
+    }
+  }
+
+ private:
+  TextWriter& writer_;
+  const Descriptor& metric_;
+  const LabelledReport* report_;
+};
+
+struct MetricRow {
+  Descriptor metric;
+  void (*write)(SeriesWriter&);  ///< null: a Registry of prometheus-cpp writes it
+};
+
+/// Metrics of one subject, as a section of docs/metrics.md has them.
+struct MetricGroup {
+  std::string_view title;
+  std::string_view about;  ///< ends with the labels that all have, in backquotes
+  std::span<const MetricRow> rows;
+};
+
+/// Of a container, beside those that are one value of its snapshot: block I/O by device, and what only the host knows.
+extern const MetricGroup container_group;
+/// Network by interface, on the row of the pause container.
+extern const MetricGroup network_group;
+/// A guest as a whole: whether it answers, OOM kills, memory, CPU time, and what guest-probe could not report.
+extern const MetricGroup guest_group;
+/// CPU time and memory of the host by component, in which all of a sandbox's cost is once.
+extern const MetricGroup accounting_group;
+/// The processes of a sandbox on the host by role.
+extern const MetricGroup process_group;
+/// The node and its scrape.
+extern const MetricGroup node_group;
+/// host-probe itself; served where no report came, too.
+extern const MetricGroup own_group;
+
+/// Every metric that host-probe serves, with type, unit, labels, help and source: docs/metrics.md.
+std::string catalogue_markdown();
+
+}  // namespace katameter

@@ -1,0 +1,79 @@
+#include <catch2/catch.hpp>
+#include <cstdint>
+#include <cstdlib>
+#include <fstream>
+#include <sstream>
+#include <string>
+
+#include "tests/host-probe/support/rendered.h"
+#include "tests/monitoring/stand_in_report.h"
+
+using namespace katameter;
+
+namespace {
+
+constexpr std::uint64_t billion = 1'000'000'000;
+
+// In the first sandbox every value is another one, so that one metric cannot be served with the value of its neighbour.
+NodeReport report_of_distinct_values() {
+  NodeReport report = testing::stand_in_report(60, testing::NameStyle::ordinary);
+  report.unix_seconds = 1'800'000'000;
+  SandboxReport& sandbox = report.sandboxes.at(0);
+  std::uint64_t value = 100;
+  for (const wire::ContainerFigure& each : wire::container_figures) {
+    sandbox.containers.at(0).*each.value = ++value * billion;
+  }
+  sandbox.containers[0].block_devices = {{253, 16, 1, 2, 3, 4}};
+  for (const wire::GuestFigure& each : wire::guest_figures) sandbox.guest.*each.value = ++value * billion;
+  sandbox.guest.containers_unreported = 1;
+  sandbox.guest.interfaces_unreported = 2;
+  sandbox.guest.block_devices_unreported = 3;
+  sandbox.guest.containers_lost = 4;
+  sandbox.guest.oom_events_lost = 5;
+  sandbox.guest.stalls_lost = 6;
+  sandbox.interfaces = {{"eth0", 1, 2, 3, 4, 5, 6, 7, 8}};
+  sandbox.oom_events = 10;
+  sandbox.oom_kills_by_class = {1, 2, 3, 4, 5};
+  for (std::size_t i = 0; i < drop_reasons; ++i) sandbox.rejected[i] = i + 1;
+  sandbox.processes->usage[Role::vmm] = {billion, 6, 7, 8, 9};
+  sandbox.processes->role_memory[Role::vmm] = {10, 11, 12, 13};
+  for (std::size_t i = 0; i < cpu_components; ++i) sandbox.account->cpu_ns[i] = (i + 1) * billion;
+  sandbox.account->cpu_overhead_ns = 20 * billion;
+  sandbox.account->cpu_total_ns = 21 * billion;
+  sandbox.account->steal_ns = 22 * billion;
+  return report;
+}
+
+// Line by line, without what differs between two runs or versions.
+std::string comparable(const std::string& text) {
+  const std::string version = std::string("\"") + KATAMETER_VERSION + "\"";
+  std::istringstream lines(text);
+  std::string out;
+  for (std::string line; std::getline(lines, line);) {
+    if (line.starts_with("process_")) line.replace(line.find(' '), std::string::npos, " *");
+    if (const auto at = line.find(version); at != std::string::npos) line.replace(at, version.size(), "\"VERSION\"");
+    out += line + "\n";
+  }
+  return out;
+}
+
+}  // namespace
+
+// Names, types, help, labels and values of all metrics. After a wanted change: UPDATE_GOLDEN=1 host_probe_tests "*golden*"
+TEST_CASE("the exposition of a node that has every value is that of the golden file") {
+  const std::string rendered = comparable(rendered_text(report_of_distinct_values()));
+  if (std::getenv("UPDATE_GOLDEN") != nullptr) std::ofstream(EXPOSITION_GOLDEN) << rendered;
+  std::ifstream file(EXPOSITION_GOLDEN);
+  REQUIRE(file);
+  std::istringstream ours(rendered);
+  std::size_t number = 0;
+  for (std::string line, expected; std::getline(file, expected);) {
+    ++number;
+    INFO("line " << number << " of " << EXPOSITION_GOLDEN);
+    REQUIRE(std::getline(ours, line));
+    REQUIRE(line == expected);
+  }
+  CHECK(number > 100);
+  std::string more;
+  CHECK_FALSE(std::getline(ours, more));
+}
