@@ -31,7 +31,7 @@ struct list_head {
 
 /* kernel/bpf: where a per-CPU array keeps its values. */
 struct bpf_array {
-  void *pptrs[0];
+  void *pptrs[1];
 };
 
 /* include/linux/kernfs.h. `id` is the directory's inode number (64-bit kernels) and is never given twice. */
@@ -399,6 +399,224 @@ struct task_struct {
 /* kernel/bpf/task_iter.c */
 struct bpf_iter__task {
   struct task_struct *task;
+};
+
+/* The cgroup that a hierarchy begins with is part of its cgroup_root. */
+struct cgroup_root___first {
+  struct cgroup cgrp;
+};
+
+/* What an iterator over a map's elements is called with (kernel/bpf/map_iter.c), as kernel.h has the rest. */
+
+struct seq_file;
+
+struct bpf_iter_meta {
+  struct seq_file *seq;
+};
+
+struct bpf_iter__bpf_map_elem {
+  struct bpf_iter_meta *meta;
+  void *value; /* 0 after the last element */
+};
+
+/* kernel/bpf/task_iter.c; for an iterator that writes for itself. */
+struct bpf_iter__task___meta {
+  struct bpf_iter_meta *meta;
+  struct task_struct *task; /* 0 after the last one */
+};
+
+/* What the walk over all tasks reads beside kernel.h. */
+
+/* kernel/bpf/map_iter.c: what an iterator that needs the keys is called with. */
+struct bpf_iter__bpf_map_elem___key {
+  struct bpf_iter_meta *meta;
+  void *key;
+  void *value;
+};
+
+/* include/linux/sched.h; sched_info is there with CONFIG_SCHED_INFO. */
+struct sched_info___count {
+  unsigned long pcount;
+};
+
+struct task_struct___switches {
+  unsigned long nvcsw;
+  unsigned long nivcsw;
+};
+
+/* include/linux/sched.h; exit_state is set after the task has left its cgroup's list (do_exit: cgroup_exit, then
+ * exit_notify). */
+struct task_struct___life {
+  int exit_state;
+};
+
+/* What the host's programs read of a process beside kernel.h. */
+
+/* include/linux/task_io_accounting.h; there with CONFIG_TASK_IO_ACCOUNTING. */
+struct task_io_accounting {
+  __u64 read_bytes;
+  __u64 write_bytes;
+};
+
+/* include/linux/sched.h, sched/signal.h: of one thread, and of those of a process that are dead. */
+struct task_struct___usage {
+  __u64 gtime;
+  unsigned long min_flt;
+  unsigned long maj_flt;
+  struct task_io_accounting ioac;
+};
+
+struct signal_struct___usage {
+  __u64 gtime;
+  unsigned long min_flt;
+  unsigned long maj_flt;
+  struct task_io_accounting ioac;
+};
+
+/* include/linux/mm_types.h, fs.h, path.h, dcache.h: from a process to the file that it was started from. */
+struct qstr {
+  const unsigned char *name;
+};
+
+struct dentry {
+  struct qstr d_name;
+};
+
+struct path {
+  struct dentry *dentry;
+};
+
+struct file___path {
+  struct path f_path;
+};
+
+struct mm_struct___program {
+  struct file___path *exe_file;
+};
+
+/* Block I/O of cgroups: block/blk-cgroup.h (include/linux/blk-cgroup.h before 5.18), with CONFIG_BLK_CGROUP. */
+
+enum cgroup_subsys_id___io {
+  io_cgrp_id,
+};
+
+enum css_flags___dying {
+  CSS_DYING = 1 << 4, /* since its rmdir has begun */
+};
+
+struct blkcg {
+  struct cgroup_subsys_state css;
+  struct hlist_head blkg_list;
+};
+
+/* Rows of reads, writes and discards. */
+struct blkg_iostat {
+  __u64 bytes[1];
+  __u64 ios[1];
+};
+
+struct blkg_iostat_set {
+  struct blkg_iostat cur;
+  struct blkg_iostat last;
+};
+
+/* One for each device of a cgroup, made when it, or one below it, first uses the device. */
+struct blkcg_gq {
+  struct request_queue *q;
+  struct hlist_node blkcg_node;
+  struct blkg_iostat_set *iostat_cpu;
+  struct blkg_iostat_set iostat;
+};
+
+struct request_queue {
+  struct backing_dev_info *backing_dev_info;
+};
+
+/* The disk has it since 5.15 (edb0872f44ec), and the queue knows its disk (d152c682f03c). */
+struct request_queue___disk {
+  struct gendisk *disk;
+};
+
+struct gendisk {
+  struct backing_dev_info *bdi;
+};
+
+struct device {
+  __u32 devt;
+};
+
+/* include/linux/backing-dev-defs.h: `owner` is the disk. */
+struct backing_dev_info {
+  struct device *owner;
+};
+
+/* Pressure stall information: include/linux/psi_types.h, with CONFIG_PSI. */
+
+enum psi_states {
+  PSI_IO_SOME,
+  PSI_IO_FULL,
+  PSI_MEM_SOME,
+  PSI_MEM_FULL,
+  PSI_CPU_SOME,
+  PSI_CPU_FULL, /* since 5.13 (e7fcd7622823) */
+  PSI_NONIDLE,
+};
+
+struct seqcount {
+  unsigned int sequence;
+};
+
+/* One per CPU. times_prev has a row for each of enum psi_aggregators, PSI_AVGS first. */
+struct psi_group_cpu {
+  __u32 state_mask;
+  __u32 times[1];
+  __u64 state_start;
+  __u32 times_prev[1];
+};
+
+/* `seq` is not in the struct any more since 6.17 (570c8efd5eb7) and 6.12.y. */
+struct psi_group_cpu___seq {
+  struct seqcount seq;
+};
+
+struct psi_group {
+  struct psi_group_cpu *pcpu;
+  __u64 total[1]; /* likewise, a row for PSI_AVGS first */
+};
+
+/* Off while 0 is in cgroup.pressure; since 6.1 (34f26a15611a). */
+struct psi_group___switched {
+  _Bool enabled;
+};
+
+/* In the struct at first, a pointer since 6.0 (5f69a6577bc3). */
+struct cgroup___psi_in_struct {
+  struct psi_group psi;
+};
+
+struct cgroup___psi {
+  struct psi_group *psi;
+};
+
+/* include/linux/sched.h */
+struct sched_info___arrival {
+  unsigned long long last_arrival;
+};
+
+/* What we read of the OOM killer; the rules are those of kernel.h. */
+
+/* include/linux/oom.h: one attempt to find memory by a kill. */
+enum oom_constraint {
+  CONSTRAINT_MEMCG,
+};
+
+struct oom_control {
+  struct zonelist *zonelist;
+  struct mem_cgroup *memcg; /* whose limit was hit; NULL: the whole machine is out of memory */
+  const int order;          /* -1: asked for by hand (SysRq) */
+  unsigned long totalpages;
+  struct task_struct *chosen;
+  enum oom_constraint constraint;
 };
 
 #pragma clang attribute pop

@@ -64,4 +64,17 @@ static __always_inline __u8 read_u8(__u64 address) {
 
 #endif
 
+/* The address of a field of what is at `address`, and of the structure whose field is at `address` (container_of()). */
+#define FIELD(type, address, field) ((address) + bpf_core_field_offset(type, field))
+#define CONTAINER(type, address, field) ((address)-bpf_core_field_offset(type, field))
+
+/* The value of a field of what is at `address`, as wide as the field and unsigned. A field of another width does not
+ * compile. */
+#define KREAD(type, address, field)                                                                             \
+  __builtin_choose_expr(                                                                                        \
+      sizeof(((type *)0)->field) == sizeof(__u64), read_u64(FIELD(type, address, field)),                       \
+      __builtin_choose_expr(sizeof(((type *)0)->field) == sizeof(__u32), read_u32(FIELD(type, address, field)), \
+                            __builtin_choose_expr(sizeof(((type *)0)->field) == sizeof(__u8),                   \
+                                                  read_u8(FIELD(type, address, field)), (void)0)))
+
 #endif

@@ -5,7 +5,7 @@
 #include <span>
 #include <unordered_map>
 
-#include "bpf/records.h"
+#include "bpf/guest/records.h"
 #include "guest-probe/containers/cgroup_paths.h"
 #include "userspace/wire/container_id.h"
 #include "userspace/wire/messages.h"

@@ -7,7 +7,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "bpf/records.h"
+#include "bpf/guest/records.h"
 #include "guest-probe/containers/cgroup_paths.h"
 #include "userspace/wire/container_id.h"
 #include "userspace/wire/messages.h"

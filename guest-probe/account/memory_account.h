@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <span>
 
-#include "bpf/records.h"
+#include "bpf/guest/records.h"
 #include "userspace/wire/messages.h"
 
 namespace katameter {

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <unordered_map>
 
-#include "bpf/records.h"
+#include "bpf/guest/records.h"
 #include "userspace/wire/messages.h"
 
 namespace katameter {

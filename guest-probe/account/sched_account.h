@@ -4,8 +4,7 @@
 #include <cstdint>
 #include <unordered_map>
 
-#include "bpf/records.h"
-#include "bpf/sched_record.h"
+#include "bpf/guest/records.h"
 #include "guest-probe/containers/cgroup_paths.h"
 #include "userspace/wire/messages.h"
 

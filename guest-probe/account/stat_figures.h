@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <string_view>
 
-#include "bpf/records.h"
+#include "bpf/guest/records.h"
 #include "guest-probe/account/memory_account.h"
 
 namespace katameter {

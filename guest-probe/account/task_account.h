@@ -6,7 +6,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "bpf/task_record.h"
+#include "bpf/guest/records.h"
 #include "userspace/wire/container_id.h"
 
 namespace katameter {

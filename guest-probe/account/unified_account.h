@@ -2,7 +2,7 @@
 
 #include <span>
 
-#include "bpf/records.h"
+#include "bpf/guest/records.h"
 
 namespace katameter {
 

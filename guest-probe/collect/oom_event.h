@@ -1,6 +1,6 @@
 #pragma once
 
-#include "bpf/records.h"
+#include "bpf/guest/records.h"
 #include "userspace/wire/messages.h"
 
 namespace katameter {

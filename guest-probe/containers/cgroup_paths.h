@@ -8,7 +8,7 @@
 #include <unordered_set>
 #include <vector>
 
-#include "bpf/records.h"
+#include "bpf/guest/records.h"
 #include "guest-probe/containers/containers.h"
 
 namespace katameter {

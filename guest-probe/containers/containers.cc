@@ -1,6 +1,6 @@
 #include "guest-probe/containers/containers.h"
 
-#include "bpf/records.h"
+#include "bpf/guest/records.h"
 
 namespace katameter {
 

@@ -8,7 +8,7 @@
 
 namespace katameter {
 
-/// The container that one component of a cgroup path stands for, by the rule of bpf/containers.bpf.h: 64 hex digits,
+/// The container that one component of a cgroup path stands for, by the rule of bpf/lib/container.bpf.h: 64 hex digits,
 /// alone or as "PREFIX-ID.scope", as runtimes and kata-agent name it; but not "...conmon-ID.scope".
 std::optional<ContainerId> container_of_component(std::string_view component);
 

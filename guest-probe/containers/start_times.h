@@ -5,7 +5,7 @@
 #include <span>
 #include <unordered_map>
 
-#include "bpf/records.h"
+#include "bpf/guest/records.h"
 
 namespace katameter {
 

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "bpf/records.h"
+#include "bpf/guest/records.h"
 #include "guest-probe/collect/collector.h"
 #include "guest-probe/self_check/self_check_cpu.h"
 #include "userspace/bpf/guest_programs.h"

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "bpf/records.h"
+#include "bpf/guest/records.h"
 #include "guest-probe/account/cpu_account.h"
 #include "guest-probe/self_check/check_cgroup.h"
 #include "guest-probe/self_check/refusal.h"

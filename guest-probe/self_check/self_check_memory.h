@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "bpf/records.h"
+#include "bpf/guest/records.h"
 #include "guest-probe/self_check/self_check.h"
 #include "userspace/bpf/guest_programs.h"
 

@@ -4,7 +4,7 @@
 #include <optional>
 #include <vector>
 
-#include "bpf/task_record.h"
+#include "bpf/guest/records.h"
 #include "guest-probe/collect/collector.h"
 #include "guest-probe/self_check/self_check_cpu.h"
 #include "userspace/bpf/guest_programs.h"

@@ -27,7 +27,7 @@ class RetryPace {
 
 /// What of memory.stat is known, and what was compared: at start as far as the guest has anything to learn from, and
 /// later from the containers. Not known at start is where a table of the kernel says it that /proc/kallsyms does not show
-/// (bpf/memory_stat.bpf.c); nothing can be compared at start where the memory controller is not enabled yet.
+/// (bpf/guest/memory_stat.bpf.c); nothing can be compared at start where the memory controller is not enabled yet.
 class StatLearner {
  public:
   /// Whose files try_again() reads.

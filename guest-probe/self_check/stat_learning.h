@@ -7,7 +7,7 @@
 #include <span>
 #include <string>
 
-#include "bpf/stat_copy.h"
+#include "bpf/guest/records.h"
 #include "userspace/bpf/stat_tables.h"
 
 namespace katameter {

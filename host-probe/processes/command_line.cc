@@ -6,7 +6,7 @@
 #include <array>
 #include <string>
 
-#include "bpf/host_records.h"
+#include "bpf/host/records.h"
 #include "userspace/fd.h"
 
 namespace katameter {

@@ -6,7 +6,7 @@
 #include <optional>
 #include <set>
 
-#include "bpf/host_records.h"
+#include "bpf/host/records.h"
 #include "host-probe/processes/process_totals.h"
 
 namespace katameter {

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <string>
 
-#include "bpf/records.h"
+#include "bpf/guest/records.h"
 #include "guest-probe/containers/containers.h"
 
 namespace katameter {

@@ -29,7 +29,7 @@ namespace {
 // Tasks whose figures can be followed at once (--schedstat); some 110 bytes each.
 constexpr std::uint32_t sched_tasks_at_most = 16384;
 
-// What a walk can count (bpf/io_walk.bpf.h).
+// What a walk can count (bpf/guest/io.bpf.h).
 constexpr std::uint32_t io_records_at_most = 0xffff;
 
 // What a later load goes on with.

@@ -94,7 +94,7 @@ GuestPlan plan_guest(const KernelFacts& facts, bool schedstat, std::vector<Kerne
   const bool memory_found = base && facts.memory && !facts.memory_mount.empty();
   plan.memory = memory_found && takes({"collect_memory"});
   plan.memory_stat = plan.memory && plan.per_cpu && facts.memory_stat && takes({"find_stats"});
-  // Read by the program that reads memory (bpf/io_walk.bpf.h).
+  // Read by the program that reads memory (bpf/guest/io.bpf.h).
   plan.io = plan.memory && plan.per_cpu && counts_block_io(facts);
   plan.io_v1 = facts.io_v1;
   plan.stats_index = facts.stats_index;

@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "bpf/records.h"
+#include "bpf/guest/records.h"
 #include "userspace/bpf/kernel_facts.h"
 #include "userspace/bpf/kernel_refusal.h"
 
@@ -47,7 +47,7 @@ struct GuestPlan {
   bool births = false;         ///< start of containers made from now on
   std::uint64_t tasks_hierarchy = WALK_CPUACCT;  ///< the one in which tasks are looked up and births are kept
   bool reads_directly = false;                   ///< bpf/read.bpf.h
-  bool requests_by_task = false;                 ///< bpf/on_request.bpf.h
+  bool requests_by_task = false;                 ///< bpf/lib/request.bpf.h
   int possible_cpus = 1;
   std::vector<Need> needs;
   // What it was made of.

@@ -12,9 +12,7 @@
 #include <utility>
 #include <vector>
 
-#include "bpf/records.h"
-#include "bpf/sched_record.h"
-#include "bpf/task_record.h"
+#include "bpf/guest/records.h"
 #include "userspace/bpf/doorbell.h"
 #include "userspace/bpf/guest_plan.h"
 #include "userspace/bpf/kept_progress.h"
@@ -38,7 +36,7 @@ enum class Hierarchy : std::uint64_t {
   io = WALK_IO,
 };
 
-/// The rows of one walk (ROW_* in bpf/records.h). They stay valid until the next walk of the same kind.
+/// The rows of one walk (ROW_* in bpf/guest/records.h). They stay valid until the next walk of the same kind.
 template <typename Record>
 struct Walk {
   std::span<const Record> rows;
@@ -101,7 +99,7 @@ class GuestPrograms {
   /// and are seldom asked for, so the map is not kept mapped.
   Result<std::vector<name_record>> walk_names(Hierarchy hierarchy);
 
-  /// Goes through the tasks of the guest (bpf/guest_tasks.bpf.c). Four system calls and one for each 400 records.
+  /// Goes through the tasks of the guest (bpf/guest/tasks.bpf.c). Four system calls and one for each 400 records.
   Status walk_tasks(const std::function<void(const task_record&)>& consumer);
   /// The sums that walk_tasks() has added to, one record a cgroup; nothing if the plan has none. As many.
   Status walk_sched_sums(const std::function<void(const sched_record&)>& consumer);
@@ -128,7 +126,7 @@ class GuestPrograms {
   /// Once a collect: as SkippedRuns::refresh().
   void refresh_misses() { skipped_.refresh(); }
 
-  /// Stalls of tasks in direct reclaim that a full map of bpf/guest_stalls.bpf.c kept from being counted.
+  /// Stalls of tasks in direct reclaim that a full map of bpf/guest/reclaim.bpf.c kept from being counted.
   std::uint64_t stalls_lost() const { return status().stalls_lost; }
   /// Devices of removed cgroups that were not kept: there was no room.
   std::uint64_t io_lost() const { return status().io_lost; }
@@ -178,7 +176,7 @@ class GuestPrograms {
   Walker names_;
   Walker pressure_;
   RecordWindow io_;
-  std::uint32_t io_walked_ = 0;  // as walk_io() in bpf/io_walk.bpf.h gives it
+  std::uint32_t io_walked_ = 0;  // as walk_io() in bpf/guest/io.bpf.h gives it
   OnRequest tasks_;
   std::optional<OnRequest> sched_sums_;
   Mapping status_;

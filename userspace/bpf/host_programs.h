@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "bpf/host_records.h"
+#include "bpf/host/records.h"
 #include "userspace/fd.h"
 #include "userspace/result.h"
 

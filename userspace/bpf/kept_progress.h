@@ -3,13 +3,13 @@
 #include <atomic>
 #include <utility>
 
-#include "bpf/records.h"
+#include "bpf/guest/records.h"
 #include "userspace/fd.h"
 #include "userspace/result.h"
 
 namespace katameter {
 
-/// The kept_record (bpf/records.h) in its map. It outlives guest-probe where the map is pinned.
+/// The kept_record (bpf/guest/records.h) in its map. It outlives guest-probe where the map is pinned.
 class KeptProgress {
  public:
   KeptProgress() = default;

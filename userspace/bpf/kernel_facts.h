@@ -20,7 +20,7 @@ struct KernelFacts {
 
   bool cpuacct = false;       ///< struct cpuacct and cpuacct_cgrp_id (CONFIG_CGROUP_CPUACCT)
   bool memory = false;        ///< struct mem_cgroup and memory_cgrp_id (CONFIG_MEMCG)
-  bool memory_stat = false;   ///< rss, cache ... are kept in one of the ways of bpf/memory_stat.bpf.h
+  bool memory_stat = false;   ///< rss, cache ... are kept in one of the ways of bpf/guest/memory.bpf.h
   bool compact_stat = false;  ///< their positions may be in a table of the kernel (6.1)
   bool bandwidth = false;     ///< struct task_group has cfs_bandwidth (CONFIG_CFS_BANDWIDTH)
   bool pids = false;          ///< struct pids_cgroup and pids_cgrp_id (CONFIG_CGROUP_PIDS)
@@ -36,8 +36,8 @@ struct KernelFacts {
   bool task_iterator = false;     ///< iter/task is in BTF
   bool mark_victim = false;       ///< tracepoint oom:mark_victim is in BTF
   bool mark_victim_task = false;  ///< its argument is the task, not a pid
-  bool reclaim = false;           ///< the tracepoints of direct reclaim (bpf/guest_stalls.bpf.c) are in BTF
-  bool oom_control = false;       ///< struct oom_control says whose memory was out (bpf/oom_class.bpf.h)
+  bool reclaim = false;           ///< the tracepoints of direct reclaim (bpf/guest/reclaim.bpf.c) are in BTF
+  bool oom_control = false;       ///< struct oom_control says whose memory was out (bpf/guest/oom.bpf.c)
 
   bool cpuacct_v1 = false;  ///< a cgroup v1 hierarchy with cpuacct is mounted or was
   bool memory_v1 = false;   ///< the same for memory

@@ -3,13 +3,13 @@
 #include <cstdint>
 #include <string>
 
-#include "bpf/records.h"
+#include "bpf/guest/records.h"
 #include "userspace/fd.h"
 #include "userspace/result.h"
 
 namespace katameter {
 
-/// The array `turns` of bpf/on_request.bpf.h: what the next turn of a program is asked for.
+/// The array `turns` of bpf/lib/request.bpf.h: what the next turn of a program is asked for.
 class Turns {
  public:
   static Result<Turns> map(const Fd& map);
@@ -25,7 +25,7 @@ class Turns {
 /// A program that runs when it is asked to: an iterator's link, pinned or not.
 class OnRequest {
  public:
-  /// What the iterator goes through (bpf/on_request.bpf.h).
+  /// What the iterator goes through (bpf/lib/request.bpf.h).
   enum class Over { turns, tasks };
 
   OnRequest() = default;

@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <span>
 
-#include "bpf/records.h"
+#include "bpf/guest/records.h"
 
 namespace katameter {
 

@@ -12,7 +12,7 @@
 
 namespace katameter {
 
-/// Copies the records `first` to `last` out of a ring that BPF writes (bpf/records.h), those left out that are
+/// Copies the records `first` to `last` out of a ring that BPF writes (bpf/guest/records.h), those left out that are
 /// overwritten already. Maps no more of the array than they take, and only for the moment: two system calls, four where
 /// they go over the ring's end.
 template <typename Record>

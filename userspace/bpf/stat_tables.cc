@@ -4,7 +4,7 @@
 
 #include <atomic>
 
-#include "bpf/stat_copy.h"
+#include "bpf/guest/records.h"
 
 namespace katameter {
 namespace {

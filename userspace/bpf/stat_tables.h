@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "bpf/stat_places.h"
+#include "bpf/guest/records.h"
 #include "userspace/bpf/on_request.h"
 #include "userspace/fd.h"
 #include "userspace/result.h"
@@ -40,7 +40,7 @@ class StatPlacement {
   Mapping mapping_;
 };
 
-/// Copies of what memory cgroups keep, as long as it is to be learned where a figure is (bpf/stat_learning.bpf.c).
+/// Copies of what memory cgroups keep, as long as it is to be learned where a figure is (bpf/guest/memory_stat.bpf.c).
 class StatTables {
  public:
   /// `copies`: the map that the program writes.

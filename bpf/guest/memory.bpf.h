@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#ifndef KATAMETER_GUEST_MEMORY_BPF_H
+#define KATAMETER_GUEST_MEMORY_BPF_H
+
+#include "bpf/guest/io.bpf.h"
+#include "bpf/guest/reclaim.bpf.h"
+#include "bpf/lib/percpu.bpf.h"
+#include "bpf/lib/request.bpf.h"
+#include "bpf/lib/walk.bpf.h"
+
+/* A map of its own, which C++ maps as well. */
+extern struct stat_places stat_places;
+
+static __always_inline int span_begin(int span) {
+  return span == SPAN_PAGES        ? STAT_ANON
+         : span == SPAN_MORE_PAGES ? STAT_SWAP
+         : span == SPAN_EVENTS     ? STAT_FAULTS
+                                   : STATS;
+}
+
+/*
+ * The arrays in which a memory cgroup keeps its pages, or its events. Exact = shared, of the subtree, + for the cgroup
+ * and all below it: pending + sum over the CPUs of (own - handed_in). 0: this kernel has no such array.
+ */
+struct stat_arrays {
+  __u64 shared;
+  __u64 pending;
+  __u64 own;       /* of a CPU */
+  __u64 handed_in; /* of a CPU */
+};
+
+/* Those of the cgroup; what its per-CPU pointer is, or 0 where this kernel keeps them in a way that we do not know. */
+static __always_inline __u64 find_arrays(__u64 memcg, struct stat_arrays *pages, struct stat_arrays *events) {
+  __u64 shared;
+
+  if (bpf_core_field_exists(struct mem_cgroup___in_struct, vmstats)) {
+    pages->shared = FIELD(struct mem_cgroup___in_struct, memcg, vmstats);
+    events->shared = FIELD(struct mem_cgroup___in_struct, memcg, vmevents);
+    return KREAD(struct mem_cgroup___in_struct, memcg, vmstats_percpu);
+  }
+  if (bpf_core_field_exists(struct mem_cgroup___flushed, vmstats))
+    shared = KREAD(struct mem_cgroup___flushed, memcg, vmstats);
+  else if (bpf_core_field_exists(struct mem_cgroup___flushed_in_struct, vmstats))
+    shared = FIELD(struct mem_cgroup___flushed_in_struct, memcg, vmstats);
+  else
+    return 0;
+  pages->shared = FIELD(struct memcg_vmstats, shared, state);
+  pages->pending = FIELD(struct memcg_vmstats, shared, state_pending);
+  events->shared = FIELD(struct memcg_vmstats, shared, events);
+  events->pending = FIELD(struct memcg_vmstats, shared, events_pending);
+  return KREAD(struct mem_cgroup___flushed, memcg, vmstats_percpu);
+}
+
+/* Those of one CPU; `own` is its struct memcg_vmstats_percpu. */
+static __always_inline void find_own_arrays(__u64 own, struct stat_arrays *pages, struct stat_arrays *events) {
+  if (bpf_core_field_exists(struct mem_cgroup___in_struct, vmstats)) {
+    pages->own = FIELD(struct memcg_vmstats_percpu___in_struct, own, stat);
+    events->own = FIELD(struct memcg_vmstats_percpu___in_struct, own, events);
+    return;
+  }
+  pages->own = FIELD(struct memcg_vmstats_percpu, own, state);
+  pages->handed_in = FIELD(struct memcg_vmstats_percpu, own, state_prev);
+  events->own = FIELD(struct memcg_vmstats_percpu, own, events);
+  events->handed_in = FIELD(struct memcg_vmstats_percpu, own, events_prev);
+}
+
+/* "used": see lib/walk.bpf.h. */
+static __u64 span_values[SPAN_PLACES] __attribute__((used));
+
+/* Adds an array's values to `sums`, or takes them from there; those of a record, for a stack has 512 bytes. */
+static __always_inline void add_span(__u64 array, int span, __s64 *sums, int sign) {
+  const __u64 at = *(const volatile __u64 *)&stat_places.span[span]; /* both halves of one moment */
+  const __u64 first = at >> 32;
+  const __u64 bytes = (__u32)at * sizeof(long) & (sizeof(span_values) - 1);
+  const int at_once = !READS_DIRECTLY && bytes;
+
+  if (at_once) bpf_probe_read_kernel(span_values, bytes, (void *)(array + first * sizeof(long)));
+  for (int stat = span_begin(span); stat < span_begin(span + 1); stat++) {
+    const __s64 place = stat_places.place[stat];
+    if (place < 0) continue;
+    const __u64 value =
+        at_once ? span_values[(place - first) & (SPAN_PLACES - 1)] : read_u64(array + place * sizeof(long));
+    sums[stat] += sign * (__s64)value;
+  }
+}
+
+/* What the CPUs have not handed in: of one cgroup, while it is read. "used": see lib/walk.bpf.h. */
+static __s64 stat_pending[STATS] __attribute__((used));
+
+static __always_inline void add_own_stats(__u64 offset, __u64 percpu, __u64 unused1, __u64 unused2) {
+  struct stat_arrays pages = {}, events = {};
+
+  find_own_arrays(percpu + offset, &pages, &events);
+  add_span(pages.own, SPAN_PAGES, stat_pending, 1);
+  add_span(pages.own, SPAN_MORE_PAGES, stat_pending, 1);
+  add_span(events.own, SPAN_EVENTS, stat_pending, 1);
+  if (!pages.handed_in) return;
+  add_span(pages.handed_in, SPAN_PAGES, stat_pending, -1);
+  add_span(pages.handed_in, SPAN_MORE_PAGES, stat_pending, -1);
+  add_span(events.handed_in, SPAN_EVENTS, stat_pending, -1);
+}
+
+DEFINE_CPU_LOOP(own_stats, add_own_stats)
+
+/* What is shared comes last: guest-probe/account/memory_account.h relies on it. */
+static __always_inline void read_stats(__u64 memcg, __s64 *stats, __s64 *pending) {
+  struct stat_arrays pages = {}, events = {};
+
+  for (int stat = 0; stat < STATS; stat++) stats[stat] = pending[stat] = stat_pending[stat] = 0;
+  const __u64 percpu = find_arrays(memcg, &pages, &events);
+  if (!percpu) return;
+  own_stats_on_cpus(percpu, 0, 0);
+  if (pages.pending) {
+    add_span(pages.pending, SPAN_PAGES, stat_pending, 1);
+    add_span(pages.pending, SPAN_MORE_PAGES, stat_pending, 1);
+    add_span(events.pending, SPAN_EVENTS, stat_pending, 1);
+  }
+  add_span(pages.shared, SPAN_PAGES, stats, 1);
+  add_span(pages.shared, SPAN_MORE_PAGES, stats, 1);
+  add_span(events.shared, SPAN_EVENTS, stats, 1);
+  for (int stat = 0; stat < STATS; stat++) pending[stat] = stat_pending[stat];
+}
+
+#define COUNTER(memcg, counter, field) KREAD(struct page_counter, FIELD(struct mem_cgroup, memcg, counter), field)
+
+static __always_inline __u64 page_counter_usage(__u64 memcg) {
+  return COUNTER(memcg, memory, usage);
+}
+static __always_inline __u64 page_counter_limit(__u64 memcg) {
+  return COUNTER(memcg, memory, max);
+}
+
+/* Whether memory is that of cgroup v2; set before loading. */
+extern const volatile __u32 memory_is_unified;
+
+/*
+ * How often a charge met the limit. Since 6.15 the page_counter of cgroup v2 does not count that; there it is
+ * what memory.events shows as max, with the cgroups below.
+ */
+static __always_inline __u64 limit_hits(__u64 memcg) {
+  const int max = bpf_core_enum_value(enum memcg_memory_event, MEMCG_MAX);
+
+  if (memory_is_unified && bpf_core_field_exists(struct page_counter___tracked, track_failcnt))
+    return read_u64(FIELD(struct mem_cgroup, memcg, memory_events) + max * sizeof(atomic_long_t));
+  return COUNTER(memcg, memory, failcnt);
+}
+
+/* With use_hierarchy=0 (v1) a child in the tree is not charged to its parent there. */
+static __always_inline int charges_parent(__u64 memcg) {
+  __u64 parent = css_parent(FIELD(struct mem_cgroup, memcg, css));
+  return parent && COUNTER(memcg, memory, parent) == FIELD(struct mem_cgroup, parent, memory);
+}
+
+/* v1: of this cgroup alone; v2: of the subtree. */
+static __always_inline __u64 oom_kills(__u64 memcg) {
+  const __u64 kill = bpf_core_enum_value(enum memcg_memory_event, MEMCG_OOM_KILL);
+  return read_u64(FIELD(struct mem_cgroup, memcg, memory_events) + kill * sizeof(atomic_long_t));
+}
+
+static __always_inline void read_memory(__u64 memcg, struct memory_record *record) {
+  record->usage_pages = page_counter_usage(memcg);
+  record->peak_pages = COUNTER(memcg, memory, watermark);
+  record->limit_pages = page_counter_limit(memcg);
+  record->failcnt = limit_hits(memcg);
+  record->oom_kills = oom_kills(memcg);
+  record->min_pages = COUNTER(memcg, memory, min);
+  record->swap_pages = COUNTER(memcg, swap, usage);
+  record->swap_limit_pages = COUNTER(memcg, swap, max);
+  record->kernel_pages = bpf_core_field_exists(struct mem_cgroup, kmem) ? COUNTER(memcg, kmem, usage) : 0;
+  record->soft_limit_pages =
+      bpf_core_field_exists(struct mem_cgroup, soft_limit) ? KREAD(struct mem_cgroup, memcg, soft_limit) : 0;
+  read_stats(memcg, record->stat, record->pending);
+}
+
+#ifdef KATAMETER_WALKS
+
+/*
+ * collect_memory: the memory counters of every container that the memory controller knows, and what containers did on
+ * block devices (guest/io.bpf.h).
+ *
+ * Hook:    none. Run when the host asks (lib/request.bpf.h).
+ * Rate:    twice per snapshot, until two runs agree (guest-probe/account/memory_account.h, io_account.h).
+ * Costs:   0.17 to 0.24 us a cgroup, 0.27 of 1,000, which are in no cache; with direct reads (read.bpf.h) 0.10 to 0.12
+ *          and 0.19 (the fastest of test runs; 6.18, JIT, 2 CPUs, all figures of memory.stat, no block I/O).
+ * Kernels: 5.10 and later; the figures of memory.stat where find_stats finds them (guest/memory_stat.bpf.c); block I/O with
+ *          CONFIG_BLK_CGROUP, in cgroup v1 before 6.2 (3b8cc6298724).
+ * Without: no container has a memory figure, nor one of block I/O.
+ */
+
+/* Also the room in which guest/names.bpf.h leaves its records. */
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(map_flags, BPF_F_MMAPABLE);
+  __uint(max_entries, 1); /* set before loading */
+  __type(key, __u32);
+  __type(value, struct memory_record);
+} memory_records SEC(".maps");
+
+static struct container_walk memory_rows __attribute__((used));
+
+/* A cgroup below a container's, while it is read. */
+static struct {
+  __s64 stat[STATS];
+  __s64 pending[STATS];
+  __u32 uncharged; /* depth of a cgroup whose parent is not charged for it (v1, use_hierarchy=0); 0: there is none */
+} nested_memory __attribute__((used));
+
+static __always_inline void clear_memory_row(__u32 row) {
+  struct memory_record *record = bpf_map_lookup_elem(&memory_records, &row);
+  if (record) record->id = record->usage_pages = 0;
+}
+
+static __always_inline void add_nested_memory(__u64 memcg, const struct walk *walk, struct memory_record *record) {
+  if (nested_memory.uncharged && walk->depth <= nested_memory.uncharged) nested_memory.uncharged = 0;
+  if (!nested_memory.uncharged && !charges_parent(memcg)) nested_memory.uncharged = walk->depth;
+  /* v1 counts a kill in the victim's own cgroup. */
+  if (!memory_is_unified) record->oom_kills += oom_kills(memcg);
+  if (nested_memory.uncharged) return;
+  read_stats(memcg, nested_memory.stat, nested_memory.pending);
+  __u64 check = record->check;
+  for (int stat = 0; stat < STATS; stat++) {
+    record->pending[stat] += nested_memory.pending[stat];
+    check = add_check(check, nested_memory.stat[stat]);
+  }
+  record->check = check;
+}
+
+static __always_inline void visit_memory(struct walk *walk) {
+  const int found = find_row(walk, &memory_rows, &memory_records);
+  struct memory_record *record = bpf_map_lookup_elem(&memory_records, &memory_rows.row);
+  /* struct cgroup_subsys_state is the first member of struct mem_cgroup (mem_cgroup_from_css). */
+  const __u64 memcg = CONTAINER(struct mem_cgroup, walk->css, css);
+
+  if (found == VISIT_NONE || found == VISIT_ROOT || !record) return;
+  if (memory_rows.row == ROW_REST) {
+    if (found == VISIT_CONTAINER) record->usage_pages += page_counter_usage(memcg);
+    return;
+  }
+  if (found == VISIT_NESTED) {
+    add_nested_memory(memcg, walk, record);
+    return;
+  }
+  nested_memory.uncharged = 0;
+  record->id = memory_rows.id;
+  record->check = 0;
+  read_memory(memcg, record);
+  add_stall_sum(record->id, record);
+}
+
+DEFINE_WALK(memory, visit_memory)
+
+ON_REQUEST(collect_memory) {
+  const __u64 io = walk_io();
+  start_rows(&memory_rows);
+  clear_memory_row(ROW_ROOT);
+  clear_memory_row(ROW_REST);
+  const int complete = memory_walk_below(hierarchy_root(memory_index()));
+  return row_answer(&memory_rows, complete) | io << 32;
+}
+
+#endif /* KATAMETER_WALKS */
+
+#endif

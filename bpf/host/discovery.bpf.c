@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Which processes belong to sandboxes: those with a watched name, found as they start, and all that they fork.
+ *
+ * note_exec:    tp_btf/sched_process_exec, once per exec on the machine: 0.4 us; a watched name costs a command line
+ *               sent to user space. Without: VMMs and virtiofsd that start later are not seen.
+ * note_fork:    tp_btf/sched_process_fork, once per new thread or process on the machine: 0.16 us.
+ *               Without: virtiofsd's worker (a fork that never execs) and a daemonized QEMU are not seen.
+ * note_rename:  tp_btf/task_rename, once per thread that is given a name: 0.1 us. Before 6.4 the kernel names a thread
+ *               that it makes for a VMM (vhost) in the VMM's own name. Without: such threads are not seen.
+ * note_running: iter/task, once at start: what runs already. Without: such sandboxes have no host-side figures.
+ * Kernels:      5.10 and later with BTF.
+ */
+#include "bpf/host/process.bpf.h"
+#include "bpf/lib/task.bpf.h"
+
+const volatile struct watched_name watched[WATCHED_NAMES];
+
+struct {
+  __uint(type, BPF_MAP_TYPE_RINGBUF);
+  __uint(max_entries, 256 * 1024); /* 120 command lines; user space is woken by the first */
+} exec_events SEC(".maps");
+
+static __always_inline void count_lost_process(void) {
+  struct host_status *status = host_status();
+  if (status) __sync_fetch_and_add(&status->processes_lost, 1);
+}
+
+static __always_inline void count_lost_event(void) {
+  struct host_status *status = host_status();
+  if (status) __sync_fetch_and_add(&status->events_lost, 1);
+}
+
+/* All containerd shims have one comm; those of Kata have this at the beginning of their file's name. */
+#define KATA_SHIM "containerd-shim-kata"
+
+static __always_inline int is_kata_shim(struct task_struct *task) {
+  __u64 mm = KREAD(struct task_struct, (__u64)task, mm);
+  __u64 file = mm ? KREAD(struct mm_struct___program, mm, exe_file) : 0;
+  __u64 dentry = file ? KREAD(struct path, FIELD(struct file___path, file, f_path), dentry) : 0;
+  char name[sizeof(KATA_SHIM)] = {};
+
+  if (!dentry) return 0;
+  bpf_probe_read_kernel_str(name, sizeof(name), (void *)KREAD(struct qstr, FIELD(struct dentry, dentry, d_name), name));
+  return begins_with(name, KATA_SHIM, sizeof(KATA_SHIM) - 1);
+}
+
+/* PROCESS_*, 0 if nobody watches for this name. */
+static __always_inline __u32 watched_kind(struct task_struct *task) {
+  __u64 name[2] = {};
+  bpf_probe_read_kernel(name, sizeof(name), task->comm);
+  for (int i = 0; i < WATCHED_NAMES; i++) {
+    if (!watched[i].mask[0] || (name[0] & watched[i].mask[0]) != watched[i].name[0] ||
+        (name[1] & watched[i].mask[1]) != watched[i].name[1])
+      continue;
+    return watched[i].kind == PROCESS_SHIM && !is_kata_shim(task) ? 0 : watched[i].kind;
+  }
+  return 0;
+}
+
+/* A leader; of another thread it would be the wrong start. */
+static __always_inline struct process_key key_of(struct task_struct *leader) {
+  struct process_key key = {.start_boottime_ns = leader->start_boottime, .tgid = leader->tgid};
+  return key;
+}
+
+static __always_inline void add_process(struct task_struct *leader, const struct process_key *root, __u32 kind) {
+  struct process_key key = key_of(leader);
+  struct process_record record = {.root = *root, .leader = (__u64)leader, .kind = kind};
+  __u64 signal = (__u64)leader->signal;
+  long status;
+
+  record.signal = signal;
+  status = bpf_map_update_elem(&processes, &key, &record, BPF_NOEXIST);
+  if (status == -17 /* EEXIST: exec or fork has shown it to us before the iterator */) return;
+  if (!status && bpf_map_update_elem(&by_signal, &signal, &key, BPF_ANY)) {
+    bpf_map_delete_elem(&processes, &key);
+    status = -1;
+  }
+  if (status) count_lost_process();
+}
+
+static __always_inline void send_command_line(struct task_struct *task, const struct process_key *key, __u32 kind) {
+  struct mm_struct *mm = task->mm;
+  struct exec_event *event;
+  __u64 bytes;
+
+  if (!mm) return;
+  event = bpf_ringbuf_reserve(&exec_events, sizeof(*event), 0);
+  if (!event) {
+    count_lost_event();
+    return;
+  }
+  event->key = *key;
+  event->kind = kind;
+  bytes = mm->arg_end - mm->arg_start;
+  if (bytes > ARGUMENT_BYTES) bytes = ARGUMENT_BYTES;
+  if (bpf_probe_read_user(event->arguments, bytes, (void *)mm->arg_start)) bytes = 0;
+  event->argument_bytes = bytes;
+  bpf_ringbuf_submit(event, 0);
+}
+
+SEC("tp_btf/sched_process_exec")
+int BPF_PROG(note_exec, struct task_struct *task) {
+  __u32 kind = watched_kind(task);
+  /* Kernel threads do not exec: what has such a name is somebody else's. */
+  if (!kind || kind == PROCESS_KERNEL) return 0;
+
+  struct process_key key = key_of(task);
+  struct process_record *known = bpf_map_lookup_elem(&processes, &key);
+  /* Sent before it is recorded: for a record that it finds, user space need not wait for the command line. */
+  send_command_line(task, &key, kind);
+  if (known) {
+    known->root = key;
+    known->leader = (__u64)task; /* exec by a thread that was not the leader makes it one */
+    known->kind = kind;
+  } else {
+    add_process(task, &key, kind);
+  }
+  return 0;
+}
+
+SEC("tp_btf/sched_process_fork")
+int BPF_PROG(note_fork, struct task_struct *parent, struct task_struct *child) {
+  if (child->pid != child->tgid) /* a thread */
+    return 0;
+  struct process_record *known = process_of(parent);
+  if (!known) return 0;
+  struct process_key root = known->root;
+  add_process(child, &root, known->kind);
+  return 0;
+}
+
+SEC("tp_btf/task_rename")
+int BPF_PROG(note_rename, struct task_struct *task) {
+  struct process_record *known;
+
+  if (!(task->flags & PF_KTHREAD)) return 0;
+  known = process_at(bpf_get_current_task());
+  if (!known || known->kind != PROCESS_VMM) return 0;
+  struct process_key root = known->root;
+  add_process(task, &root, PROCESS_KERNEL);
+  return 0;
+}
+
+SEC("iter/task")
+int note_running(struct bpf_iter__task *context) {
+  struct task_struct *task = context->task;
+
+  if (!task || task->pid != task->tgid) return 0;
+  __u32 kind = watched_kind(task);
+  if (kind == PROCESS_KERNEL && !(task->flags & PF_KTHREAD)) return 0;
+  if (kind) {
+    struct process_key key = key_of(task);
+    add_process(task, &key, kind);
+  }
+  return 0;
+}
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
