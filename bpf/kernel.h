@@ -220,7 +220,7 @@ struct mem_cgroup {
   atomic_long_t memory_events[1];
 };
 
-/* 5.8 to 5.12: the counters of the subtree are atomics in the struct, and each CPU keeps what it has not handed in. */
+/* 5.8 to 5.12: the counters of the subtree are atomics in the struct, and each CPU keeps what it has not flushed. */
 struct memcg_vmstats_percpu___in_struct {
   long stat[1];
   unsigned long events[1];
@@ -233,7 +233,7 @@ struct mem_cgroup___in_struct {
 };
 
 /*
- * Since 5.13 (2d146aa3aa84): nothing is handed in by number, but a flush brings to `state` what each CPU counted since
+ * Since 5.13 (2d146aa3aa84): nothing is flushed by number, but a flush brings to `state` what each CPU counted since
  * the last one (its `state` less its `state_prev`) and what flushes of children left in `state_pending`.
  */
 struct memcg_vmstats {
@@ -613,7 +613,7 @@ enum oom_constraint {
 struct oom_control {
   struct zonelist *zonelist;
   struct mem_cgroup *memcg; /* whose limit was hit; NULL: the whole machine is out of memory */
-  const int order;          /* -1: asked for by hand (SysRq) */
+  const int order;          /* -1: request for by hand (SysRq) */
   unsigned long totalpages;
   struct task_struct *chosen;
   enum oom_constraint constraint;

@@ -12,7 +12,7 @@
  * The value of a field at `address`, of 64 bits (as pointers are), 32 or 8; 0 if it cannot be read.
  *
  * With bpf_probe_read_kernel() that is a call of some 10 to 20 ns, on every kernel. With KATAMETER_DIRECT_READS it is a
- * load: bpf_rdonly_cast() (6.2, a35b9af4ec2c) makes any number a pointer, the verifier turns the call into a move, and a
+ * load: bpf_rdonly_cast() (6.2, a35b9af4ec2c) makes any number a pointer, the verifier requests the call into a move, and a
  * load that faults gives 0. Such programs need the JIT (add_kfunc_call()), hence there are both.
  */
 #ifdef KATAMETER_DIRECT_READS

@@ -2,7 +2,8 @@
 # usage: scripts/lint.sh [FILE.cc...]
 #
 # What CI checks besides the tests: commit messages, shellcheck, clang-format,
-# and clang-tidy on the given files (default: everything but the tests).
+# the table of rooms in docs/architecture.md, and clang-tidy on the given files
+# (default: everything but the tests).
 
 set -euo pipefail
 here=$(cd "${BASH_SOURCE[0]%/*}" && pwd)
@@ -28,6 +29,9 @@ git ls-files -z '*.sh' '*.bash' .ci/run 'packaging/debian/*/p*' | xargs -0r shel
 
 say "checking the formatting"
 git ls-files -z '*.cc' '*.h' '*.c' | xargs -0r clang-format --dry-run -Werror
+
+say "checking who includes whom"
+scripts/lib/rooms.py
 
 say "clang-tidy (some minutes)"
 if (($#)); then

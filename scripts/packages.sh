@@ -47,7 +47,7 @@ declare -A packages=(
     [demo]='curl'
     [fuzz]='libclang-rt-14-dev'
     [bench]='libbpf-tools bpftool gnuplot-nox python3 gcc libc6-dev'
-    [lint]='clang-format clang-tidy shellcheck git'
+    [lint]='clang-format clang-tidy shellcheck git python3'
     [hooks]='pre-commit clang-format shellcheck git'
 )
 

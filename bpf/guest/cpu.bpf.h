@@ -2,6 +2,7 @@
 #ifndef KATAMETER_GUEST_CPU_BPF_H
 #define KATAMETER_GUEST_CPU_BPF_H
 
+#include "bpf/guest/records.h"
 #include "bpf/lib/cgroup.bpf.h"
 #include "bpf/lib/percpu.bpf.h"
 #include "bpf/lib/request.bpf.h"
@@ -109,7 +110,7 @@ static __always_inline void read_cpu(__u64 cgroup, struct cpu_record *record) {
 /*
  * CPU time in cgroup v2 (kernel/cgroup/rstat.c, cgroup_base_stat_flush):
  *
- *   of a cgroup with all below it = sum of flushed and pending over them all - sum of handed_up over those below
+ *   of a cgroup with all below it = sum of flushed and pending over them all - sum of propagated over those below
  *
  * A flush moves a figure from the CPUs to the cgroup and on to its parent. Everything is read in the opposite order, so
  * that a flush in between makes the sum too small, never too large.
@@ -145,10 +146,10 @@ static __always_inline struct base_cpu find_base_cpu(__u64 cgroup) {
 
 /* A cgroup of cgroup v2 while it is read. */
 struct unified_part {
-  __u64 flushed[TIMES];   /* cgroup.bstat: of the subtree */
-  __u64 handed_up[TIMES]; /* cgroup.last_bstat: the part of it that the parent has got */
-  __u64 pending[TIMES];   /* of this cgroup alone, not flushed yet */
-  __u64 taken_ns;         /* usage that flushes have taken from the CPUs so far: rises with each */
+  __u64 flushed[TIMES];    /* cgroup.bstat: of the subtree */
+  __u64 propagated[TIMES]; /* cgroup.last_bstat: the part of it that the parent has got */
+  __u64 pending[TIMES];    /* of this cgroup alone, not flushed yet */
+  __u64 flushed_ns;        /* usage that the CPUs have flushed so far: rises with each flush */
 };
 
 /* "used": see lib/walk.bpf.h. */
@@ -161,7 +162,7 @@ static __always_inline void add_base_cpu(__u64 offset, __u64 pointer, __u64 bsta
   read_times(pointer + offset + bstat, counted);
   read_times(pointer + offset + last_bstat, flushed);
   for (int i = 0; i < TIMES; i++) unified.pending[i] += counted[i] - flushed[i];
-  unified.taken_ns += flushed[TIME_USAGE];
+  unified.flushed_ns += flushed[TIME_USAGE];
 }
 
 DEFINE_CPU_LOOP(base_cpu, add_base_cpu)
@@ -170,9 +171,9 @@ static __always_inline void read_unified(__u64 cgroup) {
   struct base_cpu base = find_base_cpu(cgroup);
 
   read_times(FIELD(struct cgroup, cgroup, bstat), unified.flushed);
-  read_times(FIELD(struct cgroup, cgroup, last_bstat), unified.handed_up);
+  read_times(FIELD(struct cgroup, cgroup, last_bstat), unified.propagated);
   for (int i = 0; i < TIMES; i++) unified.pending[i] = 0;
-  unified.taken_ns = 0;
+  unified.flushed_ns = 0;
   base_cpu_on_cpus(base.pointer, base.bstat, base.last_bstat);
 }
 
@@ -182,7 +183,7 @@ static __always_inline void read_unified(__u64 cgroup) {
  * collect_cpu: what cpuacct, cpu and pids keep of every container in one hierarchy (cgroup v1), which counts what is
  * below a cgroup with it. Controllers that are mounted together are read in one walk.
  *
- * Hook:    none. Run when the host asks (lib/request.bpf.h), for the hierarchy that is asked for (WALK_*).
+ * Hook:    none. Run when the host asks (lib/request.bpf.h), for the requested hierarchy (WALK_*).
  * Rate:    once per snapshot and hierarchy.
  * Costs:   0.12 to 0.18 us a cgroup, 0.07 to 0.11 with direct reads (read.bpf.h), of 1 to 1,000 cgroups (the fastest
  *          of test runs; 6.18, JIT, 2 CPUs, cpuacct alone in its hierarchy).
@@ -220,11 +221,11 @@ static __always_inline void visit_cpu(struct walk *walk) {
 
 DEFINE_WALK(cpu, visit_cpu)
 
-ON_REQUEST(collect_cpu) {
+ITER_PROGRAM(collect_cpu) {
   start_rows(&cpu_rows);
   clear_cpu_row(ROW_ROOT);
   clear_cpu_row(ROW_REST);
-  const int complete = cpu_walk_below(hierarchy_root(hierarchy_index(asked)));
+  const int complete = cpu_walk_below(hierarchy_root(hierarchy_index(request)));
   return row_answer(&cpu_rows, complete);
 }
 
@@ -256,12 +257,12 @@ static __always_inline void clear_unified_row(__u32 row) {
 
 /* Of a cgroup below the container's, what the parent has got already is in the parent's own. */
 static __always_inline __u64 unified_time(int time, int nested) {
-  return unified.flushed[time] + unified.pending[time] - (nested ? unified.handed_up[time] : 0);
+  return unified.flushed[time] + unified.pending[time] - (nested ? unified.propagated[time] : 0);
 }
 
 static __always_inline __u64 check_unified(__u64 check) {
-  check = add_check(check, unified.taken_ns);
-  for (int i = 0; i < TIMES; i++) check = add_check(add_check(check, unified.flushed[i]), unified.handed_up[i]);
+  check = add_check(check, unified.flushed_ns);
+  for (int i = 0; i < TIMES; i++) check = add_check(add_check(check, unified.flushed[i]), unified.propagated[i]);
   return check;
 }
 
@@ -300,7 +301,7 @@ static __always_inline void visit_unified(struct walk *walk) {
 
 DEFINE_WALK(unified, visit_unified)
 
-ON_REQUEST(collect_unified) {
+ITER_PROGRAM(collect_unified) {
   start_rows(&unified_rows);
   clear_unified_row(ROW_ROOT);
   clear_unified_row(ROW_REST);

@@ -2,11 +2,12 @@
 #ifndef KATAMETER_GUEST_IO_BPF_H
 #define KATAMETER_GUEST_IO_BPF_H
 
+#include "bpf/guest/records.h"
 #include "bpf/lib/percpu.bpf.h"
 #include "bpf/lib/walk.bpf.h"
 
 /*
- * cgroup v1 forgets the block I/O of a removed cgroup; here it is kept for the cgroup that it was in. v2 hands it up
+ * cgroup v1 forgets the block I/O of a removed cgroup; here it is kept for the cgroup that it was in. v2 propagates it
  * by itself, so that nothing is added there. Declared as status_map is; sized before loading.
  */
 struct {
@@ -28,8 +29,8 @@ static __always_inline void add_io_left(__u64 cgroup_id, __u32 device, struct io
 }
 
 /*
- * A removed cgroup leaves `counts` to its parent, if that has an id. 0: there is no room. Under cgroup_mutex: nobody
- * else writes.
+ * A removed cgroup leaves `counts` to its parent, if that has an id. 0: there is no room. Under cgroup_mutex: it is the
+ * only writer.
  */
 static __always_inline int leave_io(__u64 cgroup_id, __u64 parent_id, __u32 device, const struct io_counts *counts) {
   const struct io_key own = {.cgroup_id = cgroup_id, .device = device};
@@ -96,10 +97,10 @@ static __always_inline void read_iostat(__u64 iostat, struct io_counts *counts) 
 
 /* One device of a cgroup while it is read. */
 struct io_part {
-  struct io_counts own;       /* with what those below have handed up */
-  struct io_counts handed_up; /* the part of it that the parent's `own` has, too */
-  __u64 taken;                /* what flushes have taken from the CPUs so far, all figures: rises with each */
-  struct io_counts of_cpu[2]; /* counted and flushed; here, for the kernel wants no more than 512 bytes of stack */
+  struct io_counts own;        /* with what those below have propagated */
+  struct io_counts propagated; /* the part of it that the parent's `own` has, too */
+  __u64 flushed_sum;           /* what the CPUs have flushed so far, all counters: rises with each flush */
+  struct io_counts of_cpu[2];  /* counted and flushed; here, for the kernel wants no more than 512 bytes of stack */
 };
 
 /* "used": see lib/walk.bpf.h. */
@@ -113,7 +114,7 @@ static __always_inline void add_iostat(__u64 offset, __u64 per_cpu, __u64 unused
   read_iostat(FIELD(struct blkg_iostat_set, of_cpu, last), flushed);
   for (int i = 0; i < IO_COUNTS; i++) {
     io_part.own.count[i] += counted->count[i] - flushed->count[i];
-    io_part.taken += flushed->count[i];
+    io_part.flushed_sum += flushed->count[i];
   }
 }
 
@@ -125,9 +126,9 @@ DEFINE_CPU_LOOP(iostat, add_iostat)
  */
 __weak __noinline int OWN(read_io)(__u64 blkg) {
   if (!bpf_core_field_exists(struct blkcg_gq, iostat_cpu)) return 0;
-  io_part.taken = 0;
+  io_part.flushed_sum = 0;
   read_iostat(FIELD(struct blkg_iostat_set, FIELD(struct blkcg_gq, blkg, iostat), cur), &io_part.own);
-  read_iostat(FIELD(struct blkg_iostat_set, FIELD(struct blkcg_gq, blkg, iostat), last), &io_part.handed_up);
+  read_iostat(FIELD(struct blkg_iostat_set, FIELD(struct blkcg_gq, blkg, iostat), last), &io_part.propagated);
   iostat_on_cpus(KREAD(struct blkcg_gq, blkg, iostat_cpu), 0, 0);
   return (int)io_device_number(blkg);
 }
@@ -188,11 +189,11 @@ __weak __noinline int OWN(add_io)(__u32 device, __u64 cgroup_id, __u32 nested) {
   const __u32 row = OWN(find_io_row)(device);
   struct io_record *record = bpf_map_lookup_elem(&io_records, &row);
   if (!record) return 0;
-  __u64 check = add_check(record->check, io_part.taken);
+  __u64 check = add_check(record->check, io_part.flushed_sum);
   add_io_left(cgroup_id, device, &io_part.own);
   for (int i = 0; i < IO_COUNTS; i++) {
-    record->counts.count[i] += io_part.own.count[i] - (nested ? io_part.handed_up.count[i] : 0);
-    check = add_check(check, io_part.handed_up.count[i]);
+    record->counts.count[i] += io_part.own.count[i] - (nested ? io_part.propagated.count[i] : 0);
+    check = add_check(check, io_part.propagated.count[i]);
   }
   record->check = check;
   return 1;

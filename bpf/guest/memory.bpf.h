@@ -4,6 +4,7 @@
 
 #include "bpf/guest/io.bpf.h"
 #include "bpf/guest/reclaim.bpf.h"
+#include "bpf/guest/records.h"
 #include "bpf/lib/percpu.bpf.h"
 #include "bpf/lib/request.bpf.h"
 #include "bpf/lib/walk.bpf.h"
@@ -20,13 +21,13 @@ static __always_inline int span_begin(int span) {
 
 /*
  * The arrays in which a memory cgroup keeps its pages, or its events. Exact = shared, of the subtree, + for the cgroup
- * and all below it: pending + sum over the CPUs of (own - handed_in). 0: this kernel has no such array.
+ * and all below it: pending + sum over the CPUs of (own - flushed). 0: this kernel has no such array.
  */
 struct stat_arrays {
   __u64 shared;
   __u64 pending;
-  __u64 own;       /* of a CPU */
-  __u64 handed_in; /* of a CPU */
+  __u64 own;     /* of a CPU */
+  __u64 flushed; /* of a CPU */
 };
 
 /* Those of the cgroup; what its per-CPU pointer is, or 0 where this kernel keeps them in a way that we do not know. */
@@ -59,9 +60,9 @@ static __always_inline void find_own_arrays(__u64 own, struct stat_arrays *pages
     return;
   }
   pages->own = FIELD(struct memcg_vmstats_percpu, own, state);
-  pages->handed_in = FIELD(struct memcg_vmstats_percpu, own, state_prev);
+  pages->flushed = FIELD(struct memcg_vmstats_percpu, own, state_prev);
   events->own = FIELD(struct memcg_vmstats_percpu, own, events);
-  events->handed_in = FIELD(struct memcg_vmstats_percpu, own, events_prev);
+  events->flushed = FIELD(struct memcg_vmstats_percpu, own, events_prev);
 }
 
 /* "used": see lib/walk.bpf.h. */
@@ -84,7 +85,7 @@ static __always_inline void add_span(__u64 array, int span, __s64 *sums, int sig
   }
 }
 
-/* What the CPUs have not handed in: of one cgroup, while it is read. "used": see lib/walk.bpf.h. */
+/* What the CPUs have not flushed: of one cgroup, while it is read. "used": see lib/walk.bpf.h. */
 static __s64 stat_pending[STATS] __attribute__((used));
 
 static __always_inline void add_own_stats(__u64 offset, __u64 percpu, __u64 unused1, __u64 unused2) {
@@ -94,10 +95,10 @@ static __always_inline void add_own_stats(__u64 offset, __u64 percpu, __u64 unus
   add_span(pages.own, SPAN_PAGES, stat_pending, 1);
   add_span(pages.own, SPAN_MORE_PAGES, stat_pending, 1);
   add_span(events.own, SPAN_EVENTS, stat_pending, 1);
-  if (!pages.handed_in) return;
-  add_span(pages.handed_in, SPAN_PAGES, stat_pending, -1);
-  add_span(pages.handed_in, SPAN_MORE_PAGES, stat_pending, -1);
-  add_span(events.handed_in, SPAN_EVENTS, stat_pending, -1);
+  if (!pages.flushed) return;
+  add_span(pages.flushed, SPAN_PAGES, stat_pending, -1);
+  add_span(pages.flushed, SPAN_MORE_PAGES, stat_pending, -1);
+  add_span(events.flushed, SPAN_EVENTS, stat_pending, -1);
 }
 
 DEFINE_CPU_LOOP(own_stats, add_own_stats)
@@ -249,7 +250,7 @@ static __always_inline void visit_memory(struct walk *walk) {
 
 DEFINE_WALK(memory, visit_memory)
 
-ON_REQUEST(collect_memory) {
+ITER_PROGRAM(collect_memory) {
   const __u64 io = walk_io();
   start_rows(&memory_rows);
   clear_memory_row(ROW_ROOT);

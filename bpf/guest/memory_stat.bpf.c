@@ -102,7 +102,7 @@ DEFINE_WALK(wanted, visit_wanted)
 #define COPY_BYTES(size) \
   ((size) < sizeof(((struct stat_copy *)0)->pages) ? (size) : sizeof(((struct stat_copy *)0)->pages))
 
-ON_REQUEST(copy_stats) {
+ITER_PROGRAM(copy_stats) {
   const __u32 pages_bytes = COPY_BYTES(bpf_core_field_size(struct memcg_vmstats, state));
   const __u32 events_bytes = COPY_BYTES(bpf_core_field_size(struct memcg_vmstats, events));
   struct stat_arrays pages = {}, events = {};
@@ -110,7 +110,7 @@ ON_REQUEST(copy_stats) {
   struct stat_copy *copy = bpf_map_lookup_elem(&stat_copies, &zero);
 
   if (!copy) return 0;
-  wanted_id = asked;
+  wanted_id = request;
   wanted_css = 0;
   wanted_walk_below(hierarchy_root(memory_index()));
   if (!wanted_css) return 0;

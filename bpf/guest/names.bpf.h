@@ -2,8 +2,9 @@
 #ifndef KATAMETER_GUEST_NAMES_BPF_H
 #define KATAMETER_GUEST_NAMES_BPF_H
 
-#include "bpf/guest/birth.bpf.h"
 #include "bpf/guest/memory.bpf.h"
+#include "bpf/guest/mkdir.bpf.h"
+#include "bpf/guest/records.h"
 #include "bpf/lib/request.bpf.h"
 #include "bpf/lib/walk.bpf.h"
 
@@ -11,7 +12,7 @@
  * collect_names: the names of the containers' cgroups and of those above them, and the containers' age.
  *
  * Hook:    none. Run (lib/request.bpf.h) when a walk has met a container that has no name in user space yet, for the
- *          hierarchy that is asked for (WALK_*).
+ *          requested hierarchy (WALK_*).
  * Rate:    at start, and once after a container was made.
  * Costs:   0.08 to 0.09 us a cgroup, 0.05 to 0.09 with direct reads (read.bpf.h), of 1 to 1,000 cgroups (the fastest
  *          runs by bpf_stats; 6.18, JIT, 2 CPUs).
@@ -19,7 +20,7 @@
  * Without: no container has a row.
  */
 
-/* Names are asked for seldom, and user space copies every walk: they have no room of their own. */
+/* Names are requested seldom, and user space copies every walk: they have no room of their own. */
 _Static_assert(sizeof(struct name_record) <= sizeof(struct memory_record), "a name has its room");
 
 static struct container_walk named_rows __attribute__((used));
@@ -56,7 +57,7 @@ static __always_inline void add_container_name(const struct walk *walk) {
   struct name_record *record = bpf_map_lookup_elem(&memory_records, &row);
   if (!record) return;
   const __u64 name = kernfs_name(css_kernfs_node(walk->css));
-  record->made_ns = birth_of(css_cgroup(walk->css), record->id);
+  record->made_ns = mkdir_time_of(css_cgroup(walk->css), record->id);
   record->id_begin = OWN(find_id)(name);
   if (record->id_begin)
     bpf_probe_read_kernel(record->container, CONTAINER_DIGITS, (void *)(name + record->id_begin - 1));
@@ -72,12 +73,12 @@ static __always_inline void visit_name(struct walk *walk) {
 
 DEFINE_WALK(names, visit_name)
 
-ON_REQUEST(collect_names) {
+ITER_PROGRAM(collect_names) {
   start_rows(&named_rows);
   named_from = 0;
   names = 0;
   const int complete =
-      names_walk_below(asked == WALK_UNIFIED ? css_root(unified_css()) : hierarchy_root(hierarchy_index(asked)));
+      names_walk_below(request == WALK_UNIFIED ? css_root(unified_css()) : hierarchy_root(hierarchy_index(request)));
   named_rows.rows = names;
   return row_answer(&named_rows, complete);
 }

@@ -152,7 +152,7 @@ static __always_inline void classify_oom(void *ctx, __u64 css, struct oom_record
 struct {
   __uint(type, BPF_MAP_TYPE_ARRAY);
   __uint(map_flags, BPF_F_MMAPABLE);
-  __uint(max_entries, OOM_KEPT);
+  __uint(max_entries, OOM_SLOTS);
   __type(key, __u32);
   __type(value, struct oom_record);
 } oom_events SEC(".maps");
@@ -161,7 +161,7 @@ struct {
 struct {
   __uint(type, BPF_MAP_TYPE_RINGBUF);
   __uint(max_entries, 4096);
-} oom_bell SEC(".maps");
+} oom_wakeup SEC(".maps");
 
 static __always_inline void name_levels(__u64 css, struct oom_record *record) {
   record->names = 0;
@@ -185,7 +185,7 @@ static __always_inline int note_task(void *ctx, __u64 task) {
 
   if (!status || !is_current(status)) return 0;
   sequence = status->oom_events + 1;
-  slot = sequence % OOM_KEPT;
+  slot = sequence % OOM_SLOTS;
   record = bpf_map_lookup_elem(&oom_events, &slot);
   if (!record) return 0;
   record->sequence = 0;
@@ -206,7 +206,7 @@ static __always_inline int note_task(void *ctx, __u64 task) {
   record->sequence = sequence;
   RECORD_IS_WHOLE();
   status->oom_events = sequence;
-  bpf_ringbuf_output(&oom_bell, &sequence, sizeof(sequence), BPF_RB_FORCE_WAKEUP);
+  bpf_ringbuf_output(&oom_wakeup, &sequence, sizeof(sequence), BPF_RB_FORCE_WAKEUP);
   return 0;
 }
 

@@ -2,6 +2,7 @@
 #ifndef KATAMETER_GUEST_PRESSURE_BPF_H
 #define KATAMETER_GUEST_PRESSURE_BPF_H
 
+#include "bpf/guest/records.h"
 #include "bpf/lib/percpu.bpf.h"
 #include "bpf/lib/request.bpf.h"
 #include "bpf/lib/walk.bpf.h"
@@ -165,7 +166,7 @@ static __always_inline void visit_pressure(struct walk *walk) {
 
 DEFINE_WALK(pressure, visit_pressure)
 
-ON_REQUEST(collect_pressure) {
+ITER_PROGRAM(collect_pressure) {
   start_rows(&pressure_rows);
   const int complete = pressure_walk_below(css_root(unified_css()));
   return row_answer(&pressure_rows, complete);

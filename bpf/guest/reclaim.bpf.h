@@ -6,7 +6,7 @@
 #include "bpf/kernel.h"
 
 enum {
-  STALLS_KEPT = 1024, /* cgroups that have had a stall */
+  MAX_STALLED_CGROUPS = 1024, /* cgroups that have had a stall */
 };
 
 /* What the kernel does not keep of a memory cgroup. */
@@ -19,7 +19,7 @@ struct stall_sum {
 /* By kernfs id; a cgroup has an entry from its first stall until its removal. Declared as status_map is. */
 struct {
   __uint(type, BPF_MAP_TYPE_HASH);
-  __uint(max_entries, STALLS_KEPT);
+  __uint(max_entries, MAX_STALLED_CGROUPS);
   __type(key, __u64);
   __type(value, struct stall_sum);
 } stall_sums SEC(".maps") __weak;

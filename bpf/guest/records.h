@@ -6,46 +6,15 @@
 
 #include <linux/types.h>
 
-enum {
-  MAX_CPUS = 512,        /* numbers that a guest's CPUs can have: 0 to 511 */
-  NAME_BYTES = 128,      /* one component of a cgroup path; "cri-containerd-<64 hex>.scope" has 86 */
-  PATH_BYTES = 256,      /* a cgroup path, or its beginning; systemd's form of a Kubernetes container has 190 */
-  CONTAINER_DIGITS = 64, /* hex digits of a container's id */
-  COMM_BYTES = 16,       /* TASK_COMM_LEN */
-  OOM_NAMES = 6,         /* levels of a victim's cgroup that an OOM record names */
-  TURNS = 32,            /* lib/request.bpf.h: reads of one opened iterator */
-  REMOVED_KEPT = 512,    /* records in the ring `removed`; a multiple of 64 */
-  OOM_KEPT = 256,        /* records in the ring `oom_events` */
-};
+#include "bpf/lib/records.h"
 
-/* Which controller's hierarchy a walk goes through. */
 enum {
-  WALK_CPUACCT = 0,
-  WALK_MEMORY = 1,
-  WALK_CPU = 2,
-  WALK_PIDS = 3,
-  WALK_UNIFIED = 4, /* cgroup v2: all its cgroups, whatever controllers they have */
-  WALK_IO = 5,
-  HIERARCHIES,
+  PATH_BYTES = 256,    /* a cgroup path, or its beginning; systemd's form of a Kubernetes container has 190 */
+  COMM_BYTES = 16,     /* TASK_COMM_LEN */
+  OOM_NAMES = 6,       /* levels of a victim's cgroup that an OOM record names */
+  REMOVED_SLOTS = 512, /* records in the ring `removed`; a multiple of 64 */
+  OOM_SLOTS = 256,     /* records in the ring `oom_events` */
 };
-
-/*
- * What a walk leaves (lib/walk.bpf.h): one record for the root, one for all containers together that found no
- * room, and one for each container, with all that is below it.
- */
-enum {
-  ROW_ROOT = 0,
-  ROW_REST = 1,  /* sums of CPU time and memory usage; of the rest nothing is filled in */
-  FIRST_ROW = 2, /* of the containers */
-};
-
-/* What a walk answers: how many rows there are, how many containers found no room, and whether it came to its end. */
-enum {
-  ANSWER_ROWS = 0xffff,
-  ANSWER_LEFT_OVER_SHIFT = 16,
-  ANSWER_MAX_LEFT_OVER = 0x7fff, /* so many, or more */
-};
-#define ANSWER_INCOMPLETE (1u << 31)
 
 /* What the cpu controller keeps of a cgroup (struct task_group). */
 struct bandwidth_record {
@@ -133,11 +102,11 @@ struct memory_record {
   __u64 kernel_pages;     /* v1: mem_cgroup.kmem.usage */
   __u64 soft_limit_pages; /* v1: mem_cgroup.soft_limit */
   __u64 min_pages;        /* v2: page_counter.min */
-  __u64 stalls;           /* times that a task of it, or of one below, had to reclaim memory itself (guest/reclaim.bpf.c) */
-  __u64 stall_ns;         /* for how long; stalls that have ended */
-  __u64 check;            /* changes when a CPU hands in something in any of the cgroups below */
-  __s64 stat[STATS];      /* of the subtree, as handed in by the CPUs */
-  __s64 pending[STATS];   /* of the subtree, what the CPUs have not handed in yet */
+  __u64 stalls;      /* times that a task of it, or of one below, had to reclaim memory itself (guest/reclaim.bpf.c) */
+  __u64 stall_ns;    /* for how long; stalls that have ended */
+  __u64 check;       /* changes when a CPU flushes something in any of the cgroups below */
+  __s64 stat[STATS]; /* of the subtree, as flushed by the CPUs */
+  __s64 pending[STATS]; /* of the subtree, what the CPUs have not flushed yet */
 };
 
 enum {
@@ -220,7 +189,7 @@ enum {
 
 /* Of each process, of each thread of the agent and of guest-probe, and of each kernel thread. */
 struct task_record {
-  __u64 cgroup_id;         /* kernfs id, in the hierarchy that the walk was asked for */
+  __u64 cgroup_id;         /* kernfs id, in the hierarchy that the walk goes through */
   __u64 container_id;      /* of the container's cgroup that it is in; 0: none */
   __u64 start_boottime_ns; /* task_struct.start_boottime */
   __u64 cpu_ns;            /* task_struct.se.sum_exec_runtime */
@@ -329,19 +298,19 @@ struct guest_status {
 
 /* How far C++ has got with the rings; BPF does not look at it. */
 struct progress {
-  __u64 instance_ns;                /* CLOCK_BOOTTIME when the sequences began */
-  __u64 snapshots;                  /* the sequence of the last snapshot */
-  __u64 events_settled;             /* the host has the OOM events up to this one */
-  __u64 events_lost;                /* OOM events overwritten before the host had them */
-  __u64 removals_taken;             /* removed_records read so far */
-  __u64 removals_lost;              /* removed_records overwritten before they were read */
-  __u64 removals_settled;           /* those up to this one are done with */
-  __u64 settled[REMOVED_KEPT / 64]; /* of those after it: a bit each, at the place that it has in the ring */
-  __u64 vanished_cpu_ns;            /* CPU time of containers that went without a record */
+  __u64 instance_ns;                      /* CLOCK_BOOTTIME when the sequences began */
+  __u64 snapshots;                        /* the sequence of the last snapshot */
+  __u64 events_acknowledged;              /* the host has the OOM events up to this one */
+  __u64 events_lost;                      /* OOM events overwritten before the host had them */
+  __u64 removals_taken;                   /* removed_records read so far */
+  __u64 removals_lost;                    /* removed_records overwritten before they were read */
+  __u64 removals_acknowledged;            /* those up to this one are done with */
+  __u64 acknowledged[REMOVED_SLOTS / 64]; /* of those after it: a bit each, at the place that it has in the ring */
+  __u64 vanished_cpu_ns;                  /* CPU time of containers that went without a record */
 };
 
 /* Two of them, so that each change is whole whenever guest-probe ends: the new one is written, then made current. */
-struct kept_record {
+struct state_record {
   struct progress progress[2];
   __u32 current;
   __u32 reserved;
@@ -370,7 +339,7 @@ enum {
   STAT_ROOM = 128, /* items of one of the kernel's arrays */
 };
 
-/* What a memory cgroup's arrays hold (guest/memory.bpf.h), of the subtree, as handed in by the CPUs. */
+/* What a memory cgroup's arrays hold (guest/memory.bpf.h), of the subtree, as flushed by the CPUs. */
 struct stat_copy {
   __s64 pages[STAT_ROOM];
   __s64 events[STAT_ROOM];

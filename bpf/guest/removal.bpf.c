@@ -10,10 +10,10 @@
  * Kernels: 5.10 and later, BTF of the running kernel.
  * Without: a container's last values are those of the last snapshot; one that lived in between is never seen.
  */
-#include "bpf/guest/birth.bpf.h"
 #include "bpf/guest/cpu.bpf.h"
 #include "bpf/guest/io.bpf.h"
 #include "bpf/guest/memory.bpf.h"
+#include "bpf/guest/mkdir.bpf.h"
 #include "bpf/guest/pressure.bpf.h"
 #include "bpf/guest/reclaim.bpf.h"
 #include "bpf/guest/state.bpf.h"
@@ -28,8 +28,8 @@ struct {
   __uint(map_flags, BPF_F_MMAPABLE);
   __uint(max_entries, 1);
   __type(key, __u32);
-  __type(value, struct kept_record);
-} kept SEC(".maps");
+  __type(value, struct state_record);
+} state SEC(".maps");
 
 /* Whether CPU time is that of cgroup v2; set before loading. A v1 guest may have a v2 tree of systemd's beside. */
 const volatile __u32 cpu_is_unified = 0;
@@ -48,7 +48,7 @@ enum {
 struct {
   __uint(type, BPF_MAP_TYPE_ARRAY);
   __uint(map_flags, BPF_F_MMAPABLE);
-  __uint(max_entries, REMOVED_KEPT);
+  __uint(max_entries, REMOVED_SLOTS);
   __type(key, __u32);
   __type(value, struct removed_record);
 } removed SEC(".maps");
@@ -69,7 +69,7 @@ static __always_inline void add_io_gone(__u32 device, int with_below) {
     if (total->device && total->device != device) continue;
     total->device = device;
     for (int i = 0; i < IO_COUNTS; i++)
-      total->counts.count[i] += io_part.own.count[i] - (with_below ? io_part.handed_up.count[i] : 0);
+      total->counts.count[i] += io_part.own.count[i] - (with_below ? io_part.propagated.count[i] : 0);
     return;
   }
   io_gone_lost++;
@@ -107,7 +107,7 @@ static __always_inline __u32 take_io(__u64 cgroup, __u64 id, struct guest_status
   for (int slot = 0; slot < IO_REMOVED; slot++) io_gone[slot] = (struct io_total){};
   io_gone_walk_below(css);
   __u64 parent = css_parent(css);
-  /* The root's is nobody's. */
+  /* The root has no parent that reports it. */
   __u64 parent_id = parent && css_parent(parent) ? kernfs_id(css_kernfs_node(parent)) : 0;
   for (int slot = 0; slot < IO_REMOVED; slot++) {
     if (!io_gone[slot].device) break;
@@ -126,7 +126,7 @@ static __u64 sum[TIMES] __attribute__((used));
 static __always_inline void visit_below(struct walk *walk) {
   read_unified(css_cgroup(walk->css));
   for (int i = 0; i < TIMES; i++)
-    sum[i] += unified.flushed[i] + unified.pending[i] - (walk->depth ? unified.handed_up[i] : 0);
+    sum[i] += unified.flushed[i] + unified.pending[i] - (walk->depth ? unified.propagated[i] : 0);
 }
 
 DEFINE_WALK(below, visit_below)
@@ -148,7 +148,7 @@ static __always_inline void unified_times(__u64 cgroup, struct cpu_record *recor
 
 /* Whether a record is of the container that is going, and can be added to. */
 __weak __noinline int is_open_record(__u64 sequence, __u64 taken) {
-  const __u32 slot = sequence % REMOVED_KEPT;
+  const __u32 slot = sequence % REMOVED_SLOTS;
   const struct removed_record *record = bpf_map_lookup_elem(&removed, &slot);
 
   if (!record || !sequence || sequence <= taken || record->sequence != sequence) return 0;
@@ -235,14 +235,14 @@ static __always_inline void take_container(__u64 cgroup, __u64 id, __u32 io_devi
   if (!id_begin) return; /* is_check_cgroup() */
   bpf_probe_read_kernel(going.id, sizeof(going.id), (void *)(name + id_begin - 1));
   find_record(status);
-  const __u32 slot = going.sequence % REMOVED_KEPT;
+  const __u32 slot = going.sequence % REMOVED_SLOTS;
   struct removed_record *record = bpf_map_lookup_elem(&removed, &slot);
   if (!record) return;
   record->sequence = 0;
   RECORD_IS_WHOLE();
   if (going.sequence > status->removals) begin_record(record, path);
   note_ids(cgroup, id, record);
-  const __u64 made_ns = birth_of(cgroup, id);
+  const __u64 made_ns = mkdir_time_of(cgroup, id);
   if (made_ns) record->made_ns = made_ns;
   take_cpu(cgroup, slot);
   if (cpu_is_unified && is_unified(cgroup)) take_pressure(cgroup, slot);
@@ -281,7 +281,7 @@ int BPF_PROG(note_removal, struct cgroup *cgroup, const char *path) {
   if (container == id) {
     take_container(address, id, io_devices, path, status);
     if (status->merging) status->merging = 0;
-    bpf_map_delete_elem(&births, &id);
+    bpf_map_delete_elem(&mkdir_times, &id);
   } else if (container && memory && !memory_is_unified) {
     leave_kills(memory, id, container);
   }

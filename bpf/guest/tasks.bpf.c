@@ -62,7 +62,7 @@ static __always_inline void place_task(struct task_struct *task, struct task_rec
   }
   struct kernfs_node *node = cgroup->kn;
   record->cgroup_id = node->id;
-  record->container_id = kept_container(record->cgroup_id, (__u64)node->name);
+  record->container_id = cached_container(record->cgroup_id, (__u64)node->name);
   if (record->container_id == ~0ULL) record->container_id = task_container((__u64)task);
 }
 

@@ -31,9 +31,6 @@ static __always_inline void count_lost_event(void) {
   if (status) __sync_fetch_and_add(&status->events_lost, 1);
 }
 
-/* All containerd shims have one comm; those of Kata have this at the beginning of their file's name. */
-#define KATA_SHIM "containerd-shim-kata"
-
 static __always_inline int is_kata_shim(struct task_struct *task) {
   __u64 mm = KREAD(struct task_struct, (__u64)task, mm);
   __u64 file = mm ? KREAD(struct mm_struct___program, mm, exe_file) : 0;
@@ -42,10 +39,10 @@ static __always_inline int is_kata_shim(struct task_struct *task) {
 
   if (!dentry) return 0;
   bpf_probe_read_kernel_str(name, sizeof(name), (void *)KREAD(struct qstr, FIELD(struct dentry, dentry, d_name), name));
-  return begins_with(name, KATA_SHIM, sizeof(KATA_SHIM) - 1);
+  return is_kata_shim_name(name, sizeof(name) - 1);
 }
 
-/* PROCESS_*, 0 if nobody watches for this name. */
+/* PROCESS_*, 0 if this name is not watched. */
 static __always_inline __u32 watched_kind(struct task_struct *task) {
   __u64 name[2] = {};
   bpf_probe_read_kernel(name, sizeof(name), task->comm);

@@ -34,7 +34,7 @@ int BPF_PROG(note_exit, struct task_struct *task) {
   kind = kind_of(task);
   if (kind != THREAD_OTHER) {
     __sync_fetch_and_add(kind == THREAD_VCPU ? &process->exit_vcpu_ns : &process->exit_kernel_ns, cpu);
-    __sync_fetch_and_add(&process->apart_exits, 1);
+    __sync_fetch_and_add(&process->classified_exits, 1);
   }
   if (task->signal->live.counter == 0) {
     if (task->pid != task->tgid) /* a leader that went before is still there */
@@ -59,7 +59,7 @@ int BPF_PROG(note_free, struct task_struct *task) {
     int is_vcpu = kind == THREAD_VCPU;
     __sync_fetch_and_add(is_vcpu ? &process->dead_vcpu_ns : &process->dead_kernel_ns, task->se.sum_exec_runtime);
     __sync_fetch_and_add(is_vcpu ? &process->dead_vcpu_delay_ns : &process->dead_kernel_delay_ns, delay);
-    __sync_fetch_and_add(&process->apart_frees, 1); /* after the sums: who sees it finds them */
+    __sync_fetch_and_add(&process->classified_frees, 1); /* after the sums: who sees it finds them */
   }
   if (task->pid == task->tgid) { /* the leader is let go last, so the sums have all threads */
     read_dead_usage((__u64)task->signal, &process->final_usage);

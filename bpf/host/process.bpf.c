@@ -64,7 +64,7 @@ static __always_inline void note_file(__u64 file, struct process_reading *readin
   if (magic != TMPFS_MAGIC && magic != HUGETLBFS_MAGIC) return;
   if (KREAD(struct inode, inode, i_nlink)) return;
   if (reading->files >= MEMORY_FILES) {
-    reading->flags |= READING_UNFINISHED;
+    reading->flags |= READING_TRUNCATED;
     return;
   }
   struct memory_file *entry = &reading->file[reading->files & (MEMORY_FILES - 1)];
@@ -86,7 +86,7 @@ struct {
   __type(value, struct process_reading);
 } reading_map SEC(".maps");
 
-static __always_inline struct process_reading *the_reading(void) {
+static __always_inline struct process_reading *current_reading(void) {
   __u32 zero = 0;
   return bpf_map_lookup_elem(&reading_map, &zero);
 }
@@ -106,7 +106,7 @@ struct {
 } place;
 
 __noinline int read_thread(void) {
-  struct process_reading *reading = the_reading();
+  struct process_reading *reading = current_reading();
   if (!reading || !place.next || place.next == place.head) return 1;
   __u64 thread = CONTAINER(struct task_struct, place.next, thread_node);
   __u64 cpu = KREAD(struct sched_entity, FIELD(struct task_struct, thread, se), sum_exec_runtime);
@@ -128,7 +128,8 @@ __noinline int read_thread(void) {
   reading->usage.guest_ns += guest_ns;
   add_thread_usage(thread, &reading->usage);
   int kind = thread_kind(comm, guest_ns);
-  if (kind != THREAD_OTHER && (KREAD(struct task_struct, thread, flags) & PF_EXITING)) reading->exiting_apart_threads++;
+  if (kind != THREAD_OTHER && (KREAD(struct task_struct, thread, flags) & PF_EXITING))
+    reading->exiting_classified_threads++;
   if (kind == THREAD_VCPU) {
     reading->vcpu_threads++;
     reading->vcpu_ns += cpu;
@@ -165,18 +166,18 @@ static __always_inline void read_threads(__u64 signal, struct process_reading *r
   place.head = FIELD(struct signal_struct, signal, thread_head);
   place.next = read_u64(place.head);
   place.mm_thread = 0;
-  reading->flags |= READING_UNFINISHED;
+  reading->flags |= READING_TRUNCATED;
   for (int i = 0; i < THREAD_CHUNKS; i++) {
     if (read_thread_chunk()) {
-      reading->flags &= ~READING_UNFINISHED;
+      reading->flags &= ~READING_TRUNCATED;
       break;
     }
   }
-  if (read_u32(lock) != before) reading->flags |= READING_LACKING;
+  if (read_u32(lock) != before) reading->flags |= READING_RACED;
 }
 
 __noinline int read_file_chunk(void) {
-  struct process_reading *reading = the_reading();
+  struct process_reading *reading = current_reading();
   __u64 files[FILES_PER_CHUNK];
 
   if (!reading || place.descriptor >= place.descriptor_count) return 1;
@@ -198,7 +199,7 @@ static __always_inline void read_files(struct process_reading *reading) {
   place.descriptor = 0;
   for (int i = 0; i < FILE_CHUNKS; i++)
     if (read_file_chunk()) break;
-  if (place.descriptor < place.descriptor_count) reading->flags |= READING_UNFINISHED;
+  if (place.descriptor < place.descriptor_count) reading->flags |= READING_TRUNCATED;
   /* files_struct is not freed by RCU: it was there throughout if the thread still has it. */
   if (KREAD(struct task_struct, place.mm_thread, files) != table) reading->files = 0;
 }
@@ -212,7 +213,7 @@ static __always_inline int is_leader(__u64 task, const struct process_key *key, 
 SEC("raw_tp")
 int read_process(struct bpf_raw_tracepoint_args *context) {
   struct process_key key = {.start_boottime_ns = context->args[0], .tgid = context->args[1]};
-  struct process_reading *reading = the_reading();
+  struct process_reading *reading = current_reading();
   volatile struct process_record *process = bpf_map_lookup_elem(&processes, &key);
 
   if (!reading) return 0;
@@ -221,11 +222,11 @@ int read_process(struct bpf_raw_tracepoint_args *context) {
 
   __builtin_memset(reading, 0, __builtin_offsetof(struct process_reading, record));
   /* Before the threads: one that is freed from here on is still found in the list, and so counted once. */
-  reading->record.apart_frees = process->apart_frees;
-  bpf_probe_read_kernel(&reading->record, __builtin_offsetof(struct process_record, apart_frees), (void *)process);
+  reading->record.classified_frees = process->classified_frees;
+  bpf_probe_read_kernel(&reading->record, __builtin_offsetof(struct process_record, classified_frees), (void *)process);
   place.leader = process->leader;
   read_threads(process->signal, reading);
-  reading->apart_exits = process->apart_exits;
+  reading->classified_exits = process->classified_exits;
   if (counts_io()) reading->flags |= READING_IO;
   if (reading->mm && !(reading->flags & READING_GONE)) {
     read_mm_pages(reading->mm);

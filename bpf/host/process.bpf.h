@@ -7,7 +7,7 @@
 
 /*
  * The processes of sandboxes, and whose a thread is. A thread that is being freed may have outlived its leader's
- * task_struct, never its signal_struct; so threads are told by that. Each file that uses a map declares it; the linker
+ * task_struct, never its signal_struct; so threads are identified by that. Each file that uses a map declares it; the linker
  * makes one of them.
  */
 struct {

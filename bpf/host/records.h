@@ -20,6 +20,19 @@ enum {
   PROCESS_KERNEL = 4, /* a kernel thread that works for a VMM alone: vhost before 6.4, kvm-pit */
 };
 
+/*
+ * All containerd shims have one comm. One is Kata's by the name of its file, which containerd makes of the runtime's type:
+ * io.containerd.kata.v2 is containerd-shim-kata-v2, io.containerd.kata-qemu.v2 is containerd-shim-kata-qemu-v2.
+ */
+#define KATA_SHIM "containerd-shim-kata"
+
+/* Whether the name of a file, `length` characters of it, is that of a Kata shim. For BPF and C++. */
+__attribute__((always_inline)) static inline int is_kata_shim_name(const char *name, unsigned long length) {
+  for (unsigned long i = 0; i < sizeof(KATA_SHIM) - 1; i++)
+    if (i >= length || name[i] != KATA_SHIM[i]) return 0;
+  return 1;
+}
+
 /* Processes to look at: those whose comm, taken as two words and cut by `mask`, is `name`. mask 0: entry not used. */
 struct watched_name {
   __u64 name[2];
@@ -62,10 +75,10 @@ struct process_record {
   __u64 dead_kernel_ns;     /* both of the kernel's threads */
   __u64 dead_kernel_delay_ns;
   __u64 dead_other_delay_ns; /* sched_info.run_delay of the others */
-  /* Threads that are told apart: vCPUs and the kernel's. Of one between the two only exit_*_ns has the time, once it is
+  /* Threads that are classified: vCPUs and the kernel's. Of one between the two only exit_*_ns has the time, once it is
    * not in the list of threads. */
-  __u64 apart_exits;
-  __u64 apart_frees;
+  __u64 classified_exits;
+  __u64 classified_frees;
 };
 
 struct memory_file {
@@ -74,20 +87,20 @@ struct memory_file {
 };
 
 enum {
-  READING_GONE = 1 << 0,       /* no such process, or not one with threads any more: nothing else is right */
-  READING_LACKING = 1 << 1,    /* a thread died during the reading: the sums may lack it */
-  READING_UNFINISHED = 1 << 2, /* more threads or descriptors than a reading goes through: the sums lack some */
-  READING_TORN = 1 << 3,       /* a thread was just being summed up and may be in cpu_ns twice */
-  READING_IO = 1 << 4,         /* the kernel counts the bytes of I/O */
+  READING_GONE = 1 << 0,      /* no such process, or not one with threads any more: nothing else is right */
+  READING_RACED = 1 << 1,     /* a thread died during the reading: the sums may lack it */
+  READING_TRUNCATED = 1 << 2, /* more threads or descriptors than a reading goes through: the sums lack some */
+  READING_TORN = 1 << 3,      /* a thread was just being summed up and may be in cpu_ns twice */
+  READING_IO = 1 << 4,        /* the kernel counts the bytes of I/O */
 };
 
 /* One process at one moment, live threads only except where said. */
 struct process_reading {
   __u32 flags; /* READING_* */
   __u32 threads;
-  __u32 vcpu_threads;          /* by their names, or for having been in guest mode */
-  __u32 kernel_threads;        /* by their names */
-  __u32 exiting_apart_threads; /* of both, begun to exit */
+  __u32 vcpu_threads;               /* by their names, or for having been in guest mode */
+  __u32 kernel_threads;             /* by their names */
+  __u32 exiting_classified_threads; /* of both, begun to exit */
   __u32 files;
   __u64 cpu_ns;                 /* the whole process: sum_sched_runtime + live threads; dead ones included */
   __u64 vcpu_ns;                /* sum_exec_runtime of vCPU threads */
@@ -97,11 +110,11 @@ struct process_reading {
   __u64 other_delay_ns;         /* run_delay of the others */
   struct process_usage usage;   /* the whole process, dead threads included */
   __u64 mm;                     /* address of mm_struct: a vforked child has its parent's. 0 for a zombie */
-  __u64 anonymous_pages;        /* mm.rss_stat[MM_ANONPAGES], what the CPUs have not handed in included */
+  __u64 anonymous_pages;        /* mm.rss_stat[MM_ANONPAGES], what the CPUs have not flushed included */
   __u64 file_pages;             /* the same of MM_FILEPAGES */
   __u64 shared_pages;           /* the same of MM_SHMEMPAGES; guest RAM that is mapped is in it */
   __u64 page_table_bytes;       /* mm.pgtables_bytes */
-  __u64 apart_exits;            /* as in the record, but after the threads were looked at */
+  __u64 classified_exits;       /* as in the record, but after the threads were looked at */
   struct process_record record; /* as it was before */
   struct memory_file file[MEMORY_FILES];
 };

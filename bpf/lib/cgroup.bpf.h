@@ -2,8 +2,8 @@
 #ifndef KATAMETER_LIB_CGROUP_BPF_H
 #define KATAMETER_LIB_CGROUP_BPF_H
 
-#include "bpf/guest/records.h"
 #include "bpf/kernel.h"
+#include "bpf/lib/records.h"
 
 /* Index of a controller in subsys[]; -1 if the kernel was built without it. It shifts with the configuration. */
 static __always_inline int cpuacct_index(void) {
@@ -32,7 +32,7 @@ static __always_inline int io_index(void) {
   return bpf_core_enum_value(enum cgroup_subsys_id___io, io_cgrp_id);
 }
 
-/* The controller whose hierarchy a program is asked to walk. */
+/* The controller whose hierarchy a program is request to walk. */
 static __always_inline int hierarchy_index(__u64 walk) {
   if (walk == WALK_CPU) return cpu_index();
   if (walk == WALK_PIDS) return pids_index();

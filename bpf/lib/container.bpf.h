@@ -16,7 +16,7 @@ enum {
   NAME_PART = 64,        /* bytes of a name that are looked through at once */
   NAME_PARTS = 5,        /* NAME_MAX, and a 0 */
   CONTAINER_LEVELS = 32, /* a cgroup and those above it */
-  PLACES_KEPT = 2048,    /* a power of 2 */
+  CACHED_PLACES = 2048,  /* a power of 2 */
 };
 
 /*
@@ -34,7 +34,7 @@ struct cgroup_place {
  * is. */
 struct {
   __uint(type, BPF_MAP_TYPE_ARRAY);
-  __uint(max_entries, PLACES_KEPT);
+  __uint(max_entries, CACHED_PLACES);
   __type(key, __u32);
   __type(value, struct cgroup_place);
 } cgroup_places SEC(".maps") __weak;
@@ -118,7 +118,7 @@ static __always_inline int is_check_cgroup(__u64 name) {
 }
 
 /* As kept; ~0 if it is not. */
-static __always_inline __u64 kept_container(__u64 id, __u64 name) {
+static __always_inline __u64 cached_container(__u64 id, __u64 name) {
   const __u32 place = place_of_id(id);
   const struct cgroup_place *kept = bpf_map_lookup_elem(&cgroup_places, &place);
 
@@ -154,7 +154,7 @@ __weak __noinline __u64 OWN(find_container)(__u64 cgroup) {
 
 static __always_inline __u64 container_id_of(__u64 cgroup) {
   const __u64 node = KREAD(struct cgroup, cgroup, kn);
-  const __u64 kept = kept_container(kernfs_id(node), kernfs_name(node));
+  const __u64 kept = cached_container(kernfs_id(node), kernfs_name(node));
   return kept == ~0ULL ? OWN(find_container)(cgroup) : kept;
 }
 

@@ -2,8 +2,8 @@
 #ifndef KATAMETER_LIB_PERCPU_BPF_H
 #define KATAMETER_LIB_PERCPU_BPF_H
 
-#include "bpf/guest/records.h"
 #include "bpf/kernel.h"
+#include "bpf/lib/records.h"
 
 /*
  * OWN(name): a global function that a header defines for each object that includes it. Global names are those of the

@@ -69,15 +69,15 @@ Collector::Collector(GuestPrograms& programs, const ServedFigures& served, std::
 
 Result<wire::Snapshot> Collector::collect(std::uint64_t request) {
   const Status read = read_kernel();
-  programs_.rest();
+  programs_.close_iterators();
   if (!read) return failure_from(read.error());
 
   wire::Snapshot snapshot;
   snapshot.request = request;
   snapshot.sequence = programs_.next_snapshot();
   snapshot.boottime_ns = boottime_ns();
-  snapshot.guest.oom_events_lost = programs_.kept().events_lost;
-  snapshot.guest.containers_lost = programs_.kept().removals_lost + removed_.forgotten();
+  snapshot.guest.oom_events_lost = programs_.state().events_lost;
+  snapshot.guest.containers_lost = programs_.state().removals_lost + removed_.forgotten();
   snapshot.guest.stalls_lost = programs_.stalls_lost();
   programs_.refresh_misses();
   for (const auto& [hook, figure] : misses_of_hooks) snapshot.guest.*figure = programs_.misses(hook);
@@ -115,12 +115,12 @@ void Collector::limit_rows(Rows& rows, wire::Guest& guest) {
 
 void Collector::acknowledge(std::uint64_t sequence) {
   removed_.acknowledge(sequence);
-  settle_removed();
+  acknowledge_removed();
 }
 
-void Collector::settle_removed() {
+void Collector::acknowledge_removed() {
   const std::vector<std::uint64_t> settled = removed_.take_settled();
-  if (!settled.empty()) programs_.settle_removed(settled);
+  if (!settled.empty()) programs_.acknowledge_removed(settled);
 }
 
 void Collector::find_vanished(Rows& rows) {
@@ -304,7 +304,7 @@ Status Collector::take_removed() {
     const auto living = id ? living_.find(*id) : living_.end();
     if (living != living_.end()) removed_.set_path(*id, living->second.cgroup);
   }
-  settle_removed();
+  acknowledge_removed();
   shown_times_.forget_unseen();
   return {};
 }

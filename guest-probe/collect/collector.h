@@ -13,14 +13,14 @@
 #include "guest-probe/account/sched_account.h"
 #include "guest-probe/account/shown_times.h"
 #include "guest-probe/account/task_account.h"
+#include "guest-probe/bpf/plan.h"
+#include "guest-probe/bpf/programs.h"
 #include "guest-probe/collect/guest_sources.h"
 #include "guest-probe/collect/removed_containers.h"
 #include "guest-probe/collect/reported_sums.h"
 #include "guest-probe/collect/row_limit.h"
 #include "guest-probe/containers/cgroup_paths.h"
 #include "guest-probe/containers/start_times.h"
-#include "userspace/bpf/guest_plan.h"
-#include "userspace/bpf/guest_programs.h"
 #include "userspace/result.h"
 #include "userspace/wire/messages.h"
 
@@ -82,7 +82,7 @@ class Collector {
   Status learn_names();
   Status learn_stats();
   Status take_removed();
-  void settle_removed();
+  void acknowledge_removed();
   void limit_rows(Rows& rows, wire::Guest& guest);
   void find_vanished(Rows& rows);
   void warn_unreported();

@@ -10,7 +10,7 @@
 #include "guest-probe/account/io_account.h"
 #include "guest-probe/account/memory_account.h"
 #include "guest-probe/account/pressure_account.h"
-#include "userspace/bpf/guest_programs.h"
+#include "guest-probe/bpf/programs.h"
 #include "userspace/wire/messages.h"
 
 namespace katameter {

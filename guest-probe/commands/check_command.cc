@@ -3,30 +3,30 @@
 #include <cstring>
 #include <iostream>
 
+#include "guest-probe/bpf/kernel_facts.h"
+#include "guest-probe/bpf/plan.h"
 #include "guest-probe/commands/commands.h"
 #include "guest-probe/commands/startup.h"
-#include "userspace/bpf/guest_parts.h"
-#include "userspace/bpf/kernel_facts.h"
 
 namespace katameter {
 namespace {
 
-void print(const Need& need) {
-  const char* state = need.said.empty() ? "NOT FOUND" : "REFUSED";
+void print(const Requirement& need) {
+  const char* state = need.log.empty() ? "NOT FOUND" : "REFUSED";
   std::cout << fmt::format("{:<28}{}\n", need.name, need.found ? "found" : state);
   if (need.found) return;
-  std::cout << fmt::format("    lost: {}\n    do:   {}\n", need.loses, need.remedy);
-  for (const std::string& line : need.said) std::cout << fmt::format("    kernel: {}\n", line);
+  std::cout << fmt::format("    lost: {}\n    do:   {}\n", need.impact, need.remedy);
+  for (const std::string& line : need.log) std::cout << fmt::format("    kernel: {}\n", line);
 }
 
 void print(const std::string& name, bool found, const std::string& loses, const std::string& remedy) {
-  print(Need{name, found, loses, remedy, {}});
+  print(Requirement{name, found, loses, remedy, {}});
 }
 
 // Nothing is lost where another form does the same.
 void print_other_forms(const GuestPlan& plan) {
   for (const KernelRefusal& refusal : plan.refused) {
-    if (lost_without(refusal.part) != "") continue;
+    if (impact_without(refusal.part) != "") continue;
     std::cout << fmt::format("{:<28}refused: {}; done in another way\n", refusal.part, std::strerror(refusal.code));
     for (const std::string& line : refusal.log) std::cout << fmt::format("    kernel: {}\n", line);
   }
@@ -37,13 +37,13 @@ void print_other_forms(const GuestPlan& plan) {
 int check_command(std::size_t containers, bool schedstat) {
   const GuestPlan found = plan_guest(read_kernel_facts(), schedstat);
   if (!found.works()) {
-    for (const Need& need : found.needs) print(need);
+    for (const Requirement& need : found.requirements) print(need);
     std::cout << "nothing works\n";
     return exit_status::failed;
   }
   const Result<GuestProbe> probe = start_guest_probe(containers, "", schedstat, LoadOptions{true, {}});
   const GuestPlan& plan = probe ? probe->plan : found;
-  for (const Need& need : plan.needs) print(need);
+  for (const Requirement& need : plan.requirements) print(need);
   if (!probe) {
     print("programs load and attach", false, "everything", probe.error().text);
     std::cout << "nothing works\n";

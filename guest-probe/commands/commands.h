@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "userspace/bpf/pin_directory.h"
+#include "guest-probe/bpf/pins.h"
 #include "userspace/wire/snapshot_size.h"
 
 namespace katameter {

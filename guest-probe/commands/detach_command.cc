@@ -2,8 +2,8 @@
 
 #include <iostream>
 
+#include "guest-probe/bpf/pins.h"
 #include "guest-probe/commands/commands.h"
-#include "userspace/bpf/pin_directory.h"
 #include "userspace/log.h"
 
 namespace katameter {

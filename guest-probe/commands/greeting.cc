@@ -15,7 +15,7 @@ wire::Hello make_hello(const GuestProbe& probe) {
   std::ifstream("/proc/sys/kernel/random/boot_id") >> hello.boot_id;
   utsname system{};
   if (uname(&system) == 0) hello.kernel = system.release;
-  hello.instance = std::to_string(probe.programs->kept().instance_ns);
+  hello.instance = std::to_string(probe.programs->state().instance_ns);
   hello.lacks = lacks_of(probe);
   // A host takes no more.
   hello.lacks.resize(std::min(hello.lacks.size(), wire::Limits{}.lacks));

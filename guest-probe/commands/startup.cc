@@ -5,18 +5,18 @@
 #include <optional>
 
 #include "guest-probe/account/stat_figures.h"
+#include "guest-probe/bpf/kernel_facts.h"
 #include "guest-probe/self_check/check_cgroup.h"
 #include "guest-probe/self_check/self_check_pressure.h"
 #include "guest-probe/self_check/self_check_tasks.h"
 #include "guest-probe/self_check/self_check_unified.h"
-#include "userspace/bpf/kernel_facts.h"
 
 namespace katameter {
 namespace {
 
 // A kernel that lacks it all is told apart by what is missing first: without the first need no other can be had.
 tl::unexpected<Error> nothing_works(const GuestPlan& plan) {
-  for (const Need& need : plan.needs) {
+  for (const Requirement& need : plan.requirements) {
     if (!need.found) {
       return tl::make_unexpected(Error{ENOSYS, fmt::format("{} cannot be had: {}", need.name, need.remedy)});
     }
@@ -64,7 +64,7 @@ ServedFigures planned_figures(const GuestPlan& plan) {
   served.memory_fields.unified = plan.unified_memory;
   served.processes = plan.tasks_walk;
   served.schedstat = plan.schedstat;
-  served.start_times = plan.births || plan.tasks_walk;
+  served.start_times = plan.mkdir_times || plan.tasks_walk;
   served.tasks_hierarchy = static_cast<Hierarchy>(plan.tasks_hierarchy);
   served.memory_fields.stalls = plan.stalls;
   served.io = plan.io;
@@ -191,7 +191,7 @@ Result<GuestProbe> start_guest_probe(std::size_t containers, const std::string& 
   probe.sources_lacking = sources.lacks();
   probe.collector->add(std::move(sources));
   probe.collector->add(*probe.learner);
-  probe.programs->rest();
+  probe.programs->close_iterators();
   return probe;
 }
 
@@ -204,7 +204,7 @@ std::vector<Refusal> refusals_of(const GuestProbe& probe) {
 }
 
 std::vector<std::string> lacks_of(const GuestProbe& probe) {
-  std::vector<std::string> lacks = probe.plan.lacks();
+  std::vector<std::string> lacks = probe.plan.missing_features();
   for (const Refusal& refusal : refusals_of(probe)) lacks.push_back(refusal.figure);
   if (!probe.check_failure.empty() || probe.learner->compares_later()) lacks.emplace_back("comparison with the files");
   return lacks;
@@ -212,13 +212,13 @@ std::vector<std::string> lacks_of(const GuestProbe& probe) {
 
 std::vector<std::string> describe_lacks(const GuestProbe& probe) {
   std::vector<std::string> lines;
-  for (const Need& need : probe.plan.needs) {
+  for (const Requirement& need : probe.plan.requirements) {
     if (need.found) continue;
-    if (need.said.empty()) {
-      lines.push_back(fmt::format("no {}: without it {} is lost; {}", need.name, need.loses, need.remedy));
+    if (need.log.empty()) {
+      lines.push_back(fmt::format("no {}: without it {} is lost; {}", need.name, need.impact, need.remedy));
     } else {
       lines.push_back(fmt::format("{} was refused by this kernel ({}): without it {} is lost; {}", need.name,
-                                  need.said.front(), need.loses, need.remedy));
+                                  need.log.front(), need.impact, need.remedy));
     }
   }
   for (const Refusal& refusal : refusals_of(probe)) {

@@ -5,11 +5,11 @@
 #include <string>
 #include <vector>
 
+#include "guest-probe/bpf/plan.h"
+#include "guest-probe/bpf/programs.h"
 #include "guest-probe/collect/collector.h"
 #include "guest-probe/self_check/self_check.h"
 #include "guest-probe/self_check/stat_learner.h"
-#include "userspace/bpf/guest_plan.h"
-#include "userspace/bpf/guest_programs.h"
 #include "userspace/result.h"
 
 namespace katameter {

@@ -6,9 +6,9 @@
 #include <vector>
 
 #include "bpf/guest/records.h"
+#include "guest-probe/bpf/programs.h"
 #include "guest-probe/collect/collector.h"
 #include "guest-probe/self_check/self_check_cpu.h"
-#include "userspace/bpf/guest_programs.h"
 #include "userspace/result.h"
 
 namespace katameter {

@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "bpf/guest/records.h"
+#include "guest-probe/bpf/programs.h"
 #include "guest-probe/self_check/self_check.h"
-#include "userspace/bpf/guest_programs.h"
 
 namespace katameter {
 

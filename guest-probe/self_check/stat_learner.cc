@@ -145,7 +145,7 @@ bool StatLearner::try_again(std::span<const std::string> memory_directories, Mem
     learned = place_learned(fields);
   }
   if (compares_) compare(some, fields);
-  programs_.rest();
+  programs_.close_iterators();
   return learned;
 }
 

@@ -7,9 +7,9 @@
 #include <vector>
 
 #include "guest-probe/account/memory_account.h"
+#include "guest-probe/bpf/programs.h"
 #include "guest-probe/self_check/refusal.h"
 #include "guest-probe/self_check/stat_learning.h"
-#include "userspace/bpf/guest_programs.h"
 
 namespace katameter {
 

@@ -8,7 +8,7 @@
 #include <string>
 
 #include "bpf/guest/records.h"
-#include "userspace/bpf/stat_tables.h"
+#include "guest-probe/bpf/stat_tables.h"
 
 namespace katameter {
 

@@ -30,7 +30,7 @@ Server::Server(EventLoop& loop, Collector& collector, GuestPrograms& programs, s
 
 Server::~Server() {
   for (const Fd& listening : listening_) loop_.unwatch(listening);
-  if (programs_.oom_bell()) loop_.unwatch(programs_.oom_bell());
+  if (programs_.oom_wakeup()) loop_.unwatch(programs_.oom_wakeup());
 }
 
 Status Server::serve(Fd listening) {
@@ -39,9 +39,9 @@ Status Server::serve(Fd listening) {
 }
 
 Status Server::watch_oom_events() {
-  if (!programs_.oom_bell()) return {};
+  if (!programs_.oom_wakeup()) return {};
   on_oom_events();
-  return loop_.watch(programs_.oom_bell(), EPOLLIN, [this](std::uint32_t) { on_oom_events(); });
+  return loop_.watch(programs_.oom_wakeup(), EPOLLIN, [this](std::uint32_t) { on_oom_events(); });
 }
 
 void Server::take_peer(const Fd& listening) {
@@ -163,7 +163,7 @@ void Server::on_oom_events() {
 // The last values of a container, and OOM events, are kept until everybody who counts has them.
 void Server::settle() {
   const Settled now = settled_by(peers(), host_heard_, Clock::now());
-  if (now.events > settled_.events) programs_.settle_oom_events(settled_.events = now.events);
+  if (now.events > settled_.events) programs_.acknowledge_oom_events(settled_.events = now.events);
   if (now.snapshots > settled_.snapshots) collector_.acknowledge(settled_.snapshots = now.snapshots);
 }
 

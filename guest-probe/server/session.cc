@@ -13,7 +13,7 @@
 namespace katameter {
 namespace {
 
-// 256 OOM events (OOM_KEPT) take less than the half MiB.
+// 256 OOM events (OOM_SLOTS) take less than the half MiB.
 constexpr std::size_t max_unsent = wire::max_frame_bytes + (std::size_t{512} << 10);
 
 }  // namespace

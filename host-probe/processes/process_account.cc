@@ -92,7 +92,7 @@ Status ProcessAccount::read(const process_key& key, const process_record& record
     const auto read = programs_.read(key);
     if (!read) return failure_from(read.error(), "cannot read the processes of a sandbox");
     reading = *read;
-    if ((reading->flags & (READING_TORN | READING_LACKING)) == 0) break;
+    if ((reading->flags & (READING_TORN | READING_RACED)) == 0) break;
   }
   if ((reading->flags & READING_GONE) != 0) {
     if (!account.gone(key, record, SandboxAccount::Clock::now())) return {};
@@ -101,7 +101,7 @@ Status ProcessAccount::read(const process_key& key, const process_record& record
     programs_.remove(key);
     return {};
   }
-  if ((reading->flags & READING_UNFINISHED) != 0 && !told_unfinished_) {
+  if ((reading->flags & READING_TRUNCATED) != 0 && !told_unfinished_) {
     told_unfinished_ = true;
     log_warning("a process has more threads or descriptors than are read: its values are too low", {{"pid", key.tgid}});
   }

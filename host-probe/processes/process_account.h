@@ -5,9 +5,9 @@
 #include <optional>
 #include <set>
 
+#include "host-probe/bpf/programs.h"
 #include "host-probe/processes/process_source.h"
 #include "host-probe/processes/sandbox_account.h"
-#include "userspace/bpf/host_programs.h"
 #include "userspace/event_loop.h"
 
 namespace katameter {

@@ -4,6 +4,8 @@
 #include <charconv>
 #include <cstddef>
 
+#include "bpf/host/records.h"
+
 namespace katameter {
 namespace {
 
@@ -69,7 +71,7 @@ std::optional<ContainerId> id_of_mount_options(std::string_view options) {
 bool is_kata_shim(std::span<const std::string_view> arguments) {
   const std::string_view path = arguments[0];
   const std::string_view name = path.substr(path.rfind('/') + 1);
-  if (!name.starts_with("containerd-shim-") || name.find("kata") == std::string_view::npos) return false;
+  if (!is_kata_shim_name(name.data(), name.size())) return false;
   return std::ranges::none_of(arguments, [](auto argument) { return argument == "start" || argument == "delete"; });
 }
 

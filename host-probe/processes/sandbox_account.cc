@@ -25,11 +25,11 @@ ProcessCpu cpu_of(const process_reading& reading) {
                  .other_delay_ns = reading.other_delay_ns + dead.dead_other_delay_ns,
                  .has_vcpus = reading.vcpu_threads > 0 || dead.exit_vcpu_ns > 0,
                  .has_kernel = reading.kernel_threads > 0 || dead.exit_kernel_ns > 0};
-  if (reading.apart_exits != dead.apart_exits) {
+  if (reading.classified_exits != dead.classified_exits) {
     cpu.split_settled = false;  // one began to exit during the reading
-  } else if (dead.apart_exits > dead.apart_frees) {
+  } else if (dead.classified_exits > dead.classified_frees) {
     // Not all of the dead were freed. They are in exit_*_ns; those that are still in the list are in both.
-    cpu.split_settled = reading.exiting_apart_threads == 0;
+    cpu.split_settled = reading.exiting_classified_threads == 0;
     if (cpu.split_settled) {
       cpu.vcpu_ns = reading.vcpu_ns + std::max(dead.dead_vcpu_ns, dead.exit_vcpu_ns);
       cpu.kernel_ns = reading.kernel_ns + std::max(dead.dead_kernel_ns, dead.exit_kernel_ns);
@@ -48,7 +48,7 @@ ProcessCpu cpu_of(const process_record& dead, bool last) {
           .other_delay_ns = dead.dead_other_delay_ns,
           .has_vcpus = dead.exit_vcpu_ns > 0,
           .has_kernel = dead.exit_kernel_ns > 0,
-          .split_settled = last || dead.apart_exits <= dead.apart_frees};
+          .split_settled = last || dead.classified_exits <= dead.classified_frees};
 }
 
 RoleUsage usage_of(const process_usage& usage) {

@@ -1,6 +1,7 @@
 #include <catch2/catch.hpp>
 #include <string>
 
+#include "bpf/host/records.h"
 #include "host-probe/processes/process_identity.h"
 
 using katameter::ContainerId;
@@ -78,7 +79,7 @@ TEST_CASE("a shim is known by its sandbox, under any of its names") {
   const std::string rest =
       " -namespace k8s.io -address /run/containerd/containerd.sock -publish-binary containerd -id ";
   for (const std::string name : {"/opt/kata/bin/containerd-shim-kata-v2", "containerd-shim-kata-clh-v2",
-                                 "/usr/local/bin/containerd-shim-kata-qemu-v2", "containerd-shim-mykata-v2"}) {
+                                 "/usr/local/bin/containerd-shim-kata-qemu-v2"}) {
     CHECK(identify(name + rest + id_text) == sandbox(ProcessKind::shim));
     CHECK(identify(name + rest + id_text + " -debug") == sandbox(ProcessKind::shim));
     CHECK(identify(name + " -id " + id_text + " -namespace k8s.io") == sandbox(ProcessKind::shim));
@@ -86,6 +87,20 @@ TEST_CASE("a shim is known by its sandbox, under any of its names") {
     CHECK_FALSE(identify(name + rest + id_text + " start"));
     CHECK_FALSE(identify(name + rest + id_text + " -bundle /run/b delete"));
   }
+}
+
+// The BPF program that finds shims as they start asks the same function (bpf/host/discovery.bpf.c).
+TEST_CASE("one rule says which containerd shim is Kata's") {
+  const auto is_kata = [](std::string_view name) { return is_kata_shim_name(name.data(), name.size()) != 0; };
+  CHECK(is_kata("containerd-shim-kata-v2"));
+  CHECK(is_kata("containerd-shim-kata-qemu-v2"));
+  CHECK(is_kata("containerd-shim-kata"));
+  CHECK_FALSE(is_kata(std::string_view("containerd-shim-kata-v2").substr(0, 19)));
+  CHECK_FALSE(is_kata("containerd-shim-runc-v2"));
+  CHECK_FALSE(is_kata("containerd-shim-acme-kata-v2"));
+  CHECK_FALSE(is_kata("my-containerd-shim-kata-v2"));
+  CHECK_FALSE(is_kata(""));
+  CHECK_FALSE(identify("containerd-shim-acme-kata-v2 -namespace k8s.io -id " + id_text));
 }
 
 TEST_CASE("a kernel thread says in its name whom it works for") {

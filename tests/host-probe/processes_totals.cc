@@ -141,13 +141,13 @@ TEST_CASE("what a process used stays when it is gone, with what its late threads
   process_record record{};
   record.ended = 1;
   record.final_cpu_ns = 150;
-  record.apart_exits = 1;
+  record.classified_exits = 1;
   record.exit_vcpu_ns = 75;
   CHECK_FALSE(account.ended(vmm_key, record));
   CHECK(account.figures().cpu.at(Role::vcpu).cpu_ns == 75);
   CHECK(account.figures().cpu.at(Role::vmm).cpu_ns == 40);  // not settled: as it was
   record.dead_vcpu_ns = 80;
-  record.apart_frees = 1;
+  record.classified_frees = 1;
   CHECK(account.ended(vmm_key, record));
   CHECK(account.empty());
   CHECK(account.figures().cpu.at(Role::vcpu).cpu_ns == 80);
@@ -178,7 +178,7 @@ TEST_CASE("a process whose end was not noticed leaves what it had when it began 
   process_record record{};
   record.exit_cpu_ns = 100;
   record.exit_vcpu_ns = 60;
-  record.apart_exits = 1;
+  record.classified_exits = 1;
   const SandboxAccount::Clock::time_point now{};
   CHECK_FALSE(account.gone(vmm_key, record, now));
   CHECK(account.figures().cpu.at(Role::vcpu).cpu_ns == 60);
@@ -217,14 +217,14 @@ TEST_CASE("vCPU threads on their way out are counted once") {
   account.read(vmm_key, reading);
 
   // The second began to exit and is still in the list: nothing of what is known at its exit may be added.
-  reading.exiting_apart_threads = 1;
-  reading.apart_exits = reading.record.apart_exits = 1;
+  reading.exiting_classified_threads = 1;
+  reading.classified_exits = reading.record.classified_exits = 1;
   reading.record.exit_vcpu_ns = 30;
   account.read(vmm_key, reading);
   CHECK(vcpu() == 80);
   CHECK(vmm() == 20);
   // Out of the list, not freed, perhaps never.
-  reading.exiting_apart_threads = 0;
+  reading.exiting_classified_threads = 0;
   reading.vcpu_threads = 1;
   reading.vcpu_ns = 50;
   reading.cpu_ns = 102;
@@ -232,7 +232,7 @@ TEST_CASE("vCPU threads on their way out are counted once") {
   CHECK(vcpu() == 80);
   CHECK(vmm() == 22);
   // It begins to exit while the threads are looked at.
-  reading.apart_exits = 2;
+  reading.classified_exits = 2;
   reading.vcpu_threads = 0;
   reading.vcpu_ns = 0;
   reading.cpu_ns = 110;

@@ -130,7 +130,7 @@ TEST_CASE("Containers that found no place in the ring of removed ones stay in th
   first->remove();
   // One hierarchy has to do for most: all that is looked at is the ring.
   Directories removed(cpu_hierarchy() + "/gone");
-  const std::size_t count = REMOVED_KEPT + 200;
+  const std::size_t count = REMOVED_SLOTS + 200;
   for (std::size_t i = 0; i < count; ++i) {
     const std::string path = cpu_hierarchy() + "/gone/" + numbered_id(9000 + i);
     REQUIRE(mkdir(path.c_str(), 0755) == 0);
@@ -140,7 +140,7 @@ TEST_CASE("Containers that found no place in the ring of removed ones stay in th
   never_back.check(snapshot);
   CHECK(snapshot.guest.workload_cpu_usage_ns.value_or(0) >= used);
   // The container itself and the first of the others.
-  CHECK(snapshot.guest.containers_lost == count + 1 - REMOVED_KEPT);
+  CHECK(snapshot.guest.containers_lost == count + 1 - REMOVED_SLOTS);
 }
 
 TEST_CASE("A container whose removal no program noted is reported with what it had last", "[any][removed][many]") {

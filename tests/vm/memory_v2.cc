@@ -1,8 +1,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "guest-probe/bpf/kernel_facts.h"
 #include "tests/vm/memory_rows.h"
-#include "userspace/bpf/kernel_facts.h"
 
 using namespace katameter;
 

@@ -4,7 +4,7 @@
 #include <catch2/catch.hpp>
 #include <cstdlib>
 
-#include "userspace/bpf/kernel_facts.h"
+#include "guest-probe/bpf/kernel_facts.h"
 
 using namespace katameter;
 

@@ -14,8 +14,8 @@
 #include <string>
 #include <vector>
 
-#include "userspace/bpf/guest_programs.h"
-#include "userspace/bpf/kernel_facts.h"
+#include "guest-probe/bpf/kernel_facts.h"
+#include "guest-probe/bpf/programs.h"
 
 using namespace katameter;
 
@@ -78,7 +78,7 @@ Timed fastest(const std::function<std::size_t()>& walk) {
 // Nothing but the walks; what is attached would be another one's cost.
 GuestPlan walks_only(const KernelFacts& facts) {
   GuestPlan plan = plan_guest(facts);
-  plan.removals = plan.births = plan.stalls = plan.oom_events = plan.new_cpus = false;
+  plan.removals = plan.mkdir_times = plan.stalls = plan.oom_events = plan.new_cpus = false;
   return plan;
 }
 

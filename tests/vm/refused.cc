@@ -6,11 +6,11 @@
 #include <string>
 #include <vector>
 
+#include "guest-probe/bpf/plan.h"
 #include "guest-probe/commands/greeting.h"
 #include "guest-probe/commands/startup.h"
 #include "tests/vm/truth.h"
 #include "tests/vm/workload.h"
-#include "userspace/bpf/guest_parts.h"
 
 // A kernel that does not take one of our programs: it is made to refuse each in turn.
 using namespace katameter;
@@ -59,7 +59,7 @@ std::map<std::string, Names, std::less<>> figures_of_programs(bool v2) {
       {"find_stats", stat},
       {"copy_stats", stat},  // loaded where /proc/kallsyms does not show the tables
       {"note_removal", stalls},
-      {"note_birth", {}},  // the oldest process stands in
+      {"note_mkdir", {}},  // the oldest process stands in
       {"walk_tasks", schedstat + Names{"processes"}},
       {"note_task_end", schedstat},
       {"walk_sched_sums", schedstat},
@@ -201,26 +201,26 @@ TEST_CASE("A program that cannot be attached costs as much as one that does not 
     REQUIRE(left.refused.size() == 1);
     CHECK(left.refused.front().part == program);
     CHECK(left.refused.front().step == KernelRefusal::Step::attach);
-    CHECK(left.needs.size() == plan.needs.size() + 1);
+    CHECK(left.requirements.size() == plan.requirements.size() + 1);
   }
 }
 
 TEST_CASE("What was refused is told with the verifier's last words, and with the instructions where asked for",
           "[any][refused]") {
   const GuestPlan plan = plan_guest(read_kernel_facts());
-  LoadOptions options = refusing("note_birth");
+  LoadOptions options = refusing("note_mkdir");
   const auto words_of = [&] {
     auto programs = GuestPrograms::load(plan, containers, nullptr, options);
     REQUIRE(programs);
     const GuestPlan left = programs->take_plan();
     REQUIRE(left.refused.size() == 1);
     std::string words;
-    for (const std::string& line : left.needs.back().said) words += line + "\n";
+    for (const std::string& line : left.requirements.back().log) words += line + "\n";
     return words;
   };
   const std::string words = words_of();
   INFO(words);
-  CHECK(words.starts_with("loading note_birth: Invalid argument\n"));
+  CHECK(words.starts_with("loading note_mkdir: Invalid argument\n"));
   CHECK(words.find("invalid func") != std::string::npos);
   CHECK(words.find("(85) call") == std::string::npos);
   options.explain = true;
@@ -267,7 +267,7 @@ TEST_CASE("Where iterators over maps are refused, those over tasks give the same
 TEST_CASE("With what is kept in the BPF file system a refused program is left out as well", "[any][refused]") {
   const std::string directory = "/sys/fs/bpf/katameter-refused";
   LoadOptions options;
-  options.faults.attach = {"note_birth"};
+  options.faults.attach = {"note_mkdir"};
   options.faults.load = {"note_task_end"};
   {
     const Result<GuestProbe> probe = start_guest_probe(containers, directory, true, options);
@@ -276,10 +276,10 @@ TEST_CASE("With what is kept in the BPF file system a refused program is left ou
     REQUIRE(probe->pin_failure.empty());
     const std::string found = "find " + directory + " -name ";
     CHECK(std::system((found + "note_removal | grep -q .").c_str()) == 0);
-    CHECK(std::system((found + "note_birth | grep -q .").c_str()) != 0);
+    CHECK(std::system((found + "note_mkdir | grep -q .").c_str()) != 0);
     CHECK(std::system((found + "note_task_end | grep -q .").c_str()) != 0);
     const Seen seen = look(*probe);
-    CHECK(lacks(seen.lacks, "program note_birth"));
+    CHECK(lacks(seen.lacks, "program note_mkdir"));
     CHECK(lacks(seen.lacks, "program note_task_end"));
   }
   std::system((std::string(GUEST_PROBE) + " detach --pin-dir " + directory + " >/dev/null 2>&1").c_str());

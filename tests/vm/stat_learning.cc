@@ -6,9 +6,9 @@
 #include <fstream>
 #include <memory>
 
+#include "guest-probe/bpf/kernel_facts.h"
 #include "tests/vm/loop_device.h"
 #include "tests/vm/memory_rows.h"
-#include "userspace/bpf/kernel_facts.h"
 
 using namespace katameter;
 

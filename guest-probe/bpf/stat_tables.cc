@@ -1,0 +1,81 @@
+#include "guest-probe/bpf/stat_tables.h"
+
+#include <unistd.h>
+
+#include <atomic>
+
+#include "bpf/guest/records.h"
+
+namespace katameter {
+namespace {
+
+constexpr std::array<std::size_t, SPANS + 1> span_begins{STAT_ANON, STAT_SWAP, STAT_FAULTS, STATS};
+
+std::size_t page_bytes() {
+  return static_cast<std::size_t>(getpagesize());
+}
+
+}  // namespace
+
+std::array<std::uint64_t, SPANS> spans_of(const StatPlaces& places) {
+  std::array<std::uint64_t, SPANS> spans{};
+  for (std::size_t span = 0; span < SPANS; ++span) {
+    int lowest = -1;
+    int highest = -1;
+    for (std::size_t stat = span_begins[span]; stat < span_begins[span + 1]; ++stat) {
+      if (places[stat] < 0) continue;
+      if (lowest < 0 || places[stat] < lowest) lowest = places[stat];
+      if (places[stat] > highest) highest = places[stat];
+    }
+    const int count = highest - lowest + 1;
+    if (lowest < 0 || count >= SPAN_PLACES) continue;
+    spans[span] = static_cast<std::uint64_t>(lowest) << 32 | static_cast<std::uint64_t>(count);
+  }
+  return spans;
+}
+
+Result<StatPlacement> StatPlacement::map(const Fd& map) {
+  Result<Mapping> mapping = Mapping::writable(map, page_bytes());
+  if (!mapping) return failure_from(mapping.error());
+  return StatPlacement(*std::move(mapping));
+}
+
+StatPlaces StatPlacement::places() const {
+  const auto& now = *reinterpret_cast<const volatile stat_places*>(mapping_.data());
+  StatPlaces places{};
+  for (std::size_t stat = 0; stat < STATS; ++stat) places[stat] = now.place[stat];
+  return places;
+}
+
+void StatPlacement::place(const StatPlaces& places) {
+  auto& now = *reinterpret_cast<volatile stat_places*>(mapping_.data());
+  const std::array<std::uint64_t, SPANS> spans = spans_of(places);
+  for (std::size_t span = 0; span < SPANS; ++span) now.span[span] = 0;
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  for (std::size_t stat = 0; stat < STATS; ++stat) now.place[stat] = places[stat];
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  std::uint32_t known = 0;
+  for (std::size_t stat = 0; stat < STATS; ++stat) known |= places[stat] < 0 ? 0 : std::uint32_t{1} << stat;
+  for (std::size_t span = 0; span < SPANS; ++span) now.span[span] = spans[span];
+  now.known = known;
+}
+
+Result<StatTables> StatTables::map(IterProgram copy_program, const Fd& copies) {
+  static_assert(sizeof(stat_copy) <= 4096);
+  Result<Mapping> mapping = Mapping::read_only(copies, page_bytes());
+  if (!mapping) return failure_from(mapping.error());
+  return StatTables(std::move(copy_program), *std::move(mapping));
+}
+
+Result<StatArrays> StatTables::read(Requests& requests, std::uint64_t cgroup_id) {
+  const Result<std::uint64_t> items = copy_program_.run(requests, cgroup_id);
+  if (!items) return failure_from(items.error(), "cannot copy the figures of memory.stat");
+  const std::size_t pages = *items & 0xffff;
+  const std::size_t events = *items >> 16 & 0xffff;
+  if (pages == 0) return failure("there is no such memory cgroup");
+  if (pages >= STAT_ROOM || events >= STAT_ROOM) return failure("this kernel has more figures than there is room for");
+  const auto& copy = *reinterpret_cast<const stat_copy*>(copies_.data());
+  return StatArrays{{copy.pages, copy.pages + pages}, {copy.events, copy.events + events}};
+}
+
+}  // namespace katameter
