@@ -7,6 +7,7 @@
 #include <utility>
 #include <variant>
 
+#include "host-probe/cli/overhead.h"
 #include "host-probe/discovery/discovery.h"
 #include "host-probe/metrics/scrape_gate.h"
 #include "host-probe/metrics/table.h"
@@ -15,7 +16,6 @@
 #include "host-probe/node.h"
 #include "host-probe/options.h"
 #include "host-probe/overhead/overhead_keeper.h"
-#include "host-probe/overhead/show_overhead.h"
 #include "host-probe/processes/process_account.h"
 #include "host-probe/reload.h"
 #include "host-probe/service/manager.h"

@@ -2,6 +2,8 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cstdlib>
+#include <map>
 #include <memory>
 
 #include "host-probe/names/endpoint.h"
@@ -24,13 +26,33 @@ Leave wrong_usage(const std::string& what) {
 }
 
 const CLI::App* add_top(CLI::App& app, TopOptions& options) {
+  static const std::map<std::string, SandboxOrder> orders{{"cpu", SandboxOrder::cpu},
+                                                          {"memory", SandboxOrder::memory},
+                                                          {"overhead", SandboxOrder::overhead},
+                                                          {"name", SandboxOrder::name}};
   CLI::App* top = app.add_subcommand("top", "Show what each sandbox costs, live on a terminal, else once");
-  top->add_option("--address", options.address, "IP:PORT where host-probe serves, without TLS or users")
+  HttpTarget& target = options.target;
+  top->add_option("--address", target.address,
+                  "HOST:PORT where host-probe serves, or its URL, as in https://node:9717/prefix")
       ->capture_default_str();
-  top->add_option("--path", options.path, "Path of its metrics")->capture_default_str();
-  top->add_option("--interval", options.interval_seconds, "Seconds between two looks")
+  top->add_option("--user", target.user, "User to log in as")->envname("KATAMETER_USER");
+  top->add_option(
+      "--password-file", target.password_file,
+      "File with the password in its first line; without it, KATAMETER_PASSWORD of the environment is used");
+  top->add_option("--ca-file", target.ca_file, "Authority of the server's certificate, PEM; by default the system's");
+  top->add_option("--cert-file", target.cert_file, "Certificate to show to the server, PEM");
+  top->add_option("--key-file", target.key_file, "Key of --cert-file, PEM");
+  top->add_flag("--insecure", target.insecure, "Use TLS and do not verify the server's certificate");
+  top->add_option("--interval", options.interval_seconds, "Seconds between two requests")
       ->capture_default_str()
       ->check(CLI::Range(0.1, 3600.0));
+  top->add_option_function<std::string>(
+         "--sort", [&options](const std::string& by) { options.order = orders.at(by); },
+         "cpu, memory, overhead or name")
+      ->default_str("cpu")
+      ->check(CLI::IsMember(orders))
+      ->type_name("TEXT");
+  top->add_option("--filter", options.filter, "Only sandboxes that have this in NAMESPACE/POD or in their id");
   top->add_flag("--containers", options.containers, "With the containers of each sandbox");
   top->add_flag("--json", options.json, "Print once, as JSON");
   return top;
@@ -97,6 +119,7 @@ std::variant<Options, Leave> parse_options(int argc, const char* const* argv) {
   if (check_config->parsed()) options.command = Command::check_config;
   if (overhead->parsed()) options.command = Command::overhead;
   if (top->parsed()) options.command = Command::top;
+  if (const char* password = std::getenv("KATAMETER_PASSWORD")) options.top.target.password = password;
   if (metrics->parsed()) options.command = Command::metrics;
   const Result<LogLevel> level = parse_log_level(log_level);
   if (!level) return wrong_usage("--log.level: " + level.error().text);
@@ -108,7 +131,7 @@ std::variant<Options, Leave> parse_options(int argc, const char* const* argv) {
   }
   const std::string& path = options.web.telemetry_path;
   if (path.find_first_not_of(path_characters) != std::string::npos || !path.starts_with('/') ||
-      path.starts_with("/-/")) {
+      path.starts_with("/-/") || path.starts_with("/api/")) {
     return wrong_usage("--web.telemetry-path: '" + path + "' is no path of letters, digits and -._~/, as /metrics is");
   }
   for (const std::string& endpoint : options.runtime_endpoints) {

@@ -5,7 +5,7 @@
 #include <variant>
 #include <vector>
 
-#include "host-probe/top/top.h"
+#include "host-probe/cli/top.h"
 #include "host-probe/web/server.h"
 #include "userspace/log.h"
 #include "userspace/wire/messages.h"

@@ -30,8 +30,8 @@ declare -A packages=(
         libspdlog-dev libfmt-dev libcli11-dev libexpected-dev
         libprotozero-dev nlohmann-json3-dev prometheus-cpp-dev
         libcivetweb-dev libyaml-cpp-dev libcrypt-dev libgrpc++-dev
-        libsystemd-dev'
-    [test]='catch2 git protobuf-compiler libprotobuf-dev strace curl python3 procps
+        libsystemd-dev libcurl4-openssl-dev'
+    [test]='catch2 git protobuf-compiler libprotobuf-dev strace curl openssl python3 procps
         containerd runc busybox-static python3-yaml valgrind systemd binutils
         debian-archive-keyring man-db groff-base golang-go
         golang-github-masterminds-sprig-dev golang-github-ghodss-yaml-dev

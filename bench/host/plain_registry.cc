@@ -6,7 +6,7 @@
 #include <map>
 #include <sstream>
 
-#include "host-probe/top/exposition_text.h"
+#include "tests/support/exposition_text.h"
 
 namespace katameter::bench {
 

@@ -30,10 +30,4 @@ struct HandlerOverhead {
 /// One for each handler, sorted by name.
 std::vector<HandlerOverhead> summarize(const OverheadHistory& history);
 
-/// For people: a table of the quantiles, and what they stand on.
-std::string overhead_table(const std::vector<HandlerOverhead>& handlers);
-/// RuntimeClasses with overhead.podFixed from p95, as `kubectl apply` takes them; what is to be known of them stands in
-/// comments. A handler that is not known gets a name that says so; one whose name the API server would not take is left out.
-std::string runtime_classes(const std::vector<HandlerOverhead>& handlers);
-
 }  // namespace katameter

@@ -44,7 +44,7 @@ Pages::Pages(std::string telemetry_path) : telemetry_path_(std::move(telemetry_p
   for (const PageFile& file : page_files()) {
     if (file.name != "index.html") continue;
     index_ = file.text;
-    fill_in(index_, "@METRICS@", telemetry_path_);
+    fill_in(index_, "@METRICS@", telemetry_path_.substr(1));  // relative: a proxy may serve the page below a prefix
     fill_in(index_, "@VERSION@", KATAMETER_VERSION);
   }
 }

@@ -6,13 +6,17 @@
 #include <atomic>
 #include <cerrno>
 #include <exception>
+#include <string_view>
 
+#include "host-probe/metrics/scrape.h"
+#include "host-probe/http/api.h"
 #include "host-probe/web/basic_auth.h"
 #include "host-probe/web/knock.h"
 #include "host-probe/web/listen_address.h"
 #include "host-probe/web/metrics_answer.h"
 #include "host-probe/web/pages.h"
 #include "host-probe/web/web_config.h"
+#include "userspace/log.h"
 
 namespace katameter {
 namespace {
@@ -28,6 +32,22 @@ void keep_context(const mg_context* context) {
 
 int answer_metrics(mg_connection* connection, void* gate) {
   return answer_scrape(connection, *static_cast<ScrapeGate*>(gate));
+}
+
+int answer_api(mg_connection* connection, void* gate) try {
+  const ScrapeGate::Report report = static_cast<ScrapeGate*>(gate)->ask(scrape_deadline);
+  const ApiAnswer answer = answer_sandboxes(report.get());
+  mg_printf(connection,
+            "HTTP/1.1 %d %s\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n"
+            "X-Content-Type-Options: nosniff\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n",
+            answer.status, mg_get_response_code_text(connection, answer.status), answer.json.size());
+  if (std::string_view(mg_get_request_info(connection)->request_method) != "HEAD") {
+    mg_write(connection, answer.json.data(), answer.json.size());
+  }
+  return answer.status;
+} catch (const std::exception& error) {  // out of memory
+  log_error("a request of {} failed: {}", sandboxes_path, error.what());
+  return 500;
 }
 
 int answer_page(mg_connection* connection) {
@@ -103,14 +123,17 @@ Result<MetricsServer> MetricsServer::create(const WebOptions& options, ScrapeGat
     // Who may read is settled before there is anything to read.
     if (!config->users.empty()) {
       server.auth_ = std::make_shared<BasicAuth>(config->users);
-      server.exposer_->RegisterAuth(
-          [auth = server.auth_](const std::string& user, const std::string& password) {
-            return auth->allows(user, password);
-          },
-          "katameter", options.telemetry_path);
+      for (const std::string& path : {options.telemetry_path, std::string(sandboxes_path)}) {
+        server.exposer_->RegisterAuth(
+            [auth = server.auth_](const std::string& user, const std::string& password) {
+              return auth->allows(user, password);
+            },
+            "katameter", path);
+      }
     }
     // In place of the Exposer's own handler, whose serializer would take most of the time of a scrape.
     mg_set_request_handler(context_of_this_process, options.telemetry_path.c_str(), &answer_metrics, &gate);
+    mg_set_request_handler(context_of_this_process, sandboxes_path, &answer_api, &gate);
     const std::vector<int> ports = server.exposer_->GetListeningPorts();
     for (std::size_t i = 0; i < options.listen_addresses.size(); ++i) {
       const std::string& address = options.listen_addresses[i];

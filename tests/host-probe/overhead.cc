@@ -6,9 +6,9 @@
 #include <fstream>
 #include <sstream>
 
+#include "host-probe/cli/overhead.h"
 #include "host-probe/overhead/overhead_keeper.h"
 #include "host-probe/overhead/overhead_summary.h"
-#include "host-probe/overhead/show_overhead.h"
 #include "host-probe/overhead/state_file.h"
 #include "tests/host-probe/support/program.h"
 #include "tests/support/temporary_directory.h"

@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "tests/support/exposition_text.h"
+
 using namespace katameter;
 
 namespace {
@@ -85,4 +87,22 @@ TEST_CASE("a series that is longer than the buffer is written whole") {
     families.add(one, {{"a", "y"}}, 3);
   });
   CHECK_THAT(text, Catch::EndsWith("one_total 1\none_total{a=\"" + value + "\"} 2\none_total{a=\"y\"} 3\n"));
+}
+
+TEST_CASE("the text format is read back, whatever a label has in it") {
+  const auto series =
+      parse_exposition("a 1\nb{x=\"1\"} 2.5e3\nc{x=\"a\\\"b\\\\c\\nd}\",y=\"{,=\"} NaN\n\n# c\nd{} +Inf 1700000000\n");
+  REQUIRE(series);
+  REQUIRE(series->size() == 4);
+  CHECK(series->at(0).name == "a");
+  CHECK(series->at(1).value == 2500);
+  CHECK(series->at(1).label("x") == "1");
+  CHECK(series->at(1).label("y").empty());
+  CHECK(series->at(2).label("x") == "a\"b\\c\nd}");
+  CHECK(series->at(2).label("y") == "{,=");
+  CHECK(series->at(3).labels.empty());
+  for (const char* text : {"a", "a{", "a{x} 1", "a{x=\"1} 1", "a{x=\"1\"", "a{x=\"1\"}1", "a x", "{} 1", "a{x=\"\\"}) {
+    INFO(text);
+    CHECK_FALSE(parse_exposition(text));
+  }
 }

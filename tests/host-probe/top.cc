@@ -1,109 +1,200 @@
 #include <catch2/catch.hpp>
 #include <csignal>
+#include <fstream>
 #include <nlohmann/json.hpp>
+#include <sstream>
 
-#include "host-probe/top/exposition_text.h"
-#include "host-probe/top/sandbox_rows.h"
+#include "host-probe/cli/http_client.h"
+#include "host-probe/cli/sandbox_table.h"
+#include "host-probe/http/api.h"
 #include "tests/host-probe/support/program.h"
+#include "tests/monitoring/stand_in_report.h"
 #include "tests/support/temporary_directory.h"
 
 using namespace katameter;
 using namespace katameter::testing;
+using nlohmann::json;
 
 namespace {
 
-const std::string sandbox(64, 'a');
-const std::string container(64, 'c');
-
-std::vector<TextSeries> parsed(const std::string& text) {
-  auto series = parse_exposition(text);
-  if (!series) FAIL(series.error().text);
-  return *std::move(series);
+json served(double seconds, NameStyle names = NameStyle::ordinary) {
+  const NodeReport report = stand_in_report(seconds, names);
+  auto document = parse_sandboxes(answer_sandboxes(&report).json);
+  if (!document) FAIL(document.error().text);
+  return *std::move(document);
 }
 
-/// What host-probe would serve, `factor` seconds after its start.
-std::vector<TextSeries> exposition(double factor, const std::string& pod = "") {
-  const std::string of_sandbox = "{sandbox_id=\"" + sandbox + "\"";
-  const std::string of_container = "{id=\"/kata/" + sandbox + "/" + container + "\",name=\"" + container +
-                                   "\",image=\"\",namespace=\"shop\",pod=\"" + pod + "\",container=\"\"";
-  const auto value = [&](double rate) { return " " + std::to_string(rate * factor) + "\n"; };
-  return parsed(
-      "# HELP x y\n# TYPE x counter\n"
-      "katameter_guest_probe_up" +
-      of_sandbox +
-      "} 1\n"
-      "katameter_sandbox_cpu_seconds_total" +
-      of_sandbox + ",component=\"workload\"}" + value(0.5) + "katameter_sandbox_cpu_seconds_total" + of_sandbox +
-      ",component=\"vmm\"}" + value(0.25) + "katameter_sandbox_host_cpu_seconds_total" + of_sandbox + "}" +
-      value(0.75) + "katameter_sandbox_host_memory_bytes" + of_sandbox +
-      "} 104857600\n"
-      "katameter_sandbox_overhead_memory_bytes" +
-      of_sandbox +
-      "} 52428800\n"
-      "container_cpu_usage_seconds_total" +
-      of_container + ",cpu=\"total\"}" + value(0.625) + "container_memory_usage_bytes" + of_container +
-      "} 1048576\n"
-      "container_oom_events_total{id=\"/kata/" +
-      std::string(64, 'b') + "/" + container + "\"} 1\n" +
-      (pod.empty() ? "" : "katameter_sandbox_info" + of_sandbox + ",namespace=\"shop\",pod=\"" + pod + "\"} 1\n"));
+/// With rates over 10 s.
+json with_rates(NameStyle names = NameStyle::ordinary) {
+  json now = served(110, names);
+  add_rates(now, served(100, names));
+  return now;
 }
+
+json& sandbox_of(json& document, const std::string& pod) {
+  for (json& sandbox : document["sandboxes"]) {
+    if (sandbox["pod"] == pod) return sandbox;
+  }
+  FAIL("there is no " + pod);
+  return document;
+}
+
+std::vector<std::string> pods(json document, SandboxOrder order, const std::string& filter = "") {
+  select_sandboxes(document, order, filter);
+  std::vector<std::string> names;
+  for (const json& sandbox : document["sandboxes"]) names.push_back(sandbox["pod"]);
+  return names;
+}
+
+std::vector<std::string> lines_of(const std::string& text) {
+  std::istringstream stream(text);
+  std::vector<std::string> lines;
+  for (std::string line; std::getline(stream, line);) lines.push_back(line);
+  return lines;
+}
+
+using Pods = std::vector<std::string>;
 
 }  // namespace
 
-TEST_CASE("the text format is read back, whatever stands in a label") {
-  const auto series =
-      parsed("a 1\nb{x=\"1\"} 2.5e3\nc{x=\"a\\\"b\\\\c\\nd}\",y=\"{,=\"} NaN\n\n# c\nd{} +Inf 1700000000\n");
-  REQUIRE(series.size() == 4);
-  CHECK(series[0].name == "a");
-  CHECK(series[1].value == 2500);
-  CHECK(series[1].label("x") == "1");
-  CHECK(series[1].label("y").empty());
-  CHECK(series[2].label("x") == "a\"b\\c\nd}");
-  CHECK(series[2].label("y") == "{,=");
-  CHECK(series[3].labels.empty());
-  for (const char* text : {"a", "a{", "a{x} 1", "a{x=\"1} 1", "a{x=\"1\"", "a{x=\"1\"}1", "a x", "{} 1", "a{x=\"\\"}) {
+TEST_CASE("what is not a document of /api/sandboxes is an error") {
+  for (const char* text :
+       {"", "404", "[]", "{}", R"({"version":"1"})", R"({"version":1})", R"({"version":1,"monotonic_seconds":1})",
+        R"({"version":1,"monotonic_seconds":1,"sandboxes":{}})",
+        R"({"version":1,"monotonic_seconds":1,"sandboxes":[1]})",
+        R"({"version":1,"monotonic_seconds":1,"sandboxes":[{}]})",
+        R"({"version":1,"monotonic_seconds":1,"sandboxes":[{"containers":[[]]}]})"}) {
     INFO(text);
-    CHECK_FALSE(parse_exposition(text));
+    const auto document = parse_sandboxes(text);
+    REQUIRE_FALSE(document);
+    CHECK_THAT(document.error().text, Catch::Contains("--address"));
+  }
+  const auto newer = parse_sandboxes(R"({"version":2,"monotonic_seconds":1,"sandboxes":[]})");
+  REQUIRE_FALSE(newer);
+  CHECK_THAT(newer.error().text, Catch::Contains("version 2"));
+}
+
+TEST_CASE("values of an unexpected type are shown as unknown") {
+  auto document = parse_sandboxes(
+      R"({"version":1,"monotonic_seconds":1,"sandboxes":[
+          {"id":7,"pod":["x"],"host_memory_bytes":"much","guest_ram_bytes":[1],"cpu_seconds_total":7,
+           "containers":[{"id":{},"pause":"no","memory_usage_bytes":null}]}]})");
+  REQUIRE(document);
+  add_rates(*document, json(*document));
+  select_sandboxes(*document, SandboxOrder::overhead, "");
+  CHECK(lines_of(sandbox_table(*document, true)).size() == 3);
+}
+
+TEST_CASE("rates are those of the counters, by second") {
+  json now = with_rates();
+  const json& web = sandbox_of(now, "web-0");
+  CHECK(web["per_second"]["host_cpu_seconds_total"].get<double>() == Approx(0.4451).epsilon(1e-3));
+  CHECK(web["per_second"]["cpu_seconds_total"]["vmm"].get<double>() == Approx(0.04));
+  CHECK_FALSE(web["per_second"].contains("host_memory_bytes"));
+  for (const json& container : web["containers"]) {
+    if (container.value("name", "") == "app") {
+      CHECK(container["per_second"]["cpu_usage_seconds_total"].get<double>() == Approx(0.3));
+    }
   }
 }
 
-TEST_CASE("rows have rates of counters and the gauges as they are") {
-  const auto rows = sandbox_rows(exposition(10), exposition(14, "web-1"), 4);
-  REQUIRE(rows.size() == 1);  // the other one has ended
-  CHECK(rows[0].id == sandbox);
-  CHECK(rows[0].pod == "shop/web-1");
-  CHECK(rows[0].guest_up);
-  CHECK(rows[0].cpu.at("workload") == Approx(0.5));
-  CHECK(rows[0].cpu.at("total") == Approx(0.75));
-  CHECK(rows[0].cpu.count("shim") == 0);
-  CHECK(rows[0].memory.at("overhead") == 52428800);
-  REQUIRE(rows[0].containers.size() == 1);
-  CHECK(rows[0].containers[0].name == std::string(12, 'c'));
-  // With the pod's name it was another series: no rate yet, as after a counter's reset none below 0.
-  CHECK(rows[0].containers[0].figures.count("cpu") == 0);
-  CHECK(sandbox_rows(exposition(10), exposition(14), 4)[0].containers[0].figures.at("cpu") == Approx(0.625));
-  CHECK(sandbox_rows(exposition(14), exposition(2), 4)[0].cpu.at("total") == 0);
+TEST_CASE("a counter that is new or has fallen has no rate") {
+  json now = served(100);
+  json later = served(110);
+  sandbox_of(later, "web-0")["host_cpu_seconds_total"] = 0;
+  sandbox_of(now, "crunch-0").erase("steal_seconds_total");
+  sandbox_of(now, "silent-0")["id"] = "another";
+  add_rates(later, now);
+  CHECK_FALSE(sandbox_of(later, "web-0")["per_second"].contains("host_cpu_seconds_total"));
+  CHECK(sandbox_of(later, "web-0")["per_second"].contains("overhead_cpu_seconds_total"));
+  CHECK_FALSE(sandbox_of(later, "crunch-0")["per_second"].contains("steal_seconds_total"));
+  CHECK(sandbox_of(later, "silent-0")["per_second"].empty());
+  // The same collection, as two clients get it that ask at once.
+  json same = served(100);
+  add_rates(same, served(100));
+  CHECK(sandbox_of(same, "web-0")["per_second"].empty());
 }
 
-TEST_CASE("the table folds containers out and fits its width") {
-  const auto rows = sandbox_rows(exposition(10), exposition(14), 4);
-  const std::string folded = sandbox_table(rows, false);
-  CHECK_THAT(folded, Catch::Contains("75.0") && Catch::Contains("100.0") && Catch::Contains(std::string(12, 'a')));
-  CHECK_THAT(folded, !Catch::Contains("ccc"));
-  CHECK_THAT(sandbox_table(rows, true), Catch::Contains("\n  " + std::string(12, 'c')) && Catch::Contains("62.5"));
-  std::istringstream lines(sandbox_table(rows, true, 40));
-  for (std::string line; std::getline(lines, line);) CHECK(line.size() <= 40);
-  CHECK_THAT(sandbox_table({}, false), Catch::Contains("no sandbox"));
+TEST_CASE("top sorts by CPU time, memory, overhead and name") {
+  json document = with_rates();
+  CHECK(pods(document, SandboxOrder::cpu) == Pods{"web-0", "crunch-0", "silent-0"});
+  CHECK(pods(document, SandboxOrder::name) == Pods{"crunch-0", "silent-0", "web-0"});
+  sandbox_of(document, "silent-0")["host_memory_bytes"] = 3;
+  sandbox_of(document, "web-0")["host_memory_bytes"] = 2;
+  sandbox_of(document, "crunch-0").erase("host_memory_bytes");
+  CHECK(pods(document, SandboxOrder::memory) == Pods{"silent-0", "web-0", "crunch-0"});
+  sandbox_of(document, "crunch-0")["per_second"]["overhead_cpu_seconds_total"] = 0.5;
+  sandbox_of(document, "web-0")["per_second"]["overhead_cpu_seconds_total"] = 0.1;
+  sandbox_of(document, "silent-0")["per_second"]["overhead_cpu_seconds_total"] = 0.1;
+  sandbox_of(document, "silent-0")["overhead_memory_bytes"] = std::uint64_t{1} << 40;
+  CHECK(pods(document, SandboxOrder::overhead) == Pods{"crunch-0", "silent-0", "web-0"});
 }
 
-TEST_CASE("JSON has every figure") {
-  const auto document = nlohmann::json::parse(sandbox_json(sandbox_rows(exposition(10), exposition(14), 4)));
-  const auto& row = document.at("sandboxes").at(0);
-  CHECK(row.at("id") == sandbox);
-  CHECK(row.at("cpu").at("vmm").get<double>() == Approx(0.25));
-  CHECK(row.at("memory").at("total") == 104857600);
-  CHECK(row.at("containers").at(0).at("memory") == 1048576);
-  CHECK(nlohmann::json::parse(sandbox_json({})).at("sandboxes").empty());
+TEST_CASE("top filters by namespace, pod and sandbox, whatever the case") {
+  const json document = with_rates();
+  CHECK(pods(document, SandboxOrder::name, "SHOP/") == Pods{"silent-0", "web-0"});
+  CHECK(pods(document, SandboxOrder::name, "crunch") == Pods{"crunch-0"});
+  CHECK(pods(document, SandboxOrder::name, "aaaaaaaaaaaa") == Pods{"web-0"});
+  CHECK(pods(document, SandboxOrder::name, "nothing").empty());
+}
+
+TEST_CASE("the table fits its columns and lines, and says what it leaves out") {
+  const json document = with_rates();
+  const std::string whole = sandbox_table(document, false);
+  CHECK(lines_of(whole).size() == 4);
+  CHECK_THAT(whole, Catch::Contains("44.5") && Catch::Contains("571.0") &&
+                        Catch::Contains("silent-0                 down ") && !Catch::Contains("  app"));
+  CHECK_THAT(sandbox_table(document, true), Catch::Contains("\n  app ") && Catch::Contains("\n  (pause) "));
+  for (const std::string& line : lines_of(sandbox_table(document, true, {.columns = 40, .lines = 0}))) {
+    CHECK(line.size() <= 40);
+  }
+  CHECK(sandbox_table(document, false, {.columns = 0, .lines = 4}) == whole);
+  const auto clipped = lines_of(sandbox_table(document, false, {.columns = 0, .lines = 3}));
+  REQUIRE(clipped.size() == 3);
+  CHECK_THAT(clipped[1], Catch::StartsWith("shop/web-0"));
+  CHECK_THAT(clipped[2], Catch::StartsWith("2 more sandboxes"));
+  const auto containers = lines_of(sandbox_table(document, true, {.columns = 0, .lines = 5}));
+  REQUIRE(containers.size() == 5);
+  CHECK_THAT(containers[4], Catch::StartsWith("2 more sandboxes"));
+  CHECK_THAT(sandbox_table(served(1), false), !Catch::Contains("nan"));
+  json empty = document;
+  empty["sandboxes"] = json::array();
+  CHECK_THAT(sandbox_table(empty, false), Catch::Contains("no sandbox"));
+}
+
+TEST_CASE("a name cannot move the terminal's cursor") {
+  json document = with_rates();
+  sandbox_of(document, "web-0")["pod"] = "\033[2Jx\n\xc2\x9bz";
+  for (const char byte : sandbox_table(document, true)) CHECK((byte == '\n' || (byte >= ' ' && byte <= '~')));
+  CHECK(lines_of(sandbox_table(document, false)).size() == 4);
+}
+
+TEST_CASE("where top cannot ask it says what to change") {
+  const TemporaryDirectory folder;
+  const std::string empty = folder.path() / "empty";
+  std::ofstream{empty};
+  const auto error = [](const HttpTarget& target) {
+    const auto client = HttpClient::create(target);
+    return client ? std::string() : client.error().text;
+  };
+  CHECK(error({}).empty());
+  for (const char* address : {"node", ":9717", "node:", "node:web", "ftp://node:1", "node:1/x", ""}) {
+    INFO(address);
+    HttpTarget target;
+    target.address = address;
+    CHECK_THAT(error(target), Catch::Contains("neither HOST:PORT nor a URL"));
+  }
+  HttpTarget tls;
+  tls.address = "http://node:9717";
+  tls.ca_file = empty;
+  CHECK_THAT(error(tls), Catch::Contains("write https://"));
+  HttpTarget user;
+  user.user = "alice";
+  CHECK_THAT(error(user), Catch::Contains("KATAMETER_PASSWORD"));
+  user.password_file = empty;
+  CHECK_THAT(error(user), Catch::Contains("no first line"));
+  user.user.clear();
+  CHECK_THAT(error(user), Catch::Contains("--user"));
 }
 
 TEST_CASE("host-probe top asks the host-probe that runs") {
@@ -114,12 +205,15 @@ TEST_CASE("host-probe top asks the host-probe that runs") {
   Program table({"top", "--address", addresses[0], "--interval", "0.1"});
   CHECK(table.says("no sandbox"));
   CHECK(table.status() == 0);
-  Program json({"top", "--json", "--address", addresses[0], "--interval", "0.1"});
-  CHECK(json.says("\"sandboxes\": []"));
-  CHECK(json.status() == 0);
-  Program lost({"top", "--address", addresses[0], "--path", "/nothing"});
-  CHECK(lost.says("404"));
+  Program printed({"top", "--json", "--address", "http://" + addresses[0] + "/", "--interval", "0.1"});
+  CHECK(printed.says("\"sandboxes\": []"));
+  CHECK(printed.status() == 0);
+  Program lost({"top", "--address", "http://" + addresses[0] + "/nothing"});
+  CHECK(lost.says("does not know the path"));
   CHECK(lost.status() == 1);
+  Program unsorted({"top", "--sort", "colour"});
+  CHECK(unsorted.says("--sort"));
+  CHECK(unsorted.status() == 2);
   served.stop(SIGTERM);
   CHECK(served.status() == 0);
   Program nobody({"top", "--address", addresses[0]});

@@ -1,9 +1,10 @@
 #!/usr/bin/python3
 """usage: check_page.py STAND_IN_NODE [FOLDER]
 
-Looks at the page at `/` with Chromium: its figures, that it fits a phone, asks
-nobody but host-probe and nothing while nobody looks, and takes no name for
-markup. Leaves screenshots in FOLDER.
+Looks at the page at `/` with Chromium: its values, that it works below the
+prefix of a proxy, fits a phone, sends requests to host-probe alone and none
+while it is hidden, and does not interpret names as markup. Leaves screenshots in
+FOLDER.
 """
 
 import pathlib
@@ -12,7 +13,7 @@ import tempfile
 import time
 
 from browser import Browser
-from processes import stand_in_node
+from processes import proxy, stand_in_node
 
 READY = "document.querySelectorAll('article .figure').length === 6 && !document.querySelector('#status.warn')"
 CARDS = """[...document.querySelectorAll('article')].map((card) => ({
@@ -68,6 +69,27 @@ def check_filter(browser):
     browser.evaluate("filter.value = ''; filter.dispatchEvent(new Event('input'))")
 
 
+def check_below_a_prefix(browser, node):
+    """As behind a proxy that serves more than host-probe: nothing is asked outside of the prefix, and the links stay in it."""
+    browser.show("about:blank", 1180, 640)  # the page before asks no more
+    browser.wait_for("location.href === 'about:blank'")
+    browser.requests.clear()
+    with proxy(node, "/node-1/katameter") as address:
+        below = f"http://{address}/node-1/katameter/"
+        browser.show(below, 1180, 640)
+        browser.wait_for(READY)
+        check_figures(browser)
+        asked = [url for url in browser.requests if not url.startswith("data:")]
+        assert below + "api/sandboxes" in asked and all(url.startswith(below) for url in asked), asked
+        links = browser.evaluate("[...document.querySelectorAll('a')].map((link) => link.href)")
+        assert {link.removeprefix(below) for link in links} == {"metrics", "api/sandboxes", "-/healthy", "-/ready"}, links
+        answers = browser.evaluate("Promise.all([...document.querySelectorAll('a')].map(async (link) => "
+                                   "(await fetch(link.href)).status))")
+        assert answers == [200] * 4, answers
+    browser.show("about:blank", 1180, 640)  # nothing asks a proxy that is gone
+    assert not browser.problems, browser.problems
+
+
 def check_that_it_fits(browser):
     wide = browser.evaluate("[document.documentElement.scrollWidth, innerWidth]")
     assert wide[0] <= wide[1], f"{wide[0]} pixels do not fit {wide[1]}"
@@ -109,7 +131,10 @@ def main():
             assert browser.requests and all(url.startswith(f"http://{node}/") or url.startswith("data:")
                                             for url in browser.requests), browser.requests
             assert not browser.problems, browser.problems
-        browser.wait_for("document.querySelector('#status.warn')?.textContent.startsWith('No new figures')")
+            check_below_a_prefix(browser, node)
+            browser.show(f"http://{node}/", 360, 740)
+            browser.wait_for(READY)
+        browser.wait_for("document.querySelector('#status.warn')?.textContent.startsWith('No new values')")
         browser.problems.clear()
         with stand_in_node(sys.argv[1], "hostile") as node:
             browser.show(f"http://{node}/", 360, 740)

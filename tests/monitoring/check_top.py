@@ -1,9 +1,10 @@
 #!/usr/bin/python3
 """usage: check_top.py HOST_PROBE STAND_IN_NODE
 
-`host-probe top` in a pseudo terminal: what it draws, its keys, a node that
-goes away, signals that end it, and that the terminal is afterwards as it was
-before. And that it writes plain text where there is no terminal to draw on.
+`host-probe top` in a pseudo terminal: what it draws, its keys, its size, a node
+that goes away, signals that end it, and that the terminal is afterwards as it
+was before. That it writes plain text where there is no terminal to draw on.
+And that it logs in, uses TLS, and gets by a proxy.
 """
 
 import contextlib
@@ -17,10 +18,11 @@ import socket
 import struct
 import subprocess
 import sys
+import tempfile
 import termios
 import time
 
-from processes import stand_in_node
+from processes import Certificates, proxy, stand_in_node
 
 HOST_PROBE, STAND_IN_NODE = sys.argv[1:]
 NEW_SCREEN = "\033[H\033[2J"
@@ -44,8 +46,8 @@ class Terminal:
         os.close(self.ours)
         os.close(self.its)
 
-    def resize(self, columns):
-        fcntl.ioctl(self.its, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
+    def resize(self, columns, lines=50):
+        fcntl.ioctl(self.its, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
 
     def modes(self):
         return termios.tcgetattr(self.its)
@@ -54,8 +56,11 @@ class Terminal:
         os.write(self.ours, key.encode())
 
     def read(self, seconds):
-        if select.select([self.ours], [], [], seconds)[0]:
-            self.said += os.read(self.ours, 65536).decode().replace("\r\n", "\n")
+        """Takes what has been written, or comes in time; false if that is nothing."""
+        if not select.select([self.ours], [], [], seconds)[0]:
+            return False
+        self.said += os.read(self.ours, 65536).decode().replace("\r\n", "\n")
+        return True
 
     def wait_for(self, what, holds):
         """The first whole screen that is drawn from now on and for which holds(lines) is true."""
@@ -102,12 +107,12 @@ def near(value, expected):
 def check_keys(node):
     with Terminal() as terminal, top(terminal, "--address", node) as program:
         # As in stand_in_report.cc: what the containers use, and 0.095 CPUs around them. The first screen has no rates yet.
-        lines = terminal.wait_for("rates", lambda lines: (row(lines, "shop/web-0") or ["", "-"])[1] not in ("-", "0.0"))
+        lines = terminal.wait_for("rates", lambda lines: (row(lines, "shop/web-0") or ["", "", "-"])[2] not in ("-", "0.0"))
         assert terminal.said.startswith(SECOND_SCREEN), repr(terminal.said[:40])
-        assert lines[0].startswith("SANDBOX") and "CPU%" in lines[0] and "OVERHEAD" in lines[0], lines[0]
+        assert lines[0].startswith("SANDBOX") and "CPU%" in lines[0] and "OVERHEAD%" in lines[0], lines[0]
         assert {"shop/web-0", "shop/silent-0", "batch/crunch-0"} <= {line.split()[0] for line in lines if line}, lines
-        assert near(row(lines, "shop/web-0")[1], 44.5), lines
-        assert row(lines, "shop/silent-0")[-3:] == ["(guest-probe", "not", "reached)"], lines
+        assert row(lines, "shop/web-0")[1] == "up" and near(row(lines, "shop/web-0")[2], 44.5), lines
+        assert row(lines, "shop/silent-0")[1] == "down", lines
         assert row(lines, "  app") is None, lines
         changed = terminal.modes()[3]
         assert not changed & termios.ICANON and not changed & termios.ECHO and not changed & termios.ISIG
@@ -126,6 +131,105 @@ def check_keys(node):
         terminal.wait_for("no containers", lambda lines: row(lines, "shop/web-0") and not row(lines, "  app"))
         terminal.press("q")
         check_left(terminal, program)
+
+
+def order(lines):
+    """The sandboxes as they stand below each other."""
+    return [line.split()[0] for line in lines if line.startswith(("shop/", "batch/"))]
+
+
+def has_rates(lines):
+    return (row(lines, "shop/web-0") or ["", "", "-"])[2] != "-"
+
+
+def check_sort_and_filter(node):
+    with Terminal() as terminal, top(terminal, "--address", node) as program:
+        by_cpu = ["shop/web-0", "batch/crunch-0", "shop/silent-0"]
+        terminal.wait_for("CPU first", lambda lines: has_rates(lines) and order(lines) == by_cpu)
+        terminal.press("n")
+        terminal.wait_for("names", lambda lines: order(lines) == sorted(by_cpu))
+        terminal.press("m")
+        lines = terminal.wait_for("memory", lambda lines: any("sorted by memory" in line for line in lines))
+        assert len(order(lines)) == 3, lines
+        terminal.press("o")
+        # The stand-in guests have the same overhead; of the one that is silent it is not known.
+        lines = terminal.wait_for("overhead", lambda lines: any("sorted by overhead" in line for line in lines))
+        assert order(lines)[2] == "shop/silent-0", lines
+        terminal.press("/shoq\x7fp\r")
+        terminal.wait_for("the filter", lambda lines: sorted(order(lines)) == ["shop/silent-0", "shop/web-0"])
+        terminal.press("\x1b[A")  # an arrow, which ends nothing
+        terminal.press("/xyz\x1b")
+        terminal.wait_for("the filter as it was", lambda lines: len(order(lines)) == 2 and "/: filter" in "".join(lines))
+        terminal.press("p/\x7f\x7f\x7f\x7f\r")
+        terminal.wait_for("all again", lambda lines: order(lines) == by_cpu)
+        terminal.press("q")
+        check_left(terminal, program)
+
+
+def check_height(node):
+    """On few lines the head and the first rows are there, and how many are not."""
+    with Terminal() as terminal:
+        terminal.resize(200, 6)
+        with top(terminal, "--address", node, "--containers", "--sort", "cpu") as program:
+            lines = terminal.wait_for("rates", has_rates)
+            assert len(lines) <= 6 and lines[0].startswith("SANDBOX"), lines
+            assert order(lines) == ["shop/web-0"] and any(line.startswith("2 more sandboxes") for line in lines), lines
+            terminal.resize(200)
+            terminal.wait_for("all of them", lambda lines: len(order(lines)) == 3)
+            terminal.press("q")
+            check_left(terminal, program)
+
+
+def asked(*arguments, **environment):
+    """Status, output and errors of `top` that prints once."""
+    said = subprocess.run([HOST_PROBE, "top", "--interval", "0.3", *arguments], stdin=subprocess.DEVNULL, text=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60, env={**os.environ, **environment})
+    return said.returncode, said.stdout, said.stderr
+
+
+def check_shown(result):
+    status, out, errors = result
+    assert status == 0 and row(out.split("\n"), "shop/web-0"), result
+
+
+def check_refused(result, why):
+    status, out, errors = result
+    assert status == 1 and not out and why in errors and errors.count("\n") == 1, result
+
+
+def check_login_and_prefix(node, folder):
+    password = os.path.join(folder, "password")
+    with open(password, "w") as file:
+        file.write("s3cret\n")
+    with proxy(node, "/node-1", login="alice:s3cret") as address:
+        url = f"http://{address}/node-1/"
+        check_refused(asked("--address", url), "--password-file")
+        check_refused(asked("--address", url, "--user", "alice", KATAMETER_PASSWORD="wrong"), "--password-file")
+        check_shown(asked("--address", url, "--user", "alice", "--password-file", password))
+        check_shown(asked("--address", url, KATAMETER_USER="alice", KATAMETER_PASSWORD="s3cret"))
+        login = ("--user", "alice", "--password-file", password)
+        check_refused(asked("--address", f"http://{address}/elsewhere", *login), "does not know the path")
+    # A proxy of the environment is not asked: host-probe is on this node, or named.
+    check_shown(asked("--address", node, http_proxy="http://127.0.0.1:9/", HTTP_PROXY="http://127.0.0.1:9/"))
+
+
+def check_tls(node, folder):
+    certificates = Certificates(folder)
+    certificate, key = certificates.files("client")
+    shown = ("--cert-file", certificate, "--key-file", key)
+    with proxy(node, tls=certificates.server_context()) as address:
+        authority = ("--ca-file", str(certificates.authority))
+        check_shown(asked("--address", address, *authority, *shown))
+        check_shown(asked("--address", f"https://{address}", "--insecure", *shown))
+        check_refused(asked("--address", f"https://{address}", *shown), "--ca-file")
+        check_refused(asked("--address", address, *authority), "cannot reach")
+        check_refused(asked("--address", address, *authority, "--cert-file", password_like(folder)), "--cert-file")
+        check_refused(asked("--address", f"http://{address}"), "")
+
+
+def password_like(folder):
+    """A file that is not a certificate."""
+    return os.path.join(folder, "password")
 
 
 def check_interrupt(node):
@@ -167,7 +271,7 @@ def check_node_that_goes():
         with top(terminal, "--address", node) as program:
             terminal.wait_for("a table", lambda lines: row(lines, "shop/web-0"))
             running.close()
-            lines = terminal.wait_for("a complaint", lambda lines: any("cannot reach" in line for line in lines))
+            lines = terminal.wait_for("an error", lambda lines: any("cannot reach" in line for line in lines))
             assert row(lines, "shop/web-0"), "what was known is gone, too"
             terminal.press("q")
             check_left(terminal, program)
@@ -177,7 +281,7 @@ def check_plain(node):
     with Terminal() as terminal:
         command = [HOST_PROBE, "top", "--address", node, "--interval", "0.3"]
         said = subprocess.run(command, stdin=terminal.its, check=True, stdout=subprocess.PIPE, text=True, timeout=30).stdout
-        assert near(row(said.split("\n"), "shop/web-0")[1], 44.5) and "\033" not in said, said
+        assert near(row(said.split("\n"), "shop/web-0")[2], 44.5) and "\033" not in said, said
         folded = subprocess.run([*command, "--containers"], stdin=subprocess.DEVNULL, check=True,
                                 stdout=subprocess.PIPE, text=True, timeout=30).stdout
         assert row(folded.split("\n"), "  app") and "\033" not in folded, folded
@@ -185,11 +289,12 @@ def check_plain(node):
         with top(terminal, "--address", node, "--json") as program:
             while program.poll() is None:
                 terminal.read(0.2)
-            terminal.read(0.2)
+            while terminal.read(0.2):
+                pass
         sandboxes = {row["pod"]: row for row in json.loads(terminal.said)["sandboxes"]}
-        assert near(sandboxes["shop/web-0"]["cpu"]["total"], 0.445), sandboxes
-        assert not sandboxes["shop/silent-0"]["guest_up"], sandboxes
-        assert {entry["name"] for entry in sandboxes["shop/web-0"]["containers"]} >= {"app", "proxy"}, sandboxes
+        assert near(sandboxes["web-0"]["per_second"]["host_cpu_seconds_total"], 0.445), sandboxes
+        assert not sandboxes["silent-0"]["guest_probe_up"], sandboxes
+        assert {entry.get("name") for entry in sandboxes["web-0"]["containers"]} >= {"app", "proxy"}, sandboxes
         assert terminal.modes() == terminal.before
 
 
@@ -199,6 +304,11 @@ def main():
         check_interrupt(node)
         check_signals(node)
         check_plain(node)
+        check_sort_and_filter(node)
+        check_height(node)
+        with tempfile.TemporaryDirectory() as folder:
+            check_login_and_prefix(node, folder)
+            check_tls(node, folder)
     check_node_that_goes()
     check_signal_while_asking()
     print("the live table is as it should be")

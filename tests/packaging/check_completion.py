@@ -53,6 +53,7 @@ def check(program):
     if host:
         expect([program, "run", "--log.format", ""], ["logfmt", "json"])
         expect([program, "top", "--j"], ["--json"])
+        expect([program, "top", "--sort", ""], ["cpu", "memory", "overhead", "name"])
     else:
         expect([program, "dump", "--format", ""], ["text", "json"])
         expect([program, "--log.target", "k"], ["kmsg"])

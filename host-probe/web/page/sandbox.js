@@ -29,20 +29,20 @@ function account(title, parts, whole, format, points) {
     legend(there, format));
 }
 
-function throttling(container) {
-  if (!container.periods) return "–";
-  return `${Math.round((100 * container.throttled) / container.periods)} %`;
+function throttling(perSecond) {
+  if (!perSecond.cpu_cfs_periods_total) return "–";
+  return `${Math.round((100 * perSecond.cpu_cfs_throttled_periods_total) / perSecond.cpu_cfs_periods_total)} %`;
 }
 
 function containerTable(containers) {
   const head = ["container", "CPU", "working set", "limit", "throttled", "OOM"];
   const row = (container) => element("tr", {},
-    element("th", { scope: "row" }, container.name),
-    element("td", {}, cpus(container.cpu)),
-    element("td", {}, bytes(container.workingSet)),
-    element("td", {}, container.limit ? bytes(container.limit) : "none"),
-    element("td", {}, throttling(container)),
-    element("td", container.ooms ? { class: "warn" } : {}, String(container.ooms ?? "–")));
+    element("th", { scope: "row" }, container.name ?? (container.pause ? "(pause)" : container.id.slice(0, 12))),
+    element("td", {}, cpus(container.perSecond.cpu_usage_seconds_total)),
+    element("td", {}, bytes(container.memory_working_set_bytes)),
+    element("td", {}, container.memory_limit_bytes === 0 ? "none" : bytes(container.memory_limit_bytes)),
+    element("td", {}, throttling(container.perSecond)),
+    element("td", container.oom_events_total ? { class: "warn" } : {}, String(container.oom_events_total ?? "–")));
   return element("table", {},
     element("thead", {}, element("tr", {}, ...head.map((text) => element("th", { scope: "col" }, text)))),
     element("tbody", {}, ...containers.map(row)));
@@ -54,20 +54,23 @@ export function title(sandbox) {
 
 // `most`: the highest totals of all sandboxes, {cpu, memory}.
 export function card(sandbox, most) {
-  const about = [sandbox.pod && sandbox.id.slice(0, 12), sandbox.handler].filter(Boolean).join(", ");
+  const about = [sandbox.pod && sandbox.id.slice(0, 12), sandbox.runtime_handler].filter(Boolean).join(", ");
   const made = element("article", {}, element("h2", {}, title(sandbox)), element("p", { class: "about" }, about));
-  if (!sandbox.guestUp) made.append(element("p", { class: "about warn" }, "No guest-probe answers: no figures of containers."));
-  if (sandbox.suspect) made.append(element("p", { class: "about warn" }, "This guest sent what no guest-probe sends."));
-  if (sandbox.cpu.size > 0) {
-    const overhead = sandbox.overheadCpu === undefined ? "" : `, ${cpus(sandbox.overheadCpu)} beyond its containers`;
-    made.append(account(`CPU ${cpus(sandbox.cpuTotal)}${overhead}`, [...sandbox.cpu], most.cpu, cpus,
+  const warn = (text) => made.append(element("p", { class: "about warn" }, text));
+  if (!sandbox.guest_probe_up) warn("No guest-probe answers, so there are no values of containers.");
+  if (sandbox.guest_protocol_violation) warn("This guest sent what no guest-probe sends.");
+  const beyond = (value, format) => (value === undefined ? "" : `, ${format(value)} beyond its containers`);
+  const rates = sandbox.perSecond;
+  if (sandbox.cpu_seconds_total) {
+    made.append(account(`CPU ${cpus(rates.host_cpu_seconds_total)}${beyond(rates.overhead_cpu_seconds_total, cpus)}`,
+      Object.entries(rates.cpu_seconds_total ?? {}), most.cpu, cpus,
       sandbox.graph.map((point) => [point.seconds, point.cpu])));
   }
-  if (sandbox.memory !== undefined) {
-    const overhead = sandbox.overheadMemory === undefined ? "" : `, ${bytes(sandbox.overheadMemory)} beyond its containers`;
-    made.append(account(`Memory ${bytes(sandbox.memory)}${overhead}`, [...sandbox.memoryParts], most.memory, bytes,
+  if (sandbox.memory_bytes) {
+    made.append(account(`Memory ${bytes(sandbox.host_memory_bytes)}${beyond(sandbox.overhead_memory_bytes, bytes)}`,
+      Object.entries(sandbox.memory_bytes), most.memory, bytes,
       sandbox.graph.map((point) => [point.seconds, point.memory])));
   }
-  if (sandbox.containers.size > 0) made.append(containerTable([...sandbox.containers.values()]));
+  if (sandbox.containers.length > 0) made.append(containerTable(sandbox.containers));
   return made;
 }

@@ -3,7 +3,7 @@
 #include <catch2/catch.hpp>
 #include <map>
 
-#include "host-probe/top/exposition_text.h"
+#include "tests/support/exposition_text.h"
 
 using namespace katameter;
 

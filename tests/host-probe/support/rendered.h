@@ -10,7 +10,7 @@
 #include <prometheus/metric_family.h>
 
 #include "host-probe/metrics/render.h"
-#include "host-probe/top/exposition_text.h"
+#include "tests/support/exposition_text.h"
 
 // What the tests of rendering look at, and what they render.
 namespace katameter {

@@ -19,7 +19,7 @@ struct TextSeries {
   const std::string& label(std::string_view name) const;
 };
 
-/// All series of a text exposition; the error names the line that is none.
+/// All series of a text exposition; the error names the line that is not one.
 Result<std::vector<TextSeries>> parse_exposition(std::string_view text);
 
 }  // namespace katameter

@@ -1,4 +1,4 @@
-#include "host-probe/top/exposition_text.h"
+#include "tests/support/exposition_text.h"
 
 #include <cstdlib>
 #include <optional>
@@ -70,7 +70,7 @@ Result<std::vector<TextSeries>> parse_exposition(std::string_view text) {
     const std::string_view line = text.substr(0, end);
     text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
     if (line.empty() || line[0] == '#') continue;
-    if (!parse_line(line, all.emplace_back())) return failure("line " + std::to_string(number) + " is no series");
+    if (!parse_line(line, all.emplace_back())) return failure("line " + std::to_string(number) + " is not a series");
   }
   return all;
 }

@@ -1,4 +1,4 @@
-#include "host-probe/top/screen.h"
+#include "host-probe/cli/screen.h"
 
 #include <poll.h>
 #include <sys/ioctl.h>
@@ -71,9 +71,10 @@ Screen::~Screen() {
   put_back();
 }
 
-std::size_t Screen::width() {
+TableSize Screen::size() {
   winsize size{};
-  return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
+  if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0) return {};
+  return {.columns = size.ws_col, .lines = size.ws_row};
 }
 
 void Screen::show(const std::string& text) {
@@ -81,11 +82,17 @@ void Screen::show(const std::string& text) {
   std::fflush(stdout);
 }
 
-char Screen::key(std::chrono::milliseconds wait) {
+Key Screen::key(std::chrono::milliseconds wait) {
   pollfd input{.fd = STDIN_FILENO, .events = POLLIN, .revents = 0};
-  char pressed = 0;
-  if (poll(&input, 1, static_cast<int>(wait.count())) != 1) return 0;
-  return read(STDIN_FILENO, &pressed, 1) == 1 ? pressed : 'q';
+  std::array<char, 16> bytes{};
+  if (poll(&input, 1, static_cast<int>(wait.count())) != 1) return {};
+  const ssize_t got = read(STDIN_FILENO, bytes.data(), 1);
+  if (got < 1) return {.pressed = {}, .end_of_input = true};
+  constexpr char escape = 27;
+  if (bytes[0] != escape || poll(&input, 1, 0) != 1) return {.pressed = bytes[0], .end_of_input = false};
+  // The rest of an escape sequence comes with it at once.
+  [[maybe_unused]] const ssize_t rest = read(STDIN_FILENO, bytes.data(), bytes.size());
+  return {};
 }
 
 }  // namespace katameter
