@@ -5,8 +5,8 @@
 # Kata-like sandbox with three containers, starts host-probe beside it, and
 # prints a table of what they cost until Ctrl-C. Leaves nothing running.
 #
-#   --once       two scrapes 5 s apart, one table; the second scrape stays in
-#                build/demo/metrics.prom, the first in earlier.prom
+#   --once       one table over 5 s; the scrapes before and after it stay in
+#                build/demo/earlier.prom and metrics.prom
 #   --port PORT  where /metrics is served on 127.0.0.1 (default 9717)
 
 set -euo pipefail
@@ -63,24 +63,18 @@ url=http://127.0.0.1:$port/metrics
 await_containers "$url" "$dir" 3
 say "metrics are at $url"
 
-old=$dir/old.prom new=$dir/new.prom
-scrape "$url" "$old"
 if [[ $once ]]; then
-    pause 5
-    scrape "$url" "$new"
-    cp "$new" "$out/metrics.prom"
-    cp "$old" "$out/earlier.prom"
-    show_table "$old" "$new"
+    scrape "$url" "$out/earlier.prom"
+    make_table "$port" 5 "$dir/table"
+    scrape "$url" "$out/metrics.prom"
+    cat "$dir/table"
     exit 0
 fi
 
 while :; do
-    pause 2
-    scrape "$url" "$new"
+    make_table "$port" 2 "$dir/table"
     # Home and clear to the end of the screen: no flicker.
     [[ ! -t 1 ]] || printf '\033[H\033[2J'
     printf '%s    (Ctrl-C ends it)\n\n' "$url"
-    show_table "$old" "$new"
-    mv "$new" "$old"
-    mv "$new.time" "$old.time"
+    cat "$dir/table"
 done

@@ -6,7 +6,7 @@
 demo_sandbox_id=$(printf 'b0d0%.0s' {1..16})
 demo_legend='5afe: steady; cede: wants a CPU, may have 20 %; dead: OOM-killed every few seconds'
 
-sandbox_pid='' probe_pid=''
+sandbox_pid='' probe_pid='' top_pid=''
 
 # How host-probe is started: the one place that knows its arguments.
 host_probe_command() { # DIR OUT PORT
@@ -60,7 +60,6 @@ pause() { # SECONDS
 }
 
 scrape() { # URL FILE
-    date +%s.%N >"$2.time"
     curl -fsS --max-time 5 -o "$2" "$1" || {
         still_running || exit 1
         die "$1 does not answer"
@@ -80,10 +79,21 @@ await_containers() { # URL DIR COUNT
     die "$1 shows $found of $3 containers after 30 s (see $host_probe_log)"
 }
 
-show_table() { # OLD NEW
-    awk -v seconds="$(awk '{ t[NR] = $1 } END { print t[2] - t[1] }' "$1.time" "$2.time")" \
-        -f scripts/demo/table.awk "$1" "$2"
-    printf '\n%s\n' "$demo_legend"
+# Waits for SECONDS, over which its rates are, and leaves the table in FILE.
+# Not in the foreground, for the reason that pause() has.
+make_table() { # PORT SECONDS FILE
+    build/bin/host-probe top --json --address "127.0.0.1:$1" --interval "$2" >"$3.json" &
+    top_pid=$!
+    wait "$top_pid" || {
+        still_running || exit 1
+        die "host-probe top failed (see above)"
+    }
+    top_pid=''
+    {
+        scripts/demo/table.py <"$3.json"
+        printf '\n%s\n' "$demo_legend"
+    } >"$3"
+    still_running || exit 1
 }
 
 # On every way out: ends what was started, waits for it, removes the rest. What
@@ -91,6 +101,7 @@ show_table() { # OLD NEW
 stop_demo() {
     local status=$? pid left
     trap '' INT TERM HUP
+    [[ ! $top_pid ]] || kill "$top_pid" 2>/dev/null || true
     for pid in $probe_pid $sandbox_pid; do
         left=0
         # One that has ended already is reported with its status. bash tells of each
