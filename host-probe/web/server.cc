@@ -8,8 +8,8 @@
 #include <exception>
 #include <string_view>
 
-#include "host-probe/metrics/scrape.h"
 #include "host-probe/http/api.h"
+#include "host-probe/metrics/scrape.h"
 #include "host-probe/web/basic_auth.h"
 #include "host-probe/web/knock.h"
 #include "host-probe/web/listen_address.h"
