@@ -84,6 +84,7 @@ void take_link(std::span<const std::byte> message, Links& links) {
     }
     attributes = after(attributes, attribute->rta_len);
   }
+  if (!stats) links.has_stats = false;
   if (!info || name.empty() || !stats || is_left_out(name)) return;
   if (!wire::is_interface_name(name)) {
     ++links.unreported;
@@ -125,6 +126,9 @@ Status parse_links(std::span<const std::byte> datagram, std::uint32_t sequence, 
   return {};
 }
 
+// Without the filter the kernel sums up IPv6's own statistics of each interface, 36 of them over all possible CPUs.
+LinkStats::LinkStats(Fd socket) : socket_(std::move(socket)), filter_(RTEXT_FILTER_SKIP_STATS) {}
+
 Result<LinkStats> LinkStats::open() {
   Fd socket(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE));
   if (!socket) return system_failure("cannot open a route socket");
@@ -143,10 +147,9 @@ Status LinkStats::ask() {
   request.header.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
   request.header.nlmsg_seq = ++sequence_;
   request.body.ifi_family = AF_UNSPEC;
-  // Without it the kernel sums up IPv6's own statistics of each interface, 36 of them over all possible CPUs.
   request.mask_header.rta_type = IFLA_EXT_MASK;
   request.mask_header.rta_len = RTA_LENGTH(sizeof(request.mask));
-  request.mask = RTEXT_FILTER_SKIP_STATS;
+  request.mask = filter_;
   if (send(socket_.get(), &request, sizeof(request), 0) < 0) return system_failure("cannot ask for the interfaces");
   return {};
 }
@@ -159,6 +162,14 @@ void LinkStats::throw_away_rest() {
 }
 
 Result<Links> LinkStats::read() {
+  Result<Links> links = ask_and_take();
+  if (!links || links->has_stats || filter_ == 0) return links;
+  // 7.3 takes the filter to mean the interface's own counters, too.
+  filter_ = 0;
+  return ask_and_take();
+}
+
+Result<Links> LinkStats::ask_and_take() {
   if (unfinished_) throw_away_rest();
   unfinished_ = true;
   if (Status status = ask(); !status) return failure_from(status.error());

@@ -18,6 +18,7 @@ struct Links {
   std::vector<int> indices;      ///< of each of them: the kernel's number, which rises as interfaces are made
   std::uint64_t unreported = 0;  ///< interfaces that did not fit, or whose name the host would not take
   bool complete = false;         ///< the end of the answer has come
+  bool has_stats = true;         ///< no interface came without its counters
 };
 
 /// The counters of the interfaces in this process's network namespace, which is that of the sandbox's containers.
@@ -34,13 +35,15 @@ class LinkStats {
   Result<Links> read();
 
  private:
-  explicit LinkStats(Fd socket) : socket_(std::move(socket)) {}
+  explicit LinkStats(Fd socket);
   Status ask();
+  Result<Links> ask_and_take();
   Result<Links> take_answer();
   void throw_away_rest();
 
   Fd socket_;
   std::uint32_t sequence_ = 0;
+  std::uint32_t filter_;     // RTEXT_FILTER_*
   bool unfinished_ = false;  // an answer was not taken to its end; until it is the kernel begins no other
 };
 

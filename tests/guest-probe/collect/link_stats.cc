@@ -131,6 +131,20 @@ TEST_CASE("Statistics of another kernel's length are taken as far as they go") {
   CHECK(links.interfaces[1].transmit_errors == 8);
 }
 
+TEST_CASE("An interface without counters is noticed, and has no row") {
+  Bytes body;
+  const ifinfomsg info{};
+  append(body, &info, sizeof(info));
+  append_attribute(body, IFLA_IFNAME, "eth0", 5);
+  Links links;
+  REQUIRE(parse_links(message(RTM_NEWLINK, body), 7, links));
+  CHECK_FALSE(links.has_stats);
+  CHECK(links.interfaces.empty());
+  Links counted;
+  REQUIRE(parse_links(link("eth0"), 7, counted));
+  CHECK(counted.has_stats);
+}
+
 TEST_CASE("What kubelet leaves out is left out, and names that the host refuses are counted") {
   Links links;
   for (const char* name : {"lo", "veth12ab", "VETH1", "docker0", "nerdctl0"}) {
