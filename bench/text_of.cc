@@ -8,9 +8,7 @@ namespace katameter::bench {
 
 std::string container_series(const wire::Snapshot& snapshot) {
   NodeReport report;
-  SandboxReport& sandbox = report.sandboxes.emplace_back();
-  sandbox.guest_up = true;
-  sandbox.containers = snapshot.containers;
+  report.sandboxes.emplace_back().guest.emplace().containers = snapshot.containers;
   std::istringstream lines(exposed(report));
   std::string series;
   for (std::string line; std::getline(lines, line);) {

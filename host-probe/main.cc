@@ -13,7 +13,7 @@
 #include "host-probe/metrics/table.h"
 #include "host-probe/names/names.h"
 #include "host-probe/names/runtime_names.h"
-#include "host-probe/node.h"
+#include "host-probe/node/node.h"
 #include "host-probe/options.h"
 #include "host-probe/overhead/overhead_keeper.h"
 #include "host-probe/processes/process_account.h"

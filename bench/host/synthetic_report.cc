@@ -22,15 +22,17 @@ NodeReport synthetic_report(std::size_t sandboxes, std::size_t containers) {
   for (std::size_t i = 0; i < sandboxes; ++i) {
     SandboxReport& sandbox = report.sandboxes.emplace_back(pattern);
     sandbox.id = id_of(next_id++);
-    sandbox.containers.clear();
+    GuestView& guest = *sandbox.guest;
+    guest.containers.clear();
+    guest.start_times.clear();
     sandbox.oom_kills.clear();
-    sandbox.start_times.clear();
     if (sandbox.account) sandbox.account->container_cpu_ns.clear();
     SandboxNames names = *pattern.names;
     names.pod = fmt::format("deployment-7d9f8b6c5-{:05}", i);
     names.containers.clear();
     for (std::size_t c = 0; c < containers; ++c) {
-      wire::Container& made = sandbox.containers.emplace_back(pattern.containers[c % pattern.containers.size()]);
+      wire::Container& made =
+          guest.containers.emplace_back(pattern.guest->containers[c % pattern.guest->containers.size()]);
       made.id = id_of(next_id++);
       // Figures of which no two have the same digits, as on a real node.
       std::uint64_t spread = next_id * 2'654'435'761;
@@ -40,7 +42,7 @@ NodeReport synthetic_report(std::size_t sandboxes, std::size_t containers) {
       }
       names.containers[made.id] = {fmt::format("app-{}", c), "registry.example/team/app:1.2.3"};
       sandbox.oom_kills[made.id] = c;
-      sandbox.start_times[made.id] = 1'700'000'000;
+      guest.start_times[made.id] = 1'700'000'000;
       if (sandbox.account) sandbox.account->container_cpu_ns[made.id] = *made.cpu_usage_ns;
     }
     sandbox.names = std::make_shared<const SandboxNames>(std::move(names));

@@ -2,7 +2,7 @@
 
 #include <cstddef>
 
-#include "host-probe/merge/report.h"
+#include "host-probe/node/report.h"
 
 namespace katameter::bench {
 

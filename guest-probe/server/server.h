@@ -47,9 +47,9 @@ class Server {
   Settled settled_;
   std::optional<PeerState::Time> host_heard_;
   // Of all peers together: walks through the guest, Hellos, and lines about peers that are not served.
-  Allowance collects_{20, 10};
-  Allowance greetings_{100, 20};
-  Allowance unserved_lines_{1, 1.0 / 60};
+  TokenBucket collects_{20, 10};
+  TokenBucket greetings_{100, 20};
+  TokenBucket unserved_lines_{1, 1.0 / 60};
   std::list<Fd> listening_;
   std::list<Session> sessions_;
 };

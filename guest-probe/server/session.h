@@ -6,10 +6,10 @@
 #include <string_view>
 
 #include "guest-probe/server/peer_state.h"
-#include "userspace/allowance.h"
 #include "userspace/event_loop.h"
 #include "userspace/fd.h"
 #include "userspace/result.h"
+#include "userspace/token_bucket.h"
 #include "userspace/wire/codec.h"
 #include "userspace/wire/frame.h"
 
@@ -57,7 +57,7 @@ class Session {
   wire::FrameReader reader_{wire::max_request_bytes};
   std::string unsent_;
   Time written_;  // when the socket last took something
-  Allowance messages_{1000, 100};
+  TokenBucket messages_{1000, 100};
   bool waits_to_send_ = false;
   bool closed_by_peer_ = false;
 };

@@ -115,18 +115,19 @@ Json sandbox_json(const SandboxReport& sandbox) {
     put_text(object, "pod", sandbox.names->pod);
     put_text(object, "runtime_handler", sandbox.names->runtime_handler);
   }
-  object["guest_probe_up"] = sandbox.guest_up;
+  object["guest_probe_up"] = sandbox.guest.has_value();
   object["guest_protocol_violation"] = sandbox.suspect;
   if (sandbox.account) add_account(object, *sandbox.account);
   if (sandbox.processes) add_processes(object, *sandbox.processes);
-  if (sandbox.guest_cpu) {
+  if (sandbox.guest && sandbox.guest->cpu) {
     Json cpu;
-    put(cpu, "workload", sandbox.guest_cpu->workload_ns, Unit::seconds);
-    put(cpu, "guest_system", sandbox.guest_cpu->guest_system_ns, Unit::seconds);
+    put(cpu, "workload", sandbox.guest->cpu->workload_ns, Unit::seconds);
+    put(cpu, "guest_system", sandbox.guest->cpu->guest_system_ns, Unit::seconds);
     object["guest_cpu_seconds_total"] = std::move(cpu);
   }
   Json& containers = object["containers"] = Json::array();
-  for (const wire::Container& container : sandbox.containers) {
+  if (!sandbox.guest) return object;
+  for (const wire::Container& container : sandbox.guest->containers) {
     containers.push_back(container_json(sandbox, container));
   }
   return object;

@@ -2,7 +2,7 @@
 
 #include <string>
 
-#include "host-probe/merge/report.h"
+#include "host-probe/node/report.h"
 
 // GET /api/sandboxes: what each sandbox costs, as JSON (docs/api.md). `top`, the page and the demo print this.
 namespace katameter {

@@ -20,7 +20,7 @@ template <typename LabelsOf>
 void each_device(SeriesWriter& out, std::uint64_t wire::BlockDevice::*member, const LabelsOf& labels_of) {
   for (const LabelledSandbox& sandbox : out.report().living()) {
     for (std::size_t i = 0; i < sandbox.containers.size(); ++i) {
-      for (const wire::BlockDevice& device : sandbox.report.containers[i].block_devices) {
+      for (const wire::BlockDevice& device : sandbox.report.guest->containers[i].block_devices) {
         out.add(*sandbox.containers[i], labels_of(device), static_cast<double>(device.*member));
       }
     }
@@ -50,7 +50,8 @@ void write_device_usage(SeriesWriter& out) {
 template <std::uint64_t wire::Interface::*member>
 void write_interface(SeriesWriter& out) {
   for (const LabelledSandbox& sandbox : out.report().living()) {
-    for (const wire::Interface& link : sandbox.report.interfaces) {
+    if (!sandbox.report.guest) continue;
+    for (const wire::Interface& link : sandbox.report.guest->interfaces) {
       out.add(*sandbox.pod, {{"interface", link.name}}, static_cast<double>(link.*member));
     }
   }
@@ -68,13 +69,15 @@ void write_host_cpu(SeriesWriter& out) {
 void write_last_seen(SeriesWriter& out) {
   const auto unix_seconds = static_cast<double>(out.report().node().unix_seconds);
   for (const LabelledSandbox& sandbox : out.report().living()) {
-    for (const Labels* labels : sandbox.containers) out.add(*labels, unix_seconds);
+    for (const Labels* labels : sandbox.containers) {
+      out.add(*labels, unix_seconds - static_cast<double>(sandbox.report.guest->age_seconds));
+    }
   }
 }
 
 constexpr MetricRow container_rows[] = {
     {{"container_last_seen", "Last time a container was seen by the exporter, unix time in seconds.", MetricType::Gauge,
-      "seconds since 1970", "", "the host's clock at the scrape"},
+      "seconds since 1970", "", "the host's clock when the guest answered"},
      &write_last_seen},
     {{"container_fs_reads_total", "Cumulative count of reads completed", MetricType::Counter, "requests", "device",
       "`blkcg_gq` of the container and device: iostat, as io.stat"},

@@ -21,22 +21,28 @@ double seconds(std::uint64_t nanoseconds) {
   return static_cast<double>(nanoseconds) / 1e9;
 }
 
+// Nothing of a guest that has not answered, or is not believed.
+Value guest_wide(const SandboxReport& of, wire::Figure wire::Guest::*member) {
+  return of.guest ? number(of.guest->guest_wide.*member) : std::nullopt;
+}
+
 template <wire::Figure wire::Guest::*member>
 void write_guest_value(SeriesWriter& out) {
-  out.each_sandbox([](const SandboxReport& of) { return number(of.guest.*member); });
+  out.each_sandbox([](const SandboxReport& of) { return guest_wide(of, member); });
 }
 
 // From 0 on, so that the first one is an increase.
 template <std::uint64_t wire::Guest::*member>
 void write_loss(SeriesWriter& out) {
-  out.each_sandbox([](const SandboxReport& of) { return of.guest_up ? number(of.guest.*member) : std::nullopt; });
+  out.each_sandbox(
+      [](const SandboxReport& of) { return of.guest ? number(of.guest->guest_wide.*member) : std::nullopt; });
 }
 
 template <wire::Figure wire::Guest::*member>
 void write_unattributed(SeriesWriter& out, double unit) {
   out.each_sandbox([unit](const SandboxReport& of) -> Value {
-    if (!of.guest.unattributed_containers) return std::nullopt;
-    return static_cast<double>((of.guest.*member).value_or(0)) / unit;
+    if (!guest_wide(of, &wire::Guest::unattributed_containers)) return std::nullopt;
+    return guest_wide(of, member).value_or(0) / unit;
   });
 }
 
@@ -70,7 +76,7 @@ void write_cpu(SeriesWriter& out) {
       "owner",
       std::initializer_list<Owner>{{"workload", &GuestCpu::workload_ns}, {"guest_system", &GuestCpu::guest_system_ns}},
       [](const SandboxReport& of, std::uint64_t GuestCpu::*ns) {
-        return of.guest_cpu ? Value(seconds((*of.guest_cpu).*ns)) : std::nullopt;
+        return of.guest && of.guest->cpu ? Value(seconds((*of.guest->cpu).*ns)) : std::nullopt;
       });
 }
 
@@ -82,8 +88,8 @@ void write_system_cpu(SeriesWriter& out) {
                                                 {"guest_probe", &GuestSystemCpu::probe_ns},
                                                 {"other", &GuestSystemCpu::other_ns}},
                    [](const SandboxReport& of, std::uint64_t GuestSystemCpu::*ns) {
-                     return of.guest_cpu && of.guest_system_cpu ? Value(seconds((*of.guest_system_cpu).*ns))
-                                                                : std::nullopt;
+                     if (!of.guest || !of.guest->system_cpu) return Value();
+                     return Value(seconds((*of.guest->system_cpu).*ns));
                    });
 }
 
@@ -98,7 +104,7 @@ void write_memory(SeriesWriter& out) {
                                                      {"slab", &wire::Guest::memory_slab_bytes},
                                                      {"kernel_stack", &wire::Guest::memory_kernel_stack_bytes},
                                                      {"page_tables", &wire::Guest::memory_page_tables_bytes}},
-                   [](const SandboxReport& of, wire::Figure wire::Guest::*bytes) { return number(of.guest.*bytes); });
+                   [](const SandboxReport& of, wire::Figure wire::Guest::*bytes) { return guest_wide(of, bytes); });
 }
 
 void write_program_misses(SeriesWriter& out) {
@@ -110,15 +116,16 @@ void write_program_misses(SeriesWriter& out) {
                                         {"reclaim", &wire::Guest::program_misses_reclaim},
                                         {"cpuhp_enter", &wire::Guest::program_misses_cpuhp_enter},
                                         {"sched_process_free", &wire::Guest::program_misses_sched_process_free}},
-      [](const SandboxReport& of, wire::Figure wire::Guest::*misses) {
-        return of.guest_up ? number(of.guest.*misses) : std::nullopt;
-      });
+      [](const SandboxReport& of, wire::Figure wire::Guest::*misses) { return guest_wide(of, misses); });
 }
 
 constexpr MetricRow rows[] = {
-    {{"katameter_guest_probe_up", "1 if guest-probe answered this scrape, else 0.", MetricType::Gauge, "0 or 1", "",
-      "host-probe"},
-     [](SeriesWriter& out) { out.each_sandbox([](const SandboxReport& of) -> Value { return of.guest_up; }); }},
+    {{"katameter_guest_probe_up",
+      "1 if this scrape has values from guest-probe, else 0; those of a guest that answers late are one scrape old.",
+      MetricType::Gauge, "0 or 1", "", "host-probe"},
+     [](SeriesWriter& out) {
+       out.each_sandbox([](const SandboxReport& of) -> Value { return of.guest.has_value(); });
+     }},
     {{"katameter_guest_protocol_violation",
       "1 if the guest violated the protocol in the last 10 minutes, else 0; katameter_guest_frames_rejected_total has "
       "the reasons.",

@@ -14,8 +14,10 @@ LabelledSandbox with_labels(const SandboxReport& report) {
     return known->second;
   };
   sandbox.pod = &labels(report.id);
-  sandbox.containers.reserve(report.containers.size());
-  for (const wire::Container& container : report.containers) sandbox.containers.push_back(&labels(container.id));
+  if (report.guest) {
+    sandbox.containers.reserve(report.guest->containers.size());
+    for (const wire::Container& of : report.guest->containers) sandbox.containers.push_back(&labels(of.id));
+  }
   for (const auto& [container, kills] : report.oom_kills) labels(container);
   if (!report.account) return sandbox;
   for (const auto& [container, cpu_ns] : report.account->container_cpu_ns) labels(container);

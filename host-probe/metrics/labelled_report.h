@@ -6,8 +6,8 @@
 #include <string_view>
 #include <vector>
 
-#include "host-probe/merge/report.h"
 #include "host-probe/metrics/text_writer.h"
+#include "host-probe/node/report.h"
 
 namespace katameter {
 
@@ -23,7 +23,7 @@ struct LabelledSandbox {
   const SandboxReport& report;
   Labels id;                                   // sandbox_id
   const Labels* pod = nullptr;                 // container_labels() of the pause container
-  std::vector<const Labels*> containers;       // the same of report.containers, in their order
+  std::vector<const Labels*> containers;       // the same of report.guest->containers, in their order
   std::map<ContainerId, Labels> by_container;  // the same of all containers in the report
 };
 

@@ -1,7 +1,7 @@
 #pragma once
 
-#include "host-probe/merge/report.h"
 #include "host-probe/metrics/text_writer.h"
+#include "host-probe/node/report.h"
 
 namespace katameter {
 

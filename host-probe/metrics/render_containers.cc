@@ -9,7 +9,7 @@ template <typename Visit>
 void for_each_container(const LabelledReport& report, const Visit& visit) {
   for (const LabelledSandbox& sandbox : report.living()) {
     for (std::size_t i = 0; i < sandbox.containers.size(); ++i)
-      visit(sandbox.report.containers[i], *sandbox.containers[i]);
+      visit(sandbox.report.guest->containers[i], *sandbox.containers[i]);
   }
 }
 
@@ -23,8 +23,9 @@ void add_figure(TextWriter& families, const LabelledReport& report, const Descri
 void add_starts(TextWriter& families, const LabelledReport& report) {
   for (const LabelledSandbox& sandbox : report.living()) {
     for (std::size_t i = 0; i < sandbox.containers.size(); ++i) {
-      const auto start = sandbox.report.start_times.find(sandbox.report.containers[i].id);
-      if (start == sandbox.report.start_times.end()) continue;
+      const GuestView& guest = *sandbox.report.guest;
+      const auto start = guest.start_times.find(guest.containers[i].id);
+      if (start == guest.start_times.end()) continue;
       families.add(metric::container_start, *sandbox.containers[i], static_cast<double>(start->second));
     }
   }

@@ -7,7 +7,7 @@
 #include <mutex>
 #include <vector>
 
-#include "host-probe/merge/report.h"
+#include "host-probe/node/report.h"
 #include "userspace/event_loop.h"
 #include "userspace/fd.h"
 #include "userspace/result.h"

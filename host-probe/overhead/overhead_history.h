@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "host-probe/merge/report.h"
+#include "host-probe/node/report.h"
 #include "userspace/result.h"
 
 namespace katameter {

@@ -34,7 +34,7 @@ new=$(comm -13 <(sort <<<"$before") <(left_behind | sort))
 [[ -z $new ]] || fail "the demo left something: $new"
 
 "$here/check_metrics.sh" build/demo/metrics.prom
-"$here/check_books.sh" build/demo/earlier.prom build/demo/metrics.prom
+"$here/check_accounting.sh" build/demo/earlier.prom build/demo/metrics.prom
 # The demo with others who want the host's CPUs as soon as there are metrics.
 contended_demo() {
     local say=build/demo/contended.log demo rivals=() i status=0
@@ -59,5 +59,5 @@ contended_demo || {
     echo "the guest's kernel was lost under emulation: once more" >&2
     contended_demo || fail "the contended demo did not work"
 }
-"$here/check_books.sh" build/demo/earlier.prom build/demo/metrics.prom contended
+"$here/check_accounting.sh" build/demo/earlier.prom build/demo/metrics.prom contended
 "$here/check_overhead.sh" build/demo/overhead.json build/demo/metrics.prom

@@ -3,8 +3,8 @@
 #include <cstdlib>
 #include <string_view>
 
+#include "host-probe/guest/connect.h"
 #include "host-probe/processes/process_identity.h"
-#include "host-probe/transport/vsock.h"
 
 using namespace katameter;
 

@@ -3,7 +3,7 @@
 #include <cstdlib>
 #include <string_view>
 
-#include "host-probe/transport/handshake.h"
+#include "host-probe/guest/connect.h"
 
 using namespace katameter;
 

@@ -19,19 +19,20 @@ NodeReport report_of_distinct_values() {
   NodeReport report = testing::stand_in_report(60, testing::NameStyle::ordinary);
   report.unix_seconds = 1'800'000'000;
   SandboxReport& sandbox = report.sandboxes.at(0);
+  wire::Guest& guest = sandbox.guest->guest_wide;
   std::uint64_t value = 100;
   for (const wire::ContainerFigure& each : wire::container_figures) {
-    sandbox.containers.at(0).*each.value = ++value * billion;
+    sandbox.guest->containers.at(0).*each.value = ++value * billion;
   }
-  sandbox.containers[0].block_devices = {{253, 16, 1, 2, 3, 4}};
-  for (const wire::GuestFigure& each : wire::guest_figures) sandbox.guest.*each.value = ++value * billion;
-  sandbox.guest.containers_unreported = 1;
-  sandbox.guest.interfaces_unreported = 2;
-  sandbox.guest.block_devices_unreported = 3;
-  sandbox.guest.containers_lost = 4;
-  sandbox.guest.oom_events_lost = 5;
-  sandbox.guest.stalls_lost = 6;
-  sandbox.interfaces = {{"eth0", 1, 2, 3, 4, 5, 6, 7, 8}};
+  sandbox.guest->containers[0].block_devices = {{253, 16, 1, 2, 3, 4}};
+  for (const wire::GuestFigure& each : wire::guest_figures) guest.*each.value = ++value * billion;
+  guest.containers_unreported = 1;
+  guest.interfaces_unreported = 2;
+  guest.block_devices_unreported = 3;
+  guest.containers_lost = 4;
+  guest.oom_events_lost = 5;
+  guest.stalls_lost = 6;
+  sandbox.guest->interfaces = {{"eth0", 1, 2, 3, 4, 5, 6, 7, 8}};
   sandbox.oom_events = 10;
   sandbox.oom_kills_by_class = {1, 2, 3, 4, 5};
   for (std::size_t i = 0; i < drop_reasons; ++i) sandbox.rejected[i] = i + 1;

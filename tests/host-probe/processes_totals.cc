@@ -60,7 +60,7 @@ TEST_CASE("a dying vCPU thread is never taken for other work, and nothing falls"
   CHECK(roles(vmm).at(Role::vcpu).cpu_ns == 900);
   CHECK(roles(vmm).at(Role::vcpu).run_delay_ns == 50);
   CHECK(roles(vmm).at(Role::vmm).cpu_ns == 100);
-  // Freed: the books close again.
+  // Freed: the components sum to the total again.
   vmm.update({.cpu_ns = 1010, .vcpu_ns = 905, .vcpu_delay_ns = 52, .has_vcpus = true});
   CHECK(roles(vmm).at(Role::vcpu).cpu_ns == 905);
   CHECK(roles(vmm).at(Role::vmm).cpu_ns == 105);

@@ -11,10 +11,12 @@ TEST_CASE("a container's start and when it was seen are in whole seconds of unix
   NodeReport report = with_container(full_container());
   report.unix_seconds = 1'800'000'100;
   CHECK(Rendered(report).family("container_start_time_seconds") == nullptr);
-  report.sandboxes[0].start_times[*ContainerId::from_hex(container_hex)] = 1'800'000'000;
+  report.sandboxes[0].guest->start_times[*ContainerId::from_hex(container_hex)] = 1'800'000'000;
   const Rendered rendered(report);
   CHECK(rendered.value("container_start_time_seconds", container_labels) == 1'800'000'000.0);
   CHECK(rendered.value("container_last_seen", container_labels) == 1'800'000'100.0);
+  report.sandboxes[0].guest->age_seconds = 30;  // it answers late
+  CHECK(Rendered(report).value("container_last_seen", container_labels) == 1'800'000'070.0);
   CHECK(rendered.family("container_start_time_seconds")->type == MetricType::Gauge);
   CHECK(rendered.family("container_last_seen")->type == MetricType::Gauge);
 }
@@ -55,7 +57,7 @@ TEST_CASE("without a quota there are no CFS series, and no limit of threads is 0
 TEST_CASE("an ended sandbox has only its containers' OOM kills and is not counted") {
   NodeReport report = with_container(full_container());
   report.sandboxes[0].ended = true;
-  report.sandboxes[0].containers.clear();
+  report.sandboxes[0].guest->containers.clear();
   const Rendered rendered(report);
   CHECK(rendered.value("container_oom_events_total", container_labels) == 17.0);
   CHECK(rendered.family("katameter_guest_probe_up") == nullptr);

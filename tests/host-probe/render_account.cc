@@ -42,7 +42,7 @@ TEST_CASE("what the processes use beside CPU time, by role") {
   CHECK(Rendered(report).family("katameter_process_io_bytes_total") == nullptr);
 }
 
-TEST_CASE("the host's OOM kills are told by role, of a sandbox that has ended too") {
+TEST_CASE("the host's OOM kills are reported by role, of a sandbox that has ended too") {
   NodeReport report;
   SandboxReport& sandbox = report.sandboxes.emplace_back();
   sandbox.id = *ContainerId::from_hex(sandbox_hex);
@@ -59,10 +59,10 @@ TEST_CASE("in every scrape the components are the host's total, contended or not
   SandboxReport& sandbox = report.sandboxes[0];
   sandbox.processes.emplace();
   sandbox.processes->memory = {100, 20, 3, 5, 4};
-  sandbox.guest.memory_total_bytes = 90;
-  sandbox.guest.memory_free_bytes = 30;
-  sandbox.containers[0].memory_usage_bytes = 40;
-  Books books;
+  GuestView view = *sandbox.guest;
+  view.containers[0].memory_usage_bytes = 40;
+  GuestCpuReading guest{1, 0, 0};
+  SandboxAccounting accounting;
   std::uint64_t used = 0;
   for (std::uint64_t step = 1; step <= 60; ++step) {
     const bool contended = step % 3 == 0;
@@ -72,16 +72,17 @@ TEST_CASE("in every scrape the components are the host's total, contended or not
       cpu.run_delay_ns += contended ? 9 * step * ms : 0;
       used += 7 * step * ms + static_cast<std::uint64_t>(role);
     }
-    // Where the host is fought over, the guest's own figure has the wait in it.
-    GuestCpu& guest = sandbox.guest_cpu ? *sandbox.guest_cpu : sandbox.guest_cpu.emplace();
+    // Where the host is fought over, the guest's own counter has the wait in it.
     guest.workload_ns += (contended ? 14 : 5) * step * ms;
-    guest.guest_system_ns += step * ms;
-    sandbox.containers[0].cpu_usage_ns = guest.workload_ns;
-    ++sandbox.guest_snapshots;
-    sandbox.guest_up = step % 8 != 5;
-    const auto told = sandbox.guest_cpu;
-    if (!sandbox.guest_up) sandbox.guest_cpu.reset();
-    sandbox.account = books.take_up(sandbox);
+    guest.cpu_ns += (contended ? 15 : 6) * step * ms;
+    view.containers[0].cpu_usage_ns = guest.workload_ns;
+    sandbox.guest.reset();
+    std::optional<GuestReading> reading;
+    if (step % 8 != 5) {
+      sandbox.guest = view;
+      reading = GuestReading{false, guest, GuestMemoryReading{90, 30, 0, 40}, &view.containers};
+    }
+    sandbox.account = accounting.update(*sandbox.processes, reading);
     const Rendered rendered(report);
     const double total = *rendered.value("katameter_sandbox_host_cpu_seconds_total", id);
     CHECK(std::abs(sum(rendered, "katameter_sandbox_cpu_seconds_total") - total) < 1e-8);
@@ -94,7 +95,7 @@ TEST_CASE("in every scrape the components are the host's total, contended or not
                    (total - component("workload") - component("guest_silent"))) < 1e-8);
     CHECK(sum(rendered, "katameter_sandbox_memory_bytes") ==
           *rendered.value("katameter_sandbox_host_memory_bytes", id));
-    if (sandbox.guest_up) {
+    if (sandbox.guest) {
       CHECK(sum(rendered, "katameter_sandbox_guest_ram_bytes") == 100);
       CHECK(rendered.value("katameter_sandbox_overhead_memory_bytes", id) == 132.0 - 40);
       const double share = *rendered.value("katameter_container_host_cpu_seconds_total", container_labels);
@@ -104,7 +105,6 @@ TEST_CASE("in every scrape the components are the host's total, contended or not
       CHECK(rendered.family("katameter_sandbox_overhead_memory_bytes") == nullptr);
       CHECK(rendered.family("katameter_container_host_cpu_seconds_total") == nullptr);
     }
-    sandbox.guest_cpu = told;
   }
   const Rendered rendered(report);
   for (const auto& metric : rendered.family("katameter_sandbox_cpu_seconds_total")->metric) {

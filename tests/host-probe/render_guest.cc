@@ -8,9 +8,9 @@ using prometheus::MetricType;
 TEST_CASE("the guest system's CPU time has no series before the guest reported it") {
   NodeReport report = with_container(full_container());
   SandboxReport& sandbox = report.sandboxes[0];
-  sandbox.guest_cpu = GuestCpu{3'000'000'000, 1'000'000'000};
+  sandbox.guest->cpu = GuestCpu{3'000'000'000, 1'000'000'000};
   CHECK(Rendered(report).family("katameter_guest_system_cpu_seconds_total") == nullptr);
-  sandbox.guest_system_cpu = GuestSystemCpu{500'000'000, 250'000'000, 50'000'000, 200'000'000};
+  sandbox.guest->system_cpu = GuestSystemCpu{500'000'000, 250'000'000, 50'000'000, 200'000'000};
   const Rendered rendered(report);
   for (const auto& [owner, seconds] :
        {std::pair{"kernel", 0.5}, {"agent", 0.25}, {"guest_probe", 0.05}, {"other", 0.2}}) {
@@ -61,7 +61,7 @@ TEST_CASE("OOM kills by class begin at 0, rare classes where there are some") {
 
 TEST_CASE("the network is the pod's: cAdvisor's names once per interface, with no container") {
   NodeReport report = with_container(full_container());
-  report.sandboxes[0].interfaces = {{"eth0", 1, 2, 3, 4, 5, 6, 7, 8}, {"eth1", 9, 0, 0, 0, 0, 0, 0, 0}};
+  report.sandboxes[0].guest->interfaces = {{"eth0", 1, 2, 3, 4, 5, 6, 7, 8}, {"eth1", 9, 0, 0, 0, 0, 0, 0, 0}};
   const Rendered rendered(report);
   const Series pod{{"id", "/kata/" + sandbox_hex + "/" + sandbox_hex},
                    {"name", sandbox_hex},
@@ -89,7 +89,7 @@ TEST_CASE("the network is the pod's: cAdvisor's names once per interface, with n
 
 TEST_CASE("what the guest's kernel does not report of its memory has no series") {
   NodeReport report = with_container(full_container());
-  report.sandboxes[0].guest.memory_free_bytes = 2;
+  report.sandboxes[0].guest->guest_wide.memory_free_bytes = 2;
   const Rendered rendered(report);
   const Series id{{"sandbox_id", sandbox_hex}};
   CHECK(rendered.value("katameter_guest_memory_bytes", with(id, "component", "free")) == 2.0);
@@ -101,7 +101,7 @@ TEST_CASE("containers beyond the guest's limit are one row, if there are any") {
   NodeReport report = with_container(full_container());
   const Series id{{"sandbox_id", sandbox_hex}};
   CHECK_FALSE(Rendered(report).value("katameter_guest_unattributed_containers", id));
-  wire::Guest& guest = report.sandboxes[0].guest;
+  wire::Guest& guest = report.sandboxes[0].guest->guest_wide;
   guest.unattributed_containers = 3;
   guest.unattributed_cpu_usage_ns = 1'500'000'000;
   guest.unattributed_memory_usage_bytes = 4096;
@@ -115,23 +115,23 @@ TEST_CASE("losses of a guest are counted from 0 on, while it answers") {
   NodeReport report = with_container(full_container());
   const Series id{{"sandbox_id", sandbox_hex}};
   CHECK(Rendered(report).value("katameter_guest_oom_events_lost_total", id) == 0.0);
-  report.sandboxes[0].guest.oom_events_lost = 4;
+  report.sandboxes[0].guest->guest_wide.oom_events_lost = 4;
   CHECK(Rendered(report).value("katameter_guest_oom_events_lost_total", id) == 4.0);
-  report.sandboxes[0].guest_up = false;
+  report.sandboxes[0].guest.reset();
   CHECK(Rendered(report).family("katameter_guest_oom_events_lost_total") == nullptr);
 }
 
 TEST_CASE("what the guest's kernel skipped is told by hook, and not where it does not count") {
   NodeReport report = with_container(full_container());
   CHECK(Rendered(report).family("katameter_guest_program_misses_total") == nullptr);
-  report.sandboxes[0].guest.program_misses_cgroup_rmdir = 20;
-  report.sandboxes[0].guest.program_misses_reclaim = 0;
+  report.sandboxes[0].guest->guest_wide.program_misses_cgroup_rmdir = 20;
+  report.sandboxes[0].guest->guest_wide.program_misses_reclaim = 0;
   const auto of = [](const char* program) { return Series{{"sandbox_id", sandbox_hex}, {"program", program}}; };
   const Rendered rendered(report);
   CHECK(rendered.value("katameter_guest_program_misses_total", of("cgroup_rmdir")) == 20.0);
   CHECK(rendered.value("katameter_guest_program_misses_total", of("reclaim")) == 0.0);
   CHECK(rendered.family("katameter_guest_program_misses_total")->metric.size() == 2);
-  report.sandboxes[0].guest_up = false;
+  report.sandboxes[0].guest.reset();
   CHECK(Rendered(report).family("katameter_guest_program_misses_total") == nullptr);
 }
 

@@ -53,19 +53,20 @@ wire::Container container(char digit, double seconds, double cpus, std::uint64_t
 }
 
 void add_guest(SandboxReport& sandbox, double seconds, double workload_cpus) {
-  sandbox.guest_up = true;
-  for (const wire::GuestFigure& figure : wire::guest_figures) sandbox.guest.*figure.value = 3 * mebibyte;
-  sandbox.guest.memory_total_bytes = 1024 * mebibyte;
-  sandbox.guest.memory_free_bytes = 500 * mebibyte;
-  sandbox.guest.memory_cache_bytes = 100 * mebibyte;
-  sandbox.guest_cpu = GuestCpu{cpu_ns(seconds, workload_cpus), cpu_ns(seconds, 0.02)};
-  sandbox.guest_system_cpu =
+  GuestView& view = sandbox.guest ? *sandbox.guest : sandbox.guest.emplace();
+  wire::Guest& guest = view.guest_wide;
+  for (const wire::GuestFigure& figure : wire::guest_figures) guest.*figure.value = 3 * mebibyte;
+  guest.memory_total_bytes = 1024 * mebibyte;
+  guest.memory_free_bytes = 500 * mebibyte;
+  guest.memory_cache_bytes = 100 * mebibyte;
+  view.cpu = GuestCpu{cpu_ns(seconds, workload_cpus), cpu_ns(seconds, 0.02)};
+  view.system_cpu =
       GuestSystemCpu{cpu_ns(seconds, 0.005), cpu_ns(seconds, 0.01), cpu_ns(seconds, 0.001), cpu_ns(seconds, 0.004)};
   wire::Interface link;
   link.name = "eth0";
   link.receive_bytes = grown(seconds, 5000);
   link.transmit_bytes = grown(seconds, 2500);
-  sandbox.interfaces = {link};
+  view.interfaces = {link};
 }
 
 void add_host(SandboxReport& sandbox, double seconds, double workload_cpus) {
@@ -86,7 +87,7 @@ void add_host(SandboxReport& sandbox, double seconds, double workload_cpus) {
     return account.cpu_ns[static_cast<std::size_t>(component)];
   };
   of(CpuComponent::workload) = cpu_ns(seconds, workload_cpus);
-  of(sandbox.guest_up ? CpuComponent::guest_system : CpuComponent::guest_silent) = cpu_ns(seconds, 0.02);
+  of(sandbox.guest ? CpuComponent::guest_system : CpuComponent::guest_silent) = cpu_ns(seconds, 0.02);
   of(CpuComponent::vcpu_exits) = cpu_ns(seconds, 0.01);
   of(CpuComponent::vmm) = cpu_ns(seconds, 0.04);
   of(CpuComponent::virtiofsd) = cpu_ns(seconds, 0.02);
@@ -94,10 +95,10 @@ void add_host(SandboxReport& sandbox, double seconds, double workload_cpus) {
   account.cpu_total_ns = std::accumulate(account.cpu_ns.begin(), account.cpu_ns.end(), std::uint64_t{0});
   account.cpu_overhead_ns = account.cpu_total_ns - of(CpuComponent::workload) - of(CpuComponent::guest_silent);
   account.steal_ns = cpu_ns(seconds, 0.01);
-  account.guest_known = sandbox.guest_up;
+  account.guest_known = sandbox.guest.has_value();
   account.memory.host_total = 571 * mebibyte;
-  if (sandbox.guest_up) {
-    for (const wire::Container& of_sandbox : sandbox.containers) {
+  if (sandbox.guest) {
+    for (const wire::Container& of_sandbox : sandbox.guest->containers) {
       account.container_cpu_ns[of_sandbox.id] = *of_sandbox.cpu_usage_ns;
     }
     account.memory.by_use = GuestRamUse{280 * mebibyte, 120 * mebibyte, 100 * mebibyte, 20 * mebibyte};
@@ -119,8 +120,9 @@ SandboxReport sandbox(char digit, SandboxNames names) {
 
 void add_container(SandboxReport& sandbox, wire::Container made, std::uint64_t ooms) {
   sandbox.oom_kills[made.id] = ooms;
-  sandbox.start_times[made.id] = 1'700'000'000;
-  sandbox.containers.push_back(std::move(made));
+  GuestView& view = sandbox.guest ? *sandbox.guest : sandbox.guest.emplace();
+  view.start_times[made.id] = 1'700'000'000;
+  view.containers.push_back(std::move(made));
 }
 
 }  // namespace

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "host-probe/merge/report.h"
+#include "host-probe/node/report.h"
 
 namespace katameter::testing {
 

@@ -17,10 +17,10 @@ NodeReport report_of(std::uint64_t sandboxes) {
     SandboxReport& sandbox = report.sandboxes.emplace_back();
     const wire::Snapshot snapshot = simulator::figures_of(i, 4, std::chrono::hours(1));
     sandbox.id = simulator::container_id(i, 0);
-    sandbox.guest_up = true;
-    sandbox.containers = snapshot.containers;
-    sandbox.guest = snapshot.guest;
-    sandbox.interfaces = snapshot.interfaces;
+    GuestView& guest = sandbox.guest.emplace();
+    guest.containers = snapshot.containers;
+    guest.guest_wide = snapshot.guest;
+    guest.interfaces = snapshot.interfaces;
   }
   return report;
 }

@@ -2,7 +2,7 @@
 #include <memory>
 
 #include "host-probe/names/names.h"
-#include "host-probe/node.h"
+#include "host-probe/node/node.h"
 #include "tests/host-probe/support/fake_guest.h"
 #include "tests/host-probe/support/loop.h"
 #include "tests/support/temporary_directory.h"

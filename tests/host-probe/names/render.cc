@@ -15,7 +15,7 @@ NodeReport named_report() {
   names.runtime_handler = "kata";
   names.containers[*ContainerId::from_hex(container_hex)] = {"app", "nginx:1.21"};
   report.sandboxes[0].names = std::make_shared<const SandboxNames>(names);
-  report.sandboxes[0].interfaces.emplace_back().name = "eth0";
+  report.sandboxes[0].guest->interfaces.emplace_back().name = "eth0";
   return report;
 }
 
@@ -38,7 +38,7 @@ TEST_CASE("every series of a container carries its names, those that outlive it 
                     with(with(named, "scope", "container"), "failure_type", "pgfault")));
   CHECK(alive.value("container_oom_events_total", named));
   report.sandboxes[0].ended = true;
-  report.sandboxes[0].containers.clear();
+  report.sandboxes[0].guest->containers.clear();
   CHECK(Rendered(report).value("container_oom_events_total", named));
 }
 

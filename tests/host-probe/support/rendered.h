@@ -140,8 +140,7 @@ inline NodeReport with_container(const wire::Container& container) {
   NodeReport report;
   SandboxReport& sandbox = report.sandboxes.emplace_back();
   sandbox.id = *ContainerId::from_hex(sandbox_hex);
-  sandbox.guest_up = true;
-  sandbox.containers = {container};
+  sandbox.guest.emplace().containers = {container};
   if (container.oom_kills) sandbox.oom_kills[container.id] = *container.oom_kills;
   return report;
 }

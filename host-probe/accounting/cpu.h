@@ -1,0 +1,134 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <vector>
+
+#include "host-probe/processes/process_source.h"
+#include "userspace/wire/messages.h"
+
+namespace katameter {
+
+/// Where the host's CPU time of a sandbox went.
+enum class CpuComponent : std::size_t {
+  workload,      // vCPU time, to its containers
+  guest_system,  // vCPU time, to the rest of the guest
+  guest_silent,  // vCPU time while the guest did not report what it does, its boot included
+  vcpu_exits,    // vCPU time that the guest's kernel charges to nothing: halts, exits and interrupts while it is idle
+  vmm,
+  virtiofsd,
+  shim,
+  vhost,
+  residual,  // vCPU time of the guest or of exits: the vCPUs' wait for a CPU leaves open which
+};
+constexpr std::size_t cpu_components = 9;
+const char* name(CpuComponent component);
+
+/// CPU time of the guest as its kernel counts it, split so that both parts together are all of it.
+struct GuestCpu {
+  std::uint64_t workload_ns = 0;
+  std::uint64_t guest_system_ns = 0;
+};
+
+/// guest_system_ns by owner; all four together are all of it.
+struct GuestSystemCpu {
+  std::uint64_t kernel_ns = 0;
+  std::uint64_t agent_ns = 0;
+  std::uint64_t probe_ns = 0;
+  std::uint64_t other_ns = 0;
+};
+
+/// Splits what the guest's kernel counts; nothing if the guest does not report it. The guest system's part is a
+/// difference of two counters that are read a moment apart: it does not fall from `last` on.
+std::optional<GuestCpu> split_guest_cpu(const wire::Guest& guest, const std::optional<GuestCpu>& last);
+
+/// Divides the guest system's CPU time between its owners; nothing if the guest does not report them. The four together
+/// are always `guest_system_ns`. None falls from `last` on: the guest reads the owners a moment before the whole, so
+/// that a part may have come further than the whole less the rest, and is then reported a moment late.
+std::optional<GuestSystemCpu> divide_guest_system_cpu(std::uint64_t guest_system_ns, const wire::Guest& guest,
+                                                      const std::optional<GuestSystemCpu>& last);
+
+/// CPU time of a guest as its kernel counts it: both cumulative in one run of the guest.
+struct GuestCpuReading {
+  std::uint64_t run = 0;  // number of the run: readings of different runs are not compared
+  std::uint64_t cpu_ns = 0;
+  std::uint64_t workload_ns = 0;  // part of it
+};
+
+namespace host {
+
+/// The CPU account of one sandbox: every nanosecond that the host gave it is in one component, so that their sum is the
+/// host's total whatever the guest reports. No component ever falls: each step adds what came since the last one.
+///
+/// A guest counts the time that its vCPUs waited for a host CPU as its own, and exits that happen while something runs in
+/// it: what it reports is scaled by vCPU time / (vCPU time + wait), the rest is steal. This assumes the wait is spread
+/// evenly over busy and idle periods; `residual` bounds the error if it is not. On a host with idle CPUs there is no
+/// wait, hence no residual. Guest and host are read a moment apart, up to a collection's deadline; what the guest
+/// reports beyond the vCPU time of a step is carried over to the next ones, a second's worth at most. So a guest cannot
+/// be charged with more than the vCPUs had.
+///
+/// Only a step at whose both ends the guest answered is divided; all others are guest_silent. A VMM whose vCPU threads
+/// cannot be identified has them in vmm; what the guest reports is then taken out of that.
+class CpuAccount {
+ public:
+  static constexpr std::uint64_t max_carried_ns = 1'000'000'000;
+
+  /// What the processes had used before counting begins; without it, counting begins at their start.
+  void begin(const SandboxProcesses& before);
+  /// The values of one collection. `guest` is the guest's answer to this collection, or nothing.
+  void update(const SandboxProcesses& host, const std::optional<GuestCpuReading>& guest);
+
+  std::uint64_t of(CpuComponent component) const { return components_[static_cast<std::size_t>(component)]; }
+  /// The sum of all components.
+  std::uint64_t total_ns() const;
+  /// What the sandbox cost beyond its workload, without guest_silent: what that was is not known.
+  std::uint64_t overhead_ns() const;
+  /// How much of what the guest counted was waiting for a host CPU.
+  std::uint64_t steal_ns() const { return steal_ns_; }
+  /// The last step of `workload`, and whether it was divided at all.
+  std::uint64_t workload_step_ns() const { return workload_step_ns_; }
+  bool divided() const { return divided_; }
+  /// The guest has answered at least once.
+  bool guest_known() const { return guest_known_; }
+
+ private:
+  std::uint64_t& at(CpuComponent component) { return components_[static_cast<std::size_t>(component)]; }
+  RoleCpu step_of(const SandboxProcesses& host, Role role);
+  std::uint64_t charge_guest(const RoleCpu& vcpus, const GuestCpuReading& guest);
+  void divide(const RoleCpu& vcpus, const GuestCpuReading& guest, bool vcpus_known, bool at_start);
+
+  std::array<std::uint64_t, cpu_components> components_{};
+  std::map<Role, RoleCpu> last_;
+  std::optional<GuestCpuReading> last_guest_{GuestCpuReading{}};  // at the start of the processes: nothing
+  double workload_due_ns_ = 0;                                    // reported and not yet charged, the wait taken out
+  double system_due_ns_ = 0;
+  std::uint64_t steal_ns_ = 0;
+  std::uint64_t workload_step_ns_ = 0;
+  bool divided_ = false;
+  bool first_ = true;
+  bool guest_known_ = false;
+};
+
+}  // namespace host
+
+/// Divides a sandbox's workload CPU time between its containers: what each had of the host's CPU, in the ratio in which
+/// the guest reports theirs. No container's time falls; together they never have more than the workload.
+class ContainerShares {
+ public:
+  /// `workload_step_ns`: of the account's last step; `divided`: that step was divided, else containers only begin anew
+  /// from what they have. `guest_step_ns`: what the guest's own count of all containers grew by.
+  void update(const std::vector<wire::Container>& containers, std::uint64_t workload_step_ns,
+              std::uint64_t guest_step_ns, bool divided);
+
+  /// Host CPU time by container, of those that the last update had.
+  const std::map<ContainerId, std::uint64_t>& host_cpu_ns() const { return host_cpu_ns_; }
+
+ private:
+  std::map<ContainerId, std::uint64_t> last_;
+  std::map<ContainerId, std::uint64_t> host_cpu_ns_;
+};
+
+}  // namespace katameter

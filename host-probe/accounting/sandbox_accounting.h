@@ -1,0 +1,50 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <vector>
+
+#include "host-probe/accounting/cpu.h"
+#include "host-probe/accounting/memory.h"
+
+namespace katameter {
+
+/// What the accounting takes of a guest's values, once they are believed.
+struct GuestReading {
+  /// They answer an earlier collection: those of the host's processes are of another moment, so that the two cannot be
+  /// divided by each other. The step is guest_silent, as without an answer.
+  bool late = false;
+  std::optional<GuestCpuReading> cpu;
+  std::optional<GuestMemoryReading> memory;
+  const std::vector<wire::Container>* containers = nullptr;  // never null; must live as long as the reading
+};
+
+/// CPU and memory of one sandbox as one collection found them: plain data.
+struct Account {
+  std::array<std::uint64_t, cpu_components> cpu_ns{};  // by CpuComponent
+  std::uint64_t cpu_total_ns = 0;                      // all of them
+  std::uint64_t cpu_overhead_ns = 0;
+  std::uint64_t steal_ns = 0;
+  bool guest_known = false;  // the guest has answered at least once: overhead and steal mean something
+  bool divided = false;      // this step's vCPU time was divided by what the guest reported
+  std::map<ContainerId, std::uint64_t> container_cpu_ns;  // of the host's, by container; empty without a reading
+  MemoryAccount memory;
+};
+
+/// The accounting of one sandbox over all collections: its components sum to the host's total.
+class SandboxAccounting {
+ public:
+  /// See CpuAccount::begin().
+  void begin(const SandboxProcesses& before) { cpu_.begin(before); }
+  /// Adds one collection.
+  Account update(const SandboxProcesses& host, const std::optional<GuestReading>& guest);
+
+ private:
+  host::CpuAccount cpu_;
+  ContainerShares shares_;
+  std::uint64_t last_workload_ns_ = 0;
+};
+
+}  // namespace katameter

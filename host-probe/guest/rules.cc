@@ -1,0 +1,203 @@
+#include "host-probe/guest/rules.h"
+
+#include <fmt/core.h>
+
+#include <limits>
+#include <set>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "userspace/wire/interface_name.h"
+
+namespace katameter {
+namespace {
+
+constexpr std::uint64_t max_cpus = 4096;
+constexpr std::uint64_t max_tasks = 4 * 1024 * 1024;
+// What a double holds exactly: beyond it a series would not have the exact value. As bytes: 8 PiB.
+constexpr std::uint64_t max_value = std::uint64_t{1} << 53;
+
+constexpr std::array cpu_times{&wire::Container::cpu_usage_ns, &wire::Container::cpu_user_ns,
+                               &wire::Container::cpu_system_ns, &wire::Container::sched_run_ns};
+constexpr std::array limits{&wire::Container::memory_limit_bytes, &wire::Container::memory_swap_limit_bytes,
+                            &wire::Container::memory_reservation_bytes, &wire::Container::threads_max,
+                            &wire::Container::cpu_quota_us};
+
+template <typename List, typename Item>
+bool contains(const List& list, Item item) {
+  for (const auto& one : list) {
+    if (one == item) return true;
+  }
+  return false;
+}
+
+std::uint64_t times(std::uint64_t one, std::uint64_t count) {
+  return one > std::numeric_limits<std::uint64_t>::max() / count ? std::numeric_limits<std::uint64_t>::max()
+                                                                 : one * count;
+}
+
+std::uint64_t max_of(const wire::ContainerFigure& figure, std::uint64_t boottime_ns) {
+  if (contains(limits, figure.value)) return std::numeric_limits<std::uint64_t>::max();
+  if (contains(cpu_times, figure.value)) return times(boottime_ns, max_cpus);
+  return figure.name.ends_with("_ns") ? times(boottime_ns, max_tasks) : max_value;
+}
+
+std::uint64_t max_of(const wire::GuestFigure& figure, std::uint64_t boottime_ns) {
+  return figure.name.ends_with("_ns") ? times(boottime_ns, max_cpus) : max_value;
+}
+
+Drop too_much(std::string_view name, const std::string& whose, std::uint64_t value) {
+  return {DropReason::out_of_range, fmt::format("{} of {} cannot be {}", name, whose, value)};
+}
+
+// A counter that was there and is not now has not fallen: the kernel may have stopped giving it.
+bool fell(const wire::Figure& before, const wire::Figure& now) {
+  return before && now && *now < *before;
+}
+
+std::string_view name_of(wire::Figure wire::Container::*value) {
+  for (const wire::ContainerFigure& figure : wire::container_figures) {
+    if (figure.value == value) return figure.name;
+  }
+  return "a counter";
+}
+
+Drop went_back(std::string_view what) {
+  return {DropReason::counter_fell, fmt::format("{} of the guest went back", what)};
+}
+
+// The names become values of a label. Their counters may fall: an interface can be taken away and made again.
+std::optional<Drop> check_interfaces(const wire::Snapshot& snapshot) {
+  std::set<std::string_view> names;
+  for (const wire::Interface& link : snapshot.interfaces) {
+    if (!wire::is_interface_name(link.name)) {
+      return Drop{DropReason::bad_interface, fmt::format("'{}' cannot be a network interface", link.name)};
+    }
+    if (!names.insert(link.name).second) {
+      return Drop{DropReason::bad_interface, fmt::format("interface {} is listed twice", link.name)};
+    }
+  }
+  return std::nullopt;
+}
+
+// The numbers become values of labels. Their counters may fall: a device can be taken away and another one put there.
+std::optional<Drop> check_block_devices(const wire::Snapshot& snapshot) {
+  constexpr std::uint32_t majors = 1u << 12;  // include/linux/kdev_t.h
+  constexpr std::uint32_t minors = 1u << 20;
+  for (const wire::Container& container : snapshot.containers) {
+    std::set<std::pair<std::uint32_t, std::uint32_t>> numbers;
+    for (const wire::BlockDevice& device : container.block_devices) {
+      if (device.major >= majors || device.minor >= minors) {
+        return Drop{DropReason::bad_block_device,
+                    fmt::format("{}:{} cannot be a block device", device.major, device.minor)};
+      }
+      if (!numbers.emplace(device.major, device.minor).second) {
+        return Drop{DropReason::bad_block_device, fmt::format("container {} lists the block device {}:{} twice",
+                                                              container.id.hex(), device.major, device.minor)};
+      }
+    }
+  }
+  return std::nullopt;
+}
+
+std::optional<Drop> check_duplicates(const wire::Snapshot& snapshot) {
+  std::set<ContainerId> living;
+  for (const wire::Container& container : snapshot.containers) {
+    if (!container.removed && !living.insert(container.id).second) {
+      return Drop{DropReason::duplicate_container,
+                  fmt::format("container {} is listed twice as living", container.id.hex())};
+    }
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::optional<Drop> check_values(const wire::Snapshot& snapshot) {
+  for (const wire::Container& container : snapshot.containers) {
+    for (const wire::ContainerFigure& figure : wire::container_figures) {
+      const wire::Figure& value = container.*figure.value;
+      if (!value || *value <= max_of(figure, snapshot.boottime_ns)) continue;
+      return too_much(figure.name, "container " + container.id.hex(), *value);
+    }
+    for (const wire::BlockDevice& device : container.block_devices) {
+      for (const wire::BlockDeviceFigure& figure : wire::block_device_figures) {
+        if (device.*figure.value <= max_value) continue;
+        return too_much(figure.name, "a block device of container " + container.id.hex(), device.*figure.value);
+      }
+    }
+  }
+  for (const wire::GuestFigure& figure : wire::guest_figures) {
+    const wire::Figure& value = snapshot.guest.*figure.value;
+    if (value && *value > max_of(figure, snapshot.boottime_ns)) return too_much(figure.name, "the guest", *value);
+  }
+  for (const wire::Interface& link : snapshot.interfaces) {
+    for (const wire::InterfaceFigure& figure : wire::interface_figures) {
+      if (link.*figure.value > max_value) return too_much(figure.name, "interface " + link.name, link.*figure.value);
+    }
+  }
+  return std::nullopt;
+}
+
+std::optional<Drop> SnapshotRules::check(const wire::Snapshot& snapshot, Time now) const {
+  std::optional<Drop> broken = check_values(snapshot);
+  if (!broken) broken = check_duplicates(snapshot);
+  if (!broken) broken = check_interfaces(snapshot);
+  if (!broken) broken = check_block_devices(snapshot);
+  if (broken || !last_) return broken;
+  broken = check_clock(snapshot, now);
+  if (!broken) broken = check_guest(snapshot);
+  if (!broken) broken = check_containers(snapshot);
+  return broken;
+}
+
+void SnapshotRules::compare_with(const wire::Snapshot& snapshot, Time now) {
+  last_ = {snapshot.boottime_ns, now, snapshot.guest.cpu_usage_ns, snapshot.guest.workload_cpu_usage_ns, {}};
+  for (const wire::Container& container : snapshot.containers) {
+    if (container.removed) continue;
+    Counters& counters = last_->living[container.id];
+    for (std::size_t i = 0; i < monotonic.size(); ++i) counters[i] = container.*monotonic[i];
+  }
+}
+
+std::optional<Drop> SnapshotRules::check_clock(const wire::Snapshot& snapshot, Time now) const {
+  if (snapshot.boottime_ns < last_->boottime_ns) return went_back("boottime_ns");
+  const std::uint64_t passed_ns = snapshot.boottime_ns - last_->boottime_ns;
+  const Time host_passed = now - last_->received;
+  if (passed_ns <= static_cast<std::uint64_t>((host_passed + clock_slack).count())) return std::nullopt;
+  return Drop{DropReason::from_future,
+              fmt::format("its clock went on by {} ms since the last snapshot, the host's by {} ms",
+                          passed_ns / 1'000'000, host_passed.count() / 1'000'000)};
+}
+
+std::optional<Drop> SnapshotRules::check_guest(const wire::Snapshot& snapshot) const {
+  if (fell(last_->guest_cpu_ns, snapshot.guest.cpu_usage_ns)) return went_back("cpu_usage_ns");
+  if (fell(last_->workload_cpu_ns, snapshot.guest.workload_cpu_usage_ns)) return went_back("workload_cpu_usage_ns");
+  return std::nullopt;
+}
+
+std::optional<Drop> SnapshotRules::check_containers(const wire::Snapshot& snapshot) const {
+  std::map<ContainerId, int> entries;
+  for (const wire::Container& container : snapshot.containers) ++entries[container.id];
+  for (const wire::Container& container : snapshot.containers) {
+    // Beside the last values of a removed cgroup there may be a new one of the same id, which starts at 0; which of
+    // them continues the last one is not known.
+    if (entries[container.id] > 1) continue;
+    if (std::optional<Drop> broken = check_container(container)) return broken;
+  }
+  return std::nullopt;
+}
+
+std::optional<Drop> SnapshotRules::check_container(const wire::Container& container) const {
+  const auto before = last_->living.find(container.id);
+  if (before == last_->living.end()) return std::nullopt;
+  for (std::size_t i = 0; i < monotonic.size(); ++i) {
+    if (!fell(before->second[i], container.*monotonic[i])) continue;
+    return Drop{DropReason::counter_fell,
+                fmt::format("{} of container {} went back", name_of(monotonic[i]), container.id.hex())};
+  }
+  return std::nullopt;
+}
+
+}  // namespace katameter

@@ -1,0 +1,125 @@
+#pragma once
+
+#include <array>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "host-probe/accounting/oom.h"
+#include "host-probe/guest/cpu_plausibility.h"
+#include "host-probe/guest/drop_reason.h"
+#include "host-probe/guest/rules.h"
+#include "host-probe/node/guest_view.h"
+#include "host-probe/node/history.h"
+#include "userspace/wire/messages.h"
+
+namespace katameter {
+
+/// One moment by the clocks that a guest's snapshot is compared with.
+struct HostTime {
+  std::chrono::steady_clock::time_point monotonic;
+  SnapshotRules::Time boottime{};  // CLOCK_BOOTTIME
+  std::chrono::system_clock::time_point wall;
+
+  static HostTime now();
+};
+
+/// When the containers of one boot of a guest began, by the host's clock. Guests report it by theirs: each container's
+/// age is turned into a time once, at first sight, so that it does not move with the clocks.
+class StartTimes {
+ public:
+  /// An accepted snapshot, received at `now`. A container that would have begun after the snapshot has no start.
+  void update(const wire::Snapshot& snapshot, std::chrono::system_clock::time_point now);
+  /// Those of `containers` that are known: unix time in whole seconds, as cAdvisor has it.
+  std::map<ContainerId, std::int64_t> of(const std::vector<wire::Container>& containers) const;
+
+ private:
+  struct Start {
+    std::uint64_t boottime_ns = 0;  // as the guest reports it
+    std::int64_t seconds = 0;
+  };
+  std::map<ContainerId, Start> starts_;
+};
+
+/// All that belongs to one run of a guest: who it is, the rules that its snapshots are checked by, the last snapshot
+/// that was accepted. Another boot, another instance of guest-probe, and a guest that was restored to another state make
+/// a new run; nothing is reset. Pure: the caller gives the time.
+class GuestRun {
+ public:
+  /// A snapshot older than this is not reported, unless the next answer is on its way.
+  static constexpr std::chrono::milliseconds freshness{1000};
+  /// Last values of removed containers that wait to be reported; beyond it the oldest are dropped.
+  static constexpr std::size_t max_removed = 4096;
+
+  /// The run of a guest that has introduced itself. `before`: of this sandbox's last run, or null; within one boot the
+  /// containers' start times, and which removed ones were reported, go on.
+  GuestRun(const wire::Hello& hello, CpuPlausibility cpu, const GuestRun* before = nullptr);
+
+  /// The run that begins with a snapshot of this one that was rejected as a step (is_step()): the next snapshot is
+  /// compared with it.
+  GuestRun after_step(const wire::Snapshot& snapshot, const HostTime& now) const;
+
+  /// It is this run's guest-probe that has connected again.
+  bool is_of(const wire::Hello& hello) const { return hello.boot_id == boot_id_ && hello.instance == instance_; }
+  bool same_boot(const wire::Hello& hello) const { return hello.boot_id == boot_id_; }
+
+  /// Accepts the snapshot, which was asked for at `asked`, if it keeps all rules; else says which one it breaks, and
+  /// nothing of it is kept.
+  std::optional<Drop> take(const wire::Snapshot& snapshot, std::chrono::steady_clock::time_point asked,
+                           const HostTime& now, SandboxHistory& history);
+
+  OomEventFilter& oom_events() { return oom_events_; }
+  CpuPlausibility& cpu_plausibility() { return cpu_plausibility_; }
+
+  /// The last accepted snapshot as a part of the report of the collection that began at `began`; nothing if there is
+  /// none, or it is not fresh. `waiting`: the guest works on its next answer. A removed container is in each view until
+  /// account_removed().
+  std::optional<GuestView> view(std::chrono::steady_clock::time_point began, std::chrono::steady_clock::time_point now,
+                                bool waiting) const;
+  /// Counts the OOM kills of the last accepted snapshot, and of the containers that were removed since the last call.
+  void count_oom_kills(OomKillCounters& counters, std::chrono::steady_clock::time_point now) const;
+  /// The removed containers were reported: they are not in the next view.
+  void drop_removed() { removed_.clear(); }
+  /// The last accepted snapshot is not believed after all: nothing of it is reported or counted.
+  void drop_snapshot() {
+    accepted_.reset();
+    removed_.clear();
+  }
+
+ private:
+  // What tells one removed container from another, cgroups of the same id included.
+  using Listing = std::pair<ContainerId, std::array<wire::Figure, wire::container_figures.size()>>;
+  static Listing listing_of(const wire::Container& container);
+  void take_containers(const wire::Snapshot& snapshot, SandboxHistory& history);
+
+  std::string boot_id_;
+  std::string instance_;
+  std::uint64_t number_ = 1;  // among the runs of its sandbox
+  SnapshotRules rules_;
+  OomEventFilter oom_events_;
+  CpuPlausibility cpu_plausibility_;
+  StartTimes start_times_;
+  std::set<Listing> listed_removed_;  // by the last snapshot; sent again until it is acknowledged
+
+  /// The last accepted snapshot.
+  struct Accepted {
+    std::chrono::steady_clock::time_point asked;
+    std::chrono::steady_clock::time_point received;
+    std::vector<wire::Container> living;  // in the order of their ids
+    wire::Guest guest_wide;
+    std::vector<wire::Interface> interfaces;
+    std::optional<GuestCpu> cpu;
+    std::optional<GuestSystemCpu> system_cpu;
+  };
+  std::optional<Accepted> accepted_;
+  std::vector<wire::Container> removed_;  // with their last values, in the order in which they were reported
+};
+
+}  // namespace katameter

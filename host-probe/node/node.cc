@@ -1,0 +1,193 @@
+#include "host-probe/node/node.h"
+
+#include <algorithm>
+#include <optional>
+#include <set>
+#include <utility>
+
+#include "userspace/log.h"
+
+namespace katameter {
+namespace {
+
+std::optional<GuestMemoryReading> memory_reading(const GuestView& guest) {
+  const wire::Guest& wide = guest.guest_wide;
+  if (!wide.memory_total_bytes || !wide.memory_free_bytes) return std::nullopt;
+  GuestMemoryReading reading{*wide.memory_total_bytes, *wide.memory_free_bytes, wide.memory_cache_bytes.value_or(0),
+                             wide.unattributed_memory_usage_bytes.value_or(0)};
+  for (const wire::Container& container : guest.containers) {
+    if (!container.removed) reading.workload += container.memory_usage_bytes.value_or(0);
+  }
+  return reading;
+}
+
+std::optional<GuestReading> reading_of(const std::optional<GuestView>& guest) {
+  if (!guest) return std::nullopt;
+  GuestReading reading{guest->late, std::nullopt, memory_reading(*guest), &guest->containers};
+  if (guest->cpu) {
+    reading.cpu = {guest->run, guest->cpu->workload_ns + guest->cpu->guest_system_ns, guest->cpu->workload_ns};
+  }
+  return reading;
+}
+
+double seconds_since(Sandbox::Time begin) {
+  return std::chrono::duration<double>(TimerQueue::Clock::now() - begin).count();
+}
+
+}  // namespace
+
+Node::~Node() {
+  for (const Answer& answer : waiting_) answer(nullptr);
+}
+
+void Node::begin() {
+  if (processes_ == nullptr) return;
+  const auto before = processes_->collect();
+  if (!before) return;
+  for (const auto& [id, processes] : *before) accounting_[id].begin(processes);
+}
+
+void Node::sandbox_appeared(const SandboxPlace& place) {
+  log_info("sandbox appeared", {{"sandbox", place.id.hex()},
+                                {"hypervisor", place.hypervisor},
+                                {"socket", place.directory + "/" + place.socket}});
+  // One of this id that was here a short while ago goes on counting where it ended.
+  auto before = ended_.extract(place.id);
+  const auto find_vmm = [this, id = place.id] { return processes_ != nullptr ? processes_->vmm(id) : std::nullopt; };
+  SandboxListener& listener = *this;
+  auto sandbox =
+      std::make_unique<Sandbox>(loop_, timers_, place, find_vmm, before ? std::move(before.mapped()) : SandboxHistory(),
+                                listener, timing_, guest_port_);
+  Sandbox& added = *(sandboxes_[place.id] = std::move(sandbox));
+  added.start();
+  if (names_ != nullptr) names_->sandbox_appeared(place.id);
+}
+
+void Node::sandbox_gone(const ContainerId& id) {
+  const auto found = sandboxes_.find(id);
+  if (found == sandboxes_.end()) return;
+  log_info("sandbox gone", {{"sandbox", id.hex()}});
+  const auto now = TimerQueue::Clock::now();
+  drop_expired(now);
+  HostOoms kills = processes_ != nullptr ? processes_->forget(id) : HostOoms();
+  for (const auto& [role, count] : kills) {
+    if (count == 0) continue;
+    log_warning("oom kill on the host", {{"sandbox", id.hex()}, {"role", name(role)}, {"count", count}});
+  }
+  ended_.insert_or_assign(id, found->second->end(now, std::move(kills)));
+  sandboxes_.erase(found);
+  accounting_.erase(id);
+  sandbox_answered(id);
+}
+
+void Node::drop_expired(Sandbox::Time now) {
+  for (auto item = ended_.begin(); item != ended_.end();) {
+    if (!item->second.expired(now)) {
+      ++item;
+      continue;
+    }
+    if (names_ != nullptr) names_->forget(item->first);
+    item = ended_.erase(item);
+  }
+}
+
+void Node::collect(Answer answer) {
+  waiting_.push_back(std::move(answer));
+  if (waiting_.size() > 1) return;
+  started_ = TimerQueue::Clock::now();
+  // In another order each time: the guest that is asked first is answered first, and none must always be the last.
+  std::vector<Sandbox*> order;
+  for (const auto& [id, sandbox] : sandboxes_) order.push_back(sandbox.get());
+  std::ranges::shuffle(order, random_);
+  for (Sandbox* sandbox : order) {
+    if (sandbox->collect()) awaited_.insert(sandbox->id());
+  }
+  if (awaited_.empty()) return finish();
+  deadline_ = timers_.after(Sandbox::collect_deadline, [this] { finish(); });
+}
+
+void Node::sandbox_answered(const ContainerId& id) {
+  if (awaited_.erase(id) > 0 && awaited_.empty()) finish();
+}
+
+void Node::finish() {
+  deadline_.cancel();
+  const std::set<ContainerId> late = std::exchange(awaited_, {});
+  for (const ContainerId& id : late) sandboxes_.at(id)->miss_deadline();
+  const std::shared_ptr<const NodeReport> done = report({seconds_since(started_), late.empty()});
+  for (const Answer& answer : std::exchange(waiting_, {})) answer(done);
+}
+
+std::shared_ptr<const NodeReport> Node::report(const CollectorReport& guests) {
+  auto report = std::make_shared<NodeReport>();
+  report->guests = guests;
+  const auto now = TimerQueue::Clock::now();
+  std::optional<ProcessesBySandbox> processes = read_processes();
+  report->host_figures = processes.has_value();
+  for (const auto& [id, sandbox] : sandboxes_) {
+    std::optional<SandboxProcesses> host;
+    if (processes) {
+      if (auto found = processes->extract(id)) host = std::move(found.mapped());
+    }
+    report->sandboxes.push_back(report_of(*sandbox, std::move(host), now));
+  }
+  report->processes = {seconds_since(now), report->host_figures};
+  drop_expired(now);
+  for (const auto& [id, history] : ended_) report->sandboxes.push_back(report_of_ended(id, history));
+  add_names(*report);
+  const auto wall_time = std::chrono::system_clock::now().time_since_epoch();
+  report->unix_seconds = std::chrono::floor<std::chrono::seconds>(wall_time).count();
+  report->monotonic_seconds = std::chrono::duration<double>(now.time_since_epoch()).count();
+  report->duration_seconds = seconds_since(started_);
+  return report;
+}
+
+std::optional<Node::ProcessesBySandbox> Node::read_processes() {
+  if (processes_ == nullptr) return std::nullopt;
+  auto read = processes_->collect();
+  if (!read) {
+    log(std::exchange(process_error_logged_, true) ? LogLevel::debug : LogLevel::warning,
+        "no host-side values in this scrape", {{"error", read.error().text}});
+    return std::nullopt;
+  }
+  process_error_logged_ = false;
+  return std::move(*read);
+}
+
+// Judge, account, assemble: what is not believed is in neither the accounting nor the report.
+SandboxReport Node::report_of(Sandbox& sandbox, std::optional<SandboxProcesses> host, Sandbox::Time now) {
+  std::optional<GuestView> guest = sandbox.judge(started_, now, host ? &*host : nullptr);
+  std::optional<Account> account;
+  if (host) account = accounting_[sandbox.id()].update(*host, reading_of(guest));
+  SandboxReport report = sandbox.report(now);
+  report.guest = std::move(guest);
+  report.account = std::move(account);
+  if (host) report.host_ooms = host->oom_kills;
+  report.processes = std::move(host);
+  return report;
+}
+
+SandboxReport Node::report_of_ended(const ContainerId& id, const SandboxHistory& history) {
+  SandboxReport report;
+  report.id = id;
+  report.ended = true;
+  report.oom_kills = history.oom_kills.kills();
+  report.host_ooms = history.host_ooms;
+  return report;
+}
+
+// What has no name yet has none in this report: it is looked up, and the report does not wait for it.
+void Node::add_names(NodeReport& report) {
+  if (names_ == nullptr) return;
+  for (SandboxReport& sandbox : report.sandboxes) {
+    if (sandbox.guest) {
+      std::set<ContainerId> containers;
+      for (const wire::Container& container : sandbox.guest->containers) containers.insert(container.id);
+      for (const auto& [container, kills] : sandbox.oom_kills) containers.insert(container);
+      names_->containers_seen(sandbox.id, containers);
+    }
+    sandbox.names = names_->of(sandbox.id);
+  }
+}
+
+}  // namespace katameter

@@ -1,0 +1,51 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "host-probe/accounting/sandbox_accounting.h"
+#include "host-probe/guest/drop_reason.h"
+#include "host-probe/names/sandbox_names.h"
+#include "host-probe/node/guest_view.h"
+#include "host-probe/processes/process_source.h"
+#include "userspace/wire/messages.h"
+
+// What one collection has found: the values behind one answer to /metrics. Plain data, handed to another thread.
+namespace katameter {
+
+struct SandboxReport {
+  ContainerId id;
+  std::shared_ptr<const SandboxNames> names;       // as far as known; null if nothing is
+  bool ended = false;                              // the sandbox is gone; only OOM kills are still reported
+  bool suspect = false;                            // its guest did a short while ago what no honest guest does
+  std::optional<GuestView> guest;                  // absent if it has not answered, or is not believed
+  std::map<ContainerId, std::uint64_t> oom_kills;  // per container, those included that ended a short while ago
+  std::uint64_t oom_events = 0;                    // received from this guest
+  std::array<std::uint64_t, wire::oom_classes> oom_kills_by_class{};  // the same, by wire::OomClass
+  std::array<std::uint64_t, drop_reasons> rejected{};                 // by DropReason
+  std::optional<SandboxProcesses> processes;                          // absent if the host's values are
+  std::optional<Account> account;                                     // absent with processes
+  HostOoms host_ooms;  // by role, those included of a sandbox that ended a short while ago
+};
+
+/// One of the ways in which a collection gets its values.
+struct CollectorReport {
+  double seconds = 0.0;
+  bool success = false;
+};
+
+struct NodeReport {
+  std::vector<SandboxReport> sandboxes;
+  bool host_figures = false;      // the host's processes could be read
+  CollectorReport guests;         // asking them all; a success if each that could be asked answered in time
+  CollectorReport processes;      // reading the host's, with the accounting
+  double duration_seconds = 0.0;  // of this collection
+  std::int64_t unix_seconds = 0;  // when it was made
+  double monotonic_seconds = 0;   // the same by a clock that is never set
+};
+
+}  // namespace katameter

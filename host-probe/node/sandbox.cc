@@ -1,0 +1,143 @@
+#include "host-probe/node/sandbox.h"
+
+#include <fmt/format.h>
+
+#include <thread>
+#include <utility>
+
+#include "userspace/log.h"
+
+namespace katameter {
+namespace {
+
+CpuPlausibility new_plausibility() {
+  return {std::thread::hardware_concurrency(), Sandbox::collect_deadline};
+}
+
+// Nothing where vCPUs cannot be identified, or the host's kernel does not count waiting: what they were given is not
+// known.
+std::optional<std::uint64_t> given_cpu_ns(const SandboxProcesses& host) {
+  const auto vcpu = host.cpu.find(Role::vcpu);
+  if (vcpu == host.cpu.end() || vcpu->second.run_delay_ns == 0) return std::nullopt;
+  return vcpu->second.cpu_ns + vcpu->second.run_delay_ns;
+}
+
+}  // namespace
+
+Sandbox::Sandbox(EventLoop& loop, TimerQueue& timers, const SandboxPlace& place, FindVmm find_vmm,
+                 SandboxHistory history, SandboxListener& listener, const GuestTiming& timing, std::uint32_t port)
+    : id_(place.id),
+      listener_(listener),
+      history_(std::move(history)),
+      client_(loop, timers, GuestAddress{place.directory, place.socket, port, place.reach, std::move(find_vmm)}, *this,
+              timing) {}
+
+void Sandbox::miss_deadline() {
+  count({DropReason::late,
+         fmt::format("no answer within {} ms, it is waited for until the next scrape", collect_deadline.count())});
+}
+
+std::optional<GuestView> Sandbox::judge(Time began, Time now, const SandboxProcesses* host) {
+  if (!run_) return std::nullopt;
+  const std::optional<std::uint64_t> given_ns = host != nullptr ? given_cpu_ns(*host) : std::nullopt;
+  if (given_ns) run_->cpu_plausibility().set_given(*given_ns);
+  if (!client_.connected()) return std::nullopt;
+  std::optional<GuestView> view = run_->view(began, now, client_.waiting());
+  if (!view) return std::nullopt;
+  const std::optional<Drop> broken =
+      given_ns ? run_->cpu_plausibility().check(view->guest_wide, view->containers) : std::nullopt;
+  if (broken) {
+    count(*broken);
+    run_->drop_snapshot();
+    return std::nullopt;
+  }
+  run_->count_oom_kills(history_.oom_kills, now);
+  run_->drop_removed();
+  return view;
+}
+
+SandboxReport Sandbox::report(Time now) {
+  history_.oom_kills.expire(now);
+  SandboxReport report;
+  report.id = id_;
+  report.oom_kills = history_.oom_kills.kills();
+  report.oom_events = oom_events_;
+  report.oom_kills_by_class = oom_kills_by_class_;
+  report.rejected = rejected_;
+  report.suspect = suspected_at_ && now - *suspected_at_ <= suspicion;
+  return report;
+}
+
+SandboxHistory Sandbox::end(Time now, HostOoms kills) {
+  if (run_) run_->count_oom_kills(history_.oom_kills, now);
+  history_.end(now, std::move(kills));
+  return std::move(history_);
+}
+
+void Sandbox::guest_connected(const wire::Hello& hello) {
+  // A guest that connects over and over again has one line; another boot or guest-probe is worth another.
+  const bool known = run_ && run_->is_of(hello);
+  log(known ? LogLevel::debug : LogLevel::info, "guest connected",
+      {{"sandbox", id_.hex()},
+       {"guest_probe", hello.version},
+       {"kernel", hello.kernel},
+       {"lacks", fmt::format("{}", fmt::join(hello.lacks, ","))}});
+  if (known) return;
+  if (run_) {
+    const Time now = TimerQueue::Clock::now();
+    run_->count_oom_kills(history_.oom_kills, now);
+    if (!run_->same_boot(hello)) history_.oom_kills.guest_booted(now);
+  }
+  run_ = GuestRun(hello, new_plausibility(), run_ ? &*run_ : nullptr);
+}
+
+bool Sandbox::guest_snapshot(const wire::Snapshot& snapshot, Time asked) {
+  const HostTime now = HostTime::now();
+  const std::optional<Drop> broken = run_->take(snapshot, asked, now, history_);
+  if (broken) {
+    count(*broken);
+    if (is_step(broken->reason)) {
+      run_->count_oom_kills(history_.oom_kills, now.monotonic);
+      history_.oom_kills.rebase(snapshot.containers);
+      run_ = run_->after_step(snapshot, now);
+    }
+  }
+  listener_.sandbox_answered(id_);
+  return !broken;
+}
+
+void Sandbox::guest_oom_event(const wire::OomEvent& event) {
+  if (!run_->oom_events().is_new(event)) return;
+  ++oom_events_;
+  ++oom_kills_by_class_[static_cast<std::size_t>(event.oom_class)];
+  const bool has_line = event_lines_.take(1, TimerQueue::Clock::now());
+  const LogFields facts = describe(id_, event);
+  log(has_line ? LogLevel::info : LogLevel::debug, "oom kill", facts);
+}
+
+void Sandbox::guest_refused(const Drop& drop, bool answer) {
+  count(drop);
+  if (answer) listener_.sandbox_answered(id_);
+}
+
+void Sandbox::guest_disconnected(const Drop& drop) {
+  if (is_fault(drop.reason)) {
+    count(drop);
+  } else {
+    log_debug("guest not reached", {{"sandbox", id_.hex()}, {"reason", name(drop.reason)}, {"error", drop.text}});
+  }
+  listener_.sandbox_answered(id_);
+}
+
+void Sandbox::count(const Drop& drop) {
+  const Time now = TimerQueue::Clock::now();
+  ++rejected_[static_cast<std::size_t>(drop.reason)];
+  const bool too_many_steps = is_step(drop.reason) && !steps_.take(1, now);
+  if (is_suspect(drop.reason) || too_many_steps) suspected_at_ = now;
+  const bool first = !logged_.test(static_cast<std::size_t>(drop.reason));
+  logged_.set(static_cast<std::size_t>(drop.reason));
+  log(first ? LogLevel::warning : LogLevel::debug, "guest rejected",
+      {{"sandbox", id_.hex()}, {"reason", name(drop.reason)}, {"error", drop.text}});
+}
+
+}  // namespace katameter

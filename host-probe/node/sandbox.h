@@ -1,0 +1,84 @@
+#pragma once
+
+#include <array>
+#include <bitset>
+#include <chrono>
+#include <cstdint>
+#include <optional>
+
+#include "host-probe/discovery/discovery.h"
+#include "host-probe/guest/client.h"
+#include "host-probe/node/guest_run.h"
+#include "host-probe/node/history.h"
+#include "host-probe/node/report.h"
+#include "host-probe/timer_queue.h"
+#include "userspace/event_loop.h"
+#include "userspace/token_bucket.h"
+
+namespace katameter {
+
+/// Waits for the answers of sandboxes.
+class SandboxListener {
+ public:
+  virtual ~SandboxListener() = default;
+  /// A collect() that returned true has an answer, or will have none. Must not destroy the sandbox.
+  virtual void sandbox_answered(const ContainerId& id) = 0;
+};
+
+/// One sandbox as long as it is there: the client of its guest, the present run of the guest, what is kept over all
+/// runs.
+class Sandbox : private GuestListener {
+ public:
+  using Time = TimerQueue::Clock::time_point;
+
+  /// How long a guest is marked as suspect: seen by every scraper and long enough for an alert.
+  static constexpr std::chrono::minutes suspicion{10};
+
+  /// A guest that takes longer is late: its answer is in the next report.
+  static constexpr std::chrono::milliseconds collect_deadline{500};
+
+  /// `history` is what end() gave when a sandbox of this id was here a short while ago; `port`: guest-probe's.
+  Sandbox(EventLoop& loop, TimerQueue& timers, const SandboxPlace& place, FindVmm find_vmm, SandboxHistory history,
+          SandboxListener& listener, const GuestTiming& timing = {}, std::uint32_t port = wire::default_port);
+
+  const ContainerId& id() const { return id_; }
+
+  /// Begins to look for the guest.
+  void start() { client_.start(); }
+  /// Asks the guest; false if it cannot be asked now.
+  bool collect() { return client_.collect(); }
+  /// The guest has not answered the collection, whose report is made now.
+  void miss_deadline();
+
+  /// The guest's part of the report of the collection that began at `began`; nothing if the guest has not answered, or
+  /// if it is not believed: by the rules, when its snapshot came, or now by `host`, which may be null. What is believed
+  /// is counted, so call this once for a report.
+  std::optional<GuestView> judge(Time began, Time now, const SandboxProcesses* host);
+  /// All that is known now of the sandbox itself, after judge().
+  SandboxReport report(Time now);
+  /// The sandbox is gone, having had these kills on the host: what is kept after its end.
+  SandboxHistory end(Time now, HostOoms kills);
+
+ private:
+  void guest_connected(const wire::Hello& hello) override;
+  bool guest_snapshot(const wire::Snapshot& snapshot, Time asked) override;
+  void guest_oom_event(const wire::OomEvent& event) override;
+  void guest_refused(const Drop& drop, bool answer) override;
+  void guest_disconnected(const Drop& drop) override;
+  void count(const Drop& drop);
+
+  ContainerId id_;
+  SandboxListener& listener_;
+  SandboxHistory history_;
+  std::optional<GuestRun> run_;  // since the guest has introduced itself for the first time
+  std::uint64_t oom_events_ = 0;
+  std::array<std::uint64_t, wire::oom_classes> oom_kills_by_class_{};
+  std::array<std::uint64_t, drop_reasons> rejected_{};
+  std::bitset<drop_reasons> logged_;  // reasons that have had their line; the counters have the rest
+  std::optional<Time> suspected_at_;
+  TokenBucket steps_{5, 1.0 / 120};   // that an honest guest may take: no one restores a guest more often
+  TokenBucket event_lines_{256, 10};  // lines of the log for OOM events; the counters have the rest
+  GuestClient client_;
+};
+
+}  // namespace katameter

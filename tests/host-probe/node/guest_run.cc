@@ -1,0 +1,337 @@
+#include "host-probe/node/guest_run.h"
+
+#include <catch2/catch.hpp>
+
+using namespace katameter;
+using namespace std::chrono_literals;
+using Time = std::chrono::steady_clock::time_point;
+
+namespace {
+
+constexpr std::uint64_t second = 1'000'000'000;
+constexpr HostTime noon{Time(1h), 1h, std::chrono::system_clock::time_point(1'800'000'000s)};
+
+HostTime after(std::chrono::seconds passed) {
+  return {noon.monotonic + passed, noon.boottime + passed, noon.wall + passed};
+}
+
+ContainerId id_of(char digit) {
+  return *ContainerId::from_hex(std::string(64, digit));
+}
+
+wire::Container container(char digit, std::uint64_t cpu_ns, std::uint64_t oom_kills = 0, bool removed = false) {
+  wire::Container made;
+  made.id = id_of(digit);
+  made.removed = removed;
+  made.cpu_usage_ns = cpu_ns;
+  made.oom_kills = oom_kills;
+  return made;
+}
+
+wire::Container started(std::uint64_t start_s, bool removed = false) {
+  wire::Container made;
+  made.id = id_of('a');
+  made.start_boottime_ns = start_s * second;
+  made.removed = removed;
+  return made;
+}
+
+wire::Snapshot snapshot(std::vector<wire::Container> containers, std::uint64_t boottime_s = 1000) {
+  wire::Snapshot made;
+  made.boottime_ns = boottime_s * second;
+  made.containers = std::move(containers);
+  return made;
+}
+
+wire::Hello hello(const std::string& boot_id = "boot-1", const std::string& instance = "run-1") {
+  wire::Hello made;
+  made.boot_id = boot_id;
+  made.instance = instance;
+  return made;
+}
+
+using Cpu = std::map<ContainerId, std::uint64_t>;
+
+/// The guest of one sandbox, whose report is made at once after each snapshot.
+struct Guest {
+  void take(const wire::Snapshot& snapshot, const HostTime& now = noon) {
+    const auto drop = run.take(snapshot, now.monotonic, now, history);
+    INFO((drop ? drop->text : ""));
+    REQUIRE_FALSE(drop);
+  }
+  std::optional<GuestView> view(const HostTime& now = noon, bool waiting = false) {
+    auto made = run.view(noon.monotonic, now.monotonic, waiting);
+    if (made) {
+      run.count_oom_kills(history.oom_kills, now.monotonic);
+      run.drop_removed();
+    }
+    return made;
+  }
+  Cpu cpu(const HostTime& now = noon) {
+    Cpu cpu;
+    const auto made = view(now);
+    REQUIRE(made);
+    for (const wire::Container& found : made->containers) cpu.emplace(found.id, *found.cpu_usage_ns);
+    CHECK(cpu.size() == made->containers.size());
+    return cpu;
+  }
+  std::uint64_t oom_kills(char digit) const { return history.oom_kills.kills().at(id_of(digit)); }
+  std::optional<std::int64_t> start_of_a() {
+    const auto made = view();
+    if (!made || made->start_times.empty()) return std::nullopt;
+    return made->start_times.at(id_of('a'));
+  }
+  void begin(const wire::Hello& of) { run = GuestRun(of, CpuPlausibility(2, 500ms), &run); }
+
+  SandboxHistory history;
+  GuestRun run{hello(), CpuPlausibility(2, 500ms)};
+};
+
+}  // namespace
+
+TEST_CASE("a guest without an accepted snapshot has no part in a report") {
+  Guest guest;
+  CHECK_FALSE(guest.view());
+  CHECK_FALSE(guest.view(noon, true));
+}
+
+TEST_CASE("a snapshot is reported while it is fresh, or while the next answer is on its way") {
+  Guest guest;
+  guest.take(snapshot({container('a', 1)}));
+  REQUIRE(guest.view());
+  CHECK_FALSE(guest.view()->late);
+  CHECK(guest.view()->age_seconds == 0);
+  CHECK_FALSE(guest.view(after(2s)));
+  const auto late = guest.run.view(noon.monotonic + 2s, noon.monotonic + 32s, true);
+  REQUIRE(late);
+  CHECK(late->late);
+  CHECK(late->age_seconds == 32);
+  CHECK(late->containers.size() == 1);
+}
+
+TEST_CASE("a removed container is reported once with its last values, its OOM kills for longer") {
+  Guest guest;
+  guest.take(snapshot({container('a', 1), container('b', 1)}));
+  guest.take(snapshot({container('a', 2), container('b', 7, 1, true)}));
+  CHECK(guest.cpu() == Cpu{{id_of('a'), 2}, {id_of('b'), 7}});
+  // Listed again because the acknowledgement was lost.
+  guest.take(snapshot({container('a', 3), container('b', 7, 1, true)}));
+  CHECK(guest.cpu() == Cpu{{id_of('a'), 3}});
+  CHECK(guest.oom_kills('b') == 1);
+}
+
+TEST_CASE("a container that came and went between two scrapes is reported") {
+  Guest guest;
+  guest.take(snapshot({}));
+  guest.take(snapshot({container('b', 50'000'000, 0, true)}));
+  CHECK(guest.cpu() == Cpu{{id_of('b'), 50'000'000}});
+  CHECK(guest.cpu().empty());
+}
+
+TEST_CASE("last values that came too late for one report are in the next") {
+  Guest guest;
+  guest.take(snapshot({container('b', 7, 0, true)}));
+  REQUIRE_FALSE(guest.view(after(2s)));
+  guest.take(snapshot({}), after(3s));
+  CHECK(guest.cpu(after(3s)) == Cpu{{id_of('b'), 7}});
+}
+
+TEST_CASE("a guest whose snapshots are never reported does not fill the memory with removed containers") {
+  Guest guest;
+  for (std::size_t i = 0; i < GuestRun::max_removed + 100; ++i) {
+    guest.take(snapshot({container('b', i, 0, true)}));
+  }
+  guest.take(snapshot({container('b', 1'000'000, 1, true)}));
+  guest.run.count_oom_kills(guest.history.oom_kills, noon.monotonic);
+  CHECK(guest.oom_kills('b') == 1);
+  CHECK(guest.cpu() == Cpu{{id_of('b'), 1'000'000}});
+}
+
+TEST_CASE("of a snapshot that is not believed nothing is reported or counted") {
+  Guest guest;
+  guest.take(snapshot({container('a', 1, 2), container('b', 7, 1, true)}));
+  guest.run.drop_snapshot();
+  CHECK_FALSE(guest.view(noon, true));
+  guest.run.count_oom_kills(guest.history.oom_kills, noon.monotonic);
+  CHECK(guest.history.oom_kills.empty());
+}
+
+TEST_CASE("of one id there is one row, the living one") {
+  Guest guest;
+  guest.take(snapshot({container('a', 90, 1, true), container('a', 95, 1, true), container('a', 3)}));
+  CHECK(guest.cpu() == Cpu{{id_of('a'), 3}});
+  CHECK(guest.oom_kills('a') == 2);
+}
+
+TEST_CASE("rows are in the order of their ids, whatever the guest's order") {
+  Guest guest;
+  guest.take(snapshot({container('c', 1), container('a', 1), container('b', 1, 0, true)}));
+  const auto view = guest.view();
+  REQUIRE(view);
+  REQUIRE(view->containers.size() == 3);
+  CHECK(view->containers[0].id == id_of('a'));
+  CHECK(view->containers[1].id == id_of('b'));
+  CHECK(view->containers[2].id == id_of('c'));
+}
+
+TEST_CASE("a guest that names its interfaces ever anew makes no more series") {
+  Guest guest;
+  const std::size_t max = decltype(SandboxHistory::interface_names)::max_values;
+  for (std::size_t i = 0; i < max + 10; ++i) {
+    wire::Snapshot next = snapshot({});
+    next.interfaces = {{"eth0", 1, 0, 0, 0, 0, 0, 0, 0}, {"x" + std::to_string(i), 1, 0, 0, 0, 0, 0, 0, 0}};
+    guest.begin(hello("boot " + std::to_string(i)));
+    guest.take(next);
+    CHECK(guest.view()->interfaces.size() == (i + 1 < max ? 2 : 1));
+  }
+  CHECK(guest.view()->interfaces[0].name == "eth0");
+}
+
+TEST_CASE("a guest that numbers its block devices ever anew makes no more series") {
+  Guest guest;
+  const std::size_t max = decltype(SandboxHistory::block_device_numbers)::max_values;
+  for (std::uint32_t i = 0; i < max + 10; ++i) {
+    wire::Container busy = container('a', 1);
+    busy.block_devices = {{253, 0, 1, 1, 1, 1}, {254, i, 1, 1, 1, 1}};
+    guest.begin(hello("boot " + std::to_string(i)));
+    guest.take(snapshot({busy}));
+    const auto devices = guest.view()->containers.at(0).block_devices;
+    CHECK(devices.size() == (i + 1 < max ? 2 : 1));
+    CHECK(devices.at(0).major == 253);
+  }
+}
+
+TEST_CASE("another boot and another instance of guest-probe are another run, whose counters begin anew") {
+  Guest guest;
+  guest.take(snapshot({container('a', 100)}));
+  CHECK(guest.run.is_of(hello()));
+  const auto first = guest.view()->run;
+  const auto other = GENERATE(hello("boot-2", "run-1"), hello("boot-1", "run-2"));
+  CHECK_FALSE(guest.run.is_of(other));
+  guest.begin(other);
+  CHECK_FALSE(guest.view());
+  guest.take(snapshot({container('a', 1)}, 1));
+  CHECK(guest.view()->run == first + 1);
+}
+
+TEST_CASE("OOM events of another run are new") {
+  Guest guest;
+  wire::OomEvent event;
+  event.sequence = 9;
+  CHECK(guest.run.oom_events().is_new(event));
+  event.sequence = 1;
+  CHECK_FALSE(guest.run.oom_events().is_new(event));
+  guest.begin(hello("boot-1", "run-2"));
+  CHECK(guest.run.oom_events().is_new(event));
+  CHECK_FALSE(guest.run.oom_events().is_new(event));
+}
+
+TEST_CASE("another instance in the same boot does not report a removed container again") {
+  Guest guest;
+  guest.take(snapshot({container('b', 7, 1, true)}));
+  CHECK(guest.cpu() == Cpu{{id_of('b'), 7}});
+  guest.begin(hello("boot-1", "run-2"));
+  guest.take(snapshot({container('b', 7, 1, true)}));
+  CHECK(guest.cpu().empty());
+  CHECK(guest.oom_kills('b') == 1);
+}
+
+TEST_CASE("a guest that is restored to an earlier state loses one snapshot, the next is compared with it") {
+  Guest guest;
+  guest.take(snapshot({container('a', 100, 3), container('b', 5)}, 900));
+  CHECK(guest.cpu().size() == 2);
+  const wire::Snapshot restored = snapshot({container('a', 40, 1)}, 400);
+  const auto drop = guest.run.take(restored, after(5s).monotonic, after(5s), guest.history);
+  REQUIRE(drop);
+  CHECK(drop->reason == DropReason::counter_fell);
+  const auto before = guest.view()->run;
+  guest.run = guest.run.after_step(restored, after(5s));
+  CHECK_FALSE(guest.view());
+  SECTION("what goes on from there is accepted") {
+    guest.take(snapshot({container('a', 41, 1)}, 405), after(10s));
+    CHECK(guest.view()->run > before);
+    CHECK(guest.cpu() == Cpu{{id_of('a'), 41}});
+  }
+  SECTION("what falls again is not") {
+    CHECK(guest.run.take(snapshot({container('a', 39, 1)}, 405), noon.monotonic, after(10s), guest.history));
+  }
+}
+
+TEST_CASE("a clock that leaps either way costs one snapshot") {
+  Guest guest;
+  guest.take(snapshot({container('a', 100)}, 5000));
+  const bool forward = GENERATE(true, false);
+  const std::uint64_t leapt_s = forward ? 8605 : 105;
+  const wire::Snapshot leap = snapshot({container('a', 101)}, leapt_s);
+  const auto drop = guest.run.take(leap, after(5s).monotonic, after(5s), guest.history);
+  REQUIRE(drop);
+  CHECK(drop->reason == (forward ? DropReason::from_future : DropReason::counter_fell));
+  CHECK_FALSE(is_suspect(drop->reason));
+  guest.run = guest.run.after_step(leap, after(5s));
+  for (int step = 1; step < 5; ++step) {
+    guest.take(snapshot({container('a', 102)}, leapt_s + 5 * static_cast<std::uint64_t>(step)), after(5s + step * 5s));
+  }
+}
+
+TEST_CASE("a node that was suspended together with its guests sees no leap of their clocks") {
+  Guest guest;
+  guest.take(snapshot({container('a', 100)}, 5000));
+  HostTime resumed = after(5s);  // CLOCK_MONOTONIC stood still meanwhile
+  resumed.boottime += 2h;
+  resumed.wall += 2h;
+  guest.take(snapshot({container('a', 101)}, 5000 + 7205), resumed);
+}
+
+TEST_CASE("a container's age in its guest is a time of the host's clock, and stays it") {
+  Guest guest;
+  guest.take(snapshot({started(90)}, 100));
+  CHECK(guest.start_of_a() == 1'799'999'990);
+  guest.take(snapshot({started(90)}, 130), after(31s));  // the clocks have drifted
+  CHECK(guest.run.view(noon.monotonic, after(31s).monotonic, false)->start_times.at(id_of('a')) == 1'799'999'990);
+}
+
+TEST_CASE("a container that is made again begins again") {
+  Guest guest;
+  guest.take(snapshot({started(90)}, 100));
+  HostTime later = noon;
+  later.wall += 10s;
+  guest.take(snapshot({started(105), started(90, true)}, 110), later);
+  CHECK(guest.start_of_a() == 1'800'000'005);
+}
+
+TEST_CASE("a start after the snapshot is none") {
+  Guest guest;
+  guest.take(snapshot({started(101)}, 100));
+  CHECK_FALSE(guest.start_of_a());
+}
+
+TEST_CASE("start times go on within one boot, whether guest-probe starts again or the clock leaps") {
+  Guest guest;
+  guest.take(snapshot({started(90)}, 100));
+  SECTION("another instance") {
+    guest.begin(hello("boot-1", "run-2"));
+    guest.take(snapshot({started(90)}, 130));
+    CHECK(guest.start_of_a() == 1'799'999'990);
+  }
+  SECTION("a leap") {
+    guest.run = guest.run.after_step(snapshot({started(90)}, 3700), noon);
+    guest.take(snapshot({started(90)}, 3701));
+    CHECK(guest.start_of_a() == 1'799'999'990);
+  }
+  SECTION("another boot") {
+    guest.begin(hello("boot-2", "run-1"));
+    guest.take(snapshot({started(90)}, 91));
+    CHECK(guest.start_of_a() == 1'799'999'999);
+  }
+}
+
+TEST_CASE("of an ended sandbox only the OOM kills are kept, for the window") {
+  Guest guest;
+  guest.take(snapshot({container('a', 1, 2)}));
+  guest.run.count_oom_kills(guest.history.oom_kills, noon.monotonic);
+  guest.history.end(noon.monotonic, {{Role::vmm, 1}, {Role::virtiofsd, 0}});
+  CHECK(guest.oom_kills('a') == 2);
+  CHECK(guest.history.host_ooms == HostOoms{{Role::vmm, 1}});
+  CHECK_FALSE(guest.history.expired(noon.monotonic + OomKillCounters::window - 1s));
+  CHECK(guest.history.expired(noon.monotonic + OomKillCounters::window));
+}
