@@ -9,7 +9,7 @@
 
 #include "host-probe/cli/overhead.h"
 #include "host-probe/discovery/discovery.h"
-#include "host-probe/metrics/scrape_gate.h"
+#include "host-probe/http/server.h"
 #include "host-probe/metrics/table.h"
 #include "host-probe/names/names.h"
 #include "host-probe/names/runtime_names.h"
@@ -22,8 +22,6 @@
 #include "host-probe/service/watchdog.h"
 #include "host-probe/signals.h"
 #include "host-probe/timer_queue.h"
-#include "host-probe/web/server.h"
-#include "host-probe/web/web_config.h"
 #include "userspace/event_loop.h"
 #include "userspace/log.h"
 
@@ -74,14 +72,15 @@ Status run(Options options, const CommandLine& command_line) {
   OverheadKeeper overheads(options.state_file, [](const SandboxReport& sandbox) {
     return sandbox.names ? sandbox.names->runtime_handler : std::string();
   });
-  auto gate = ScrapeGate::create(*loop, [&](auto answer) {
-    node->collect([&overheads, answer = std::move(answer)](const auto& report) {
-      if (report) overheads.take_up(*report);
-      answer(report);
-    });
-  });
-  if (!gate) return failure_from(std::move(gate.error()));
-  auto server = MetricsServer::create(options.web, **gate);
+  auto server = http::Server::create(
+      *loop, **timers, options.web,
+      [&](auto answer) {
+        node->collect([&overheads, answer = std::move(answer)](const auto& report) {
+          if (report) overheads.take_up(*report);
+          answer(report);
+        });
+      },
+      http::report_pages(options.web.telemetry_path));
   if (!server) return failure(server.error().text);
   const std::unique_ptr<ProcessSource> processes = open_processes(*loop);
   const auto names = Names::create(*loop, **timers, open_runtimes(options));
@@ -93,34 +92,31 @@ Status run(Options options, const CommandLine& command_line) {
                                [&](const ContainerId& id) { node->sandbox_gone(id); }};
   const auto discovery = Discovery::create(*loop, options.run_root, events);
   if (!discovery) return failure(discovery.error().text);
-  log_info("host-probe {} serves {}, sandboxes are looked for below {}", KATAMETER_VERSION, server->urls(),
+  log_info("host-probe {} serves {}, sandboxes are looked for below {}", KATAMETER_VERSION, (*server)->urls(),
            options.run_root);
-  const std::string serving = "Serving " + server->urls();
+  const auto serving = [&] { return "Serving " + (*server)->urls(); };
   reload = [&] {
     tell_reloading();
     const Status reloaded =
         reload_options(options, command_line,
-                       {[&](const std::string& file) { return server->reload_users(file); },
+                       {[&](const std::string& file) { return (*server)->reload(file); },
                         [&](const Options& now) { return (*names)->ask_elsewhere(open_runtimes(now)); }});
-    tell_ready(reloaded ? serving : serving + "; not reloaded: " + reloaded.error().text);
+    tell_ready(reloaded ? serving() : serving() + "; not reloaded: " + reloaded.error().text);
   };
-  server->set_ready();
-  tell_ready(serving);
+  (*server)->set_ready();
+  tell_ready(serving());
   const Watchdog watchdog(**timers);
 
   Status served = loop->run();
-  // The server's threads may wait for a report: let them go before it is destroyed and joins them.
-  (*gate)->close();
+  // Requests may wait for a report: they go before the node does.
+  server->reset();
   node.reset();
   return served;
 }
 
 Status run_command(const Options& options, const CommandLine& command_line) {
   switch (options.command) {
-    case Command::check_config: {
-      const Result<WebConfig> web = read_web_config(options.web.config_file);
-      return web ? Status() : failure_from(web.error());
-    }
+    case Command::check_config: return http::check_web_config(options.web.config_file);
     case Command::top: return show_top(options.top);
     case Command::overhead: {
       const Result<std::string> text = show_overhead(options.state_file);

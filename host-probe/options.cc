@@ -6,8 +6,8 @@
 #include <map>
 #include <memory>
 
+#include "host-probe/http/listener.h"
 #include "host-probe/names/endpoint.h"
-#include "host-probe/web/listen_address.h"
 
 namespace katameter {
 namespace {
@@ -75,11 +75,15 @@ std::variant<Options, Leave> parse_options(int argc, const char* const* argv) {
   app.add_option("--guest.port", options.guest_port, "vsock port where guest-probe listens in the guests")
       ->capture_default_str()
       ->check(CLI::Range(std::uint32_t{1}, UINT32_MAX - 1));
-  app.add_option("--web.listen-address", options.web.listen_addresses, "IP:PORT to serve on; repeatable")
+  app.add_option("--web.listen-address", options.web.listen_addresses,
+                 "IP:PORT, [IPv6]:PORT, NAME:PORT or :PORT (all addresses) to serve on; repeatable")
       ->capture_default_str();
+  app.add_flag("--web.systemd-socket", options.web.systemd_socket,
+               "Serve on the sockets that systemd passes (socket activation) instead");
   app.add_option("--web.telemetry-path", options.web.telemetry_path, "Path of the metrics")->capture_default_str();
-  app.add_option("--web.config.file", options.web.config_file,
-                 "Who may read: basic_auth_users in the format of the Prometheus exporters; no TLS");
+  app.add_option(
+      "--web.config.file", options.web.config_file,
+      "TLS, client certificates, users, headers and a rate limit, in the format of the Prometheus exporters");
   app.add_option("--log.level", log_level, "debug, info, warning or error")->capture_default_str();
   app.add_option("--log.format", log_format, "logfmt or json")
       ->capture_default_str()
@@ -126,7 +130,7 @@ std::variant<Options, Leave> parse_options(int argc, const char* const* argv) {
   options.log_level = *level;
   options.log_format = log_format == "json" ? LogFormat::json : LogFormat::logfmt;
   for (const std::string& address : options.web.listen_addresses) {
-    const auto parsed = parse_listen_address(address);
+    const auto parsed = http::parse_listen_address(address);
     if (!parsed) return wrong_usage("--web.listen-address: " + parsed.error().text);
   }
   const std::string& path = options.web.telemetry_path;

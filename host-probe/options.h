@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "host-probe/cli/top.h"
-#include "host-probe/web/server.h"
+#include "host-probe/http/server.h"
 #include "userspace/log.h"
 #include "userspace/wire/messages.h"
 
@@ -20,7 +20,7 @@ struct Options {
   std::string run_root = "/run";
   std::vector<std::string> runtime_endpoints;  // empty: the usual places
   std::uint32_t guest_port = wire::default_port;
-  WebOptions web;
+  http::Options web;
   LogLevel log_level = LogLevel::info;
   LogFormat log_format = LogFormat::logfmt;
   std::string state_file = "/var/lib/katameter/overhead.json";

@@ -4,6 +4,7 @@
 #include <utility>
 #include <variant>
 
+#include "host-probe/own_metrics/own_metrics.h"
 #include "userspace/log.h"
 
 namespace katameter {
@@ -30,6 +31,7 @@ void keep_what_is_fixed(const Options& running, Options& fresh) {
   keep("state-file", running.state_file, fresh.state_file);
   keep("log.format", running.log_format, fresh.log_format);
   keep("web.listen-address", running.web.listen_addresses, fresh.web.listen_addresses);
+  keep("web.systemd-socket", running.web.systemd_socket, fresh.web.systemd_socket);
   keep("web.telemetry-path", running.web.telemetry_path, fresh.web.telemetry_path);
 }
 
@@ -37,7 +39,7 @@ Status take_over(Options& running, const CommandLine& command_line, const Reload
   Result<Options> fresh = read_again(command_line);
   if (!fresh) return failure_from(fresh.error());
   // First what can be wrong.
-  if (Status users = actions.users(fresh->web.config_file); !users) return users;
+  if (Status web = actions.web(fresh->web.config_file); !web) return web;
   keep_what_is_fixed(running, *fresh);
   if (fresh->runtime_endpoints != running.runtime_endpoints) {
     if (const Status asked = actions.runtimes(*fresh); !asked) {
@@ -54,6 +56,7 @@ Status take_over(Options& running, const CommandLine& command_line, const Reload
 
 Status reload_options(Options& running, const CommandLine& command_line, const ReloadActions& actions) {
   Status taken = take_over(running, command_line, actions);
+  OwnMetrics::of_process().count_reload(taken.has_value());
   if (taken) {
     log_info("configuration reloaded");
   } else {

@@ -17,7 +17,7 @@ struct CommandLine {
 /// How a running host-probe takes over what is not its options' own business.
 struct ReloadActions {
   /// Reads this web configuration file; on an error nothing has changed.
-  std::function<Status(const std::string& file)> users;
+  std::function<Status(const std::string& file)> web;
   /// Asks the runtimes of these options for names; on an error those before.
   std::function<Status(const Options& options)> runtimes;
 };

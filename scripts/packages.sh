@@ -29,7 +29,7 @@ declare -A packages=(
         libbpf-dev libelf-dev zlib1g-dev libseccomp-dev
         libspdlog-dev libfmt-dev libcli11-dev libexpected-dev
         libprotozero-dev nlohmann-json3-dev prometheus-cpp-dev
-        libcivetweb-dev libyaml-cpp-dev libcrypt-dev libgrpc++-dev
+        libmicrohttpd-dev libgnutls28-dev libyaml-cpp-dev libcrypt-dev libgrpc++-dev
         libsystemd-dev libcurl4-openssl-dev'
     [test]='catch2 git protobuf-compiler libprotobuf-dev strace curl openssl python3 procps
         containerd runc busybox-static python3-yaml valgrind systemd binutils

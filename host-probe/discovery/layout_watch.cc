@@ -10,6 +10,7 @@
 #include <set>
 #include <utility>
 #include <vector>
+#include "host-probe/own_metrics/own_metrics.h"
 
 namespace katameter {
 namespace {
@@ -47,6 +48,7 @@ void LayoutWatch::leave() {
 
 void LayoutWatch::on_event(const Inotify::Event& event) {
   if ((event.mask & IN_Q_OVERFLOW) != 0) {
+    OwnMetrics::of_process().count_inotify_overflow();
     log_warning("inotify events were lost: listing the directory", {{"directory", root_.path()}});
     attach();
     return scan();

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "host-probe/discovery/layout.h"
+#include "host-probe/own_metrics/own_metrics.h"
 
 namespace katameter {
 namespace {
@@ -41,7 +42,9 @@ RootlessWatch::RootlessWatch(Inotify& inotify, const std::string& run_root, Disc
 
 void RootlessWatch::on_event(const Inotify::Event& event) {
   // Who was added is found again by scan(); each user's watches look after themselves.
-  if ((event.mask & IN_Q_OVERFLOW) != 0 || root_.concerns(event)) {
+  const bool overflow = (event.mask & IN_Q_OVERFLOW) != 0;
+  if (overflow) OwnMetrics::of_process().count_inotify_overflow();
+  if (overflow || root_.concerns(event)) {
     root_.walk();
     return scan();
   }

@@ -9,6 +9,7 @@
 #include <ctime>
 #include <utility>
 
+#include "host-probe/own_metrics/own_metrics.h"
 #include "userspace/wire/codec.h"
 
 namespace katameter {
@@ -185,6 +186,7 @@ std::optional<Drop> GuestClient::take(const wire::Hello& hello) {
   }
   if (std::exchange(connection_->greeted, true)) return Drop{DropReason::unexpected, "a second Hello"};
   timeout_.cancel();
+  OwnMetrics::of_process().count_guest_connect(true);
   listener_.guest_connected(hello);
   return std::nullopt;
 }
@@ -271,6 +273,7 @@ void GuestClient::flush() {
 }
 
 void GuestClient::disconnect(const Drop& drop) {
+  if (!connected()) OwnMetrics::of_process().count_guest_connect(false);
   if (connection_) loop_.unwatch(connection_->socket);
   connection_.reset();
   timeout_.cancel();

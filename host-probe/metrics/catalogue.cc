@@ -62,7 +62,8 @@ std::string catalogue_markdown() {
   for (const Descriptor& metric : container_values()) append_row(out, metric);
   append_rows(out, container_group);
   for (const MetricGroup* group :
-       {&network_group, &guest_group, &accounting_group, &process_group, &node_group, &own_group}) {
+       {&network_group, &guest_group, &accounting_group, &process_group, &node_group, &own_group,
+        &registry_group}) {
     append_head(out, *group);
     append_rows(out, *group);
   }

@@ -1,5 +1,6 @@
 #include <sys/resource.h>
 #include <unistd.h>
+#include <array>
 
 #include <filesystem>
 #include <fstream>
@@ -7,6 +8,7 @@
 #include <system_error>
 
 #include "host-probe/metrics/table.h"
+#include "host-probe/own_metrics/own_metrics.h"
 
 // The node, its scrape, and host-probe itself.
 namespace katameter {
@@ -110,6 +112,15 @@ constexpr MetricRow own_rows[] = {
      &write_max_fds},
 };
 
+constexpr auto registry_rows = [] {
+  std::array<MetricRow, own::all.size()> rows{};
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    const OwnMetric& row = own::all[i];
+    rows[i].metric = {row.name, row.help, row.type, row.unit, row.labels, row.source};
+  }
+  return rows;
+}();
+
 }  // namespace
 
 constexpr MetricGroup node_group{"The node", "Labels of all: none.", node_rows};
@@ -118,5 +129,7 @@ constexpr MetricGroup own_group{
     "Served also where no collection ended in time; `process_*` are the names that all clients of Prometheus have. "
     "Labels of all: none.",
     own_rows};
+constexpr MetricGroup registry_group{"What host-probe does",
+                                     "Counted since it was started, from 0 on. Labels of all: none.", registry_rows};
 
 }  // namespace katameter

@@ -3,19 +3,20 @@
 #include <exception>
 
 #include "host-probe/metrics/render.h"
+#include "host-probe/own_metrics/own_metrics.h"
 #include "userspace/log.h"
 
 namespace katameter {
 
-bool scrape(ScrapeGate& gate, const TextWriter::Send& send) try {
-  const ScrapeGate::Report report = gate.ask(scrape_deadline);
+bool write_scrape(const std::shared_ptr<const NodeReport>& report, const TextWriter::Send& send) try {
   if (report) {
     render(*report, send);
   } else {
     render_failure(send);
   }
+  send(OwnMetrics::of_process().text());
   return true;
-} catch (const std::exception& error) {  // out of memory; the caller is foreign code, nothing may get out
+} catch (const std::exception& error) {  // out of memory
   log_error("a scrape failed", {{"error", error.what()}});
   return false;
 }

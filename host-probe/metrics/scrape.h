@@ -1,17 +1,15 @@
 #pragma once
 
-#include <chrono>
+#include <memory>
 
-#include "host-probe/metrics/scrape_gate.h"
 #include "host-probe/metrics/text_writer.h"
+#include "host-probe/node/report.h"
 
 namespace katameter {
 
-/// A scraper gets an answer within this time, whatever the event loop does.
-inline constexpr std::chrono::milliseconds scrape_deadline{2000};
-
-/// Writes what one scrape is answered with: values are made now, none are kept. For the HTTP server's threads. False if
-/// it broke off (logged): what was sent is not all.
-bool scrape(ScrapeGate& gate, const TextWriter::Send& send);
+/// Writes what one scrape is answered with: the series of the report as they are made, then what host-probe counts of its
+/// own work. `report` is null if there was none in time. For any thread. False if it broke off (logged): what was sent is
+/// not all.
+bool write_scrape(const std::shared_ptr<const NodeReport>& report, const TextWriter::Send& send);
 
 }  // namespace katameter

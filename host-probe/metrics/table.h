@@ -59,7 +59,7 @@ class SeriesWriter {
 
 struct MetricRow {
   Descriptor metric;
-  void (*write)(SeriesWriter&);  ///< null: a Registry of prometheus-cpp writes it
+  void (*write)(SeriesWriter&) = nullptr;  ///< null: a Registry of prometheus-cpp writes it
 };
 
 /// Metrics of one subject, as a section of docs/metrics.md has them.
@@ -83,6 +83,8 @@ extern const MetricGroup process_group;
 extern const MetricGroup node_group;
 /// host-probe itself; served where no report came, too.
 extern const MetricGroup own_group;
+/// What host-probe does, in a Registry (own_metrics/own_metrics.h).
+extern const MetricGroup registry_group;
 
 /// Every metric that host-probe serves, with type, unit, labels, help and source: docs/metrics.md.
 std::string catalogue_markdown();

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "host-probe/names/cri_messages.h"
+#include "host-probe/own_metrics/own_metrics.h"
 
 namespace katameter {
 namespace {
@@ -123,20 +124,24 @@ Result<CriListing> CriClient::list(std::chrono::milliseconds patience) {
   const auto channel = connect(socket_);
   calls_->begin();
   CriListing listing;
-  const auto list = [&](const char* method, Status (*decode)(std::string_view, CriListing&)) -> Status {
+  const auto list = [&](RuntimeOperation operation, const char* method,
+                        Status (*decode)(std::string_view, CriListing&)) -> Status {
     std::string answer;
     const grpc::Status status = calls_->call(channel, method, deadline, answer);
+    OwnMetrics::of_process().count_runtime_operation(operation, status.ok());
     if (status.ok()) return decode(answer, listing);
     return failure(described(status));
   };
   const std::string asking = "asking the container runtime at " + socket_ + " for names";
-  if (Status pods = list("RuntimeService/ListPodSandbox", decode_pods); !pods) {
+  if (Status pods = list(RuntimeOperation::list_podsandbox, "RuntimeService/ListPodSandbox", decode_pods); !pods) {
     return failure_from(std::move(pods.error()), asking);
   }
-  if (Status containers = list("RuntimeService/ListContainers", decode_containers); !containers) {
+  if (Status containers = list(RuntimeOperation::list_containers, "RuntimeService/ListContainers", decode_containers);
+      !containers) {
     return failure_from(std::move(containers.error()), asking);
   }
-  if (Status images = list("ImageService/ListImages", decode_images); !images) listing.images.clear();
+  if (Status images = list(RuntimeOperation::list_images, "ImageService/ListImages", decode_images); !images)
+    listing.images.clear();
   return listing;
 }
 

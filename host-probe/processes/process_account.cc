@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "host-probe/own_metrics/own_metrics.h"
 #include "host-probe/processes/command_line.h"
 #include "userspace/log.h"
 
@@ -193,6 +194,7 @@ std::optional<std::uint32_t> ProcessAccount::vmm(const ContainerId& sandbox) con
 
 void ProcessAccount::tell_losses() {
   const volatile host_status& status = programs_.status();
+  OwnMetrics::of_process().set_process_losses(status.processes_lost, status.events_lost);
   if (const std::uint64_t lost = status.processes_lost; lost > 0 && !told_lost_processes_) {
     told_lost_processes_ = true;
     log_warning("process table full: processes of sandboxes are not tracked", {{"count", lost}});

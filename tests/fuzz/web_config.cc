@@ -3,9 +3,9 @@
 #include <cstdlib>
 #include <string>
 
-#include "host-probe/web/web_config.h"
+#include "host-probe/http/web_config.h"
 
-using namespace katameter;
+using namespace katameter::http;
 
 // The file of --web.config.file, which is read again at a reload: nothing in it may end the program.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {

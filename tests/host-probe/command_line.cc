@@ -52,7 +52,9 @@ TEST_CASE("wrong usage is one line that says what to do, and status 2") {
       {{"dance"}, "dance"},
       {{"--run-root"}, "--run-root"},
       {{"--log.level", "loud"}, "debug, info, warning or error"},
-      {{"--web.listen-address", "localhost:9717"}, "give IP:PORT"},
+      {{"--web.listen-address", "::1:9717"}, "give IP:PORT"},
+      {{"--web.listen-address", "[localhost]:9717"}, "give IP:PORT"},
+      {{"--web.listen-address", "a b:9717"}, "give IP:PORT"},
       {{"--web.listen-address", "127.0.0.1"}, "give IP:PORT"},
       {{"--web.listen-address", "127.0.0.1:65536"}, "give IP:PORT"},
       {{"--guest.port", "0"}, "guest.port"},
@@ -82,8 +84,9 @@ TEST_CASE("--version and --help") {
   CHECK(version.said() == std::string("host-probe ") + KATAMETER_VERSION + "\n");
   Program help({"--help"});
   CHECK(help.status() == 0);
-  for (const char* flag : {"--run-root", "--runtime-endpoint", "--web.listen-address", "--web.telemetry-path",
-                           "--web.config.file", "--log.level", "--log.format", "--config", "run", "check-config"}) {
+  for (const char* flag :
+       {"--run-root", "--runtime-endpoint", "--web.listen-address", "--web.telemetry-path", "--web.config.file",
+        "--web.systemd-socket", "--log.level", "--log.format", "--config", "run", "check-config"}) {
     CHECK_THAT(help.said(), Catch::Contains(flag));
   }
 }
@@ -101,6 +104,15 @@ TEST_CASE("check-config says whether run would take the files") {
   Program good({"check-config", "--config", config});
   CHECK(good.status() == 0);
   CHECK(good.said().empty());
+}
+
+TEST_CASE("listen addresses can be written as for Go's servers") {
+  for (const char* address : {":19717", "localhost:19717", "[::]:19717", "[::1]:19717", "[127.0.0.1]:19717",
+                              "0.0.0.0:19717", "127.0.0.1:0", "[fe80::1%lo]:1", "node-1.example:80"}) {
+    INFO(address);
+    Program program({"check-config", "--web.listen-address", address});
+    CHECK(program.status() == 0);
+  }
 }
 
 TEST_CASE("a port that is taken is one line that says what to do, and status 1") {

@@ -1,10 +1,9 @@
-#include <crypt.h>
-
 #include <catch2/catch.hpp>
 #include <csignal>
 #include <fstream>
 #include <optional>
 
+#include "tests/host-probe/support/bcrypt.h"
 #include "tests/host-probe/support/fake_manager.h"
 #include "tests/host-probe/support/http_get.h"
 #include "tests/host-probe/support/program.h"
@@ -13,14 +12,6 @@
 using namespace katameter::testing;
 
 namespace {
-
-// As htpasswd -B makes it, as cheap as bcrypt can be.
-std::string hash_of(const std::string& password) {
-  char salt[CRYPT_GENSALT_OUTPUT_SIZE] = {};
-  REQUIRE(crypt_gensalt_rn("$2b$", 4, nullptr, 0, salt, sizeof salt) != nullptr);
-  crypt_data scratch{};
-  return crypt_r(password.c_str(), salt, &scratch);
-}
 
 const std::string secret = "Authorization: Basic YWxpY2U6c2VjcmV0\r\n";  // alice:secret
 const std::string other = "Authorization: Basic YWxpY2U6b3RoZXI=\r\n";   // alice:other
@@ -42,7 +33,7 @@ struct Fixture {
     file << more;
   }
   void write_user(const std::string& password) const {
-    std::ofstream(web) << "basic_auth_users:\n  alice: " << hash_of(password) << "\n";
+    std::ofstream(web) << "basic_auth_users:\n  alice: " << bcrypt(password) << "\n";
   }
   // What the manager was told at the end of the reload.
   std::string reload() {
@@ -80,33 +71,58 @@ TEST_CASE("a configuration that is wrong is not taken over, not even half of it"
   Fixture test(true);
   const auto [text, expected] = GENERATE(table<std::string, std::string>({
       {"log.level = \"loud\"\n", "debug, info, warning or error"},
-      {"nonsense = 3\n", "nonsense"},
-      {"runtime-endpoint = \"tcp://127.0.0.1\"\n", "unix:///run/containerd"},
+      {"log.level = \"error\"\nnonsense = 3\n", "nonsense"},
+      {"log.level = \"error\"\nruntime-endpoint = \"tcp://127.0.0.1\"\n", "unix:///run/containerd"},
   }));
-  test.write_user("other");
   test.write(text);
   const std::string told = test.reload();
   CHECK_THAT(told, Catch::Contains("Serving http") && Catch::Contains("not reloaded") && Catch::Contains(expected));
   CHECK(test.program->says("configuration not reloaded; keeping the previous one"));
   CHECK_THAT(http_get(test.address, "/metrics", secret), Catch::Contains(" 200 "));
-  CHECK_THAT(http_get(test.address, "/metrics", other), Catch::Contains(" 401 "));
   // Mended, it is taken over.
   test.write("");
   CHECK_THAT(test.reload(), !Catch::Contains("not reloaded"));
-  CHECK_THAT(http_get(test.address, "/metrics", other), Catch::Contains(" 200 "));
+  test.program->stop(SIGTERM);
+  CHECK(test.program->says("stopping on a signal"));  // at the old log level
 }
 
 TEST_CASE("users that cannot be read leave the old ones and the rest as they were") {
   Fixture test(true);
   std::ofstream(test.web) << "basic_auth_users:\n  alice: plain\n";
   test.write("log.level = \"error\"\n");
-  CHECK_THAT(test.reload(), Catch::Contains("no bcrypt hash"));
+  CHECK_THAT(test.reload(), Catch::Contains("not a bcrypt hash"));
   CHECK_THAT(http_get(test.address, "/metrics", secret), Catch::Contains(" 200 "));
   std::ofstream(test.web) << "";
-  CHECK_THAT(test.reload(), Catch::Contains("takes a restart"));
+  CHECK_THAT(test.reload(), Catch::Contains("would turn authentication off: restart to apply"));
   CHECK_THAT(http_get(test.address, "/metrics"), Catch::Contains(" 401 "));
   test.program->stop(SIGTERM);
   CHECK(test.program->says("stopping on a signal"));  // at the old log level
+}
+
+TEST_CASE("users that the web configuration gets are asked for without a restart, and without a signal") {
+  Fixture test(true);
+  test.write_user("other");
+  CHECK_THAT(http_get(test.address, "/metrics", secret), Catch::Contains(" 401 "));
+  CHECK_THAT(http_get(test.address, "/metrics", other),
+             Catch::Contains(" 200 ") && Catch::Contains("katameter_config_reloads_total{result=\"success\"} 1\n"));
+  CHECK(test.program->says("files have changed"));
+  // A wrong file keeps the previous one, and is one line in the log until it changes again.
+  std::ofstream(test.web) << "basic_auth_users:\n  alice: plain\n";
+  CHECK_THAT(http_get(test.address, "/metrics", other), Catch::Contains(" 200 "));
+  CHECK_THAT(http_get(test.address, "/metrics", other),
+             Catch::Contains("katameter_config_last_reload_successful 0\n") &&
+                 Catch::Contains("katameter_config_reloads_total{result=\"failure\"} 1\n"));
+}
+
+TEST_CASE("a web configuration that asks for users from a reload on is taken over") {
+  Fixture test(false);
+  CHECK_THAT(http_get(test.address, "/metrics"), Catch::Contains(" 200 "));
+  test.users = true;
+  test.write_user("secret");
+  test.write("");
+  CHECK_THAT(test.reload(), !Catch::Contains("not reloaded"));
+  CHECK_THAT(http_get(test.address, "/metrics"), Catch::Contains(" 401 "));
+  CHECK_THAT(http_get(test.address, "/metrics", secret), Catch::Contains(" 200 "));
 }
 
 TEST_CASE("what takes a restart is said, and the rest taken over") {

@@ -10,8 +10,8 @@
 #include <memory>
 #include <string_view>
 
-#include "host-probe/metrics/scrape_gate.h"
-#include "host-probe/web/server.h"
+#include "host-probe/http/server.h"
+#include "host-probe/timer_queue.h"
 #include "tests/monitoring/stand_in_report.h"
 #include "userspace/event_loop.h"
 
@@ -29,23 +29,25 @@ int main(int argc, char** argv) {
   if (!loop) return complain(loop.error());
   // It has run for an hour already.
   const auto start = std::chrono::steady_clock::now() - std::chrono::hours(1);
-  auto gate = ScrapeGate::create(*loop, [&](auto answer) {
-    const std::chrono::duration<double> age = std::chrono::steady_clock::now() - start;
-    answer(std::make_shared<NodeReport>(katameter::testing::stand_in_report(age.count(), style)));
-  });
-  if (!gate) return complain(gate.error());
-  WebOptions options;
+  auto timers = TimerQueue::create(*loop);
+  if (!timers) return complain(timers.error());
+  http::Options options;
   options.listen_addresses = {argv[1]};
-  auto server = MetricsServer::create(options, **gate);
+  auto server = http::Server::create(
+      *loop, **timers, options,
+      [&](auto answer) {
+        const std::chrono::duration<double> age = std::chrono::steady_clock::now() - start;
+        answer(std::make_shared<NodeReport>(katameter::testing::stand_in_report(age.count(), style)));
+      },
+      http::report_pages(options.telemetry_path));
   if (!server) return complain(server.error());
-  server->set_ready();
-  std::printf("%s\n", server->urls().c_str());
+  (*server)->set_ready();
+  std::printf("%s\n", (*server)->urls().c_str());
   std::fflush(stdout);
   // Whoever started it holds the other end: it never outlives a test.
   const Fd input(dup(STDIN_FILENO));
   const Status watched = loop->watch(input, EPOLLIN, [&](std::uint32_t) { loop->stop(); });
   if (!watched) return complain(watched.error());
   const Status served = loop->run();
-  (*gate)->close();
   return served ? 0 : complain(served.error());
 }

@@ -73,7 +73,7 @@ container=$("${image_tool[@]}" from --pull-never katameter-host:test)
 said=$("${image_tool[@]}" run --isolation chroot "$container" -- /usr/bin/host-probe --version)
 [[ $said == "host-probe "[0-9]* ]] || die "host-probe --version says '$said'"
 settings=$("${image_tool[@]}" inspect --format '{{.OCIv1.Config.Entrypoint}} {{.OCIv1.Config.Cmd}} {{.OCIv1.Config.User}}' "$container")
-[[ $settings == '[/usr/bin/host-probe] [run --web.listen-address=0.0.0.0:9717] 0:0' ]] ||
+[[ $settings == '[/usr/bin/host-probe] [run --web.listen-address=:9717] 0:0' ]] ||
     die "it starts '$settings'"
 root=$("${image_tool[@]}" mount "$container")
 unshare --mount --net --pid --fork --propagation private "$here/as_container.sh" "$root"

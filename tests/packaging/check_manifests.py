@@ -77,7 +77,7 @@ def check_daemonset(document, host_probe):
     check_rights(pod)
     container, = pod["containers"]
     port, = container["ports"]
-    assert port["name"] == "metrics" and f"--web.listen-address=0.0.0.0:{port['containerPort']}" in container["args"]
+    assert port["name"] == "metrics" and f"--web.listen-address=:{port['containerPort']}" in container["args"]
     for probe, path in (("livenessProbe", "/-/healthy"), ("readinessProbe", "/-/ready")):
         assert container[probe]["httpGet"] == {"path": path, "port": "metrics"}
     command, *arguments = container["args"]

@@ -11,7 +11,7 @@
 
 namespace katameter::testing {
 
-Program::Program(std::vector<std::string> arguments) {
+Program::Program(std::vector<std::string> arguments, const Fd* systemd_socket) {
   int ends[2];
   REQUIRE(pipe2(ends, O_CLOEXEC) == 0);
   output_ = Fd(ends[0]);
@@ -20,8 +20,14 @@ Program::Program(std::vector<std::string> arguments) {
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_adddup2(&actions, write_end.get(), STDOUT_FILENO);
   posix_spawn_file_actions_adddup2(&actions, write_end.get(), STDERR_FILENO);
-  // Ends with the tests, also where those abort.
-  arguments.insert(arguments.begin(), {"setpriv", "--pdeathsig", "KILL", HOST_PROBE_PROGRAM});
+  std::vector<std::string> before{"setpriv", "--pdeathsig", "KILL"};  // ends with the tests, also where those abort
+  if (systemd_socket != nullptr) {
+    // As systemd passes it: the first one is descriptor 3, and the variables name the process that gets it.
+    posix_spawn_file_actions_adddup2(&actions, systemd_socket->get(), 3);
+    before.insert(before.end(), {"sh", "-c", "LISTEN_FDS=1 LISTEN_PID=$$ exec \"$@\"", "sh"});
+  }
+  before.emplace_back(HOST_PROBE_PROGRAM);
+  arguments.insert(arguments.begin(), before.begin(), before.end());
   std::vector<char*> argv;
   for (std::string& argument : arguments) argv.push_back(argument.data());
   argv.push_back(nullptr);
@@ -51,7 +57,7 @@ bool Program::says(const std::string& text) {
 std::vector<std::string> Program::addresses() {
   INFO(said_);
   REQUIRE(says("sandboxes are looked for"));
-  const std::string scheme = "http://";
+  const std::string scheme = "://";
   std::vector<std::string> found;
   for (std::size_t at = said_.find(scheme); at != std::string::npos; at = said_.find(scheme, at)) {
     at += scheme.size();

@@ -12,7 +12,8 @@ namespace katameter::testing {
 /// host-probe as a child; stdout and stderr come through one pipe.
 class Program {
  public:
-  explicit Program(std::vector<std::string> arguments);
+  /// `systemd_socket`: passed to it as by socket activation.
+  explicit Program(std::vector<std::string> arguments, const Fd* systemd_socket = nullptr);
   Program(const Program&) = delete;
   Program& operator=(const Program&) = delete;
   ~Program();

@@ -3,9 +3,9 @@
 #include <span>
 #include <string_view>
 
-namespace katameter {
+namespace katameter::http {
 
-/// A file of host-probe/web/page/, as it was when host-probe was built.
+/// A file of host-probe/http/page/, as it was when host-probe was built.
 struct PageFile {
   std::string_view name;
   std::string_view text;
@@ -13,4 +13,4 @@ struct PageFile {
 
 std::span<const PageFile> page_files();
 
-}  // namespace katameter
+}  // namespace katameter::http

@@ -60,11 +60,11 @@ void check_whole(const std::string& text) {
              Catch::StartsWith("# HELP ") && Catch::Contains("\nkatameter_sandboxes 0\n") && Catch::EndsWith("\n"));
 }
 
-const std::string newer = " /metrics HTTP/1.1\r\nHost: node\r\n";
+const std::string newer = " /metrics HTTP/1.1\r\nHost: node\r\nConnection: close\r\n";
 
 }  // namespace
 
-TEST_CASE("a scrape is answered in chunks, compressed if the scraper likes, and to HTTP/1.0 as it is") {
+TEST_CASE("a scrape is sent in chunks, gzipped on request, and without chunks to HTTP/1.0") {
   const TemporaryDirectory folder;
   Program program({"--run-root", folder.path(), "--web.listen-address", "127.0.0.1:0"});
   const std::string address = program.addresses().at(0);
@@ -83,10 +83,55 @@ TEST_CASE("a scrape is answered in chunks, compressed if the scraper likes, and 
   check_whole(uncompressed(take_apart(http_get(address, "/metrics", "Accept-Encoding: gzip\r\n")).body));
 }
 
-TEST_CASE("who asks for the head of a scrape gets nothing else") {
+TEST_CASE("HEAD of the metrics has the headers and no body") {
   const TemporaryDirectory folder;
   Program program({"--run-root", folder.path(), "--web.listen-address", "127.0.0.1:0"});
   const Answer answer = take_apart(http_ask(program.addresses().at(0), "HEAD" + newer + "\r\n"));
   CHECK_THAT(answer.head, Catch::Contains(" 200 ") && Catch::Contains("Content-Type: text/plain; version=0.0.4"));
   CHECK(answer.body.empty());
+}
+
+TEST_CASE("gzip with a weight of 0 is not gzip") {
+  const TemporaryDirectory folder;
+  Program program({"--run-root", folder.path(), "--web.listen-address", "127.0.0.1:0"});
+  const std::string address = program.addresses().at(0);
+  const auto head = [&](const std::string& accepted) {
+    return take_apart(http_ask(address, "HEAD" + newer + "Accept-Encoding: " + accepted + "\r\n\r\n")).head;
+  };
+  CHECK_THAT(head("gzip;q=0"), !Catch::Contains("Content-Encoding"));
+  CHECK_THAT(head("gzip; q=0.000, br"), !Catch::Contains("Content-Encoding"));
+  CHECK_THAT(head("br, GZIP ; q=0.5"), Catch::Contains("Content-Encoding: gzip"));
+  CHECK_THAT(head("br"), !Catch::Contains("Content-Encoding"));
+}
+
+TEST_CASE("what is not there, not allowed or too large has its status") {
+  const TemporaryDirectory folder;
+  Program program({"--run-root", folder.path(), "--web.listen-address", "127.0.0.1:0"});
+  const std::string address = program.addresses().at(0);
+  const auto ask = [&](const std::string& line, const std::string& more = "") {
+    return http_ask(address, line + " HTTP/1.1\r\nHost: node\r\nConnection: close\r\n" + more + "\r\n");
+  };
+  CHECK_THAT(ask("GET /nothing"), Catch::Contains(" 404 "));
+  CHECK_THAT(ask("HEAD /nothing"), Catch::Contains(" 404 ") && !Catch::Contains("Not found"));
+  for (const char* method : {"POST", "PUT", "DELETE", "OPTIONS"}) {
+    INFO(method);
+    CHECK_THAT(ask(std::string(method) + " /metrics"), Catch::Contains(" 405 ") && Catch::Contains("Allow: GET, HEAD"));
+  }
+  CHECK_THAT(ask("POST /metrics", "Content-Length: 3\r\n\r\nabc"), Catch::Contains(" 405 "));
+  CHECK_THAT(ask("HEAD /"), Catch::Contains(" 200 ") && !Catch::Contains("<html"));
+  CHECK_THAT(ask("GET /-/healthy", "X-Large: " + std::string(64 * 1024, 'a') + "\r\n"), Catch::Contains(" 431 "));
+  CHECK_THAT(http_get(address, "/metrics"),
+             Catch::Contains("\nkatameter_http_requests_total{code=\"405\",handler=\"other\"} 5\n") &&
+                 Catch::Contains("\nkatameter_http_connections 1\n"));
+}
+
+TEST_CASE("a connection serves one request after the other") {
+  const TemporaryDirectory folder;
+  Program program({"--run-root", folder.path(), "--web.listen-address", "127.0.0.1:0"});
+  const std::string keep = " HTTP/1.1\r\nHost: node\r\n\r\n";
+  const std::string all = http_ask(program.addresses().at(0), "GET /metrics" + keep + "GET /-/healthy" + keep +
+                                                                  "GET /-/ready HTTP/1.1\r\nHost: node\r\n"
+                                                                  "Connection: close\r\n\r\n");
+  CHECK_THAT(all, Catch::Contains("katameter_sandboxes 0") && Catch::Contains("host-probe is healthy") &&
+                      Catch::Contains("host-probe is ready"));
 }

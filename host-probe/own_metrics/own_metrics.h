@@ -1,0 +1,154 @@
+#pragma once
+
+#include <prometheus/counter.h>
+#include <prometheus/family.h>
+#include <prometheus/gauge.h>
+#include <prometheus/metric_type.h>
+#include <prometheus/registry.h>
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace katameter {
+
+/// A metric of host-probe's own work: what is served of it, and for docs/metrics.md.
+struct OwnMetric {
+  std::string_view name;
+  std::string_view help;
+  prometheus::MetricType type;
+  std::string_view unit;
+  std::string_view labels;
+  std::string_view source;
+};
+
+namespace own {
+
+using prometheus::MetricType;
+
+inline constexpr OwnMetric http_requests{"katameter_http_requests_total",
+                                         "HTTP requests answered, by handler and status code.",
+                                         MetricType::Counter,
+                                         "requests",
+                                         "handler, code",
+                                         "host-probe"};
+inline constexpr OwnMetric http_connections{"katameter_http_connections",
+                                            "HTTP connections that are open.",
+                                            MetricType::Gauge,
+                                            "connections",
+                                            "",
+                                            "host-probe"};
+inline constexpr OwnMetric runtime_operations{"katameter_runtime_operations_total",
+                                              "CRI calls to the container runtime, by type.",
+                                              MetricType::Counter,
+                                              "calls",
+                                              "operation_type",
+                                              "host-probe"};
+inline constexpr OwnMetric runtime_errors{"katameter_runtime_operations_errors_total",
+                                          "CRI calls to the container runtime that failed, by type.",
+                                          MetricType::Counter,
+                                          "calls",
+                                          "operation_type",
+                                          "host-probe"};
+inline constexpr OwnMetric guest_connects{"katameter_guest_connects_total",
+                                          "Attempts to connect to a guest-probe, by result.",
+                                          MetricType::Counter,
+                                          "attempts",
+                                          "result",
+                                          "host-probe"};
+inline constexpr OwnMetric processes_lost{
+    "katameter_processes_lost_total",
+    "Processes of sandboxes that are not tracked because the process table is full.",
+    MetricType::Counter,
+    "processes",
+    "",
+    "BPF map of the host programs"};
+inline constexpr OwnMetric process_events_lost{
+    "katameter_process_events_lost_total",
+    "Events of new processes lost because their ring buffer was full; processes that still run are looked up.",
+    MetricType::Counter,
+    "events",
+    "",
+    "BPF map of the host programs"};
+inline constexpr OwnMetric inotify_overflows{
+    "katameter_inotify_overflows_total",
+    "Times that an inotify queue overflowed and its directory was listed again.",
+    MetricType::Counter,
+    "times",
+    "",
+    "IN_Q_OVERFLOW"};
+inline constexpr OwnMetric reloads{"katameter_config_reloads_total",
+                                   "Reloads of the configuration, by result.",
+                                   MetricType::Counter,
+                                   "reloads",
+                                   "result",
+                                   "host-probe"};
+inline constexpr OwnMetric last_reload{"katameter_config_last_reload_successful",
+                                       "1 if the last reload of the configuration was successful, else 0.",
+                                       MetricType::Gauge,
+                                       "0 or 1",
+                                       "",
+                                       "host-probe"};
+inline constexpr OwnMetric last_reload_time{"katameter_config_last_reload_success_timestamp_seconds",
+                                            "Time of the last successful load of the configuration.",
+                                            MetricType::Gauge,
+                                            "seconds since 1970",
+                                            "",
+                                            "host-probe"};
+
+/// All of them.
+inline constexpr std::array all{http_requests,  http_connections, runtime_operations,  runtime_errors,
+                                guest_connects, processes_lost,   process_events_lost, inotify_overflows,
+                                reloads,        last_reload,      last_reload_time};
+
+}  // namespace own
+
+/// The CRI calls that are made, by kubelet's names for them.
+enum class RuntimeOperation { list_podsandbox, list_containers, list_images };
+
+/// What host-probe counts of its own work, in a Registry of prometheus-cpp: a few series that exist once in a process,
+/// each from 0 on. For any thread.
+class OwnMetrics {
+ public:
+  static OwnMetrics& of_process();
+  OwnMetrics(const OwnMetrics&) = delete;
+  OwnMetrics& operator=(const OwnMetrics&) = delete;
+  ~OwnMetrics() = default;
+
+  /// `handler`: the path that is served, or "other".
+  void count_http_request(const std::string& handler, int code);
+  void set_http_connections(std::size_t count) { http_connections_.Set(static_cast<double>(count)); }
+  void count_runtime_operation(RuntimeOperation operation, bool success);
+  void count_guest_connect(bool success);
+  /// Totals of the BPF programs since they were loaded; they never fall.
+  void set_process_losses(std::uint64_t processes, std::uint64_t events);
+  void count_inotify_overflow() { inotify_overflows_.Increment(); }
+  void count_reload(bool success);
+
+  /// All of it in Prometheus' text format.
+  std::string text() const;
+
+ private:
+  using Counter = prometheus::Counter;
+  template <typename Metric>
+  using Family = prometheus::Family<Metric>;
+  OwnMetrics();
+  Family<Counter>& counters(const OwnMetric& metric);
+  Family<prometheus::Gauge>& gauges(const OwnMetric& metric);
+
+  prometheus::Registry registry_;
+  Family<Counter>& http_requests_;
+  prometheus::Gauge& http_connections_;
+  std::array<Counter*, 3> runtime_operations_{};
+  std::array<Counter*, 3> runtime_errors_{};
+  std::array<Counter*, 2> guest_connects_{};
+  Counter& processes_lost_;
+  Counter& process_events_lost_;
+  Counter& inotify_overflows_;
+  std::array<Counter*, 2> reloads_{};
+  prometheus::Gauge& last_reload_;
+  prometheus::Gauge& last_reload_time_;
+};
+
+}  // namespace katameter
