@@ -19,8 +19,8 @@
 #include "host-probe/http/loaded_config.h"
 #include "host-probe/http/pages.h"
 #include "host-probe/own_metrics/own_metrics.h"
-#include "userspace/allowance.h"
 #include "userspace/log.h"
+#include "userspace/token_bucket.h"
 
 namespace katameter::http {
 namespace {
@@ -141,7 +141,7 @@ class Server::Implementation {
   FileStamps stamps_;
   WebConfig config_;
   std::shared_ptr<const TlsContext> tls_;  // of new connections
-  std::optional<Allowance> limit_;
+  std::optional<TokenBucket> limit_;
   BasicAuth auth_;
 
   std::vector<Listener> listeners_;
