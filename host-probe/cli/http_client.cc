@@ -113,6 +113,9 @@ struct HttpClient::Session {
   CURL* handle = nullptr;
   std::array<char, CURL_ERROR_SIZE> error{};
 
+  Session() = default;
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
   ~Session() {
     if (handle != nullptr) curl.cleanup(handle);
   }

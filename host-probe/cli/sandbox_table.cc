@@ -165,7 +165,7 @@ struct Sortable {
   std::string name;
   std::string id;
   json* sandbox = nullptr;
-  auto operator<=>(const Sortable&) const = default;
+  auto operator<=>(const Sortable&) const = default;  // NOLINT(modernize-use-nullptr): the generated comparison
 };
 
 }  // namespace

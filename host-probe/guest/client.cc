@@ -81,7 +81,8 @@ Status GuestClient::open(Fd socket) {
   Status watched =
       loop_.watch(socket, direct ? EPOLLIN | EPOLLOUT : EPOLLIN, [this](std::uint32_t events) { ready(events); });
   if (!watched) return watched;
-  Connection& connection = connection_.emplace();
+  // Not by emplace(): clang 14 does not take a nested class with member initializers as default-constructible.
+  Connection& connection = *(connection_ = Connection{});
   connection.socket = std::move(socket);
   if (direct) {
     connection.handshake = Handshake::not_needed();
