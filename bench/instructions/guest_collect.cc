@@ -94,11 +94,11 @@ extern "C" __attribute__((noinline)) std::size_t measured_part(const Records& re
     wire::Container& row = rows[id];
     row.id = id;
     row.cgroup = *paths.find(record.id);
-    set_cpu(row, record, {});
+    set_cpu(row, record, FigureSet::all());
     row.processes = tasks.of_container(record.id).processes;
   }
   for (const memory_record& record : records.memory) {
-    set_memory(rows[*paths.container_of(record.id)], memory_figures(record, {}));
+    set_memory(rows[*paths.container_of(record.id)], record, FigureSet::all(), false);
   }
   wire::Snapshot snapshot;
   snapshot.containers.reserve(rows.size());

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "guest-probe/account/figure_sources.h"
+
 namespace katameter {
 namespace {
 
@@ -18,22 +20,18 @@ std::uint64_t weight_of_shares(std::uint64_t shares) {
   return std::clamp<std::uint64_t>((shares * 100 + 512) / 1024, 1, 10'000);
 }
 
-void set_if(bool served, wire::Figure& figure, std::uint64_t value) {
-  if (served) figure = value;
-}
-
-void set_bandwidth(wire::Container& row, const cpu_record& record, const CpuFields& fields) {
+void set_bandwidth(wire::Container& row, const cpu_record& record, const FigureSet& served) {
   const bandwidth_record& bandwidth = record.bandwidth;
   const std::uint64_t shares = shown_shares(bandwidth.shares);
-  set_if(fields.shares, row.cpu_shares,
-         (record.kinds & CPU_UNIFIED) != 0 ? shares_of_weight(weight_of_shares(shares)) : shares);
-  set_if(fields.period, row.cpu_period_us, bandwidth.period_ns / ns_per_us);
+  const bool unified = (record.kinds & CPU_UNIFIED) != 0;
+  set_figure<figure::cpu_shares>(row, served, unified ? shares_of_weight(weight_of_shares(shares)) : shares);
+  set_figure<figure::cpu_period_us>(row, served, bandwidth.period_ns / ns_per_us);
   // Without a quota no period is enforced: the kernel keeps what was counted before, cAdvisor does not show it.
   if (bandwidth.quota_ns == NO_QUOTA) return;
-  set_if(fields.quota, row.cpu_quota_us, bandwidth.quota_ns / ns_per_us);
-  set_if(fields.periods, row.cfs_periods, bandwidth.periods);
-  set_if(fields.throttled_periods, row.cfs_throttled_periods, bandwidth.throttled_periods);
-  set_if(fields.throttled_ns, row.cfs_throttled_ns, bandwidth.throttled_ns);
+  set_figure<figure::cpu_quota_us>(row, served, bandwidth.quota_ns / ns_per_us);
+  set_figure<figure::cfs_periods>(row, served, bandwidth.periods);
+  set_figure<figure::cfs_throttled_periods>(row, served, bandwidth.throttled_periods);
+  set_figure<figure::cfs_throttled_ns>(row, served, bandwidth.throttled_ns);
 }
 
 }  // namespace
@@ -42,16 +40,16 @@ std::uint64_t shares_of_weight(std::uint64_t weight) {
   return 2 + (weight - 1) * 262142 / 9999;
 }
 
-void set_cpu(wire::Container& row, const cpu_record& record, const CpuFields& fields) {
+void set_cpu(wire::Container& row, const cpu_record& record, const FigureSet& served) {
   if ((record.kinds & CPU_TIMES) != 0) {
-    set_if(fields.usage, row.cpu_usage_ns, record.usage_ns);
-    set_if(fields.user, row.cpu_user_ns, record.user_ns);
-    set_if(fields.system, row.cpu_system_ns, record.system_ns);
+    set_figure<figure::cpu_usage_ns>(row, served, record.usage_ns);
+    set_figure<figure::cpu_user_ns>(row, served, record.user_ns);
+    set_figure<figure::cpu_system_ns>(row, served, record.system_ns);
   }
-  if ((record.kinds & CPU_BANDWIDTH) != 0) set_bandwidth(row, record, fields);
+  if ((record.kinds & CPU_BANDWIDTH) != 0) set_bandwidth(row, record, served);
   if ((record.kinds & CPU_TASKS) != 0) {
-    set_if(fields.threads, row.threads, record.tasks.current);
-    set_if(fields.threads_max && record.tasks.max != NO_TASKS_LIMIT, row.threads_max, record.tasks.max);
+    set_figure<figure::threads>(row, served, record.tasks.current);
+    if (record.tasks.max != NO_TASKS_LIMIT) set_figure<figure::threads_max>(row, served, record.tasks.max);
   }
 }
 

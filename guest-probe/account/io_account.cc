@@ -1,22 +1,12 @@
 #include "guest-probe/account/io_account.h"
 
 #include <algorithm>
-#include <optional>
-#include <string>
-#include <utility>
 
 namespace katameter {
 namespace {
 
 // MAJOR() and MINOR() of the kernel (include/linux/kdev_t.h), not those of user space.
 constexpr std::uint32_t minor_bits = 20;
-
-using Counts = DeviceCounts::mapped_type;
-
-template <typename Counters>
-void raise(Counters& counts, const Counts& last) {
-  for (std::size_t i = 0; i < last.size(); ++i) counts[i] = std::max<std::uint64_t>(counts[i], last[i]);
-}
 
 }  // namespace
 
@@ -55,27 +45,17 @@ std::size_t set_io(wire::Container& row, const DeviceCounts& devices) {
   return left_out;
 }
 
-void RisingIo::begin() {
-  last_ = std::exchange(now_, {});
+void IoCounters::raise(ContainerIo& io) {
+  for (auto& [device, counts] : io.devices) counters_.raise({io.cgroup_id, device}, counts);
 }
 
-void RisingIo::keep(ContainerIo& io) {
-  if (const auto last = last_.find(io.cgroup_id); last != last_.end()) {
-    for (auto& [device, counts] : io.devices) {
-      if (const auto known = last->second.find(device); known != last->second.end()) raise(counts, known->second);
-    }
-  }
-  now_[io.cgroup_id] = io.devices;
-}
-
-void RisingIo::keep(std::uint64_t cgroup_id, removed_record& removed) const {
-  const auto last = now_.find(cgroup_id);
-  if (last == now_.end()) return;
+void IoCounters::raise_removed(std::uint64_t cgroup_id, removed_record& removed) const {
   for (std::size_t i = 0; i < std::min<std::size_t>(removed.io_devices, IO_REMOVED); ++i) {
     io_total& total = removed.io[i];
-    if (const auto known = last->second.find(total.device); known != last->second.end()) {
-      raise(total.counts.count, known->second);
-    }
+    std::array<std::uint64_t, IO_COUNTS> counts{};
+    std::copy_n(total.counts.count, IO_COUNTS, counts.begin());
+    counters_.raise_removed({cgroup_id, total.device}, counts);
+    std::copy(counts.begin(), counts.end(), total.counts.count);
   }
 }
 

@@ -4,12 +4,10 @@
 #include <cstdint>
 #include <map>
 #include <span>
-#include <unordered_map>
 #include <vector>
 
 #include "bpf/guest/records.h"
-#include "guest-probe/containers/cgroup_paths.h"
-#include "userspace/wire/container_id.h"
+#include "guest-probe/account/monotonic_by_cgroup.h"
 #include "userspace/wire/messages.h"
 
 namespace katameter {
@@ -36,19 +34,24 @@ std::size_t set_io(wire::Container& row, const DeviceCounts& devices);
 /// What a removed cgroup did.
 DeviceCounts removed_io(const removed_record& removed);
 
-/// Keeps block I/O from going back. A removed cgroup's devices are unlinked before what the CPUs counted for them is
-/// handed up, and before 6.2 (3b8cc6298724) cgroup v2 forgets it.
-class RisingIo {
+/// Keeps block I/O from falling. A removed cgroup's devices are unlinked before what the CPUs counted for them is handed
+/// up, and before 6.2 (3b8cc6298724) cgroup v2 forgets it.
+class IoCounters {
  public:
-  /// Before the containers of a snapshot are put to keep(): forgets the devices that the last one did not have.
-  void begin();
-  void keep(ContainerIo& io);
-  /// The last values of a removed cgroup, likewise.
-  void keep(std::uint64_t cgroup_id, removed_record& removed) const;
+  void begin() { counters_.begin(); }
+  void raise(ContainerIo& io);
+  void raise_removed(std::uint64_t cgroup_id, removed_record& removed) const;
 
  private:
-  std::unordered_map<std::uint64_t, DeviceCounts> last_;
-  std::unordered_map<std::uint64_t, DeviceCounts> now_;
+  struct Key {
+    std::uint64_t cgroup_id;
+    std::uint32_t device;
+    bool operator==(const Key&) const = default;
+  };
+  struct Hash {
+    std::size_t operator()(const Key& key) const { return key.cgroup_id * 31 + key.device; }
+  };
+  MonotonicByCgroup<IO_COUNTS, Key, Hash> counters_;
 };
 
 }  // namespace katameter

@@ -3,9 +3,17 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
+
+#include "guest-probe/account/figure_sources.h"
 
 namespace katameter {
 namespace {
+
+template <bool unified>
+constexpr bool is_of_stat(std::size_t figure) {
+  return stat_of(figure, unified) >= 0;
+}
 
 std::uint64_t page_bytes() {
   static const auto bytes = static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
@@ -13,82 +21,72 @@ std::uint64_t page_bytes() {
 }
 
 // PAGE_COUNTER_MAX (include/linux/page_counter.h) is what "no limit" is in pages.
-bool is_limit(std::uint64_t pages) {
-  return pages < static_cast<std::uint64_t>(INT64_MAX) / page_bytes();
+wire::Figure limit_bytes(std::uint64_t pages) {
+  if (pages >= static_cast<std::uint64_t>(INT64_MAX) / page_bytes()) return std::nullopt;
+  return pages * page_bytes();
 }
 
-wire::Figure pages_if(bool known, std::int64_t pages) {
-  if (!known) return std::nullopt;
-  // A counter read while another CPU hands in may be short by what is on its way; there is no negative memory.
-  return static_cast<std::uint64_t>(std::max<std::int64_t>(pages, 0)) * page_bytes();
+template <bool unified>
+void set_stats(wire::Container& row, const memory_record& record, const FigureSet& served) {
+  for (const std::size_t figure : figures_where<&is_of_stat<unified>>) {
+    if (!served.has(figure)) continue;
+    const auto stat = static_cast<std::size_t>(stat_of(figure, unified));
+    // A counter read while another CPU hands in may be short by what is on its way; there is no negative memory.
+    const std::int64_t exact = std::max<std::int64_t>(record.stat[stat] + record.pending[stat], 0);
+    const auto value = static_cast<std::uint64_t>(exact) * (is_event(stat) ? 1 : page_bytes());
+    row.*wire::container_figures[figure].value = value;
+  }
 }
 
-wire::Figure count_if(bool known, std::uint64_t count) {
-  return known ? wire::Figure(count) : std::nullopt;
-}
-
-wire::Figure events_if(bool known, std::int64_t events) {
-  return count_if(known, static_cast<std::uint64_t>(std::max<std::int64_t>(events, 0)));
-}
-
-std::int64_t as_signed(std::uint64_t pages) {
-  return static_cast<std::int64_t>(pages);
-}
-
-wire::Figure limit_if(bool known, std::uint64_t pages) {
-  return pages_if(known && is_limit(pages), as_signed(pages));
+template <typename Raise>
+void raise_row(wire::Container& row, const Raise& raise) {
+  constexpr auto& figures = figures_where<&is_memory_counter>;
+  std::array<std::uint64_t, figures.size()> counters{};
+  for (std::size_t i = 0; i < figures.size(); ++i) {
+    counters[i] = (row.*wire::container_figures[figures[i]].value).value_or(0);
+  }
+  raise(counters);
+  for (std::size_t i = 0; i < figures.size(); ++i) {
+    wire::Figure& value = row.*wire::container_figures[figures[i]].value;
+    if (value) value = counters[i];
+  }
 }
 
 }  // namespace
 
-ContainerMemory memory_figures(const memory_record& record, const MemoryFields& fields) {
-  ContainerMemory memory;
-  memory.cgroup_id = record.id;
-  const std::int64_t usage = as_signed(record.usage_pages);
-  memory.usage_bytes = pages_if(fields.usage, usage);
-  memory.peak_bytes = pages_if(fields.peak, as_signed(record.peak_pages));
-  memory.limit_bytes = limit_if(fields.limit, record.limit_pages);
-  memory.failcnt = count_if(fields.failcnt, record.failcnt);
-  memory.oom_kills = count_if(fields.oom_kills, record.oom_kills);
-  const auto exact = [&](std::size_t stat) { return record.stat[stat] + record.pending[stat]; };
-  memory.rss_bytes = pages_if(fields.rss, exact(STAT_ANON));
-  memory.cache_bytes = pages_if(fields.cache, exact(STAT_FILE));
-  memory.working_set_bytes = pages_if(fields.usage && fields.inactive_file, usage - exact(STAT_INACTIVE_FILE));
-  memory.mapped_file_bytes = pages_if(fields.mapped_file, exact(STAT_MAPPED_FILE));
-  memory.active_file_bytes = pages_if(fields.active_file, exact(STAT_ACTIVE_FILE));
-  memory.inactive_file_bytes = pages_if(fields.inactive_file, exact(STAT_INACTIVE_FILE));
-  memory.page_faults = events_if(fields.page_faults, exact(STAT_FAULTS));
-  memory.major_page_faults = events_if(fields.major_page_faults, exact(STAT_MAJOR_FAULTS));
-  memory.swap_bytes = pages_if(fields.swap, fields.unified ? as_signed(record.swap_pages) : exact(STAT_SWAP));
-  memory.kernel_bytes = pages_if(fields.kernel, fields.unified ? exact(STAT_KERNEL) : as_signed(record.kernel_pages));
-  const std::uint64_t reservation = fields.unified ? record.min_pages : record.soft_limit_pages;
-  memory.reservation_bytes = limit_if(fields.reservation, reservation);
-  memory.stalls = count_if(fields.stalls, record.stalls);
-  memory.stall_ns = count_if(fields.stalls, record.stall_ns);
-  memory.swap_limit_bytes = limit_if(fields.swap_limit, record.swap_limit_pages);
-  return memory;
+void set_memory(wire::Container& row, const memory_record& record, const FigureSet& served, bool unified) {
+  const std::uint64_t page = page_bytes();
+  set_figure<figure::memory_usage_bytes>(row, served, record.usage_pages * page);
+  set_figure<figure::memory_peak_bytes>(row, served, record.peak_pages * page);
+  set_figure<figure::memory_limit_bytes>(row, served, limit_bytes(record.limit_pages));
+  set_figure<figure::memory_swap_limit_bytes>(row, served, limit_bytes(record.swap_limit_pages));
+  set_figure<figure::memory_reservation_bytes>(row, served,
+                                               limit_bytes(unified ? record.min_pages : record.soft_limit_pages));
+  set_figure<figure::memory_failcnt>(row, served, record.failcnt);
+  set_figure<figure::oom_kills>(row, served, record.oom_kills);
+  set_figure<figure::memory_stalls>(row, served, record.stalls);
+  set_figure<figure::memory_stall_ns>(row, served, record.stall_ns);
+  if (unified) {
+    set_figure<figure::memory_swap_bytes>(row, served, record.swap_pages * page);
+    set_stats<true>(row, record, served);
+  } else {
+    set_figure<figure::memory_kernel_bytes>(row, served, record.kernel_pages * page);
+    set_stats<false>(row, record, served);
+  }
+  // It has no counter of its own; so far it is the inactive file pages that are not part of it.
+  if (wire::Figure& working_set = row.memory_working_set_bytes) {
+    const std::uint64_t inactive = *working_set;
+    working_set = row.memory_usage_bytes;
+    if (working_set) *working_set -= std::min(inactive, *working_set);
+  }
 }
 
-void set_memory(wire::Container& row, const ContainerMemory& memory) {
-  row.memory_usage_bytes = memory.usage_bytes;
-  row.memory_peak_bytes = memory.peak_bytes;
-  row.memory_limit_bytes = memory.limit_bytes;
-  row.memory_rss_bytes = memory.rss_bytes;
-  row.memory_cache_bytes = memory.cache_bytes;
-  row.memory_working_set_bytes = memory.working_set_bytes;
-  row.memory_failcnt = memory.failcnt;
-  row.oom_kills = memory.oom_kills;
-  row.memory_mapped_file_bytes = memory.mapped_file_bytes;
-  row.memory_active_file_bytes = memory.active_file_bytes;
-  row.memory_inactive_file_bytes = memory.inactive_file_bytes;
-  row.memory_swap_bytes = memory.swap_bytes;
-  row.memory_kernel_bytes = memory.kernel_bytes;
-  row.page_faults = memory.page_faults;
-  row.major_page_faults = memory.major_page_faults;
-  row.memory_swap_limit_bytes = memory.swap_limit_bytes;
-  row.memory_reservation_bytes = memory.reservation_bytes;
-  row.memory_stalls = memory.stalls;
-  row.memory_stall_ns = memory.stall_ns;
+void MemoryCounters::raise(std::uint64_t cgroup_id, wire::Container& row) {
+  raise_row(row, [&](auto& counters) { counters_.raise(cgroup_id, counters); });
+}
+
+void MemoryCounters::raise_removed(std::uint64_t cgroup_id, wire::Container& row) const {
+  raise_row(row, [&](auto& counters) { counters_.raise_removed(cgroup_id, counters); });
 }
 
 bool walks_agree(std::span<const memory_record> first, std::span<const memory_record> second) {

@@ -1,51 +1,39 @@
 #include "guest-probe/account/pressure_account.h"
 
 #include <algorithm>
-#include <utility>
+
+#include "guest-probe/account/figure_sources.h"
 
 namespace katameter {
 namespace {
 
-constexpr std::array<wire::Figure wire::Container::*, PRESSURES> figures{
-    &wire::Container::cpu_waiting_ns,    &wire::Container::cpu_stalled_ns, &wire::Container::memory_waiting_ns,
-    &wire::Container::memory_stalled_ns, &wire::Container::io_waiting_ns,  &wire::Container::io_stalled_ns};
-
-void raise(pressure_totals& totals, const std::array<std::uint64_t, PRESSURES>& last) {
-  for (std::size_t i = 0; i < PRESSURES; ++i) totals.total_ns[i] = std::max<std::uint64_t>(totals.total_ns[i], last[i]);
+template <typename Raise>
+void raise_totals(pressure_totals& totals, const Raise& raise) {
+  std::array<std::uint64_t, PRESSURES> counters{};
+  std::copy_n(totals.total_ns, counters.size(), counters.begin());
+  raise(counters);
+  std::copy(counters.begin(), counters.end(), totals.total_ns);
 }
 
 }  // namespace
 
-bool any(const PressureFields& fields) {
-  return std::any_of(fields.begin(), fields.end(), [](bool served) { return served; });
+void set_pressure(wire::Container& row, const pressure_totals& totals, const FigureSet& served) {
+  set_figures<FigureGroup::pressure>(row, served, [&](std::size_t index) {
+    return (totals.kinds >> index & 1) != 0 ? wire::Figure(totals.total_ns[index]) : std::nullopt;
+  });
 }
 
-void set_pressure(wire::Container& row, const pressure_totals& totals, const PressureFields& fields) {
-  for (std::size_t i = 0; i < PRESSURES; ++i) {
-    if (fields[i] && (totals.kinds >> i & 1) != 0) row.*figures[i] = totals.total_ns[i];
-  }
-}
-
-void RisingPressure::begin() {
-  last_ = std::exchange(now_, {});
-}
-
-void RisingPressure::keep(pressure_record& record) {
-  const auto last = last_.find(record.id);
+void PressureCounters::raise(pressure_record& record) {
+  // Not counted for the time being: its totals are nobody's.
   if (record.totals.kinds == 0) {
-    // Not counted for the time being: its totals are nobody's, and go on where they were.
-    if (last != last_.end()) now_.insert(*last);
+    counters_.pause(record.id);
     return;
   }
-  if (last != last_.end()) raise(record.totals, last->second);
-  Totals& totals = now_[record.id];
-  std::copy_n(record.totals.total_ns, totals.size(), totals.begin());
+  raise_totals(record.totals, [&](auto& counters) { counters_.raise(record.id, counters); });
 }
 
-void RisingPressure::keep(std::uint64_t cgroup_id, pressure_totals& removed) const {
-  for (const auto* totals : {&now_, &last_}) {
-    if (const auto last = totals->find(cgroup_id); last != totals->end()) raise(removed, last->second);
-  }
+void PressureCounters::raise_removed(std::uint64_t cgroup_id, pressure_totals& removed) const {
+  raise_totals(removed, [&](auto& counters) { counters_.raise_removed(cgroup_id, counters); });
 }
 
 }  // namespace katameter

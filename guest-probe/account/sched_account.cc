@@ -1,7 +1,8 @@
 #include "guest-probe/account/sched_account.h"
 
-#include <algorithm>
 #include <utility>
+
+#include "guest-probe/account/figure_sources.h"
 
 namespace katameter {
 
@@ -23,27 +24,19 @@ void SchedAccount::end(const CgroupPaths& paths) {
     for (std::size_t i = 0; i < SCHED_FIGURES; ++i) container[i] += sums_[id].sum[i];
   }
   // A cgroup that is long gone may have had to give way in the kernel's map.
-  for (auto& [id, now] : containers) {
-    const auto last = containers_.find(id);
-    if (last == containers_.end()) continue;
-    for (std::size_t i = 0; i < SCHED_FIGURES; ++i) now[i] = std::max(now[i], last->second[i]);
-  }
-  containers_ = std::move(containers);
+  containers_.begin();
+  for (auto& [id, now] : containers) containers_.raise(id, now);
 }
 
 void SchedAccount::complete(wire::Container& row) {
-  const auto found = containers_.find(row.id);
-  Sums sums = found == containers_.end() ? Sums{} : found->second;
+  const Sums* found = containers_.find(row.id);
+  Sums sums = found == nullptr ? Sums{} : *found;
   if (row.removed) {
     const auto told = last_finals_.find(row.id);
     if (told != last_finals_.end()) sums = told->second;
     finals_.emplace(row.id, sums);
   }
-  row.sched_run_ns = sums[SCHED_RUN];
-  row.sched_wait_ns = sums[SCHED_WAIT];
-  row.sched_periods = sums[SCHED_PERIODS];
-  row.voluntary_switches = sums[SCHED_VOLUNTARY];
-  row.involuntary_switches = sums[SCHED_INVOLUNTARY];
+  set_figures<FigureGroup::schedstat>(row, {FigureGroup::schedstat}, [&](std::size_t index) { return sums[index]; });
 }
 
 }  // namespace katameter

@@ -1,17 +1,17 @@
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <unordered_map>
 
 #include "bpf/guest/records.h"
+#include "guest-probe/account/monotonic_by_cgroup.h"
 #include "guest-probe/containers/cgroup_paths.h"
 #include "userspace/wire/messages.h"
 
 namespace katameter {
 
 /// Run time, run-queue wait and switches per container: the kernel programs' sums, those included of containers that are
-/// gone, for a task's last figures come when RCU is done with it. No figure goes back.
+/// gone, for a task's last figures come when RCU is done with it. No figure falls.
 class SchedAccount {
  public:
   /// One reading: begin(), add() each record, then end().
@@ -27,10 +27,11 @@ class SchedAccount {
   void complete(wire::Container& row);
 
  private:
-  using Sums = std::array<std::uint64_t, SCHED_FIGURES>;
+  using Counters = MonotonicByCgroup<SCHED_FIGURES, ContainerId>;
+  using Sums = Counters::Counters;
   std::unordered_map<std::uint64_t, sched_record> sums_;
   std::unordered_map<std::uint64_t, ContainerId> owners_;  // of the cgroups that have sums
-  std::unordered_map<ContainerId, Sums> containers_;
+  Counters containers_;
   std::unordered_map<ContainerId, Sums> finals_;       // told of removed containers
   std::unordered_map<ContainerId, Sums> last_finals_;  // in the snapshot before
 };

@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <array>
 
-#include "guest-probe/account/stat_figures.h"
+#include "guest-probe/account/figure_sources.h"
 #include "guest-probe/account/unified_account.h"
 #include "guest-probe/self_check/stat_learner.h"
 #include "userspace/log.h"
@@ -63,7 +63,6 @@ Collector::Collector(GuestPrograms& programs, const ServedFigures& served, std::
       removed_(removed_kept),
       row_limit_(containers),
       tasks_(static_cast<std::uint32_t>(getpid())) {
-  served_.cpu_fields.usage = served_.cpu;
   for (const Hierarchy hierarchy : served_.cpu_walks) cpu_walks_.push_back({hierarchy, {}, {}});
 }
 
@@ -93,7 +92,7 @@ Result<wire::Snapshot> Collector::collect(std::uint64_t request) {
   living_ = rows;
   const std::size_t living = std::min(rows.size(), max_rows_);
   removed_.report(rows, snapshot.sequence, wire::max_snapshot_rows - std::min(wire::max_snapshot_rows, living));
-  if (served_.schedstat) {
+  if (served_.has(FigureGroup::schedstat)) {
     for (auto& [id, row] : rows) sched_.complete(row);
   }
   limit_rows(rows, snapshot.guest);
@@ -161,16 +160,16 @@ Status Collector::read_kernel() {
   tasks_.end();
   // Last: what is removed after its walk is then known from both, and counted once; before it, nothing is missed.
   if (Status status = take_removed(); !status) return status;
-  if (served_.schedstat) sched_.end(tasks_paths());
+  if (served_.has(FigureGroup::schedstat)) sched_.end(tasks_paths());
   return {};
 }
 
 Status Collector::read_tasks() {
   tasks_.begin();
   sched_.begin();
-  if (!served_.processes) return {};
+  if (!served_.has(figure::processes)) return {};
   Status status = programs_.walk_tasks([this](const task_record& record) { tasks_.add(record); });
-  if (!status || !served_.schedstat) return status;
+  if (!status || !served_.has(FigureGroup::schedstat)) return status;
   return programs_.walk_sched_sums([this](const sched_record& record) { sched_.add(record); });
 }
 
@@ -236,12 +235,12 @@ Status Collector::read_memory() {
 
 Status Collector::read_pressure() {
   pressure_walk_.clear();
-  if (!any(served_.pressure)) return {};
+  if (!served_.has(FigureGroup::pressure)) return {};
   const Result<Walk<pressure_record>> walk = programs_.walk_pressure();
   if (!walk) return failure_from(walk.error());
   pressure_walk_.assign(walk->containers().begin(), walk->containers().end());
   pressure_.begin();
-  for (pressure_record& record : pressure_walk_) pressure_.keep(record);
+  for (pressure_record& record : pressure_walk_) pressure_.raise(record);
   return {};
 }
 
@@ -277,7 +276,7 @@ Status Collector::learn_stats() {
     containers.push_back(learner_->mount() + *memory_paths_.find(record->id));
     if (containers.size() == StatLearner::max_containers) break;
   }
-  if (!learner_->try_again(containers, served_.memory_fields)) return {};
+  if (!learner_->try_again(containers, served_.figures)) return {};
   return read_memory();  // with what is known now
 }
 
@@ -293,14 +292,15 @@ Status Collector::take_removed() {
     if (record.made_ns == 0) record.made_ns = start_times_.find(tasks_id).value_or(0);
     const auto id = ContainerId::from_hex({record.container, sizeof(record.container)});
     if (id) sched_.removed(tasks_id, *id);
-    if ((record.kinds & REMOVED_MEMORY) != 0) faults_.keep(record.ids[WALK_MEMORY], record.memory);
-    if ((record.kinds & REMOVED_IO) != 0) io_.keep(record.ids[WALK_IO], record);
+    if ((record.kinds & REMOVED_IO) != 0) io_.raise_removed(record.ids[WALK_IO], record);
     if ((record.kinds & REMOVED_CPU) != 0) {
       record.cpu.id = record.ids[(record.cpu.kinds & CPU_UNIFIED) != 0 ? WALK_UNIFIED : WALK_CPUACCT];
       shown_times_.settle(record.cpu);
     }
-    pressure_.keep(tasks_id, record.pressure);
-    removed_.add(record, known_fields(served_.memory_fields, record.stats), served_.cpu_fields, served_.pressure);
+    pressure_.raise_removed(tasks_id, record.pressure);
+    const FigureSet read = known_figures(served_.figures, record.stats, served_.unified_memory);
+    wire::Container* row = removed_.add(record, read, served_.unified_memory);
+    if (row != nullptr && (record.kinds & REMOVED_MEMORY) != 0) memory_.raise_removed(record.ids[WALK_MEMORY], *row);
     const auto living = id ? living_.find(*id) : living_.end();
     if (living != living_.end()) removed_.set_path(*id, living->second.cgroup);
   }
@@ -338,7 +338,7 @@ wire::Container* Collector::row_of(Rows& rows, Hierarchy hierarchy, const Cgroup
 void Collector::add_cpu(Rows& rows, wire::Guest& guest) {
   std::uint64_t workload_ns = programs_.removed_cpu_ns();
   for (const CpuWalk& walk : cpu_walks_) {
-    if (served_.cpu && !walk.rows.empty() && (walk.rows[ROW_ROOT].kinds & CPU_TIMES) != 0) {
+    if (served_.has(figure::cpu_usage_ns) && !walk.rows.empty() && (walk.rows[ROW_ROOT].kinds & CPU_TIMES) != 0) {
       guest.cpu_usage_ns = walk.rows[ROW_ROOT].usage_ns;
     }
     if (walk.rows.size() > ROW_REST && (walk.rows[ROW_REST].kinds & CPU_TIMES) != 0) {
@@ -348,21 +348,20 @@ void Collector::add_cpu(Rows& rows, wire::Guest& guest) {
       wire::Container* row = row_of(rows, walk.hierarchy, walk.paths, record.id);
       if (row == nullptr) continue;
       if ((record.kinds & CPU_TIMES) != 0) workload_ns += record.usage_ns;
-      set_cpu(*row, record, served_.cpu_fields);
+      set_cpu(*row, record, served_.figures);
       if (walk.hierarchy == served_.tasks_hierarchy) add_tasks(*row, record.id);
     }
   }
-  if (served_.cpu) guest.workload_cpu_usage_ns = workload_ns;
+  if (served_.has(figure::cpu_usage_ns)) guest.workload_cpu_usage_ns = workload_ns;
 }
 
 void Collector::add_memory(Rows& rows) {
-  faults_.begin();
+  memory_.begin();
   for (const memory_record& record : containers_of(memory_rows_)) {
     wire::Container* row = row_of(rows, Hierarchy::memory, memory_paths_, record.id);
     if (row == nullptr) continue;
-    ContainerMemory memory = memory_figures(record, served_.memory_fields);
-    faults_.keep(memory);
-    set_memory(*row, memory);
+    set_memory(*row, record, served_.figures, served_.unified_memory);
+    memory_.raise(record.id, *row);
     if (served_.tasks_hierarchy == Hierarchy::memory) add_tasks(*row, record.id);
   }
 }
@@ -372,7 +371,7 @@ void Collector::add_pressure(Rows& rows) {
     const auto id = tasks_paths().container_of(record.id);
     // A row only if its CPU time has one: one that was just removed has neither.
     const auto row = id ? rows.find(*id) : rows.end();
-    if (row != rows.end()) set_pressure(row->second, record.totals, served_.pressure);
+    if (row != rows.end()) set_pressure(row->second, record.totals, served_.figures);
   }
 }
 
@@ -383,7 +382,7 @@ void Collector::add_io(Rows& rows, wire::Guest& guest) {
     // One that is met here and not by the other walks has just been made, or is going.
     wire::Container* row = row_of(rows, Hierarchy::io, io_paths(), io.cgroup_id);
     if (row == nullptr) continue;
-    io_.keep(io);
+    io_.raise(io);
     left_out += set_io(*row, io.devices);
   }
   guest.block_devices_unreported = left_out + removed_.block_devices_left_out();
@@ -398,14 +397,14 @@ const CgroupPaths& Collector::tasks_paths() const {
 
 void Collector::add_tasks(wire::Container& row, std::uint64_t cgroup_id) {
   const TaskAccount::OfContainer tasks = tasks_.of_container(cgroup_id);
-  if (served_.processes) row.processes = tasks.processes;
-  if (!served_.start_times) return;
+  set_figure<figure::processes>(row, served_.figures, tasks.processes);
+  if (!served_.has(figure::start_boottime_ns)) return;
   if (tasks.first_start_ns && !start_times_.find(cgroup_id)) start_times_.guess(cgroup_id, *tasks.first_start_ns);
   row.start_boottime_ns = start_times_.find(cgroup_id);
 }
 
 void Collector::add_system_cpu(wire::Guest& guest) const {
-  if (!served_.processes || !served_.cpu) return;
+  if (!served_.has(figure::processes) || !served_.has(figure::cpu_usage_ns)) return;
   guest.kernel_cpu_usage_ns = tasks_.cpu_ns(TaskAccount::Owner::kernel);
   guest.agent_cpu_usage_ns = tasks_.cpu_ns(TaskAccount::Owner::agent);
   guest.probe_cpu_usage_ns = tasks_.cpu_ns(TaskAccount::Owner::probe);

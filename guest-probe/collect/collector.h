@@ -9,7 +9,6 @@
 #include "guest-probe/account/io_account.h"
 #include "guest-probe/account/memory_account.h"
 #include "guest-probe/account/pressure_account.h"
-#include "guest-probe/account/rising_faults.h"
 #include "guest-probe/account/sched_account.h"
 #include "guest-probe/account/shown_times.h"
 #include "guest-probe/account/task_account.h"
@@ -26,21 +25,19 @@
 
 namespace katameter {
 
-/// Which figures are served: what the plan has, less what the self-check refused.
+/// Which figures are served, what the plan has less what the self-check refused, and how they are read.
 struct ServedFigures {
-  bool cpu = false;
-  bool memory = false;
-  MemoryFields memory_fields;
-  CpuFields cpu_fields;              ///< its `usage` follows `cpu`
-  std::vector<Hierarchy> cpu_walks;  ///< those that have cpuacct, cpu or pids: each once
-  bool cpu_times_scaled = false;     ///< ShownTimes
-  PressureFields pressure{};
-  bool io = false;               ///< block I/O
-  bool io_among_memory = false;  ///< its controller is in the hierarchy of the memory controller's
-  bool processes = false;        ///< and what else the walk over tasks tells
-  bool start_times = false;
-  bool schedstat = false;
+  FigureSet figures;
+  bool memory = false;                             ///< memory cgroups are walked
+  bool unified_memory = false;                     ///< they are those of cgroup v2
+  std::vector<Hierarchy> cpu_walks;                ///< those that have cpuacct, cpu or pids: each once
+  bool cpu_times_scaled = false;                   ///< ShownTimes
+  bool io = false;                                 ///< block I/O
+  bool io_among_memory = false;                    ///< its controller is in the hierarchy of the memory controller's
   Hierarchy tasks_hierarchy = Hierarchy::cpuacct;  ///< in which tasks and start times are looked up
+
+  bool has(std::size_t figure) const { return figures.has(figure); }
+  bool has(FigureGroup group) const { return figures.has(group); }
 };
 
 class StatLearner;
@@ -109,9 +106,9 @@ class Collector {
   CgroupPaths io_paths_;
   RemovedContainers removed_;
   RowLimit row_limit_;
-  RisingFaults faults_;
-  RisingPressure pressure_;
-  RisingIo io_;
+  MemoryCounters memory_;
+  PressureCounters pressure_;
+  IoCounters io_;
   TaskAccount tasks_;
   SchedAccount sched_;
   StartTimes start_times_;

@@ -5,6 +5,10 @@
 #include <iterator>
 #include <utility>
 
+#include "guest-probe/account/cpu_account.h"
+#include "guest-probe/account/io_account.h"
+#include "guest-probe/account/memory_account.h"
+#include "guest-probe/account/pressure_account.h"
 #include "guest-probe/containers/containers.h"
 
 namespace katameter {
@@ -17,12 +21,11 @@ void complete(wire::Container& row, const wire::Container& last) {
   }
 }
 
-void RemovedContainers::add(const removed_record& record, const MemoryFields& memory_fields,
-                            const CpuFields& cpu_fields, const PressureFields& pressure_fields) {
+wire::Container* RemovedContainers::add(const removed_record& record, const FigureSet& served, bool unified_memory) {
   const auto id = ContainerId::from_hex({record.container, sizeof(record.container)});
   if (!id) {  // never: the kernel program has read it as hex digits
     settled_.push_back(record.sequence);
-    return;
+    return nullptr;
   }
   Entry& entry = entry_for(*id);
   entry.sequences.push_back(record.sequence);
@@ -30,14 +33,15 @@ void RemovedContainers::add(const removed_record& record, const MemoryFields& me
   row.id = *id;
   row.cgroup = printable({record.path, strnlen(record.path, sizeof(record.path))});
   if (record.made_ns != 0) row.start_boottime_ns = record.made_ns;
-  if ((record.kinds & REMOVED_CPU) != 0) set_cpu(row, record.cpu, cpu_fields);
-  set_pressure(row, record.pressure, pressure_fields);
+  if ((record.kinds & REMOVED_CPU) != 0) set_cpu(row, record.cpu, served);
+  set_pressure(row, record.pressure, served);
   if ((record.kinds & REMOVED_IO) != 0) {
     set_io(row, removed_io(record));
     block_devices_left_out_ += record.io_lost;
   }
   // Nothing is left below a cgroup that can be removed: its own pending pages are all there are.
-  if ((record.kinds & REMOVED_MEMORY) != 0) set_memory(row, memory_figures(record.memory, memory_fields));
+  if ((record.kinds & REMOVED_MEMORY) != 0) set_memory(row, record.memory, served, unified_memory);
+  return &row;
 }
 
 void RemovedContainers::set_path(const ContainerId& id, const std::string& path) {

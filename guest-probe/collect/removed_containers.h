@@ -6,11 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "guest-probe/account/cpu_account.h"
-#include "guest-probe/account/io_account.h"
-#include "guest-probe/account/memory_account.h"
-#include "guest-probe/account/pressure_account.h"
-#include "guest-probe/bpf/programs.h"
+#include "bpf/guest/records.h"
+#include "userspace/figures/figure.h"
 #include "userspace/wire/messages.h"
 
 namespace katameter {
@@ -25,8 +22,9 @@ class RemovedContainers {
   /// `capacity`: containers kept; beyond it the oldest is forgotten and counted.
   explicit RemovedContainers(std::size_t capacity) : capacity_(capacity) {}
 
-  void add(const removed_record& record, const MemoryFields& memory_fields, const CpuFields& cpu_fields = {},
-           const PressureFields& pressure_fields = {});
+  /// Takes the served figures of a record. The container's row, to which this is added, or null where the record is of no
+  /// container.
+  wire::Container* add(const removed_record& record, const FigureSet& served, bool unified_memory = false);
   /// The path of a container's cgroup, where more of it is known than the record has room for.
   void set_path(const ContainerId& id, const std::string& path);
   /// A container of whose removal there is no record, with the values that it had when it was last met.

@@ -4,12 +4,10 @@
 
 #include <optional>
 
-#include "guest-probe/account/stat_figures.h"
+#include "guest-probe/account/figure_sources.h"
 #include "guest-probe/bpf/kernel_facts.h"
 #include "guest-probe/self_check/check_cgroup.h"
-#include "guest-probe/self_check/self_check_pressure.h"
 #include "guest-probe/self_check/self_check_tasks.h"
-#include "guest-probe/self_check/self_check_unified.h"
 
 namespace katameter {
 namespace {
@@ -24,68 +22,36 @@ tl::unexpected<Error> nothing_works(const GuestPlan& plan) {
   return tl::make_unexpected(Error{ENOSYS, "this kernel gives no figure; see guest-probe check"});
 }
 
-void refuse_bandwidth(CpuFields& fields) {
-  for (bool CpuFields::*field : {&CpuFields::periods, &CpuFields::throttled_periods, &CpuFields::throttled_ns,
-                                 &CpuFields::quota, &CpuFields::period, &CpuFields::shares}) {
-    fields.*field = false;
-  }
-}
-
-constexpr MemoryFields no_memory_fields{.usage = false,
-                                        .peak = false,
-                                        .limit = false,
-                                        .failcnt = false,
-                                        .oom_kills = false,
-                                        .rss = false,
-                                        .cache = false,
-                                        .inactive_file = false,
-                                        .active_file = false,
-                                        .mapped_file = false,
-                                        .swap = false,
-                                        .kernel = false,
-                                        .page_faults = false,
-                                        .major_page_faults = false,
-                                        .swap_limit = false,
-                                        .reservation = false,
-                                        .stalls = false};
-
 ServedFigures planned_figures(const GuestPlan& plan) {
   ServedFigures served;
-  served.cpu = plan.cpu;
+  const auto add_if = [&](bool planned, FigureGroup group) {
+    if (planned) served.figures.add(group);
+  };
+  add_if(plan.cpu, FigureGroup::cpu);
+  add_if(plan.bandwidth, FigureGroup::bandwidth);
+  add_if(plan.tasks, FigureGroup::pids);
+  add_if(plan.memory, FigureGroup::memory);
+  add_if(plan.memory && plan.stalls, FigureGroup::reclaim);
+  add_if(plan.tasks_walk, FigureGroup::processes);
+  add_if(plan.mkdir_times || plan.tasks_walk, FigureGroup::start);
+  add_if(plan.schedstat, FigureGroup::schedstat);
   served.memory = plan.memory;
+  served.unified_memory = plan.unified_memory;
   if (plan.cpu) served.cpu_walks.push_back(plan.unified ? Hierarchy::unified : Hierarchy::cpuacct);
   served.cpu_times_scaled = plan.unified;
   if (plan.walk_cpu) served.cpu_walks.push_back(Hierarchy::cpu);
   if (plan.walk_pids) served.cpu_walks.push_back(Hierarchy::pids);
-  if (!plan.cpu) served.cpu_fields.user = served.cpu_fields.system = false;
-  if (!plan.bandwidth) refuse_bandwidth(served.cpu_fields);
-  if (!plan.tasks) served.cpu_fields.threads = served.cpu_fields.threads_max = false;
-  if (!plan.memory) served.memory_fields = no_memory_fields;  // removed containers have them as well
-  served.memory_fields.unified = plan.unified_memory;
-  served.processes = plan.tasks_walk;
-  served.schedstat = plan.schedstat;
-  served.start_times = plan.mkdir_times || plan.tasks_walk;
   served.tasks_hierarchy = static_cast<Hierarchy>(plan.tasks_hierarchy);
-  served.memory_fields.stalls = plan.stalls;
   served.io = plan.io;
   served.io_among_memory = !plan.io_v1 && plan.unified_memory;
   return served;
 }
 
-// The CPU figures of cgroup v2 have a check of their own.
-ServedFigures without_cpu(ServedFigures served) {
-  served.cpu = false;
-  served.cpu_walks.clear();
-  served.cpu_fields = {.usage = false, .user = false, .system = false, .threads = false, .threads_max = false};
-  refuse_bandwidth(served.cpu_fields);
-  return served;
-}
-
 // What stands in memory.stat and is not known to be in any of the kernel's arrays is not served.
-void take_out_unfound(const GuestPrograms& programs, MemoryFields& fields) {
-  for (const StatFigure& figure : stat_figures) {
-    const bool is_read = !stat_line(figure, fields.unified).empty();
-    if (is_read && !programs.has_stat(figure.stat)) fields.*figure.field = false;
+void take_out_unfound(const GuestPrograms& programs, ServedFigures& served) {
+  for (std::size_t i = 0; i < figure::count; ++i) {
+    const int stat = stat_of(i, served.unified_memory);
+    if (stat >= 0 && !programs.has_stat(stat)) served.figures.remove(i);
   }
 }
 
@@ -96,10 +62,10 @@ CheckCgroup::Mounts mounts_to_check(const KernelFacts& facts, const GuestPlan& p
     mounts.cpuacct = facts.unified_mount;
     return mounts;
   }
-  if (served.cpu) mounts.cpuacct = facts.cpuacct_mount;
+  if (served.has(FigureGroup::cpu)) mounts.cpuacct = facts.cpuacct_mount;
   if (plan.pressure) mounts.cpuacct = facts.unified_mount;
-  if (served.cpu_fields.shares) mounts.cpu = facts.cpu_mount;
-  if (served.cpu_fields.threads) mounts.pids = facts.pids_mount;
+  if (served.has(FigureGroup::bandwidth)) mounts.cpu = facts.cpu_mount;
+  if (served.has(FigureGroup::pids)) mounts.pids = facts.pids_mount;
   return mounts;
 }
 
@@ -111,17 +77,10 @@ void compare_with_files(GuestProbe& probe, const CheckCgroup& cgroup) {
       probe.check_failure = refusals.error().text;
     }
   };
-  if (probe.plan.unified) {
-    note(self_check_unified(*probe.programs, cgroup, probe.served));
-    ServedFigures others = without_cpu(probe.served);
-    note(self_check(*probe.programs, cgroup, others));
-    probe.served.memory = others.memory;
-    probe.served.memory_fields = others.memory_fields;
-  } else {
-    note(self_check(*probe.programs, cgroup, probe.served));
-  }
+  note(check_cpu(*probe.programs, cgroup, probe.served));
+  note(check_memory(*probe.programs, cgroup, probe.served));
   if (probe.plan.pressure) {
-    note(self_check_pressure(*probe.programs, cgroup, probe.plan.possible_cpus, probe.served));
+    note(check_pressure(*probe.programs, cgroup, probe.plan.possible_cpus, probe.served));
   }
 }
 
@@ -134,8 +93,8 @@ void check_with_cgroup(GuestProbe& probe, const KernelFacts& facts) {
   if (!cgroup) only_process.emplace(CheckCgroup::make({}));
   probe.learner = std::make_unique<StatLearner>(*probe.programs, facts.memory_mount, probe.plan.unified_memory,
                                                 probe.plan.learn_stats);
-  take_out_unfound(*probe.programs, probe.served.memory_fields);
-  probe.learner->learn_at_start(has_memory ? cgroup->memory_directory() : "", probe.served.memory_fields);
+  take_out_unfound(*probe.programs, probe.served);
+  probe.learner->learn_at_start(has_memory ? cgroup->directories().memory : "", probe.served.figures);
   if (probe.served.memory && !has_memory) probe.learner->compare_later();
   if (cgroup) {
     compare_with_files(probe, *cgroup);
@@ -180,12 +139,13 @@ Result<GuestProbe> start_guest_probe(std::size_t containers, const std::string& 
 
   if (facts.cpuacct_v1) probe.refusals.push_back({"pressure (PSI)", "cgroup v1 does not count it", true});
   check_with_cgroup(probe, facts);
-  if (probe.served.processes) {
+  if (probe.served.has(figure::processes)) {
     const auto refusals = self_check_tasks(*probe.programs, probe.served);
     if (refusals) probe.refusals.insert(probe.refusals.end(), refusals->begin(), refusals->end());
     if (!refusals) probe.check_failure = refusals.error().text;
   }
-  probe.served.schedstat = probe.served.schedstat && probe.served.processes;  // one walk gives both
+  // One walk gives both.
+  if (!probe.served.has(figure::processes)) probe.served.figures.remove(FigureGroup::schedstat);
   probe.collector = std::make_unique<Collector>(*probe.programs, probe.served, containers);
   GuestSources sources = GuestSources::open();
   probe.sources_lacking = sources.lacks();

@@ -71,6 +71,18 @@ CheckCgroup::CheckCgroup(CheckCgroup&& other) noexcept
       process_(std::exchange(other.process_, -1)),
       alive_(std::move(other.alive_)) {}
 
+CgroupDirectories CheckCgroup::directories() const {
+  const auto of = [&](Controller controller) {
+    return directories_[directories_[controller].empty() ? cpuacct : controller];
+  };
+  CgroupDirectories all;
+  all.cpuacct = of(cpuacct);
+  all.cpu = of(cpu);
+  all.pids = of(pids);
+  all.memory = of(memory);
+  return all;
+}
+
 std::uint64_t CheckCgroup::age_ns() const {
   return monotonic_ns() - made_ns_;
 }

@@ -5,10 +5,9 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <map>
 #include <string>
 
-#include "guest-probe/self_check/cgroup_files.h"
+#include "guest-probe/self_check/kernel_files.h"
 #include "userspace/fd.h"
 #include "userspace/result.h"
 
@@ -54,26 +53,13 @@ class CheckCgroup {
   /// Whether the memory controller counts it. Not so in cgroup v2 as long as nobody has enabled that at the top.
   bool has_memory() const { return has_memory_; }
 
-  /// Where it is in the first hierarchy.
-  const std::string& cpuacct_directory() const { return directories_[cpuacct]; }
-  /// And in that of memory.
-  const std::string& memory_directory() const { return directories_[memory]; }
+  /// Where its files are; whether they are those of cgroup v2 is not said.
+  CgroupDirectories directories() const;
   /// Inode numbers of the directories = ids of the cgroups; 0 where it was left out.
   std::uint64_t cpuacct_id() const { return ids_[cpuacct]; }
   std::uint64_t memory_id() const { return ids_[memory]; }
   std::uint64_t cpu_id() const { return ids_[cpu]; }
   std::uint64_t pids_id() const { return ids_[pids]; }
-
-  // As read_number() and read_table() of cgroup_files.h.
-  Result<std::uint64_t> read_cpuacct(const std::string& file) const { return read_number(path(cpuacct, file)); }
-  Result<std::uint64_t> read_cpu(const std::string& file) const { return read_number(path(cpu, file)); }
-  Result<std::uint64_t> read_pids(const std::string& file) const { return read_number(path(pids, file)); }
-  Result<std::map<std::string, std::uint64_t>> read_cpuacct_table(const std::string& file) const {
-    return read_table(path(cpuacct, file));
-  }
-  Result<std::map<std::string, std::uint64_t>> read_cpu_table(const std::string& file) const {
-    return read_table(path(cpu, file));
-  }
 
  private:
   enum Controller { cpuacct, memory, cpu, pids, controllers };

@@ -13,8 +13,8 @@
 #include <filesystem>
 #include <system_error>
 
-#include "guest-probe/self_check/cgroup_files.h"
 #include "guest-probe/self_check/check_cgroup.h"
+#include "guest-probe/self_check/kernel_files.h"
 #include "guest-probe/self_check/own_cgroup.h"
 
 namespace katameter {

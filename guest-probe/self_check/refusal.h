@@ -1,9 +1,6 @@
 #pragma once
 
-#include <cstdint>
-#include <optional>
 #include <string>
-#include <vector>
 
 namespace katameter {
 
@@ -14,9 +11,5 @@ struct Refusal {
   bool absent = false;  ///< the kernel itself does not have it: nothing is wrong
   std::string remedy = "report this kernel and its configuration to us";
 };
-
-/// Refuses a figure that does not lie between two reads of the file.
-void judge_figure(std::vector<Refusal>& refusals, const char* name, std::optional<std::uint64_t> ours,
-                  std::uint64_t first, std::uint64_t second, bool& serve);
 
 }  // namespace katameter

@@ -1,26 +1,41 @@
 #include "guest-probe/self_check/self_check.h"
 
-#include <algorithm>
+#include <fmt/core.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
+#include <algorithm>
+#include <array>
+
+#include "guest-probe/account/cpu_account.h"
+#include "guest-probe/account/memory_account.h"
+#include "guest-probe/account/pressure_account.h"
+#include "guest-probe/account/shown_times.h"
 #include "guest-probe/self_check/check_cgroup.h"
-#include "guest-probe/self_check/memory_files.h"
-#include "guest-probe/self_check/self_check_memory.h"
 
 namespace katameter {
 namespace {
 
-Status read_files(const CheckCgroup& cgroup, const ServedFigures& served, FileFigures& figures) {
-  const auto take = [](const Result<std::uint64_t>& value, std::uint64_t& target) -> Status {
-    if (!value) return failure_from(value.error());
-    target = *value;
-    return {};
-  };
-  if (served.cpu) {
-    if (Status status = take(cgroup.read_cpuacct("cpuacct.usage"), figures.cpu_usage_ns); !status) return status;
+constexpr int attempts_at_living = 3;
+constexpr FigureSet cpu_groups{FigureGroup::cpu, FigureGroup::bandwidth, FigureGroup::pids};
+
+std::string show(std::optional<std::uint64_t> value) {
+  if (!value) return "nothing";
+  return *value == no_limit ? "no limit" : std::to_string(*value);
+}
+
+std::string name_of(std::size_t figure) {
+  return std::string(wire::container_figures[figure].name);
+}
+
+// A row's figures of one group; a limit that is not set has a value here.
+void put_row(const wire::Container& row, FigureGroup group, FigureValues& values) {
+  for (std::size_t i = 0; i < figure::count; ++i) {
+    const wire::ContainerFigure& figure = wire::container_figures[i];
+    if (figure.group != group) continue;
+    values[i] = row.*figure.value;
+    if (!values[i] && figure.kind == FigureKind::limit) values[i] = no_limit;
   }
-  if (Status status = read_cpu_files(cgroup, served.cpu_fields, figures.cpu); !status) return status;
-  if (!served.memory) return {};
-  return read_memory_files(cgroup.memory_directory(), served.memory_fields.unified, figures);
 }
 
 template <typename Record>
@@ -34,61 +49,236 @@ std::optional<Record> find_record(const Walk<Record>& walk, std::uint64_t id) {
 // Each hierarchy gives out its own ids.
 std::uint64_t id_in(const CheckCgroup& cgroup, Hierarchy hierarchy) {
   switch (hierarchy) {
-    case Hierarchy::cpuacct: return cgroup.cpuacct_id();
     case Hierarchy::cpu: return cgroup.cpu_id();
     case Hierarchy::pids: return cgroup.pids_id();
-    case Hierarchy::unified:  // self_check_unified.h
-    case Hierarchy::io:       // has no cgroup of its own here
-    case Hierarchy::memory: break;
+    default: return cgroup.cpuacct_id();
   }
-  return cgroup.memory_id();
 }
 
-// Both reads of the files came before and after the walk, so the kernel has shown the cgroup's times once.
-void settle_times(std::optional<cpu_record>& cpu, ServedFigures& served) {
-  if (!cpu) return;
-  served.cpu_times_scaled = ShownTimes::scales(*cpu);
-  ShownTimes(served.cpu_times_scaled).settle(*cpu);
+// Without a quota a row does not have what CFS has counted.
+void remove_cfs(FigureSet& figures) {
+  for (const figure::Index each : {figure::cfs_periods, figure::cfs_throttled_periods, figure::cfs_throttled_ns}) {
+    figures.remove(each);
+  }
+}
+
+Result<std::optional<cpu_record>> read_cpu(GuestPrograms& programs, const CheckCgroup& cgroup, Hierarchy hierarchy) {
+  const std::uint64_t id = id_in(cgroup, hierarchy);
+  if (hierarchy != Hierarchy::unified) {
+    const Result<Walk<cpu_record>> walk = programs.walk_cpu(hierarchy);
+    if (!walk) return failure_from(walk.error());
+    return find_record(*walk, id);
+  }
+  const Result<Walk<unified_record>> walk = programs.walk_unified();
+  if (!walk) return failure_from(walk.error());
+  for (const unified_record& record : walk->containers()) {
+    if (record.cpu.id == id) return std::optional(record.cpu);
+  }
+  return std::optional<cpu_record>();
 }
 
 }  // namespace
 
-std::vector<Refusal> compare(const std::optional<cpu_record>& cpu, const std::optional<memory_record>& memory,
-                             const FileFigures& before, const FileFigures& after, ServedFigures& served) {
+std::vector<Refusal> compare(const FigureValues& ours, const FigureValues& before, const FigureValues& after,
+                             const CgroupDirectories& directories, const FigureSet& compared, FigureSet& served) {
   std::vector<Refusal> refusals;
-  judge_figure(refusals, "cpu_usage_ns", cpu ? std::optional(cpu->usage_ns) : std::nullopt, before.cpu_usage_ns,
-               after.cpu_usage_ns, served.cpu);
-  compare_cpu(cpu, before.cpu, after.cpu, served.cpu_fields, refusals);
-  if (served.memory) compare_memory(memory, before, after, served.memory_fields, refusals);
+  for (std::size_t i = 0; i < figure::count; ++i) {
+    const FigureFile& file = file_of(i, is_unified(directories, i));
+    if (!compared.has(i) || !served.has(i) || file.name == nullptr) continue;
+    std::optional<std::uint64_t> low = before[i];
+    std::optional<std::uint64_t> high = after[i];
+    if (i == figure::memory_peak_bytes && !high) {
+      low = before[figure::memory_usage_bytes];
+      high = after[figure::memory_limit_bytes];
+    }
+    if (!low || !high) {
+      refusals.push_back({name_of(i), "this kernel does not count it, or was told not to", true});
+      served.remove(i);
+      continue;
+    }
+    if (*low > *high) std::swap(low, high);
+    if (ours[i] && *ours[i] >= *low && *ours[i] - *low <= *high - *low + (grain_of(file) - 1)) continue;
+    refusals.push_back({name_of(i), fmt::format("the kernel's file says {} to {}, BPF read {}", show(low), show(high),
+                                                show(ours[i]))});
+    served.remove(i);
+  }
   return refusals;
 }
 
-Result<std::vector<Refusal>> self_check(GuestPrograms& programs, const CheckCgroup& cgroup, ServedFigures& served) {
-  ServedFigures compared = served;
-  compared.memory = served.memory && cgroup.has_memory();
-  FileFigures before;
-  FileFigures after;
-  before.held_anonymous_bytes = CheckCgroup::kept_bytes;
-  before.held_file_bytes = CheckCgroup::file_bytes;
-  std::optional<cpu_record> cpu;
-  std::optional<memory_record> memory;
-  if (Status status = read_files(cgroup, compared, before); !status) return failure_from(status.error());
-  for (const Hierarchy hierarchy : served.cpu_walks) {
-    const Result<Walk<cpu_record>> walk = programs.walk_cpu(hierarchy);
-    if (!walk) return failure_from(walk.error());
-    if (const auto record = find_record(*walk, id_in(cgroup, hierarchy))) join_records(cpu, *record);
+void put_values(const cpu_record& record, FigureValues& values) {
+  wire::Container row;
+  set_cpu(row, record, FigureSet::all());
+  if ((record.kinds & CPU_TIMES) != 0) put_row(row, FigureGroup::cpu, values);
+  if ((record.kinds & CPU_BANDWIDTH) != 0) put_row(row, FigureGroup::bandwidth, values);
+  if ((record.kinds & CPU_TASKS) != 0) put_row(row, FigureGroup::pids, values);
+}
+
+void put_values(const memory_record& record, bool unified, FigureValues& values) {
+  wire::Container row;
+  set_memory(row, record, FigureSet::all(), unified);
+  put_row(row, FigureGroup::memory, values);
+  const auto page = static_cast<std::uint64_t>(getpagesize());
+  for (std::size_t i = 0; i < figure::count; ++i) {
+    const int index = stat_of(i, unified);
+    if (index < 0) continue;
+    const auto stat = static_cast<std::size_t>(index);
+    values[i].reset();
+    if (record.stat[stat] < 0) continue;
+    values[i] = static_cast<std::uint64_t>(record.stat[stat]) * (is_event(stat) ? 1 : page);
   }
-  if (compared.memory) {
-    const Result<Walk<memory_record>> walk = programs.walk_memory();
-    if (!walk) return failure_from(walk.error());
-    memory = find_record(*walk, cgroup.memory_id());
+}
+
+void put_values(const pressure_totals& totals, FigureValues& values) {
+  wire::Container row;
+  set_pressure(row, totals, FigureSet::all());
+  put_row(row, FigureGroup::pressure, values);
+}
+
+std::vector<Refusal> compare_held(const memory_record& record, std::uint64_t anonymous_bytes, std::uint64_t file_bytes,
+                                  bool unified, FigureSet& served) {
+  struct Held {
+    int stat;
+    std::uint64_t least;
+  };
+  const auto page = static_cast<std::uint64_t>(getpagesize());
+  const std::array held{Held{STAT_ANON, anonymous_bytes / page}, Held{STAT_FILE, file_bytes / page},
+                        Held{STAT_MAPPED_FILE, file_bytes / page},
+                        Held{STAT_FAULTS, anonymous_bytes > 0 ? std::uint64_t{1} : 0}};
+  std::vector<Refusal> refusals;
+  for (std::size_t i = 0; i < figure::count; ++i) {
+    for (const auto& [stat, least] : held) {
+      if (stat_of(i, unified) != stat || !served.has(i)) continue;
+      const std::int64_t ours = record.stat[stat] + record.pending[stat];
+      if (ours >= static_cast<std::int64_t>(least)) continue;
+      served.remove(i);
+      refusals.push_back({name_of(i), fmt::format("a process holds {}, BPF read {}", least, ours)});
+    }
   }
-  if (Status status = read_files(cgroup, compared, after); !status) return failure_from(status.error());
-  settle_times(cpu, compared);
-  std::vector<Refusal> refusals = compare(cpu, memory, before, after, compared);
-  compared.memory = served.memory;
-  served = compared;
   return refusals;
+}
+
+std::vector<Refusal> compare_busy(const pressure_totals& totals, std::uint64_t least_busy_ns,
+                                  std::uint64_t most_busy_ns, FigureSet& served) {
+  std::vector<Refusal> refusals;
+  if (totals.busy_ns >= least_busy_ns && totals.busy_ns <= most_busy_ns) return refusals;
+  for (std::size_t i = 0; i < figure::count; ++i) {
+    if (wire::container_figures[i].group != FigureGroup::pressure || !served.has(i)) continue;
+    served.remove(i);
+    refusals.push_back({name_of(i), fmt::format("a cgroup was busy for {} to {} ns, BPF read {}", least_busy_ns,
+                                                most_busy_ns, totals.busy_ns)});
+  }
+  return refusals;
+}
+
+Result<std::vector<Refusal>> check_cpu(GuestPrograms& programs, const CheckCgroup& cgroup, ServedFigures& served) {
+  FigureSet compared = served.figures & cpu_groups;
+  CgroupDirectories directories = cgroup.directories();
+  FigureValues ours;
+  bool scaled = served.cpu_times_scaled;
+  directories.unified =
+      std::find(served.cpu_walks.begin(), served.cpu_walks.end(), Hierarchy::unified) != served.cpu_walks.end();
+  const Result<FigureValues> before = read_kernel_files(directories, compared);
+  if (!before) return failure_from(before.error());
+  std::vector<cpu_record> records;
+  for (const Hierarchy hierarchy : served.cpu_walks) {
+    const Result<std::optional<cpu_record>> record = read_cpu(programs, cgroup, hierarchy);
+    if (!record) return failure_from(record.error());
+    if (*record) records.push_back(**record);
+  }
+  const Result<FigureValues> after = read_kernel_files(directories, compared);
+  if (!after) return failure_from(after.error());
+
+  for (cpu_record& record : records) {
+    if ((record.kinds & CPU_TIMES) != 0) {
+      // Both reads of the files came before and after the walk, so the kernel has shown the cgroup's times once.
+      if (!directories.unified) scaled = ShownTimes::scales(record);
+      ShownTimes(scaled).settle(record);
+    }
+    put_values(record, ours);
+  }
+  if (ours[figure::cpu_quota_us] == no_limit) remove_cfs(compared);
+  // What a controller does not keep of a cgroup of v2, because it is not enabled there, is not compared.
+  const std::uint32_t kinds = records.empty() ? 0 : records.front().kinds;
+  if (directories.unified && (kinds & CPU_BANDWIDTH) == 0) compared.remove(FigureGroup::bandwidth);
+  if (directories.unified && (kinds & CPU_TASKS) == 0) compared.remove(FigureGroup::pids);
+  served.cpu_times_scaled = scaled;
+  return compare(ours, *before, *after, directories, compared, served.figures);
+}
+
+Result<std::vector<Refusal>> check_memory(GuestPrograms& programs, const CheckCgroup& cgroup, ServedFigures& served) {
+  if (!cgroup.has_memory()) return std::vector<Refusal>();
+  CgroupDirectories directories = cgroup.directories();
+  directories.unified_memory = served.unified_memory;
+  const FigureSet compared = served.figures & FigureSet{FigureGroup::memory};
+  const Result<FigureValues> before = read_kernel_files(directories, compared);
+  if (!before) return failure_from(before.error());
+  const Result<Walk<memory_record>> walk = programs.walk_memory();
+  if (!walk) return failure_from(walk.error());
+  const std::optional<memory_record> record = find_record(*walk, cgroup.memory_id());
+  const Result<FigureValues> after = read_kernel_files(directories, compared);
+  if (!after) return failure_from(after.error());
+
+  FigureValues ours;
+  if (record) put_values(*record, served.unified_memory, ours);
+  std::vector<Refusal> refusals = compare(ours, *before, *after, directories, compared, served.figures);
+  if (!record) return refusals;
+  const std::vector<Refusal> held =
+      compare_held(*record, CheckCgroup::kept_bytes, CheckCgroup::file_bytes, served.unified_memory, served.figures);
+  refusals.insert(refusals.end(), held.begin(), held.end());
+  return refusals;
+}
+
+Result<std::vector<Refusal>> check_pressure(GuestPrograms& programs, const CheckCgroup& cgroup, int cpus,
+                                            ServedFigures& served) {
+  CgroupDirectories directories = cgroup.directories();
+  directories.unified = true;
+  constexpr FigureSet compared{FigureGroup::pressure};
+  const Result<FigureValues> before = read_kernel_files(directories, compared);
+  if (!before) return failure_from(before.error());
+  const Result<Walk<pressure_record>> walk = programs.walk_pressure();
+  if (!walk) return failure_from(walk.error());
+  const std::optional<pressure_record> record = find_record(*walk, cgroup.cpuacct_id());
+  const Result<FigureValues> after = read_kernel_files(directories, compared);
+  if (!after) return failure_from(after.error());
+
+  const pressure_totals totals = record ? record->totals : pressure_totals{};
+  FigureValues ours;
+  put_values(totals, ours);
+  served.figures.add(FigureGroup::pressure);
+  std::vector<Refusal> refusals = compare(ours, *before, *after, directories, compared, served.figures);
+  // What its process did since the scheduler's clock was last seen may not be known yet.
+  const std::uint64_t most_busy_ns = cgroup.age_ns() * static_cast<std::uint64_t>(cpus);
+  const auto idle = compare_busy(totals, CheckCgroup::burnt_ns / 2, most_busy_ns, served.figures);
+  refusals.insert(refusals.end(), idle.begin(), idle.end());
+  return refusals;
+}
+
+std::optional<std::vector<Refusal>> compare_living(GuestPrograms& programs, const std::string& directory, bool unified,
+                                                   FigureSet& served) {
+  struct stat found {};
+  if (stat(directory.c_str(), &found) != 0) return std::nullopt;
+  if (access((directory + "/memory.stat").c_str(), R_OK) != 0) return std::nullopt;
+  CgroupDirectories directories;
+  directories.memory = directory;
+  directories.unified_memory = unified;
+  // These two have no file of their own: with cgroup v2 there was none for failcnt before 6.15, v1 leaves the kills of
+  // nested cgroups to these.
+  FigureSet compared = served & FigureSet{FigureGroup::memory};
+  compared.remove(figure::memory_failcnt);
+  compared.remove(figure::oom_kills);
+  for (int attempt = 0; attempt < attempts_at_living; ++attempt) {
+    const Result<FigureValues> before = read_kernel_files(directories, compared);
+    const Result<Walk<memory_record>> walk = programs.walk_memory();
+    if (!before || !walk) return std::nullopt;
+    const std::optional<memory_record> record = find_record(*walk, found.st_ino);
+    const Result<FigureValues> after = read_kernel_files(directories, compared);
+    if (!record || !after) return std::nullopt;
+    if (*before != *after) continue;
+    FigureValues ours;
+    put_values(*record, unified, ours);
+    return compare(ours, *before, *after, directories, compared, served);
+  }
+  return std::nullopt;
 }
 
 }  // namespace katameter

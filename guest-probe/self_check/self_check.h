@@ -1,6 +1,5 @@
 #pragma once
 
-#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -8,48 +7,48 @@
 #include "bpf/guest/records.h"
 #include "guest-probe/bpf/programs.h"
 #include "guest-probe/collect/collector.h"
-#include "guest-probe/self_check/self_check_cpu.h"
+#include "guest-probe/self_check/kernel_files.h"
+#include "guest-probe/self_check/refusal.h"
 #include "userspace/result.h"
 
 namespace katameter {
 
-/// What the files of one cgroup say at one moment, in the units of the files. The names are v1's.
-struct FileFigures {
-  std::uint64_t cpu_usage_ns = 0;         ///< cpuacct.usage
-  std::uint64_t usage_bytes = 0;          ///< memory.usage_in_bytes
-  std::uint64_t peak_bytes = 0;           ///< memory.max_usage_in_bytes
-  std::uint64_t limit_bytes = 0;          ///< memory.limit_in_bytes
-  std::uint64_t failcnt = 0;              ///< memory.failcnt
-  std::uint64_t oom_kills = 0;            ///< memory.oom_control: oom_kill
-  std::uint64_t rss_bytes = 0;            ///< memory.stat: total_rss
-  std::uint64_t cache_bytes = 0;          ///< memory.stat: total_cache
-  std::uint64_t inactive_file_bytes = 0;  ///< memory.stat: total_inactive_file
-  CpuFileFigures cpu{};
-  // No value: this kernel has no such file or line.
-  std::optional<std::uint64_t> active_file_bytes;  ///< memory.stat: total_active_file
-  std::optional<std::uint64_t> mapped_file_bytes;  ///< memory.stat: total_mapped_file
-  std::optional<std::uint64_t> swap_bytes;         ///< memory.stat: total_swap; v2: memory.swap.current
-  std::optional<std::uint64_t> kernel_bytes;       ///< memory.kmem.usage_in_bytes; v2: memory.stat: kernel
-  std::optional<std::uint64_t> page_faults;        ///< memory.stat: total_pgfault
-  std::optional<std::uint64_t> major_page_faults;  ///< memory.stat: total_pgmajfault
-  std::optional<std::uint64_t> swap_limit_bytes;   ///< memory.memsw.limit_in_bytes; v2: memory.swap.max
-  std::optional<std::uint64_t> reservation_bytes;  ///< memory.soft_limit_in_bytes; v2: memory.min
-  // What the self-check's process holds. Where the files are late they say 0, and 0 has every layout.
-  std::uint64_t held_anonymous_bytes = 0;
-  std::uint64_t held_file_bytes = 0;
-  bool peak_has_file = true;  ///< false: peak_bytes is only what the peak cannot be below
+class CheckCgroup;
 
-  bool operator==(const FileFigures&) const = default;
-};
+/// Compares what BPF read of a cgroup with its files, read before and after: each of `compared` that has a file must lie
+/// between. Takes what does not out of `served`, with what no file shows, and gives the reasons. memory_peak_bytes may
+/// lie anywhere between the usage and the limit where the kernel has no file of it.
+std::vector<Refusal> compare(const FigureValues& ours, const FigureValues& before, const FigureValues& after,
+                             const CgroupDirectories& directories, const FigureSet& compared, FigureSet& served);
 
-/// Compares a cgroup's records with its files, read before and after: each figure must lie between. Takes what differs
-/// out of `served` and says so. memory.stat shows what the CPUs have handed in, so it is compared with `stat` alone;
-/// `stat` and `pending` together are at least what the cgroup's process holds.
-std::vector<Refusal> compare(const std::optional<cpu_record>& cpu, const std::optional<memory_record>& memory,
-                             const FileFigures& before, const FileFigures& after, ServedFigures& served);
+/// A record's figures as the kernel's files show them; those that are missing, because the record does not have them, have
+/// no value. memory.stat shows what the CPUs have handed in, so its figures are `stat` alone.
+void put_values(const cpu_record& record, FigureValues& values);
+void put_values(const memory_record& record, bool unified, FigureValues& values);
+void put_values(const pressure_totals& totals, FigureValues& values);
+
+/// memory.stat may lag and show 0, and a wrong layout would read 0 as well: so what is exact must be at least what the
+/// process in the cgroup holds.
+std::vector<Refusal> compare_held(const memory_record& record, std::uint64_t anonymous_bytes, std::uint64_t file_bytes,
+                                  bool unified, FigureSet& served);
+
+/// Little waits in a cgroup that was just made, so the work of its process shows whether the CPUs' counters are read:
+/// `least_busy_ns` to `most_busy_ns`. If they are not, no pressure is served.
+std::vector<Refusal> compare_busy(const pressure_totals& totals, std::uint64_t least_busy_ns,
+                                  std::uint64_t most_busy_ns, FigureSet& served);
 
 /// Reading structures is only as right as their layout: compares what is read of a cgroup in which a process has used
-/// something. The memory figures only where the memory controller counts it. An error: the comparison could not be made.
-Result<std::vector<Refusal>> self_check(GuestPrograms& programs, const CheckCgroup& cgroup, ServedFigures& served);
+/// something. Each function takes its groups of figures; an error: the comparison could not be made.
+Result<std::vector<Refusal>> check_cpu(GuestPrograms& programs, const CheckCgroup& cgroup, ServedFigures& served);
+/// Nothing where the memory controller does not count the cgroup.
+Result<std::vector<Refusal>> check_memory(GuestPrograms& programs, const CheckCgroup& cgroup, ServedFigures& served);
+/// Pressure is served only if it was compared.
+Result<std::vector<Refusal>> check_pressure(GuestPrograms& programs, const CheckCgroup& cgroup, int cpus,
+                                            ServedFigures& served);
+
+/// Compares what is read of a container's memory cgroup with its files: those of a moment at which they stood still.
+/// Nothing if there was none within some attempts, or the cgroup is gone. Takes no capability.
+std::optional<std::vector<Refusal>> compare_living(GuestPrograms& programs, const std::string& directory, bool unified,
+                                                   FigureSet& served);
 
 }  // namespace katameter

@@ -70,7 +70,7 @@ std::vector<Refusal> compare_tasks(const std::optional<task_record>& record, con
                                    ServedFigures& served) {
   std::vector<Refusal> refusals;
   const auto refuse = [&](std::string text) {
-    served.processes = false;
+    served.figures.remove(figure::processes);
     refusals.push_back({"processes", std::move(text)});
   };
   constexpr std::uint32_t flags = TASK_LEADER | TASK_PROCESS;

@@ -8,9 +8,9 @@
 #include <cstring>
 #include <utility>
 
-#include "guest-probe/account/stat_figures.h"
-#include "guest-probe/self_check/cgroup_files.h"
-#include "guest-probe/self_check/self_check_memory.h"
+#include "guest-probe/account/figure_sources.h"
+#include "guest-probe/self_check/kernel_files.h"
+#include "guest-probe/self_check/self_check.h"
 #include "userspace/log.h"
 
 namespace katameter {
@@ -25,16 +25,23 @@ constexpr std::size_t others_at_start = 8;
 constexpr std::size_t longest_distance = 64;
 
 std::array<std::optional<std::uint64_t>, STATS> read_file(const std::string& directory, bool unified) {
-  std::array<std::optional<std::uint64_t>, STATS> figures;
-  const auto table = read_table(directory + "/memory.stat");
-  if (!table) return figures;
-  const auto page = static_cast<std::uint64_t>(getpagesize());
-  for (const StatFigure& figure : stat_figures) {
-    const auto stat = static_cast<std::size_t>(figure.stat);
-    const auto found = table->find(std::string(stat_line(figure, unified)));
-    if (found != table->end()) figures[stat] = found->second / (is_event(stat) ? 1 : page);
+  std::array<std::optional<std::uint64_t>, STATS> stats;
+  CgroupDirectories directories;
+  directories.memory = directory;
+  directories.unified_memory = unified;
+  FigureSet figures;
+  for (std::size_t i = 0; i < figure::count; ++i) {
+    if (stat_of(i, unified) >= 0) figures.add(i);
   }
-  return figures;
+  const Result<FigureValues> values = read_kernel_files(directories, figures);
+  if (!values) return stats;
+  const auto page = static_cast<std::uint64_t>(getpagesize());
+  for (std::size_t i = 0; i < figure::count; ++i) {
+    if (!figures.has(i) || !(*values)[i]) continue;
+    const auto stat = static_cast<std::size_t>(stat_of(i, unified));
+    stats[stat] = *(*values)[i] / (is_event(stat) ? 1 : page);
+  }
+  return stats;
 }
 
 // The file brings the arrays up to date before it shows them.
@@ -83,7 +90,7 @@ StatLearner::StatLearner(GuestPrograms& programs, std::string mount, bool unifie
 
 // Those that are in memory.stat, and were not found.
 bool StatLearner::is_wanted(std::size_t stat) const {
-  return !stat_line(stat_figures[stat], unified_).empty() && !programs_.has_stat(static_cast<int>(stat)) &&
+  return is_in_stat(stat, unified_) && !programs_.has_stat(static_cast<int>(stat)) &&
          lesson_.why[stat] != Unlearned::no_line;
 }
 
@@ -102,7 +109,7 @@ void StatLearner::add_samples(std::span<const std::string> directories, int atte
   lesson_ = learning_.lesson();
 }
 
-bool StatLearner::place_learned(MemoryFields& fields) {
+bool StatLearner::place_learned(FigureSet& served) {
   bool any_learned = false;
   bool any_wanted = false;
   StatPlaces places{};
@@ -112,9 +119,12 @@ bool StatLearner::place_learned(MemoryFields& fields) {
     any_wanted = any_wanted || lesson_.why[stat] != Unlearned::learned;
     if (lesson_.why[stat] != Unlearned::learned) continue;
     places[stat] = lesson_.places[stat];
-    fields.*stat_figures[stat].field = true;
     any_learned = true;
-    log_debug("found where the kernel keeps a memory.stat value", {{"name", stat_figures[stat].name}});
+    for (std::size_t i = 0; i < figure::count; ++i) {
+      if (stat_of(i, unified_) != static_cast<int>(stat)) continue;
+      served.add(i);
+      log_debug("found where the kernel keeps a memory.stat value", {{"name", wire::container_figures[i].name}});
+    }
   }
   if (any_learned) programs_.place_stats(places);
   if (!any_wanted) {
@@ -124,7 +134,7 @@ bool StatLearner::place_learned(MemoryFields& fields) {
   return any_learned;
 }
 
-void StatLearner::learn_at_start(const std::string& own, MemoryFields& fields) {
+void StatLearner::learn_at_start(const std::string& own, FigureSet& served) {
   if (!learns_) return;
   // The cgroup of our own is one of those below the root.
   std::vector<std::string> directories = directories_below(programs_, mount_);
@@ -133,25 +143,25 @@ void StatLearner::learn_at_start(const std::string& own, MemoryFields& fields) {
   for (int round = 0; round == 0 || (round < rounds_at_start && is_unclear()); ++round) {
     add_samples(directories, attempts_at_start);
   }
-  place_learned(fields);
+  place_learned(served);
 }
 
-bool StatLearner::try_again(std::span<const std::string> memory_directories, MemoryFields& fields) {
+bool StatLearner::try_again(std::span<const std::string> memory_directories, FigureSet& served) {
   const auto some = memory_directories.first(std::min(memory_directories.size(), max_containers));
   bool learned = false;
   if (learns_) {
     add_samples(std::span(&mount_, 1), attempts_later);
     add_samples(some, attempts_later);
-    learned = place_learned(fields);
+    learned = place_learned(served);
   }
-  if (compares_) compare(some, fields);
+  if (compares_) compare(some, served);
   programs_.close_iterators();
   return learned;
 }
 
-void StatLearner::compare(std::span<const std::string> directories, MemoryFields& fields) {
+void StatLearner::compare(std::span<const std::string> directories, FigureSet& served) {
   for (const std::string& directory : directories) {
-    const auto differences = compare_living(programs_, directory, fields);
+    const auto differences = compare_living(programs_, directory, unified_, served);
     if (!differences) continue;  // it did not hold still, or is gone
     differences_ = *differences;
     compares_ = false;
@@ -165,21 +175,24 @@ void StatLearner::compare(std::span<const std::string> directories, MemoryFields
 
 std::vector<Refusal> StatLearner::refusals() const {
   std::vector<Refusal> refusals = differences_;
-  for (std::size_t stat = 0; stat < STATS; ++stat) {
-    if (stat_line(stat_figures[stat], unified_).empty() || programs_.has_stat(static_cast<int>(stat))) continue;
-    const char* name = stat_figures[stat].name;
+  for (std::size_t i = 0; i < figure::count; ++i) {
+    const int stat = stat_of(i, unified_);
+    if (stat < 0 || programs_.has_stat(stat)) continue;
+    const std::string name(wire::container_figures[i].name);
     if (!tries_) {
       refusals.push_back({name, "this kernel does not count it in cgroup v2", true});  // kernel memory, before 5.18
       continue;
     }
-    switch (lesson_.why[stat]) {
+    switch (lesson_.why[static_cast<std::size_t>(stat)]) {
       case Unlearned::no_line: refusals.push_back({name, "this kernel does not count it", true}); break;
       case Unlearned::always_0:
         refusals.push_back({name, "none so far: it is served from the snapshot on in which a cgroup has any", true});
         break;
       default:
-        refusals.push_back({name, "where the kernel keeps it is not known yet: " + describe(lesson_.why[stat]), false,
-                            "nothing: a guest-probe that runs goes on looking, in the containers' memory.stat"});
+        refusals.push_back(
+            {name,
+             "where the kernel keeps it is not known yet: " + describe(lesson_.why[static_cast<std::size_t>(stat)]),
+             false, "nothing: a guest-probe that runs goes on looking, in the containers' memory.stat"});
     }
   }
   return refusals;

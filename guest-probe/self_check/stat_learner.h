@@ -6,10 +6,10 @@
 #include <string>
 #include <vector>
 
-#include "guest-probe/account/memory_account.h"
 #include "guest-probe/bpf/programs.h"
 #include "guest-probe/self_check/refusal.h"
 #include "guest-probe/self_check/stat_learning.h"
+#include "userspace/figures/figure.h"
 
 namespace katameter {
 
@@ -39,7 +39,7 @@ class StatLearner {
   const std::string& mount() const { return mount_; }
 
   /// At start: from the root, cgroups below it and `own`, the directory of one of our own, or empty.
-  void learn_at_start(const std::string& own, MemoryFields& fields);
+  void learn_at_start(const std::string& own, FigureSet& served);
 
   /// The self-check had no memory cgroup: what a container's files say is to be compared later.
   void compare_later() { compares_ = true; }
@@ -54,17 +54,17 @@ class StatLearner {
   /// Reads the memory files of the root and of the first max_containers of these cgroups, learns from them and compares
   /// with them. What was learned is served from now on, what differs is not. True: figures were learned, which records
   /// made before do not have. Takes no capability; some 0.1 ms a cgroup.
-  bool try_again(std::span<const std::string> memory_directories, MemoryFields& fields);
+  bool try_again(std::span<const std::string> memory_directories, FigureSet& served);
 
   /// What is not served for now, or for good.
   std::vector<Refusal> refusals() const;
 
  private:
   void add_samples(std::span<const std::string> directories, int attempts);
-  bool place_learned(MemoryFields& fields);
+  bool place_learned(FigureSet& served);
   bool is_wanted(std::size_t stat) const;
   bool is_unclear() const;
-  void compare(std::span<const std::string> directories, MemoryFields& fields);
+  void compare(std::span<const std::string> directories, FigureSet& served);
 
   GuestPrograms& programs_;
   std::string mount_;

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "guest-probe/account/stat_figures.h"
+#include "guest-probe/account/figure_sources.h"
 
 namespace katameter {
 namespace {

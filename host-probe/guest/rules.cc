@@ -18,29 +18,19 @@ constexpr std::uint64_t max_tasks = 4 * 1024 * 1024;
 // What a double holds exactly: beyond it a series would not have the exact value. As bytes: 8 PiB.
 constexpr std::uint64_t max_value = std::uint64_t{1} << 53;
 
-constexpr std::array cpu_times{&wire::Container::cpu_usage_ns, &wire::Container::cpu_user_ns,
-                               &wire::Container::cpu_system_ns, &wire::Container::sched_run_ns};
-constexpr std::array limits{&wire::Container::memory_limit_bytes, &wire::Container::memory_swap_limit_bytes,
-                            &wire::Container::memory_reservation_bytes, &wire::Container::threads_max,
-                            &wire::Container::cpu_quota_us};
-
-template <typename List, typename Item>
-bool contains(const List& list, Item item) {
-  for (const auto& one : list) {
-    if (one == item) return true;
-  }
-  return false;
-}
-
 std::uint64_t times(std::uint64_t one, std::uint64_t count) {
   return one > std::numeric_limits<std::uint64_t>::max() / count ? std::numeric_limits<std::uint64_t>::max()
                                                                  : one * count;
 }
 
 std::uint64_t max_of(const wire::ContainerFigure& figure, std::uint64_t boottime_ns) {
-  if (contains(limits, figure.value)) return std::numeric_limits<std::uint64_t>::max();
-  if (contains(cpu_times, figure.value)) return times(boottime_ns, max_cpus);
-  return figure.name.ends_with("_ns") ? times(boottime_ns, max_tasks) : max_value;
+  if (figure.kind == FigureKind::limit) return std::numeric_limits<std::uint64_t>::max();
+  switch (figure.unit) {
+    case FigureUnit::cpu_time: return times(boottime_ns, max_cpus);
+    case FigureUnit::task_time:
+    case FigureUnit::boottime: return times(boottime_ns, max_tasks);
+    default: return max_value;
+  }
 }
 
 std::uint64_t max_of(const wire::GuestFigure& figure, std::uint64_t boottime_ns) {
@@ -54,13 +44,6 @@ Drop too_much(std::string_view name, const std::string& whose, std::uint64_t val
 // A counter that was there and is not now has not fallen: the kernel may have stopped giving it.
 bool fell(const wire::Figure& before, const wire::Figure& now) {
   return before && now && *now < *before;
-}
-
-std::string_view name_of(wire::Figure wire::Container::*value) {
-  for (const wire::ContainerFigure& figure : wire::container_figures) {
-    if (figure.value == value) return figure.name;
-  }
-  return "a counter";
 }
 
 Drop went_back(std::string_view what) {
@@ -157,7 +140,8 @@ void SnapshotRules::compare_with(const wire::Snapshot& snapshot, Time now) {
   for (const wire::Container& container : snapshot.containers) {
     if (container.removed) continue;
     Counters& counters = last_->living[container.id];
-    for (std::size_t i = 0; i < monotonic.size(); ++i) counters[i] = container.*monotonic[i];
+    for (std::size_t i = 0; i < monotonic.size(); ++i)
+      counters[i] = container.*wire::container_figures[monotonic[i]].value;
   }
 }
 
@@ -193,9 +177,9 @@ std::optional<Drop> SnapshotRules::check_container(const wire::Container& contai
   const auto before = last_->living.find(container.id);
   if (before == last_->living.end()) return std::nullopt;
   for (std::size_t i = 0; i < monotonic.size(); ++i) {
-    if (!fell(before->second[i], container.*monotonic[i])) continue;
-    return Drop{DropReason::counter_fell,
-                fmt::format("{} of container {} went back", name_of(monotonic[i]), container.id.hex())};
+    const wire::ContainerFigure& figure = wire::container_figures[monotonic[i]];
+    if (!fell(before->second[i], container.*figure.value)) continue;
+    return Drop{DropReason::counter_fell, fmt::format("{} of container {} went back", figure.name, container.id.hex())};
   }
   return std::nullopt;
 }

@@ -16,6 +16,13 @@ namespace katameter {
 /// have (PID_MAX_LIMIT). Limits may be anything: a kernel has several values for "none".
 std::optional<Drop> check_values(const wire::Snapshot& snapshot);
 
+/// Whether a container's value only ever rises. Not memory_failcnt: the guest's administrator may write 0 to it. Not
+/// cpu_user_ns and cpu_system_ns: kernels divide the usage between the two, and a guest-probe that was started again does
+/// not know how it was divided before.
+constexpr bool is_monotonic(std::size_t figure) {
+  return wire::container_figures[figure].kind == FigureKind::counter;
+}
+
 /// Checks each snapshot of one run of a guest by itself, and against the last one: the clock must not leap, counters
 /// must not fall. Pure: the caller gives the time. The decoder has already bounded sizes and numbers of entries.
 class SnapshotRules {
@@ -35,12 +42,7 @@ class SnapshotRules {
   void compare_with(const wire::Snapshot& snapshot, Time now);
 
  private:
-  // The container's counters that only ever rise. Not memory_failcnt: the guest's administrator may write 0 to it. Not
-  // cpu_user_ns and cpu_system_ns: kernels divide the usage between the two, and a guest-probe that was started again
-  // does not know how it was divided before.
-  static constexpr std::array monotonic{&wire::Container::cpu_usage_ns, &wire::Container::oom_kills,
-                                        &wire::Container::cfs_periods, &wire::Container::cfs_throttled_periods,
-                                        &wire::Container::cfs_throttled_ns};
+  static constexpr auto& monotonic = figures_where<&is_monotonic>;
   using Counters = std::array<wire::Figure, monotonic.size()>;
   struct Last {
     std::uint64_t boottime_ns = 0;

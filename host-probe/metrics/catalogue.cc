@@ -1,36 +1,12 @@
+#include <algorithm>
 #include <string>
 #include <string_view>
-#include <vector>
 
-#include "host-probe/metrics/metric_notes.h"
-#include "host-probe/metrics/metric_table.h"
+#include "host-probe/metrics/container_metrics.h"
 #include "host-probe/metrics/table.h"
 
 namespace katameter {
 namespace {
-
-Descriptor with_note(Descriptor metric, std::string_view labels) {
-  metric.labels = labels;
-  for (const metric::Note& note : metric::notes) {
-    if (note.metric != metric.name) continue;
-    metric.unit = note.unit;
-    metric.source = note.source;
-  }
-  return metric;
-}
-
-// The metrics that are one value of a container's snapshot.
-std::vector<Descriptor> container_values() {
-  std::vector<Descriptor> rows;
-  for (const ContainerMetric& row : metric::of_container) {
-    rows.push_back(with_note(row.descriptor, row.per_cpu ? "cpu" : ""));
-  }
-  rows.push_back(with_note(metric::memory_failures, "failure_type, scope"));
-  rows.push_back(with_note(metric::container_ooms, ""));
-  rows.push_back(with_note(metric::container_start, ""));
-  rows.push_back(with_note(metric::context_switches, "type"));
-  return rows;
-}
 
 void append_row(std::string& out, const Descriptor& metric) {
   const bool counts = metric.type == prometheus::MetricType::Counter;
@@ -39,6 +15,25 @@ void append_row(std::string& out, const Descriptor& metric) {
     out.append(" | ").append(cell);
   }
   out += " |\n";
+}
+
+// The metrics of container.def. Neighbours with one descriptor are one metric, each with its source.
+void append_container_values(std::string& out) {
+  const auto& metrics = metric::of_container;
+  for (auto first = metrics.begin(); first != metrics.end();) {
+    const auto last = std::find_if(
+        first, metrics.end(), [&](const ContainerMetric& metric) { return metric.descriptor != first->descriptor; });
+    std::string labels(first->shown.label.name);
+    if (!first->shown.other_label.empty()) labels.append(", ").append(first->shown.other_label);
+    std::string source(first->descriptor->source);
+    for (auto next = first + 1; next != last; ++next) source.append(", ").append(next->source);
+    if (first->shown.rule == Shown::Rule::limit_beside) source += "; 0: none";
+    Descriptor row = *first->descriptor;
+    row.labels = labels;
+    row.source = source;
+    append_row(out, row);
+    first = last;
+  }
 }
 
 void append_head(std::string& out, const MetricGroup& group) {
@@ -59,11 +54,10 @@ std::string catalogue_markdown() {
       "A value that a kernel does not have has no series; it is never 0 instead. v1 and v2 are the versions of cgroups "
       "in\nthe guest. The values of a container include the cgroups inside it.\n";
   append_head(out, container_group);
-  for (const Descriptor& metric : container_values()) append_row(out, metric);
+  append_container_values(out);
   append_rows(out, container_group);
   for (const MetricGroup* group :
-       {&network_group, &guest_group, &accounting_group, &process_group, &node_group, &own_group,
-        &registry_group}) {
+       {&network_group, &guest_group, &accounting_group, &process_group, &node_group, &own_group, &registry_group}) {
     append_head(out, *group);
     append_rows(out, *group);
   }

@@ -1,6 +1,6 @@
 #include "host-probe/metrics/render_containers.h"
 
-#include "host-probe/metrics/metric_table.h"
+#include "host-probe/metrics/container_metrics.h"
 
 namespace katameter {
 namespace {
@@ -13,53 +13,58 @@ void for_each_container(const LabelledReport& report, const Visit& visit) {
   }
 }
 
-void add_figure(TextWriter& families, const LabelledReport& report, const Descriptor& metric,
-                wire::Figure wire::Container::*figure, const Labels& further) {
+// The series of one value.
+void add_figure(TextWriter& writer, const LabelledReport& report, const ContainerMetric& metric,
+                const Labels& further) {
+  const SeriesValue value_of(metric);
   for_each_container(report, [&](const wire::Container& container, const Labels& labels) {
-    if (container.*figure) families.add(metric, labels, further, static_cast<double>(*(container.*figure)));
+    if (const auto value = value_of(container)) writer.add(*metric.descriptor, labels, further, *value);
   });
 }
 
-void add_starts(TextWriter& families, const LabelledReport& report) {
+void add_figure(TextWriter& writer, const LabelledReport& report, const ContainerMetric& metric) {
+  const Shown& shown = metric.shown;
+  Labels further;
+  if (!shown.label.name.empty()) further.push_back(shown.label);
+  if (shown.other_label.empty()) {
+    add_figure(writer, report, metric, further);
+    return;
+  }
+  for (const std::string_view value : shown.other_values) {
+    Labels both = further;
+    both.push_back({shown.other_label, value});
+    add_figure(writer, report, metric, both);
+  }
+}
+
+void add_starts(TextWriter& writer, const LabelledReport& report) {
   for (const LabelledSandbox& sandbox : report.living()) {
     for (std::size_t i = 0; i < sandbox.containers.size(); ++i) {
       const GuestView& guest = *sandbox.report.guest;
       const auto start = guest.start_times.find(guest.containers[i].id);
       if (start == guest.start_times.end()) continue;
-      families.add(metric::container_start, *sandbox.containers[i], static_cast<double>(start->second));
+      writer.add(metric::container_start, *sandbox.containers[i], static_cast<double>(start->second));
     }
   }
 }
 
 // Those of containers that have ended, too.
-void add_oom_kills(TextWriter& families, const LabelledReport& report) {
+void add_oom_kills(TextWriter& writer, const LabelledReport& report) {
   for (const LabelledSandbox& sandbox : report.all()) {
     for (const auto& [container, kills] : sandbox.report.oom_kills) {
-      families.add(metric::container_ooms, sandbox.by_container.at(container), static_cast<double>(kills));
+      writer.add(metric::container_ooms, sandbox.by_container.at(container), static_cast<double>(kills));
     }
   }
 }
 
 }  // namespace
 
-void add_containers(TextWriter& families, const LabelledReport& report) {
+void add_containers(TextWriter& writer, const LabelledReport& report) {
   for (const ContainerMetric& metric : metric::of_container) {
-    const Labels further = metric.per_cpu ? Labels{{"cpu", "total"}} : Labels();
-    for_each_container(report, [&](const wire::Container& container, const Labels& labels) {
-      if (const auto value = metric.value(container)) families.add(metric.descriptor, labels, further, *value);
-    });
+    if (metric.shown.rule != Shown::Rule::counted_by_host) add_figure(writer, report, metric);
   }
-  for (const metric::FailureMetric& failure : metric::memory_failure_types) {
-    for (const char* scope : {"container", "hierarchy"}) {
-      add_figure(families, report, metric::memory_failures, failure.figure,
-                 {{"failure_type", failure.failure_type}, {"scope", scope}});
-    }
-  }
-  for (const metric::SwitchMetric& of_type : metric::switch_types) {
-    add_figure(families, report, metric::context_switches, of_type.figure, {{"type", of_type.type}});
-  }
-  add_starts(families, report);
-  add_oom_kills(families, report);
+  add_starts(writer, report);
+  add_oom_kills(writer, report);
 }
 
 }  // namespace katameter

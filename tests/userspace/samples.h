@@ -17,7 +17,8 @@ inline Snapshot sample_snapshot() {
   full.id = sample_id('a');
   full.cgroup = "/cri-containerd/" + full.id.hex();
   std::uint64_t value = 1;
-  for (const ContainerFigure& figure : container_figures) full.*figure.value = value *= 1000;
+  for (const ContainerFigure& figure : container_figures) full.*figure.value = value *= 2;
+  full.memory_usage_bytes = 1'000'000;
   full.oom_kills = 0;  // present, and 0
   full.block_devices = {{253, 16, 1, 2, 3, UINT64_MAX}, {7, 0, 0, 0, 0, 0}};
   Container removed;

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "guest-probe/account/figure_sources.h"
 #include "guest-probe/bpf/plan.h"
 #include "guest-probe/commands/greeting.h"
 #include "guest-probe/commands/startup.h"
@@ -19,27 +20,29 @@ namespace {
 
 using Names = std::set<std::string, std::less<>>;
 
-const Names cpu_times{"cpu_usage_ns", "cpu_user_ns", "cpu_system_ns"};
-const Names cpu_limits{"cfs_periods",      "cfs_throttled_periods",
-                       "cfs_throttled_ns", "cpu_quota_us",
-                       "cpu_period_us",    "cpu_shares",
-                       "threads",          "threads_max"};
-const Names memory_stat{"memory_rss_bytes",
-                        "memory_cache_bytes",
-                        "memory_working_set_bytes",
-                        "memory_mapped_file_bytes",
-                        "memory_active_file_bytes",
-                        "memory_inactive_file_bytes",
-                        "page_faults",
-                        "major_page_faults"};
-const Names memory_counters{"memory_usage_bytes", "memory_peak_bytes",       "memory_limit_bytes",
-                            "memory_failcnt",     "memory_swap_limit_bytes", "memory_reservation_bytes",
-                            "oom_kills",          "memory_swap_bytes",       "memory_kernel_bytes",
-                            "memory_stalls",      "memory_stall_ns"};
-const Names pressure{"cpu_waiting_ns",    "cpu_stalled_ns", "memory_waiting_ns",
-                     "memory_stalled_ns", "io_waiting_ns",  "io_stalled_ns"};
-const Names schedstat{"sched_run_ns", "sched_wait_ns", "sched_periods", "voluntary_switches", "involuntary_switches"};
-const Names stalls{"memory_stalls", "memory_stall_ns"};
+Names names_of(FigureSet figures) {
+  Names names;
+  for (std::size_t i = 0; i < figure::count; ++i) {
+    if (figures.has(i)) names.emplace(wire::container_figures[i].name);
+  }
+  return names;
+}
+
+const Names cpu_times = names_of({FigureGroup::cpu});
+const Names cpu_limits = names_of({FigureGroup::bandwidth, FigureGroup::pids});
+const Names memory = names_of({FigureGroup::memory, FigureGroup::reclaim});
+const Names pressure = names_of({FigureGroup::pressure});
+const Names schedstat = names_of({FigureGroup::schedstat});
+const Names stalls = names_of({FigureGroup::reclaim});
+
+// Those of memory.stat.
+Names stat_names(bool v2) {
+  FigureSet figures;
+  for (std::size_t i = 0; i < figure::count; ++i) {
+    if (stat_of(i, v2) >= 0) figures.add(i);
+  }
+  return names_of(figures);
+}
 
 Names operator+(Names one, const Names& other) {
   one.insert(other.begin(), other.end());
@@ -48,13 +51,13 @@ Names operator+(Names one, const Names& other) {
 
 // Which figures of a container hang on a program. Each there is has to be here.
 std::map<std::string, Names, std::less<>> figures_of_programs(bool v2) {
-  const Names stat = memory_stat + Names{v2 ? "memory_kernel_bytes" : "memory_swap_bytes"};
+  const Names stat = stat_names(v2);
   return {
       {"learn_cpu_offset", cpu_times + stat + pressure + (v2 ? cpu_limits : Names{})},
       {"learn_new_cpu", {}},
       {"collect_cpu", v2 ? Names{} : cpu_times + cpu_limits},
       {"collect_unified", cpu_times + cpu_limits},
-      {"collect_memory", memory_counters + stat},
+      {"collect_memory", memory},
       {"collect_pressure", pressure},
       {"find_stats", stat},
       {"copy_stats", stat},  // loaded where /proc/kallsyms does not show the tables

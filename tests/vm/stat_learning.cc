@@ -6,6 +6,7 @@
 #include <fstream>
 #include <memory>
 
+#include "guest-probe/account/figure_sources.h"
 #include "guest-probe/bpf/kernel_facts.h"
 #include "tests/vm/loop_device.h"
 #include "tests/vm/memory_rows.h"
@@ -129,29 +130,23 @@ TEST_CASE("memory v2: without the kernel's symbols the figures of memory.stat ar
   // Pages of the cache wait on the CPUs for their place in a list, the kernel's own memory is never quite at rest.
   constexpr std::uint64_t waiting = 64 * page_bytes;
   constexpr std::uint64_t restless = 8 * page_bytes;
-  const auto check = [&](const char* name, wire::Figure wire::Container::*figure, std::uint64_t apart) {
-    INFO(name);
-    REQUIRE((known.*figure && learned.*figure && known_after.*figure));
-    const auto [least, most] = std::minmax(*(known.*figure), *(known_after.*figure));
-    INFO(name << ": by symbols " << least << " to " << most << ", learned " << *(learned.*figure));
-    CHECK(least <= *(learned.*figure) + apart);
-    CHECK(*(learned.*figure) <= most + apart);
-  };
-  check("rss", &wire::Container::memory_rss_bytes, 0);
-  check("cache", &wire::Container::memory_cache_bytes, 0);
-  check("mapped file", &wire::Container::memory_mapped_file_bytes, 0);
-  check("inactive file", &wire::Container::memory_inactive_file_bytes, waiting);
-  check("active file", &wire::Container::memory_active_file_bytes, waiting);
-  check("working set", &wire::Container::memory_working_set_bytes, waiting);
-  // Since 5.18.
-  if (cgroup.read_table("memory", "memory.stat").contains("kernel")) {
-    check("kernel", &wire::Container::memory_kernel_bytes, restless);
-  } else {
-    CHECK(!known.memory_kernel_bytes);
-    CHECK(!learned.memory_kernel_bytes);
+  for (std::size_t i = 0; i < figure::count; ++i) {
+    const wire::ContainerFigure& figure = wire::container_figures[i];
+    if (stat_of(i, true) < 0) continue;
+    INFO(figure.name);
+    // Since 5.18.
+    if (i == figure::memory_kernel_bytes && !cgroup.read_table("memory", "memory.stat").contains("kernel")) {
+      CHECK((!known.memory_kernel_bytes && !learned.memory_kernel_bytes));
+      continue;
+    }
+    REQUIRE((known.*figure.value && learned.*figure.value && known_after.*figure.value));
+    const bool is_of_lists = stat_of(i, true) == STAT_INACTIVE_FILE || stat_of(i, true) == STAT_ACTIVE_FILE;
+    const std::uint64_t apart = is_of_lists ? waiting : i == figure::memory_kernel_bytes ? restless : 0;
+    const auto [least, most] = std::minmax(*(known.*figure.value), *(known_after.*figure.value));
+    INFO("by symbols " << least << " to " << most << ", learned " << *(learned.*figure.value));
+    CHECK(least <= *(learned.*figure.value) + apart);
+    CHECK(*(learned.*figure.value) <= most + apart);
   }
-  check("page faults", &wire::Container::page_faults, 0);
-  check("major page faults", &wire::Container::major_page_faults, 0);
 }
 
 TEST_CASE("memory v2: started before the memory controller is enabled, the first container has all figures, compared",

@@ -4,6 +4,7 @@
 #include <map>
 #include <string>
 
+#include "guest-probe/self_check/kernel_files.h"
 #include "tests/vm/host_peer.h"
 #include "tests/vm/test_cgroup.h"
 
@@ -29,6 +30,9 @@ CpuFile operator+(const CpuFile& one, const CpuFile& other);
 
 /// What a container used whose processes have ended or sleep: waits until the last slice of them is charged.
 CpuFile settled_cpu(const TestCgroup& cgroup);
+
+/// The directories of a container's cgroups, for read_kernel_files().
+CgroupDirectories directories_of(const TestCgroup& cgroup);
 
 /// Sets the memory limit.
 void limit_memory(const TestCgroup& cgroup, std::uint64_t bytes);

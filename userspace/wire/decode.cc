@@ -1,6 +1,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <array>
 #include <protozero/exception.hpp>
 #include <protozero/pbf_reader.hpp>
 
@@ -95,25 +96,30 @@ void read(Reader in, Acknowledge& acknowledge, const Limits&) {
   }
 }
 
-// The row of one of the tables in messages.h.
-template <typename Table>
-auto figure_of(const Table& table, std::uint32_t field) {
-  const auto found = std::find_if(table.begin(), table.end(), [&](const auto& row) { return row.field == field; });
-  return found == table.end() ? nullptr : found;
-}
+// Of each field number the row of a table in messages.h, from 1 on; 0: the table has no such field.
+template <const auto& table>
+constexpr auto rows_by_field = [] {
+  constexpr auto larger = [](const auto& a, const auto& b) { return a.field < b.field; };
+  std::array<std::uint8_t, std::max_element(table.begin(), table.end(), larger)->field + 1> rows{};
+  static_assert(table.size() < 256);
+  for (std::size_t i = 0; i < table.size(); ++i) rows[table[i].field] = static_cast<std::uint8_t>(i + 1);
+  return rows;
+}();
 
 // Takes the field for the figure it is of, if it is of one of the table's.
-template <typename Table, typename Message>
-bool take_figure(Reader& in, const Table& table, Message& message) {
-  const auto figure = figure_of(table, in.tag());
-  if (figure) message.*figure->value = number(in, figure->name);
-  return bool(figure);
+template <const auto& table, typename Message>
+bool take_figure(Reader& in, Message& message) {
+  const std::uint32_t field = in.tag();
+  const std::size_t row = field < rows_by_field<table>.size() ? rows_by_field<table>[field] : 0;
+  if (row == 0) return false;
+  message.*table[row - 1].value = number(in, table[row - 1].name);
+  return true;
 }
 
 // The same, or skips it.
-template <typename Table, typename Message>
-void read_figure(Reader& in, const Table& table, Message& message) {
-  if (!take_figure(in, table, message)) in.skip();
+template <const auto& table, typename Message>
+void read_figure(Reader& in, Message& message) {
+  if (!take_figure<table>(in, message)) in.skip();
 }
 
 BlockDevice read_block_device(Reader in) {
@@ -122,7 +128,7 @@ BlockDevice read_block_device(Reader in) {
     switch (in.tag()) {
       case 1: device.major = small_number(in, "BlockDevice.major"); break;
       case 2: device.minor = small_number(in, "BlockDevice.minor"); break;
-      default: read_figure(in, block_device_figures, device);
+      default: read_figure<block_device_figures>(in, device);
     }
   }
   return device;
@@ -145,7 +151,7 @@ Container read_container(Reader in, const Limits& limits) {
         }
         container.block_devices.push_back(read_block_device(submessage(in, "Container.block_devices")));
         break;
-      default: read_figure(in, container_figures, container);
+      default: read_figure<container_figures>(in, container);
     }
   }
   if (!has_id) throw Rejected{"a Container has no id"};
@@ -155,7 +161,7 @@ Container read_container(Reader in, const Limits& limits) {
 Guest read_guest(Reader in) {
   Guest guest;
   while (in.next()) {
-    if (!take_figure(in, guest_losses, guest)) read_figure(in, guest_figures, guest);
+    if (!take_figure<guest_losses>(in, guest)) read_figure<guest_figures>(in, guest);
   }
   return guest;
 }
@@ -165,7 +171,7 @@ Interface read_interface(Reader in, const Limits& limits) {
   while (in.next()) {
     switch (in.tag()) {
       case 1: link.name = text(in, "Interface.name", limits); break;
-      default: read_figure(in, interface_figures, link);
+      default: read_figure<interface_figures>(in, link);
     }
   }
   return link;

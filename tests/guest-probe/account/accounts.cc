@@ -2,8 +2,8 @@
 
 #include <catch2/catch.hpp>
 
+#include "guest-probe/account/figure_sources.h"
 #include "guest-probe/account/memory_account.h"
-#include "guest-probe/account/rising_faults.h"
 #include "tests/guest-probe/records.h"
 
 using namespace katameter;
@@ -12,53 +12,92 @@ namespace {
 
 const auto page = static_cast<std::uint64_t>(getpagesize());
 
+wire::Container row_of(const memory_record& record, const FigureSet& served = FigureSet::all(), bool unified = false) {
+  wire::Container row;
+  set_memory(row, record, served, unified);
+  return row;
+}
+
 }  // namespace
 
 TEST_CASE("What the CPUs have not handed in is added to what they have") {
-  const ContainerMemory memory = memory_figures(make_memory(3, 50, 12), MemoryFields());
-  CHECK(memory.cgroup_id == 3);
-  CHECK(memory.rss_bytes == (50 + 12) * page);
-  CHECK(memory.usage_bytes == 100 * page);
-  CHECK(memory.peak_bytes == 200 * page);
-  CHECK(memory.limit_bytes == 300 * page);
+  const wire::Container row = row_of(make_memory(3, 50, 12));
+  CHECK(row.memory_rss_bytes == (50 + 12) * page);
+  CHECK(row.memory_usage_bytes == 100 * page);
+  CHECK(row.memory_peak_bytes == 200 * page);
+  CHECK(row.memory_limit_bytes == 300 * page);
 }
 
-TEST_CASE("A limit that is none, and a figure that is not served, are left out") {
+TEST_CASE("A limit that is not set, and a figure that is not served, are left out") {
   memory_record record = make_memory(3, 50, 0);
   record.limit_pages = static_cast<std::uint64_t>(INT64_MAX) / page;
-  MemoryFields fields;
-  fields.rss = false;
-  const ContainerMemory memory = memory_figures(record, fields);
-  CHECK_FALSE(memory.limit_bytes);
-  CHECK_FALSE(memory.rss_bytes);
-  CHECK(memory.cache_bytes == 0);
+  FigureSet served = FigureSet::all();
+  served.remove(figure::memory_rss_bytes);
+  const wire::Container row = row_of(record, served);
+  CHECK_FALSE(row.memory_limit_bytes);
+  CHECK_FALSE(row.memory_rss_bytes);
+  CHECK(row.memory_cache_bytes == 0);
 }
 
 TEST_CASE("Working set is usage less inactive file, and never negative") {
   memory_record record = make_memory(3, 0, 0);
   record.stat[STAT_INACTIVE_FILE] = 30;
   record.pending[STAT_INACTIVE_FILE] = 2;
-  CHECK(memory_figures(record, MemoryFields()).working_set_bytes == 68 * page);
+  CHECK(row_of(record).memory_working_set_bytes == 68 * page);
+  CHECK(row_of(record).memory_inactive_file_bytes == 32 * page);
   record.stat[STAT_INACTIVE_FILE] = 150;
-  CHECK(memory_figures(record, MemoryFields()).working_set_bytes == 0);
+  CHECK(row_of(record).memory_working_set_bytes == 0);
+  FigureSet served = FigureSet::all();
+  served.remove(figure::memory_usage_bytes);
+  CHECK_FALSE(row_of(record, served).memory_working_set_bytes);
 }
 
 TEST_CASE("Stalls are absent where they are not counted") {
   memory_record record = make_memory(3, 0, 0);
   record.stalls = 3;
   record.stall_ns = 300;
-  MemoryFields fields;
-  CHECK(memory_figures(record, fields).stalls == 3);
-  CHECK(memory_figures(record, fields).stall_ns == 300);
-  fields.stalls = false;
-  CHECK_FALSE(memory_figures(record, fields).stalls);
+  CHECK(row_of(record).memory_stalls == 3);
+  CHECK(row_of(record).memory_stall_ns == 300);
+  FigureSet served = FigureSet::all();
+  served.remove(FigureGroup::reclaim);
+  CHECK_FALSE(row_of(record, served).memory_stalls);
 }
 
 TEST_CASE("Page faults are events, not bytes") {
   memory_record record = make_memory(3, 0, 0);
   record.stat[STAT_FAULTS] = 64;
   record.pending[STAT_FAULTS] = 8;
-  CHECK(memory_figures(record, MemoryFields()).page_faults == 72);
+  CHECK(row_of(record).page_faults == 72);
+}
+
+TEST_CASE("Swap, kernel memory and reservation are other counters in cgroup v1 than in v2") {
+  memory_record record = make_memory(3, 0, 0);
+  record.stat[STAT_SWAP] = 1;
+  record.swap_pages = 2;
+  record.kernel_pages = 3;
+  record.stat[STAT_KERNEL] = 4;
+  record.soft_limit_pages = 5;
+  record.min_pages = 6;
+  const wire::Container v1 = row_of(record);
+  CHECK(v1.memory_swap_bytes == page);
+  CHECK(v1.memory_kernel_bytes == 3 * page);
+  CHECK(v1.memory_reservation_bytes == 5 * page);
+  const wire::Container v2 = row_of(record, FigureSet::all(), true);
+  CHECK(v2.memory_swap_bytes == 2 * page);
+  CHECK(v2.memory_kernel_bytes == 4 * page);
+  CHECK(v2.memory_reservation_bytes == 6 * page);
+}
+
+TEST_CASE("Every counter of memory.stat has one figure, or one and the working set") {
+  for (const bool unified : {false, true}) {
+    for (int stat = 0; stat < STATS; ++stat) {
+      std::size_t figures = 0;
+      for (std::size_t i = 0; i < figure::count; ++i) figures += stat_of(i, unified) == stat ? 1 : 0;
+      INFO("STAT " << stat << (unified ? " in v2" : " in v1"));
+      const bool elsewhere = stat == (unified ? STAT_SWAP : STAT_KERNEL);
+      CHECK(figures == (elsewhere ? 0 : stat == STAT_INACTIVE_FILE ? 2 : 1));
+    }
+  }
 }
 
 TEST_CASE("Two walks agree only if nothing was handed in between") {
@@ -77,40 +116,29 @@ TEST_CASE("Two walks agree only if nothing was handed in between") {
   CHECK_FALSE(walks_agree(first, second));
 }
 
-TEST_CASE("OOM kills do not go back") {
-  RisingFaults rising;
-  ContainerMemory memory;
-  memory.cgroup_id = 3;
-  for (const std::uint64_t kills : {4u, 1u}) {
-    memory.oom_kills = kills;
-    rising.begin();
-    rising.keep(memory);
-    CHECK(memory.oom_kills == 4);
-  }
-  memory_record removed = make_memory(3, 0, 0);
-  rising.keep(3, removed);
-  CHECK(removed.oom_kills == 4);
-}
-
-TEST_CASE("Page faults do not go back, neither in a living cgroup nor in what is left of it") {
-  RisingFaults rising;
-  ContainerMemory memory;
-  memory.cgroup_id = 3;
-  const auto keep = [&](std::uint64_t faults) {
-    memory.page_faults = faults;
-    rising.begin();
-    rising.keep(memory);
-    return *memory.page_faults;
+TEST_CASE("OOM kills and page faults do not fall, neither in a living cgroup nor in what is left of it") {
+  MemoryCounters counters;
+  const auto raise = [&](std::uint64_t kills, std::uint64_t faults) {
+    wire::Container row;
+    row.oom_kills = kills;
+    row.page_faults = faults;
+    counters.begin();
+    counters.raise(3, row);
+    CHECK_FALSE(row.major_page_faults);  // one that is not there does not appear
+    return std::pair{*row.oom_kills, *row.page_faults};
   };
-  CHECK(keep(100) == 100);
-  CHECK(keep(90) == 100);
-  CHECK(keep(110) == 110);
-  memory_record removed = make_memory(3, 0, 0);
-  removed.stat[STAT_FAULTS] = 60;
-  removed.pending[STAT_FAULTS] = 40;
-  rising.keep(3, removed);
-  CHECK(removed.stat[STAT_FAULTS] + removed.pending[STAT_FAULTS] == 110);
-  rising.begin();
-  rising.begin();  // it was not seen in between: another cgroup may not inherit anything
-  CHECK(keep(5) == 5);
+  CHECK(raise(4, 100) == std::pair{std::uint64_t{4}, std::uint64_t{100}});
+  CHECK(raise(1, 90) == std::pair{std::uint64_t{4}, std::uint64_t{100}});
+  CHECK(raise(1, 110) == std::pair{std::uint64_t{4}, std::uint64_t{110}});
+  wire::Container removed;
+  removed.oom_kills = 0;
+  removed.page_faults = 100;
+  removed.memory_failcnt = 0;
+  counters.raise_removed(3, removed);
+  CHECK(removed.oom_kills == 4);
+  CHECK(removed.page_faults == 110);
+  CHECK(removed.memory_failcnt == 0);
+  counters.begin();
+  counters.begin();  // it was not seen in between: another cgroup may not inherit anything
+  CHECK(raise(0, 5) == std::pair{std::uint64_t{0}, std::uint64_t{5}});
 }

@@ -17,9 +17,9 @@ cpu_record full_record() {
   return record;
 }
 
-wire::Container row_of(const cpu_record& record, const CpuFields& fields = {}) {
+wire::Container row_of(const cpu_record& record, const FigureSet& served = FigureSet::all()) {
   wire::Container row;
-  set_cpu(row, record, fields);
+  set_cpu(row, record, served);
   return row;
 }
 
@@ -59,15 +59,15 @@ TEST_CASE("What a hierarchy does not have leaves the figures that another one ga
   wire::Container row = row_of(full_record());
   cpu_record nothing = make_cpu(9, 5);
   nothing.kinds = 0;
-  set_cpu(row, nothing, CpuFields());
+  set_cpu(row, nothing, FigureSet::all());
   CHECK(row.cpu_usage_ns == 1000);
   CHECK(row.threads == 7);
 }
 
 TEST_CASE("A CPU figure that is not served is left out") {
-  CpuFields fields;
-  fields.user = fields.throttled_ns = fields.threads = false;
-  const wire::Container row = row_of(full_record(), fields);
+  FigureSet served = FigureSet::all();
+  for (const figure::Index each : {figure::cpu_user_ns, figure::cfs_throttled_ns, figure::threads}) served.remove(each);
+  const wire::Container row = row_of(full_record(), served);
   CHECK((!row.cpu_user_ns && !row.cfs_throttled_ns && !row.threads));
   CHECK((row.cpu_usage_ns && row.cpu_system_ns && row.cfs_periods && row.threads_max));
 }

@@ -63,12 +63,12 @@ TEST_CASE("A row has the devices on which something was done, as many as there i
   CHECK(row.block_devices[1].minor == 16);
 }
 
-TEST_CASE("Block I/O does not go back, a device that was away begins anew") {
-  RisingIo rising;
+TEST_CASE("Block I/O does not fall, a device that was away begins anew") {
+  IoCounters counters;
   const auto keep = [&](DeviceCounts devices) {
     ContainerIo io{3, std::move(devices)};
-    rising.begin();
-    rising.keep(io);
+    counters.begin();
+    counters.raise(io);
     return io.devices;
   };
   keep({{vda, {10, 10, 10, 10}}, {vdb, {5, 5, 5, 5}}});
@@ -81,7 +81,7 @@ TEST_CASE("Block I/O does not go back, a device that was away begins anew") {
   removed.io_devices = 2;
   removed.io[0] = {vda, 0, {{19, 21, 0, 0}}};
   removed.io[1] = {vdb, 0, {{1, 2, 3, 4}}};
-  rising.keep(3, removed);
+  counters.raise_removed(3, removed);
   CHECK(removed_io(removed).at(vda) == DeviceCounts::mapped_type{20, 21, 20, 20});
   CHECK(removed_io(removed).at(vdb) == DeviceCounts::mapped_type{1, 2, 3, 4});
 }

@@ -40,8 +40,8 @@ constexpr std::size_t room = 100;
 
 TEST_CASE("A removed container is reported with its last values until it is acknowledged") {
   RemovedContainers removed(8);
-  removed.add(make_removed(path_of('a'), REMOVED_CPU, 500), MemoryFields());
-  removed.add(make_removed(path_of('a'), REMOVED_MEMORY), MemoryFields());
+  removed.add(make_removed(path_of('a'), REMOVED_CPU, 500), FigureSet::all());
+  removed.add(make_removed(path_of('a'), REMOVED_MEMORY), FigureSet::all());
   for (const std::uint64_t sequence : {1u, 2u}) {
     Rows rows;
     removed.report(rows, sequence, room);
@@ -62,7 +62,7 @@ TEST_CASE("A removed container is reported with its last values until it is ackn
 
 TEST_CASE("While one of its hierarchies is still there, a container is not removed") {
   RemovedContainers removed(8);
-  removed.add(make_removed(path_of('a'), REMOVED_CPU, 500), MemoryFields());
+  removed.add(make_removed(path_of('a'), REMOVED_CPU, 500), FigureSet::all());
   Rows rows;
   rows[id_of('a')].memory_usage_bytes = 4096;
   removed.report(rows, 1, room);
@@ -71,7 +71,7 @@ TEST_CASE("While one of its hierarchies is still there, a container is not remov
   CHECK(rows.at(id_of('a')).memory_usage_bytes == 4096);
 
   removed.acknowledge(1);  // of a snapshot that did not have it as removed
-  removed.add(make_removed(path_of('a'), REMOVED_MEMORY), MemoryFields());
+  removed.add(make_removed(path_of('a'), REMOVED_MEMORY), FigureSet::all());
   Rows later;
   removed.report(later, 2, room);
   REQUIRE(later.size() == 1);
@@ -81,7 +81,7 @@ TEST_CASE("While one of its hierarchies is still there, a container is not remov
 
 TEST_CASE("No more containers are kept than the capacity, and the oldest goes") {
   RemovedContainers removed(2);
-  for (const char digit : {'a', 'b', 'c'}) removed.add(make_removed(path_of(digit), REMOVED_CPU, 1), MemoryFields());
+  for (const char digit : {'a', 'b', 'c'}) removed.add(make_removed(path_of(digit), REMOVED_CPU, 1), FigureSet::all());
   Rows rows;
   removed.report(rows, 1, room);
   CHECK(rows.size() == 2);
@@ -91,10 +91,10 @@ TEST_CASE("No more containers are kept than the capacity, and the oldest goes") 
 
 TEST_CASE("An id that lives a second time is a removed container a second time") {
   RemovedContainers removed(8);
-  removed.add(make_removed(path_of('a'), REMOVED_CPU, 10), MemoryFields());
+  removed.add(make_removed(path_of('a'), REMOVED_CPU, 10), FigureSet::all());
   Rows rows;
   removed.report(rows, 1, room);
-  removed.add(make_removed(path_of('a'), REMOVED_CPU, 4), MemoryFields());
+  removed.add(make_removed(path_of('a'), REMOVED_CPU, 4), FigureSet::all());
   Rows again;
   removed.report(again, 2, room);
   CHECK(again.at(id_of('a')).cpu_usage_ns == 4);
@@ -110,7 +110,7 @@ TEST_CASE("Block I/O of a removed cgroup is told with the container, or added to
   record.io_devices = 1;
   record.io_lost = 2;
   record.io[0] = {7u << 20, 0, {{4096, 0, 1, 0}}};
-  removed.add(record, MemoryFields());
+  removed.add(record, FigureSet::all());
   CHECK(removed.block_devices_left_out() == 2);
   Rows rows;
   rows[id_of('a')].id = id_of('a');
@@ -126,7 +126,7 @@ TEST_CASE("Block I/O of a removed cgroup is told with the container, or added to
 
 TEST_CASE("What finds no room in a snapshot waits for the next one, and what went first is reported first") {
   RemovedContainers removed(8);
-  for (const char digit : {'c', 'a', 'b'}) removed.add(make_removed(path_of(digit), REMOVED_CPU, 1), MemoryFields());
+  for (const char digit : {'c', 'a', 'b'}) removed.add(make_removed(path_of(digit), REMOVED_CPU, 1), FigureSet::all());
   Rows rows;
   removed.report(rows, 1, 2);
   CHECK(rows.size() == 2);

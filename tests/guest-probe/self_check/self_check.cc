@@ -11,167 +11,267 @@ using namespace katameter;
 namespace {
 
 const auto page = static_cast<std::uint64_t>(getpagesize());
+constexpr FigureSet cpu_groups{FigureGroup::cpu, FigureGroup::bandwidth, FigureGroup::pids};
+constexpr FigureSet memory_group{FigureGroup::memory};
 
+// What BPF read of a cgroup, and what its files say: the same.
 struct Sample {
-  cpu_record cpu = make_cpu(1, 2000);
+  cpu_record cpu = make_cpu(1, 5'000'999);
   memory_record memory = make_memory(1, 40, 0);
-  FileFigures before;
-  FileFigures after;
+  pressure_totals pressure{};
+  FigureValues files{};
+  CgroupDirectories directories;
 
-  Sample() {
-    memory.stat[STAT_FILE] = 50;
-    memory.stat[STAT_INACTIVE_FILE] = 60;
+  explicit Sample(bool v2) {
+    directories.unified = directories.unified_memory = v2;
+    cpu.kinds = CPU_TIMES | CPU_BANDWIDTH | CPU_TASKS;
+    if (v2) cpu.kinds |= CPU_UNIFIED;
+    cpu.user_ns = 31'000'000;
+    cpu.system_ns = v2 ? 20'000'999 : 29'999'999;
+    cpu.bandwidth = {70'009'000, 90'011'000, 788 * 1024, 11, 12, 13'500};
+    cpu.tasks = {14, 15};
+    files[figure::cpu_usage_ns] = v2 ? 5'000'000 : 5'000'999;
+    files[figure::cpu_user_ns] = v2 ? 31'000'000 : 30'000'000;
+    files[figure::cpu_system_ns] = 20'000'000;
+    files[figure::cfs_periods] = 11;
+    files[figure::cfs_throttled_periods] = 12;
+    files[figure::cfs_throttled_ns] = v2 ? 13'000 : 13'500;
+    files[figure::cpu_quota_us] = 70'009;
+    files[figure::cpu_period_us] = 90'011;
+    files[figure::cpu_shares] = v2 ? 1994 : 788;
+    files[figure::threads] = 14;
+    files[figure::threads_max] = 15;
+
     memory.failcnt = 7;
     memory.oom_kills = 8;
-    cpu.kinds = CPU_TIMES | CPU_BANDWIDTH | CPU_TASKS;
-    cpu.user_ns = 31'000'000;
-    cpu.system_ns = 29'999'999;
-    cpu.bandwidth = {5'000'000, 7'000'000, 1500 * 1024, 11, 12, 13};
-    cpu.tasks = {14, 15};
-    before.cpu = {30'000'000, 20'000'000, 11, 12, 13, 5000, 7000, 1500, 14, 15};
-    before.cpu_usage_ns = 2000;
-    before.usage_bytes = 100 * page;
-    before.peak_bytes = 200 * page;
-    before.limit_bytes = 300 * page;
-    before.failcnt = 7;
-    before.oom_kills = 8;
-    before.rss_bytes = 40 * page;
-    before.cache_bytes = 50 * page;
-    before.inactive_file_bytes = 60 * page;
+    memory.stat[STAT_FILE] = 50;
+    memory.stat[STAT_INACTIVE_FILE] = 60;
     memory.stat[STAT_ACTIVE_FILE] = 11;
     memory.stat[STAT_MAPPED_FILE] = 12;
-    memory.stat[STAT_SWAP] = 13;
     memory.stat[STAT_FAULTS] = 14;
     memory.stat[STAT_MAJOR_FAULTS] = 15;
-    memory.kernel_pages = 16;
     memory.swap_limit_pages = 17;
-    memory.soft_limit_pages = 18;
-    before.active_file_bytes = 11 * page;
-    before.mapped_file_bytes = 12 * page;
-    before.swap_bytes = 13 * page;
-    before.page_faults = 14;
-    before.major_page_faults = 15;
-    before.kernel_bytes = 16 * page;
-    before.swap_limit_bytes = 17 * page;
-    before.reservation_bytes = 18 * page;
-    after = before;
+    if (v2) {
+      memory.swap_pages = 13;
+      memory.stat[STAT_KERNEL] = 16;
+      memory.min_pages = 18;
+    } else {
+      memory.stat[STAT_SWAP] = 13;
+      memory.kernel_pages = 16;
+      memory.soft_limit_pages = 18;
+    }
+    files[figure::memory_usage_bytes] = 100 * page;
+    files[figure::memory_peak_bytes] = 200 * page;
+    files[figure::memory_limit_bytes] = 300 * page;
+    files[figure::memory_failcnt] = 7;
+    files[figure::oom_kills] = 8;
+    files[figure::memory_rss_bytes] = 40 * page;
+    files[figure::memory_cache_bytes] = 50 * page;
+    files[figure::memory_inactive_file_bytes] = 60 * page;
+    files[figure::memory_working_set_bytes] = 60 * page;  // compared by what it is without
+    files[figure::memory_active_file_bytes] = 11 * page;
+    files[figure::memory_mapped_file_bytes] = 12 * page;
+    files[figure::memory_swap_bytes] = 13 * page;
+    files[figure::page_faults] = 14;
+    files[figure::major_page_faults] = 15;
+    files[figure::memory_kernel_bytes] = 16 * page;
+    files[figure::memory_swap_limit_bytes] = 17 * page;
+    files[figure::memory_reservation_bytes] = 18 * page;
+
+    pressure.kinds = (1u << PRESSURES) - 1;
+    for (std::uint64_t i = 0; i < PRESSURES; ++i) pressure.total_ns[i] = 5'000 + i;
+    for (std::size_t i = 0; i < figure::count; ++i) {
+      if (v2 && wire::container_figures[i].group == FigureGroup::pressure) files[i] = 5'000;
+    }
   }
 
-  std::vector<Refusal> run(ServedFigures& served) const { return compare(cpu, memory, before, after, served); }
+  FigureValues ours() const {
+    FigureValues values{};
+    put_values(cpu, values);
+    put_values(memory, directories.unified_memory, values);
+    put_values(pressure, values);
+    return values;
+  }
+
+  std::vector<Refusal> run(FigureSet& served) const {
+    return compare(ours(), files, files, directories, FigureSet::all(), served);
+  }
+  std::vector<Refusal> run() const {
+    FigureSet served = FigureSet::all();
+    return run(served);
+  }
 };
 
-ServedFigures all_served() {
-  return {true, true, MemoryFields(), CpuFields(), {}, false};
+std::vector<std::string> names_of(const std::vector<Refusal>& refusals) {
+  std::vector<std::string> names;
+  for (const Refusal& refusal : refusals) names.push_back(refusal.figure);
+  return names;
 }
 
 }  // namespace
 
-TEST_CASE("Figures that are the files' are served") {
-  Sample sample;
-  sample.before.cpu_usage_ns = 1990;
-  sample.after.cpu_usage_ns = 2010;
-  ServedFigures served = all_served();
-  CHECK(sample.run(served).empty());
-  CHECK(served.cpu);
-}
-
-TEST_CASE("Each figure that is read wrongly is refused, and only that one") {
-  const std::vector<std::pair<std::string, void (*)(Sample&)>> mistakes{
-      {"cpu_usage_ns", [](Sample& sample) { sample.cpu.usage_ns = 1999; }},
-      {"cpu_user_ns", [](Sample& sample) { sample.cpu.user_ns = 40'000'000; }},
-      {"cpu_system_ns", [](Sample& sample) { sample.cpu.system_ns = 19'999'999; }},
-      {"cfs_periods", [](Sample& sample) { sample.cpu.bandwidth.periods = 10; }},
-      {"cfs_throttled_periods", [](Sample& sample) { sample.cpu.bandwidth.throttled_periods = 11; }},
-      {"cfs_throttled_ns", [](Sample& sample) { sample.cpu.bandwidth.throttled_ns = 12; }},
-      {"cpu_quota_us", [](Sample& sample) { sample.cpu.bandwidth.quota_ns = 5; }},
-      {"cpu_period_us", [](Sample& sample) { sample.cpu.bandwidth.period_ns = 7; }},
-      {"cpu_shares", [](Sample& sample) { sample.cpu.bandwidth.shares = 1500; }},
-      {"threads", [](Sample& sample) { sample.cpu.tasks.current = 1; }},
-      {"threads_max", [](Sample& sample) { sample.cpu.tasks.max = 1; }},
-      {"memory_usage_bytes", [](Sample& sample) { sample.memory.usage_pages = 101; }},
-      {"memory_peak_bytes", [](Sample& sample) { sample.memory.peak_pages = 100; }},
-      {"memory_limit_bytes", [](Sample& sample) { sample.memory.limit_pages = 0; }},
-      {"memory_failcnt", [](Sample& sample) { sample.memory.failcnt = 8; }},
-      {"oom_kills", [](Sample& sample) { sample.memory.oom_kills = 0; }},
-      {"memory_rss_bytes", [](Sample& sample) { sample.memory.stat[STAT_ANON] = 50; }},
-      {"memory_cache_bytes", [](Sample& sample) { sample.memory.stat[STAT_FILE] = -1; }},
-      {"memory_working_set_bytes", [](Sample& sample) { sample.memory.stat[STAT_INACTIVE_FILE] = 1; }},
-      {"memory_active_file_bytes", [](Sample& sample) { sample.memory.stat[STAT_ACTIVE_FILE] = 12; }},
-      {"memory_mapped_file_bytes", [](Sample& sample) { sample.memory.stat[STAT_MAPPED_FILE] = 0; }},
-      {"memory_swap_bytes", [](Sample& sample) { sample.memory.stat[STAT_SWAP] = 1; }},
-      {"page_faults", [](Sample& sample) { sample.memory.stat[STAT_FAULTS] = 15; }},
-      {"major_page_faults", [](Sample& sample) { sample.memory.stat[STAT_MAJOR_FAULTS] = 14; }},
-      {"memory_kernel_bytes", [](Sample& sample) { sample.memory.kernel_pages = 17; }},
-      {"memory_swap_limit_bytes", [](Sample& sample) { sample.memory.swap_limit_pages = 0; }},
-      {"memory_reservation_bytes", [](Sample& sample) { sample.memory.soft_limit_pages = 0; }},
-  };
-  for (const auto& [figure, make_mistake] : mistakes) {
-    INFO(figure);
-    Sample sample;
-    make_mistake(sample);
-    ServedFigures served = all_served();
-    const std::vector<Refusal> refusals = sample.run(served);
-    REQUIRE(refusals.size() == 1);
-    CHECK(refusals[0].figure == figure);
-    CHECK(refusals[0].text.find("the kernel's file says") != std::string::npos);
-    CHECK(served.cpu == (figure != "cpu_usage_ns"));
-    CHECK(served.memory_fields.rss == (figure != "memory_rss_bytes"));
+TEST_CASE("Figures that are the files' are served, those of no file as well") {
+  for (const bool v2 : {false, true}) {
+    FigureSet served = FigureSet::all();
+    CHECK(names_of(Sample(v2).run(served)).empty());
+    CHECK(served == FigureSet::all());
   }
 }
 
-TEST_CASE("A cgroup that the walk did not find refuses everything") {
-  const Sample sample;
-  ServedFigures served = all_served();
-  const auto refusals = compare(std::nullopt, std::nullopt, sample.before, sample.after, served);
-  CHECK(refusals.size() == 27);
-  CHECK_FALSE(served.cpu);
-  CHECK_FALSE(served.memory_fields.usage);
+TEST_CASE("A figure may lie anywhere between two reads of its file, in steps of the file") {
+  const Sample sample(true);
+  FigureValues before = sample.files;
+  FigureValues after = sample.files;
+  const auto compared = [&] {
+    FigureSet served = FigureSet::all();
+    return names_of(compare(sample.ours(), before, after, sample.directories, FigureSet::all(), served));
+  };
+  before[figure::cpu_usage_ns] = 4'000'000;
+  after[figure::cpu_usage_ns] = 6'000'000;
+  before[figure::memory_usage_bytes] = 110 * page;  // what is used may have become less
+  after[figure::memory_usage_bytes] = 90 * page;
+  CHECK(compared().empty());
+  after[figure::cpu_usage_ns] = 4'999'000;
+  CHECK(compared() == std::vector<std::string>{"cpu_usage_ns"});
 }
 
-TEST_CASE("A figure that the kernel has no file for is absent, which is no mistake of the reading") {
-  Sample sample;
-  sample.after.swap_limit_bytes = std::nullopt;
-  ServedFigures served = all_served();
+TEST_CASE("Each figure that has a file is refused where it is not the file's, and only that one") {
+  for (const bool v2 : {false, true}) {
+    const Sample right(v2);
+    std::size_t compared = 0;
+    for (std::size_t i = 0; i < figure::count; ++i) {
+      if (file_of(i, v2).name == nullptr) continue;
+      INFO(wire::container_figures[i].name << (v2 ? ", v2" : ", v1"));
+      ++compared;
+      for (const bool larger : {false, true}) {
+        Sample wrong = right;
+        const std::uint64_t grain = grain_of(file_of(i, v2));
+        wrong.files[i] = *right.ours()[i] + (larger ? 1 : -grain);
+        FigureSet served = FigureSet::all();
+        const std::vector<Refusal> refusals = wrong.run(served);
+        REQUIRE(names_of(refusals) == std::vector{std::string(wire::container_figures[i].name)});
+        CHECK(refusals[0].text.find("the kernel's file says") != std::string::npos);
+        CHECK_FALSE(refusals[0].absent);
+        FigureSet others = FigureSet::all();
+        others.remove(i);
+        CHECK(served == others);
+      }
+    }
+    CHECK(compared == (v2 ? 34 : 28));
+  }
+}
+
+TEST_CASE("A counter that is read as another one is refused with what is made of it") {
+  Sample sample(false);
+  sample.memory.stat[STAT_INACTIVE_FILE] = 1;
+  CHECK(names_of(sample.run()) == std::vector<std::string>{"memory_working_set_bytes", "memory_inactive_file_bytes"});
+  sample = Sample(false);
+  sample.memory.stat[STAT_FILE] = -1;
+  CHECK(names_of(sample.run()) == std::vector<std::string>{"memory_cache_bytes"});
+}
+
+TEST_CASE("A cgroup that the walk did not find refuses all that is compared") {
+  const Sample sample(false);
+  FigureSet served = FigureSet::all();
+  const auto refusals = compare(FigureValues{}, sample.files, sample.files, sample.directories, cpu_groups, served);
+  CHECK(refusals.size() == 11);
+  CHECK_FALSE(served.has(FigureGroup::cpu));
+  CHECK(served.has(FigureGroup::memory));
+  compare(FigureValues{}, sample.files, sample.files, sample.directories, memory_group, served);
+  CHECK_FALSE(served.has(FigureGroup::memory));
+}
+
+TEST_CASE("A figure that the kernel has no file for is absent, which is not a mistake of the reading") {
+  Sample sample(false);
+  sample.files[figure::memory_swap_limit_bytes] = std::nullopt;
+  FigureSet served = FigureSet::all();
   const std::vector<Refusal> refusals = sample.run(served);
   REQUIRE(refusals.size() == 1);
   CHECK(refusals[0].figure == "memory_swap_limit_bytes");
   CHECK(refusals[0].absent);
-  CHECK_FALSE(served.memory_fields.swap_limit);
+  CHECK_FALSE(served.has(figure::memory_swap_limit_bytes));
 }
 
-TEST_CASE("In cgroup v2 swap, kernel memory and reservation come from elsewhere") {
-  Sample sample;
-  sample.memory.swap_pages = 13;
-  sample.memory.stat[STAT_KERNEL] = 16;
-  sample.memory.min_pages = 18;
-  sample.memory.stat[STAT_SWAP] = 0;
-  sample.memory.kernel_pages = 0;
-  sample.memory.soft_limit_pages = 0;
-  ServedFigures served = all_served();
-  served.memory_fields.unified = true;
-  CHECK(sample.run(served).empty());
+TEST_CASE("A limit that is not set is compared as well") {
+  Sample sample(true);
+  sample.memory.swap_limit_pages = static_cast<std::uint64_t>(INT64_MAX) / page;
+  CHECK(names_of(sample.run()) == std::vector<std::string>{"memory_swap_limit_bytes"});
+  sample.files[figure::memory_swap_limit_bytes] = no_limit;
+  CHECK(sample.run().empty());
+  sample.memory.swap_limit_pages = 17;
+  const std::vector<Refusal> refusals = sample.run();
+  REQUIRE(refusals.size() == 1);
+  CHECK(refusals[0].text.find("no limit") != std::string::npos);
 }
 
 TEST_CASE("A peak without a file is between what is used and the limit") {
-  Sample sample;
-  sample.before.peak_bytes = sample.after.peak_bytes = sample.before.usage_bytes;
-  sample.before.peak_has_file = sample.after.peak_has_file = false;
-  ServedFigures served = all_served();
-  CHECK(sample.run(served).empty());
+  Sample sample(true);
+  sample.files[figure::memory_peak_bytes] = std::nullopt;
+  CHECK(sample.run().empty());
   sample.memory.peak_pages = 301;
-  CHECK(sample.run(served).size() == 1);
+  CHECK(sample.run().size() == 1);
 }
 
-TEST_CASE("Files that are late and say 0 let no wrong layout pass: the process holds more than that") {
-  Sample sample;
+TEST_CASE("Files that lag and say 0 let no wrong layout pass: the process holds more than that") {
+  Sample sample(false);
   sample.memory.stat[STAT_ANON] = 0;
-  sample.before.rss_bytes = sample.after.rss_bytes = 0;
-  sample.before.held_anonymous_bytes = 40 * page;
+  sample.files[figure::memory_rss_bytes] = 0;
   sample.memory.pending[STAT_ANON] = 40;
-  ServedFigures served = all_served();
-  CHECK(sample.run(served).empty());
+  CHECK(sample.run().empty());
+  FigureSet served = FigureSet::all();
+  CHECK(compare_held(sample.memory, 40 * page, 12 * page, false, served).empty());
   sample.memory.pending[STAT_ANON] = 39;
-  const std::vector<Refusal> refusals = sample.run(served);
+  CHECK(names_of(compare_held(sample.memory, 40 * page, 12 * page, false, served)) ==
+        std::vector<std::string>{"memory_rss_bytes"});
+  CHECK_FALSE(served.has(figure::memory_rss_bytes));
+}
+
+TEST_CASE("Pressure of a cgroup that was busy and is read as idle is refused") {
+  pressure_totals totals = Sample(true).pressure;
+  totals.busy_ns = 2'500'000;
+  FigureSet served = FigureSet::all();
+  CHECK(compare_busy(totals, 2'000'000, 9'000'000, served).empty());
+  for (const std::uint64_t busy_ns : {std::uint64_t{0}, std::uint64_t{9'000'001}}) {
+    totals.busy_ns = busy_ns;
+    served = FigureSet::all();
+    CHECK(compare_busy(totals, 2'000'000, 9'000'000, served).size() == PRESSURES);
+    CHECK_FALSE(served.has(FigureGroup::pressure));
+  }
+}
+
+TEST_CASE("Pressure that a kernel does not count, or that has no file, is absent") {
+  Sample sample(true);
+  sample.pressure.kinds &= ~(1u << PRESSURE_CPU_FULL);
+  CHECK(names_of(sample.run()) == std::vector<std::string>{"cpu_stalled_ns"});
+  sample.files[figure::cpu_stalled_ns] = std::nullopt;
+  const std::vector<Refusal> refusals = sample.run();
   REQUIRE(refusals.size() == 1);
-  CHECK(refusals[0].figure == "memory_rss_bytes");
+  CHECK(refusals[0].absent);
+}
+
+TEST_CASE("A number is found in each form of the kernel's files") {
+  using Form = FigureFile::Form;
+  const auto value = [](const std::string& text, const FigureFile& file, FigureKind kind = FigureKind::gauge) {
+    return value_in_text(text, file, kind);
+  };
+  CHECK(value("4096\n", {"memory.current"}) == 4096);
+  CHECK(value("max\n", {"memory.max"}, FigureKind::limit) == no_limit);
+  CHECK(value("-1\n", {"cpu.cfs_quota_us"}, FigureKind::limit) == no_limit);
+  CHECK(value("9223372036854771712\n", {"memory.limit_in_bytes"}, FigureKind::limit) == no_limit);
+  const std::string stat = "cache 1\nrss 2\nrss_huge 3\ntotal_rss 4\n";
+  CHECK(value(stat, {"memory.stat", "rss"}) == 2);
+  CHECK(value(stat, {"memory.stat", "total_rss"}) == 4);
+  CHECK_FALSE(value(stat, {"memory.stat", "total"}));
+  CHECK_FALSE(value("", {"memory.current"}));
+  CHECK_FALSE(value("what?\n", {"memory.current"}));
+  CHECK(value("max 90011\n", {"cpu.max"}, FigureKind::limit) == no_limit);
+  CHECK(value("70009 90011\n", {"cpu.max"}) == 70'009);
+  CHECK(value("70009 90011\n", {"cpu.max", "", Form::second}) == 90'011);
+  CHECK(value("77\n", {"cpu.weight", "", Form::weight}) == 1994);
+  CHECK(value("user 3\nsystem 4\n", {"cpuacct.stat", "system", Form::ticks}) == 4 * file_tick_ns());
+  CHECK(value("usage_usec 5\n", {"cpu.stat", "usage_usec", Form::microseconds}) == 5'000);
+  const std::string pressure =
+      "some avg10=0.00 avg60=0.00 avg300=0.00 total=12\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=34\n";
+  CHECK(value(pressure, {"cpu.pressure", "some", Form::total}) == 12'000);
+  CHECK(value(pressure, {"cpu.pressure", "full", Form::total}) == 34'000);
 }

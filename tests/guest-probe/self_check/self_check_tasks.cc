@@ -21,10 +21,10 @@ task_record right() {
 
 bool accepted(const std::optional<task_record>& record, const OwnTask& truth = own) {
   ServedFigures served;
-  served.processes = true;
+  served.figures.add(figure::processes);
   const bool nothing_said = compare_tasks(record, truth, served).empty();
-  CHECK(nothing_said == served.processes);
-  return served.processes;
+  CHECK(nothing_said == served.has(figure::processes));
+  return nothing_said;
 }
 
 }  // namespace

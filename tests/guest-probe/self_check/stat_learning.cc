@@ -2,7 +2,7 @@
 
 #include <catch2/catch.hpp>
 
-#include "guest-probe/account/stat_figures.h"
+#include "guest-probe/account/figure_sources.h"
 #include "guest-probe/self_check/stat_learner.h"
 
 using namespace katameter;
@@ -160,20 +160,19 @@ TEST_CASE("What is not learned is tried again at growing distances, and at once 
 }
 
 TEST_CASE("A record has the figures that were read for it, whatever is served by now") {
-  MemoryFields served;
-  served.unified = true;
-  served.active_file = false;
-  const MemoryFields known = known_fields(served, 1u << STAT_ANON | 1u << STAT_ACTIVE_FILE);
-  CHECK(known.rss);
-  CHECK_FALSE(known.active_file);
-  CHECK_FALSE(known.cache);
-  CHECK_FALSE(known.kernel);
-  CHECK_FALSE(known.page_faults);
-  CHECK(known.swap);  // another counter in cgroup v2
-  CHECK(known.usage);
-  served.unified = false;
-  CHECK_FALSE(known_fields(served, 1u << STAT_ANON).swap);
-  CHECK(known_fields(served, 1u << STAT_ANON).kernel);
+  FigureSet served = FigureSet::all();
+  served.remove(figure::memory_active_file_bytes);
+  const FigureSet v2 = known_figures(served, 1u << STAT_ANON | 1u << STAT_ACTIVE_FILE, true);
+  CHECK(v2.has(figure::memory_rss_bytes));
+  CHECK_FALSE(v2.has(figure::memory_active_file_bytes));
+  CHECK_FALSE(v2.has(figure::memory_cache_bytes));
+  CHECK_FALSE(v2.has(figure::memory_kernel_bytes));
+  CHECK_FALSE(v2.has(figure::page_faults));
+  CHECK(v2.has(figure::memory_swap_bytes));  // another counter in cgroup v2
+  CHECK(v2.has(figure::memory_usage_bytes));
+  const FigureSet v1 = known_figures(served, 1u << STAT_ANON, false);
+  CHECK_FALSE(v1.has(figure::memory_swap_bytes));
+  CHECK(v1.has(figure::memory_kernel_bytes));
 }
 
 TEST_CASE("Figures that lie together are read at once, others one by one") {

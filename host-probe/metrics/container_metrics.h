@@ -1,0 +1,143 @@
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+#include "host-probe/metrics/text_writer.h"
+#include "userspace/figures/figure.h"
+#include "userspace/wire/messages.h"
+
+// The metrics that userspace/figures/container.def has for the figures of a container.
+namespace katameter {
+
+/// How a metric's series follow from a figure; no value, no series. The functions of the same names are what a row of
+/// container.def says.
+struct Shown {
+  enum class Rule : std::uint8_t { value, if_not_0, limit_beside, counted_by_host };
+  Rule rule = Rule::value;
+  std::size_t beside = 0;  ///< limit_beside: the figure that is there whenever its controller is
+  Label label{};           ///< of each series; without a name: none
+  std::string_view other_label{};
+  std::array<std::string_view, 2> other_values{};  ///< with other_label there is a series for each
+};
+
+/// One figure's metric. Neighbours with the same descriptor are series of one metric.
+struct ContainerMetric {
+  const Descriptor* descriptor;
+  std::string_view source;
+  std::size_t figure;
+  Shown shown;
+};
+
+namespace metric {
+namespace detail {
+
+// The value itself, seconds for times.
+constexpr Shown value(std::string_view label = "", std::string_view of_label = "", std::string_view other = "",
+                      std::string_view first = "", std::string_view second = "") {
+  return {Shown::Rule::value, 0, {label, of_label}, other, {first, second}};
+}
+// cAdvisor has no series before there is something to count.
+constexpr Shown if_not_0(std::string_view label, std::string_view of_label) {
+  return {Shown::Rule::if_not_0, 0, {label, of_label}};
+}
+// 0 stands for "no limit", as in cAdvisor; without the figure beside it there is no series.
+constexpr Shown limit_beside(std::size_t figure) {
+  return {Shown::Rule::limit_beside, figure};
+}
+// By host-probe, from more than one snapshot (render_containers.cc).
+constexpr Shown counted_by_host() {
+  return {Shown::Rule::counted_by_host};
+}
+
+constexpr std::string_view unit_name(FigureUnit unit) {
+  switch (unit) {
+    case FigureUnit::cpu_time:
+    case FigureUnit::task_time: return "seconds";
+    case FigureUnit::boottime: return "seconds since 1970";
+    case FigureUnit::microseconds: return "microseconds";
+    case FigureUnit::bytes: return "bytes";
+    case FigureUnit::periods: return "periods";
+    case FigureUnit::shares: return "shares";
+    case FigureUnit::times: return "times";
+    case FigureUnit::faults: return "faults";
+    case FigureUnit::kills: return "kills";
+    case FigureUnit::tasks: return "tasks";
+    case FigureUnit::processes: return "processes";
+    case FigureUnit::switches: return "switches";
+  }
+  return "?";
+}
+
+// The labels are those of Shown.
+inline constexpr std::array<Descriptor, figure::count> descriptors{{
+#define FIGURE(name, number, kind, unit, group, index, v1, v2, metric, shown, help, source)        \
+  {metric,                                                                                         \
+   help,                                                                                           \
+   is_counter(FigureKind::kind) ? prometheus::MetricType::Counter : prometheus::MetricType::Gauge, \
+   unit_name(FigureUnit::unit),                                                                    \
+   "",                                                                                             \
+   source},
+#include "userspace/figures/container.def"
+}};
+
+// The series of a metric have one descriptor.
+constexpr const Descriptor* descriptor_of(std::size_t index) {
+  const auto same = [&](const Descriptor& each) { return each.name == descriptors[index].name; };
+  return std::find_if(descriptors.begin(), descriptors.end(), same);
+}
+
+}  // namespace detail
+
+/// cAdvisor's metrics, by cAdvisor's names, types and meanings, and what cAdvisor does not have, under names of ours. By
+/// figure::Index.
+inline constexpr auto of_container = [] {
+  using detail::counted_by_host;
+  using detail::if_not_0;
+  using detail::limit_beside;
+  using detail::value;
+  return std::array<ContainerMetric, figure::count>{{
+#define FIGURE(name, number, kind, unit, group, index, v1, v2, metric, shown, help, source) \
+  {detail::descriptor_of(figure::name), source, figure::name, shown},
+#include "userspace/figures/container.def"
+  }};
+}();
+
+inline constexpr const Descriptor& container_ooms = *of_container[figure::oom_kills].descriptor;
+inline constexpr const Descriptor& container_start = *of_container[figure::start_boottime_ns].descriptor;
+
+}  // namespace metric
+
+/// Computes the value of a metric's series from a container; nothing: there is no series.
+class SeriesValue {
+ public:
+  explicit SeriesValue(const ContainerMetric& metric)
+      : rule_(metric.shown.rule),
+        member_(wire::container_figures[metric.figure].value),
+        beside_(wire::container_figures[metric.shown.beside].value),
+        divisor_(wire::container_figures[metric.figure].unit <= FigureUnit::boottime ? 1e9 : 1) {}
+
+  std::optional<double> operator()(const wire::Container& container) const {
+    const wire::Figure& value = container.*member_;
+    if (rule_ == Shown::Rule::limit_beside) return limit(value, container.*beside_);
+    if (!value || (*value == 0 && rule_ == Shown::Rule::if_not_0)) return std::nullopt;
+    return static_cast<double>(*value) / divisor_;
+  }
+
+ private:
+  static std::optional<double> limit(const wire::Figure& value, const wire::Figure& beside) {
+    constexpr std::uint64_t unlimited = std::uint64_t{1} << 62;
+    if (!value && !beside) return std::nullopt;
+    return value.value_or(0) > unlimited ? 0.0 : static_cast<double>(value.value_or(0));
+  }
+
+  Shown::Rule rule_;
+  wire::Figure wire::Container::*member_;
+  wire::Figure wire::Container::*beside_;
+  double divisor_;
+};
+
+}  // namespace katameter

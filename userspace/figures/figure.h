@@ -1,0 +1,122 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <initializer_list>
+
+// The vocabulary of the columns of container.def, and sets of its figures.
+namespace katameter {
+
+/// How a figure moves while its container lives.
+enum class FigureKind : std::uint8_t {
+  counter,       ///< only rises: a host refuses a snapshot in which it fell
+  weak_counter,  ///< rises, but may fall where guest-probe is restarted and the kernel kept less than it had reported
+  resettable_counter,  ///< rises, but an administrator in the guest can set it to 0
+  gauge,
+  limit,  ///< absent without a limit; may be any number, for kernels have several that mean "none"
+};
+
+/// Whether Prometheus sees a counter.
+constexpr bool is_counter(FigureKind kind) {
+  return kind != FigureKind::gauge && kind != FigureKind::limit;
+}
+
+enum class FigureUnit : std::uint8_t {
+  cpu_time,   ///< ns that CPUs worked
+  task_time,  ///< ns that tasks waited
+  boottime,   ///< ns of CLOCK_BOOTTIME
+  microseconds,
+  bytes,
+  periods,
+  shares,
+  times,
+  faults,
+  kills,
+  tasks,
+  processes,
+  switches,
+};
+
+/// What gives a figure: it is there or missing with the others of its group.
+enum class FigureGroup : std::uint8_t {
+  cpu,        ///< CPU time: cpuacct, or cgroup v2
+  bandwidth,  ///< the cpu controller
+  pids,       ///< the pids controller
+  memory,     ///< the memory controller
+  reclaim,    ///< the programs at direct reclaim
+  processes,  ///< the walk over tasks
+  start,      ///< the time of the cgroup's mkdir, or that walk
+  pressure,   ///< PSI
+  schedstat,  ///< the programs of --schedstat
+};
+
+/// The figures of a container by number: the rows of container.def from 0 on.
+namespace figure {
+enum Index : std::size_t {
+#define FIGURE(name, ...) name,
+#include "userspace/figures/container.def"
+  count
+};
+}  // namespace figure
+
+/// The figures of which `predicate`, a function of the index, is true; in their order.
+template <bool (*predicate)(std::size_t)>
+inline constexpr auto figures_where = [] {
+  constexpr std::size_t size = [] {
+    std::size_t found = 0;
+    for (std::size_t i = 0; i < figure::count; ++i) found += predicate(i) ? 1 : 0;
+    return found;
+  }();
+  std::array<std::size_t, size> figures{};
+  std::size_t place = 0;
+  for (std::size_t i = 0; i < figure::count; ++i) {
+    if (predicate(i)) figures[place++] = i;
+  }
+  return figures;
+}();
+
+/// A set of figures of a container: those that are served, for example.
+class FigureSet {
+ public:
+  constexpr FigureSet() = default;
+  constexpr FigureSet(std::initializer_list<FigureGroup> groups) {
+    for (const FigureGroup group : groups) add(group);
+  }
+  static constexpr FigureSet all() {
+    FigureSet set;
+    for (std::size_t i = 0; i < figure::count; ++i) set.add(i);
+    return set;
+  }
+
+  constexpr bool has(std::size_t figure) const { return (bits_ >> figure & 1) != 0; }
+  /// Whether any of the group is in it.
+  constexpr bool has(FigureGroup group) const { return (bits_ & of(group)) != 0; }
+
+  constexpr void add(std::size_t figure) { bits_ |= std::uint64_t{1} << figure; }
+  constexpr void add(FigureGroup group) { bits_ |= of(group); }
+  constexpr void remove(std::size_t figure) { bits_ &= ~(std::uint64_t{1} << figure); }
+  constexpr void remove(FigureGroup group) { bits_ &= ~of(group); }
+  constexpr void remove(const FigureSet& others) { bits_ &= ~others.bits_; }
+
+  constexpr FigureSet operator&(const FigureSet& other) const {
+    FigureSet both = *this;
+    both.bits_ &= other.bits_;
+    return both;
+  }
+  constexpr bool operator==(const FigureSet&) const = default;
+
+ private:
+  static_assert(figure::count <= 64, "more figures than bits: let FigureSet have two words");
+  static constexpr std::uint64_t of(FigureGroup group) {
+    std::uint64_t bits = 0;
+    std::size_t row = 0;
+#define FIGURE(name, number, kind, unit, in_group, ...) bits |= std::uint64_t{FigureGroup::in_group == group} << row++;
+#include "userspace/figures/container.def"
+    return bits;
+  }
+
+  std::uint64_t bits_ = 0;
+};
+
+}  // namespace katameter
