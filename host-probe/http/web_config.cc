@@ -36,12 +36,13 @@ Status take_keys(const YAML::Node& node, std::string_view section, const std::ar
     const auto key = std::ranges::find(keys, name, &Key<Target>::name);
     if (key == keys.end()) {
       std::vector<std::string_view> known;
+      known.reserve(size);
       for (const Key<Target>& row : keys) known.push_back(row.name);
       return failure(
           fmt::format("{} has no key '{}': remove it; the keys are {}", where, name, fmt::join(known, ", ")));
     }
     Status taken = key->take(entry.second, target);
-    if (!taken && !section.empty()) return failure(where + "." + name + ": " + taken.error().text);
+    if (!taken && !section.empty()) return failure(fmt::format("{}.{}: {}", where, name, taken.error().text));
     if (!taken) return taken;
   }
   return {};

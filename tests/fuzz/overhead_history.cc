@@ -3,6 +3,7 @@
 #include <cstdlib>
 #include <string>
 
+#include "host-probe/cli/overhead.h"
 #include "host-probe/overhead/overhead_history.h"
 #include "host-probe/overhead/overhead_summary.h"
 
