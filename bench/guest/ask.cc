@@ -1,7 +1,7 @@
 // usage: ask SOCKET ROUNDS INTERVAL_MS
 //
 // What a host is to a guest-probe: asks for a snapshot ROUNDS times, one every INTERVAL_MS, and acknowledges each. Prints
-// of the last one its bytes on the wire, those of the same figures as Prometheus text, and how many containers it told of.
+// of the last one its bytes on the wire, those of the same figures as Prometheus text, and how many containers it had.
 
 #include <cstdio>
 #include <cstdlib>

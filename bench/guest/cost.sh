@@ -71,8 +71,8 @@ start_poller 'poller, 3 files' 1000 "${three_files[@]}"
 
 "$bin/ask" "$bin/socket" 3 100 >$bin/asked # names are learned once
 for ((i = 0; i < windows; ++i)); do window; done
-read -r snapshot text told <$bin/asked
-((told == containers))
+read -r snapshot text containers_read <$bin/asked
+((containers_read == containers))
 # By tasks it is the time alone that grows.
 [[ $row == cpu ]] || exit 0
 measured wire guest-probe "$size" B "$snapshot"

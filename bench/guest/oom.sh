@@ -17,10 +17,10 @@ mkdir -p "$sandbox"
 "$bin/hybrid_vsock" "$sandbox/clh.sock" "$bin/socket" >"$bin/relay.log" &
 relay=$!
 wait_for ready "$bin/relay.log"
-mkfifo "$bin/told"
-build/bin/host-probe --run-root "$bin/run" --state-file "" --web.listen-address 127.0.0.1:9717 2>"$bin/told" &
+mkfifo "$bin/log"
+build/bin/host-probe --run-root "$bin/run" --state-file "" --web.listen-address 127.0.0.1:9717 2>"$bin/log" &
 host=$!
-"$bin/oom_race" "$bin/socket" "$cgroup" "$1" "$bin/told" | while read -r event counted line; do
+"$bin/oom_race" "$bin/socket" "$cgroup" "$1" "$bin/log" | while read -r event counted line; do
     measured oom guest-probe 1 us "$event"
     measured oom host-probe 1 us "$counted"
     measured oom 'kernel log' 1 us "$line"

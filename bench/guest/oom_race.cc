@@ -58,20 +58,20 @@ std::uint64_t wait_for_line(int log, const char* text) {
 int main(int argc, char** argv) {
   const int kills = argc == 5 ? std::atoi(argv[3]) : 0;
   const int log = open("/dev/kmsg", O_RDONLY);
-  const int told = argc == 5 ? open(argv[4], O_RDONLY) : -1;
-  if (kills <= 0 || told < 0 || log < 0 || lseek(log, 0, SEEK_END) < 0) {
+  const int log_of_host = argc == 5 ? open(argv[4], O_RDONLY) : -1;
+  if (kills <= 0 || log_of_host < 0 || log < 0 || lseek(log, 0, SEEK_END) < 0) {
     std::fprintf(stderr, "usage: oom_race SOCKET CGROUP KILLS HOST-PROBE-LOG (reads /dev/kmsg)\n");
     return 2;
   }
   // Once host-probe is connected there, it has what this program has.
-  wait_for_line(told, "guest connected");
+  wait_for_line(log_of_host, "guest connected");
   bench::HostSide host(argv[1]);
   (void)host.collect();
   for (int i = 0; i < kills; ++i) {
     std::uint64_t line_ns = 0;
     std::uint64_t counted_ns = 0;
     std::thread reader([&] { line_ns = wait_for_line(log, "Killed process"); });
-    std::thread counter([&] { counted_ns = wait_for_line(told, "msg=\"oom kill\" sandbox="); });
+    std::thread counter([&] { counted_ns = wait_for_line(log_of_host, "msg=\"oom kill\" sandbox="); });
     const pid_t child = fork();
     if (child == 0) hog(argv[2]);
     const wire::OomEvent event = host.wait_for_event();

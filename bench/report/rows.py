@@ -11,7 +11,7 @@ class Row:
     rival: str
     aim: float | None  # the ratio of ours to the rival's, at most; None = nothing was aimed at
     aim_text: str
-    divide: bool = True  # False: what is told is the difference, for what may be 0
+    divide: bool = True  # False: the row shows the difference, for what may be 0
 
 
 def hot(storm: str, what: str) -> list[Row]:

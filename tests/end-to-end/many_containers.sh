@@ -56,5 +56,5 @@ for metric in container_cpu_user_seconds_total container_memory_usage_bytes cont
     ((count == rows)) || die "$metric has $count series for $rows containers"
 done
 unattributed=$(awk '/^katameter_guest_unattributed_containers[{]/ { print $2 }' $out/metrics.prom)
-[[ $unattributed == "$others" ]] || die "$unattributed containers are told as a sum, not $others"
+[[ $unattributed == "$others" ]] || die "$unattributed containers are reported as a sum, not $others"
 say "$rows rows and a sum of $others, $(wc -c <$out/metrics.prom) bytes of text"

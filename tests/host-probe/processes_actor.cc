@@ -1,4 +1,4 @@
-// Plays a VMM or a virtiofsd: copied to a file of that name, it does what it is told on stdin, one command a line, and
+// Plays a VMM or a virtiofsd: copied to a file of that name, it obeys stdin, one command a line, and
 // answers each with one line. It ends when stdin does.
 #include <fcntl.h>
 #include <pthread.h>
@@ -42,7 +42,7 @@ std::int64_t burn(std::int64_t milliseconds) {
   return thread_cpu_ns();
 }
 
-/// A named thread that sleeps unless it is told to burn.
+/// A named thread that sleeps unless it is to burn.
 class Worker {
  public:
   explicit Worker(const std::string& name) {

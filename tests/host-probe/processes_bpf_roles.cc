@@ -145,7 +145,7 @@ TEST_CASE("the kernel's threads in a VMM are a role of their own, alive and dead
   CHECK(last.at(Role::vmm).cpu_ns < figures.cpu.at(Role::vmm).cpu_ns + 50'000'000);
 }
 
-TEST_CASE("the host's OOM kills are told by role") {
+TEST_CASE("the host's OOM kills are counted by role") {
   const ContainerId id = fresh_id();
   Account account;
   Actor qemu = Actor::qemu(id);

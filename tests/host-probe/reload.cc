@@ -35,7 +35,7 @@ struct Fixture {
   void write_user(const std::string& password) const {
     std::ofstream(web) << "basic_auth_users:\n  alice: " << bcrypt(password) << "\n";
   }
-  // What the manager was told at the end of the reload.
+  // What the manager got at the end of the reload.
   std::string reload() {
     program->stop(SIGHUP);
     const std::string begun = manager.message_with("RELOADING=1");
@@ -75,8 +75,8 @@ TEST_CASE("a configuration that is wrong is not taken over, not even half of it"
       {"log.level = \"error\"\nruntime-endpoint = \"tcp://127.0.0.1\"\n", "unix:///run/containerd"},
   }));
   test.write(text);
-  const std::string told = test.reload();
-  CHECK_THAT(told, Catch::Contains("Serving http") && Catch::Contains("not reloaded") && Catch::Contains(expected));
+  const std::string status = test.reload();
+  CHECK_THAT(status, Catch::Contains("Serving http") && Catch::Contains("not reloaded") && Catch::Contains(expected));
   CHECK(test.program->says("configuration not reloaded; keeping the previous one"));
   CHECK_THAT(http_get(test.address, "/metrics", secret), Catch::Contains(" 200 "));
   // Mended, it is taken over.

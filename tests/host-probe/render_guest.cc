@@ -121,7 +121,7 @@ TEST_CASE("losses of a guest are counted from 0 on, while it answers") {
   CHECK(Rendered(report).family("katameter_guest_oom_events_lost_total") == nullptr);
 }
 
-TEST_CASE("what the guest's kernel skipped is told by hook, and not where it does not count") {
+TEST_CASE("what the guest's kernel skipped is counted by hook, and not where it does not count") {
   NodeReport report = with_container(full_container());
   CHECK(Rendered(report).family("katameter_guest_program_misses_total") == nullptr);
   report.sandboxes[0].guest->guest_wide.program_misses_cgroup_rmdir = 20;

@@ -19,7 +19,7 @@ std::vector<std::string> arguments(const TemporaryDirectory& folder) {
 
 }  // namespace
 
-TEST_CASE("the service manager is told when it serves, and when it stops") {
+TEST_CASE("the service manager is notified when it serves, and when it stops") {
   const TemporaryDirectory folder;
   FakeManager manager;
   Program program(arguments(folder));

@@ -90,7 +90,7 @@ list_files >"$work/before"
 # What systemd was asked since the last time: to read its units again, however
 # often, and what is given.
 expect_asked() { # WHEN EXPECTED
-    grep -q 'daemon-reload$' "$root/tmp/asked" || die "$1, systemd was not told of it"
+    grep -q 'daemon-reload$' "$root/tmp/asked" || die "$1, systemd was not notified"
     sed -i '/daemon-reload$/d; s/^deb-systemd-invoke //' "$root/tmp/asked"
     [[ $(<"$root/tmp/asked") == "$2" ]] || die "$1, systemd was asked: $(<"$root/tmp/asked"); expected: $2"
     : >"$root/tmp/asked"

@@ -17,7 +17,7 @@ sandbox=''
 finish() {
     local status=$? left=0
     if [[ $sandbox ]]; then
-        # One that has ended already is told by how it left.
+        # One that has ended already is reported with its status.
         kill -TERM "$sandbox" 2>/dev/null || :
         wait "$sandbox" 2>/dev/null || left=$?
         if ((left != 0 && left != 128 + 15)); then

@@ -148,7 +148,7 @@ TEST_CASE("Block I/O under load lies between two looks at the device and never g
     const LoopDevice::Stat before = device.stat();
     const wire::BlockDevice ours = device.of(row_of(daemon, cgroup.id()));
     const LoopDevice::Stat after = device.stat();
-    // The cgroup counts what was asked for, the device what it has done, and that only after the process was told: each
+    // The cgroup counts what was asked for, the device what it has done, and that only after the process got its answer: each
     // of two processes may have its next request under way before its last one is counted.
     constexpr std::uint64_t ahead = 4;
     CHECK(ours.reads >= before.counted.reads);
@@ -209,7 +209,7 @@ TEST_CASE("What a removed nested cgroup read and wrote stays with its container"
   check_equal(device.of(row_of(daemon, cgroup.id())), device.settled());
 }
 
-TEST_CASE("A removed container's block I/O is told with its last values", "[any][io][removed]") {
+TEST_CASE("A removed container's block I/O is reported with its last values", "[any][io][removed]") {
   const LoopDevice device;
   const Daemon daemon;
   std::string id;

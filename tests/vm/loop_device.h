@@ -26,9 +26,9 @@ class LoopDevice {
   int fd() const { return device_.get(); }
   std::uint32_t minor() const { return minor_; }
   Stat stat() const;
-  /// What it counted, when no request is under way any more: it counts one after whoever waits for it was told.
+  /// What it counted, when no request is under way any more: it counts one after the waiting process got its answer.
   wire::BlockDevice settled() const;
-  /// What a container did on it; zeros if it is not told of.
+  /// What a container did on it; zeros if it is not reported.
   wire::BlockDevice of(const wire::Container& container) const;
 
  private:

@@ -165,7 +165,7 @@ TEST_CASE("memory v2: a container has the memory of the cgroups inside it, once"
   CHECK(*memory_row(daemon, cgroup).page_faults >= faults);
 }
 
-TEST_CASE("memory v2: OOM kills are counted and told, nested ones as the container's", "[oom][nested][.v2]") {
+TEST_CASE("memory v2: OOM kills are counted and reported, nested ones as the container's", "[oom][nested][.v2]") {
   const Daemon daemon;
   const TestCgroup cgroup('6');
   const TestCgroup nested('6', "/nested", TestCgroup::Inside::with_controllers);

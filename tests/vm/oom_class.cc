@@ -41,7 +41,7 @@ pid_t kill_one(Workload& workload, std::size_t pages) {
   return pid;
 }
 
-// The kernel's words against the event's; returns how many kills the kernel has told of.
+// The kernel's words against the event's; returns how many kills the kernel has logged.
 std::size_t compare(const std::vector<LoggedKill>& kills, const Dump& dump) {
   for (const LoggedKill& kill : kills) {
     const wire::OomEvent& event = event_of(dump, static_cast<pid_t>(kill.victim_pid));
@@ -98,7 +98,7 @@ TEST_CASE("100 OOM kills in 5 containers at once are 100 events with the right v
   CHECK(compare(log.take_kills(), dump) > 0);
 }
 
-TEST_CASE("A limit above the container, one inside it and its own are told apart", "[any][oom]") {
+TEST_CASE("A limit above the container, one inside it and its own are distinguished", "[any][oom]") {
   const Daemon daemon;
   KernelLog log;
   const TestCgroup cgroup('6');
@@ -150,7 +150,7 @@ TEST_CASE("A limit above the container, one inside it and its own are told apart
   CHECK(compare(log.take_kills(), dump) > 0);
 }
 
-TEST_CASE("A guest that is out of memory as a whole is told apart, in a limited container too", "[any][oom]") {
+TEST_CASE("A guest that is out of memory as a whole is distinguished, in a limited container too", "[any][oom]") {
   const Daemon daemon;
   KernelLog log;
   const TestCgroup cgroup('9');

@@ -44,7 +44,7 @@ Fd connect_over_loopback(unsigned port) {
 
 }  // namespace
 
-TEST_CASE("An ended container is told to each of two that ask, whoever acknowledges first", "[any][removed]") {
+TEST_CASE("An ended container is reported to each of two hosts, whoever acknowledges first", "[any][removed]") {
   const Daemon daemon;
   HostPeer first(daemon);
   (void)first.collect();

@@ -208,7 +208,7 @@ TEST_CASE("A program that cannot be attached costs as much as one that does not 
   }
 }
 
-TEST_CASE("What was refused is told with the verifier's last words, and with the instructions where asked for",
+TEST_CASE("What was refused is reported with the verifier's last words, and with the instructions where asked for",
           "[any][refused]") {
   const GuestPlan plan = plan_guest(read_kernel_facts());
   LoadOptions options = refusing("note_mkdir");

@@ -107,7 +107,8 @@ TEST_CASE("Killed at any moment of its start or life, it tells of every containe
   CHECK(dump.snapshot.guest.containers_lost == 0);
 }
 
-TEST_CASE("What the host has acknowledged is not told again after a restart, but stays in the total", "[any][life]") {
+TEST_CASE("What the host has acknowledged is not reported again after a restart, but stays in the total",
+          "[any][life]") {
   Daemon daemon;
   const Lived victim = run_out_of_memory('f', "victim");
   daemon.acknowledge_all();

@@ -7,7 +7,7 @@
 
 using namespace katameter;
 
-TEST_CASE("Containers beyond --max-containers are told as a sum, equal to their files'", "[cpu]") {
+TEST_CASE("Containers beyond --max-containers are reported as a sum, equal to their files'", "[cpu]") {
   const Daemon daemon({}, {"--max-containers", "2"});
   std::list<TestCgroup> cgroups;
   for (const char digit : {'1', '2', '3', '4', '5'}) {

@@ -45,16 +45,16 @@ std::optional<std::uint64_t> misses_of(pid_t pid) {
 
 }  // namespace
 
-TEST_CASE("What the kernel skipped is told as its fdinfo shows it, without any capability", "[any][life]") {
+TEST_CASE("What the kernel skipped is reported as its fdinfo shows it, without any capability", "[any][life]") {
   const Daemon daemon;
   const wire::Guest guest = daemon.dump().snapshot.guest;
   const std::optional<std::uint64_t> shown = misses_of(daemon.pid());
-  std::optional<std::uint64_t> told;
+  std::optional<std::uint64_t> reported;
   for (const wire::GuestFigure& figure : wire::guest_figures) {
     if (!figure.name.starts_with("program_misses_") || !(guest.*figure.value)) continue;
-    told = told.value_or(0) + *(guest.*figure.value);
+    reported = reported.value_or(0) + *(guest.*figure.value);
   }
-  CHECK(told == shown);
+  CHECK(reported == shown);
   CHECK(guest.program_misses_cgroup_rmdir.has_value() == shown.has_value());
   CHECK(guest.program_misses_reclaim.has_value() == shown.has_value());
   CHECK_FALSE(guest.program_misses_sched_process_free);  // attached with --schedstat

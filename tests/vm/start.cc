@@ -73,7 +73,7 @@ TEST_CASE("CAP_BPF, CAP_PERFMON and CAP_SYS_RESOURCE are enough to start", "[any
     CHECK(row->cpu_usage_ns);
     CHECK(row->memory_usage_bytes);
     CHECK(row->memory_rss_bytes);  // where it is was learned from the files, which anybody may read
-    // The self-check could not be made, which the host is told.
+    // The self-check could not be made, which the host learns.
     const std::vector<std::string> lacks = daemon.dump().hello.lacks;
     CHECK(std::count(lacks.begin(), lacks.end(), "comparison with the files") == 1);
   }

@@ -160,7 +160,7 @@ TEST_CASE("memory v2: started before the memory controller is enabled, the first
   Workload workload(cgroup);
   use_every_kind(workload);
   check_like_files(memory_row(daemon, cgroup), cgroup);
-  // Connected anew, the host is told what is so now.
+  // Connected anew, the host gets what holds now.
   CHECK_FALSE(lacks(daemon.dump(), "comparison with the files"));
   CHECK_FALSE(lacks(daemon.dump(), "memory_working_set_bytes"));
 }

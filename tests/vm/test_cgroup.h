@@ -13,7 +13,7 @@ class TestCgroup {
   enum class Inside { without_controllers, with_controllers };
 
   /// `digit` names it: /cri-containerd/<64 times digit>; `below` adds a cgroup inside ("/nested"). In v2 that one has
-  /// controllers of its own only if it is told to, for then the container's own cgroup may hold no process.
+  /// controllers of its own only on request, because then the container's own cgroup may hold no process.
   explicit TestCgroup(char digit, const std::string& below = "", Inside inside = Inside::without_controllers);
   /// At any path, which has the id in it somewhere. What is above it stays when it is removed.
   TestCgroup(std::string id, std::string path);

@@ -11,7 +11,7 @@
 
 namespace katameter {
 
-/// A process in a container that does what it is told, step by step, and nothing in between.
+/// A process in a container that obeys, step by step, and nothing in between.
 class Workload {
  public:
   /// Forks, enters `cgroup` and takes the name `comm`; then waits for the first step.

@@ -71,7 +71,7 @@ TEST_CASE("A container that came and went between two readings is known by its r
   CHECK(row_of(account).sched_run_ns == 100);
 }
 
-TEST_CASE("A container that is told as removed again is told the same, though its last tasks end only now") {
+TEST_CASE("A container that is reported as removed again has the same values, though its last tasks end only now") {
   SchedAccount account;
   read(account, {sums(inside, 100)});
   CHECK(row_of(account, true).sched_run_ns == 100);

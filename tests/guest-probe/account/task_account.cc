@@ -52,7 +52,7 @@ TEST_CASE("A container's processes are counted, and the oldest is known") {
   CHECK_FALSE(account.of_container(inside).first_start_ns);
 }
 
-TEST_CASE("The guest system's CPU time is told apart by owner; what runs in a container is the container's") {
+TEST_CASE("The guest system's CPU time is divided by owner; what runs in a container is the container's") {
   TaskAccount account(own);
   walk(account, {kernel(2, 100), kernel(3, 20), task(4, inside, 7, TASK_LEADER | TASK_KERNEL),
                  task(40, root, 1000, TASK_LEADER | TASK_PROCESS | TASK_AGENT), task(own, root, 5, TASK_LEADER)});

@@ -69,7 +69,7 @@ TEST_CASE("What to do about loading depends on why it failed") {
   CHECK(plan_guest(facts).requirements.front().remedy.find("CONFIG_BPF_EVENTS") != std::string::npos);
 }
 
-TEST_CASE("A kernel that is locked down is told as such") {
+TEST_CASE("A kernel that is locked down is reported as such") {
   KernelFacts facts = everything();
   facts.may_load = false;
   facts.load_errno = EINVAL;
@@ -266,7 +266,7 @@ KernelFacts everything_v2() {
 
 }  // namespace
 
-TEST_CASE("What the kernel refuses costs what hangs on it, and is told with the kernel's words") {
+TEST_CASE("What the kernel refuses costs what depends on it, and is reported with the kernel's words") {
   const GuestPlan plan = refusing(everything(), "note_mkdir");
   CHECK((!plan.mkdir_times && plan.removals && plan.cpu && plan.memory && plan.tasks_walk && plan.schedstat));
   CHECK(plan.missing_features() == std::vector<std::string>{"program note_mkdir"});

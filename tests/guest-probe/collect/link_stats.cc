@@ -160,7 +160,7 @@ TEST_CASE("What kubelet leaves out is left out, and names that the host refuses 
   CHECK(links.unreported == 2);
 }
 
-TEST_CASE("Of too many interfaces the oldest are told, in whatever order they come") {
+TEST_CASE("Of too many interfaces the oldest are reported, in whatever order they come") {
   const std::size_t most = wire::max_interfaces;
   for (const bool newest_first : {false, true}) {
     Links links;
@@ -223,7 +223,7 @@ TEST_CASE("This machine's interfaces can be asked for again and again") {
 }
 
 // In a network of its own: needs root.
-TEST_CASE("However many interfaces there are, those that were there first are told, again and again") {
+TEST_CASE("However many interfaces there are, those that were there first are reported, again and again") {
   bool entered = false;
   std::thread([&] {
     entered = unshare(CLONE_NEWNET) == 0;

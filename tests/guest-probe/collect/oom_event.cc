@@ -53,7 +53,7 @@ TEST_CASE("A victim in no container, without a limit, with a name that is no tex
   CHECK(event.victim_comm == "?og");
 }
 
-TEST_CASE("Whose limit was hit is told by its place with regard to the container") {
+TEST_CASE("The class of an OOM kill follows from where the limited cgroup is") {
   oom_record record = make_record();
   CHECK(make_oom_event(record).oom_class == wire::OomClass::unknown);
   CHECK(make_oom_event(record).limit_cgroup.empty());

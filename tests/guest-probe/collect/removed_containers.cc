@@ -104,7 +104,7 @@ TEST_CASE("An id that lives a second time is a removed container a second time")
   CHECK(kept.size() == 1);
 }
 
-TEST_CASE("Block I/O of a removed cgroup is told with the container, or added to what still lives of it") {
+TEST_CASE("Block I/O of a removed cgroup is reported with the container, or added to what still lives of it") {
   RemovedContainers removed(8);
   removed_record record = make_removed(path_of('a'), REMOVED_IO);
   record.io_devices = 1;

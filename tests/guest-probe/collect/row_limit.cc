@@ -64,11 +64,11 @@ TEST_CASE("The sum of the rest keeps what its dead have used, and never falls") 
   limit.apply(rows, guest);
   CHECK(guest.unattributed_cpu_usage_ns == 7);
 
-  // It ends with a little more, is told of until that is acknowledged, and then no more.
-  for (const bool told : {true, true, false}) {
+  // It ends with a little more, is reported until that is acknowledged, and then no more.
+  for (const bool reported : {true, true, false}) {
     Rows later;
     put(later, 'a', 5);
-    if (told) put(later, 'b', 9, true);
+    if (reported) put(later, 'b', 9, true);
     limit.apply(later, guest);
     CHECK(later.size() == 1);
     CHECK(guest.unattributed_containers == 0);

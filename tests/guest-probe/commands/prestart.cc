@@ -125,7 +125,7 @@ Best best_of_some() {
   for (int i = 0; i < 30 || (i < 300 && best.hook.took - best.nothing.took >= bound); ++i) {
     const Call call = call_hook(GUEST_PROBE, {"guest-probe", "prestart", "--listen", "tcp:80"}, state);
     REQUIRE(call.status == 0);
-    if (geteuid() == 0) REQUIRE(call.said.empty());  // others cannot lock /run/katameter, and are told
+    if (geteuid() == 0) REQUIRE(call.said.empty());  // others cannot lock /run/katameter, and log that
     keep_least(best.hook, call);
     keep_least(best.nothing, call_hook("/bin/true", {"true"}, state));
   }

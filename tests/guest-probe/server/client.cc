@@ -14,7 +14,7 @@ using namespace katameter;
 
 namespace {
 
-// Takes one connection, answers with `bytes`, and holds it open until the client has gone unless told to close.
+// Takes one connection, answers with `bytes`, and holds it open until the client has gone unless it is to close.
 Result<Dump> ask_one_that_answers(const std::string& bytes, bool close_after) {
   const testing::TemporaryDirectory dir;
   const auto address = ListenAddress::parse("unix:" + (dir.path() / "probe.sock").string());

@@ -98,7 +98,7 @@ TEST_CASE("Messages in one write are answered in order") {
   CHECK(std::get<wire::Snapshot>(answers[1]).request == 2);
 }
 
-TEST_CASE("A peer that sends nonsense or too much is told so and disconnected; half a frame is no message") {
+TEST_CASE("A peer that sends garbage or too much gets the reason and is disconnected; half a frame is not a message") {
   const std::vector<std::string> wrong{"GET / HTTP/1.1\r\n\r\n", std::string("\x7f\xff\xff\xff", 4),
                                        wire::frame("no protobuf \xff\xff\xff"), std::string("\x00\x01\x00\x01", 4)};
   for (const std::string& bytes : wrong) {
@@ -119,7 +119,7 @@ TEST_CASE("A peer that sends nonsense or too much is told so and disconnected; h
   CHECK(peer.answers().empty());
 }
 
-TEST_CASE("A peer that sends messages without end is told so and disconnected") {
+TEST_CASE("A peer that sends messages without end gets the reason and is disconnected") {
   Connected peer;
   std::string many;
   for (int i = 0; i < 2000; ++i) many += framed(wire::Acknowledge{});

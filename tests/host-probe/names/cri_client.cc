@@ -20,7 +20,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-// A container runtime on a Unix socket that answers what it is told to, by method.
+// A container runtime on a Unix socket that gives the prepared answers, by method.
 class FakeRuntime : grpc::CallbackGenericService {
  public:
   explicit FakeRuntime(const std::string& socket) {

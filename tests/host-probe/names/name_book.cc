@@ -81,7 +81,7 @@ TEST_CASE("one question holds all that is missing, and only one is open") {
   CHECK(test.exchange({}) == NameQuestion{{other, {made_up}}});
 }
 
-TEST_CASE("a container that the runtime told before the guest did is not asked for") {
+TEST_CASE("a container that the runtime listed before the guest did is not looked up") {
   Fixture test;
   test.book.sandbox_appeared(sandbox);
   test.exchange({{sandbox, pod("web", {{app, "app"}})}});
@@ -205,7 +205,7 @@ TEST_CASE("a bundle's names are used, and the runtime's when it answers") {
   test.exchange({{sandbox, pod("web", {{app, "app"}})}});
   CHECK(test.book.names(sandbox)->runtime_handler == "kata");
   CHECK_FALSE(test.book.due());
-  // It may fall back on the bundle for a container later; what the runtime has told stays.
+  // It may fall back on the bundle for a container later; the names from the runtime stay.
   test.book.containers_seen(sandbox, {app, sidecar});
   bundled.containers[sidecar] = {"sidecar", "image"};
   test.exchange({{sandbox, bundled}}, true);

@@ -14,20 +14,20 @@ namespace {
 const ContainerId sandbox = *ContainerId::from_hex(std::string(64, 'a'));
 const ContainerId app = *ContainerId::from_hex(std::string(64, '1'));
 
-// A runtime that answers when it is told to, or never.
+// A runtime that answers when the test lets it, or never.
 struct FakeSource : NameSource {
   struct Shared {
     std::atomic<int> questions = 0;
     std::atomic<bool> answers = true;
-    std::atomic<bool> in_trouble = false;
+    std::atomic<bool> fails = false;
     std::promise<void> cancelled;
   };
-  explicit FakeSource(Shared& told) : shared(told) {}
+  explicit FakeSource(Shared& state) : shared(state) {}
   NameAnswer look_up(const NameQuestion& question) override {
     ++shared.questions;
     if (!shared.answers) shared.cancelled.get_future().wait();
     NameAnswer answer;
-    if (shared.in_trouble) {
+    if (shared.fails) {
       answer.trouble = Error{0, "no runtime today"};
       return answer;
     }
@@ -45,14 +45,14 @@ struct FakeSource : NameSource {
 struct Fixture {
   Fixture() {
     auto made =
-        Names::create(loop.events(), loop.timers(), std::make_unique<FakeSource>(told), NameTiming{5ms, 20ms, 10});
+        Names::create(loop.events(), loop.timers(), std::make_unique<FakeSource>(state), NameTiming{5ms, 20ms, 10});
     REQUIRE(made);
     names = std::move(*made);
   }
   bool named() { return names->of(sandbox) != nullptr; }
 
   katameter::testing::Loop loop;
-  FakeSource::Shared told;
+  FakeSource::Shared state;
   std::unique_ptr<Names> names;
 };
 
@@ -61,7 +61,7 @@ struct Fixture {
 TEST_CASE("names are asked for when a sandbox or a container appears, and then no more") {
   Fixture test;
   test.loop.pass(30ms);
-  CHECK(test.told.questions == 0);
+  CHECK(test.state.questions == 0);
   test.names->sandbox_appeared(sandbox);
   CHECK_FALSE(test.named());
   REQUIRE(test.loop.until([&] { return test.named(); }));
@@ -70,7 +70,7 @@ TEST_CASE("names are asked for when a sandbox or a container appears, and then n
   REQUIRE(test.loop.until([&] { return test.names->of(sandbox)->containers.contains(app); }));
   test.names->containers_seen(sandbox, {app});
   test.loop.pass(50ms);
-  CHECK(test.told.questions == 2);
+  CHECK(test.state.questions == 2);
   test.names->forget(sandbox);
   CHECK_FALSE(test.named());
 }
@@ -78,9 +78,9 @@ TEST_CASE("names are asked for when a sandbox or a container appears, and then n
 TEST_CASE("another runtime is asked at once for what is missing, though the one before has not answered") {
   FakeSource::Shared other;  // outlives the names
   Fixture test;
-  test.told.answers = false;
+  test.state.answers = false;
   test.names->sandbox_appeared(sandbox);
-  REQUIRE(test.loop.until([&] { return test.told.questions == 1; }));
+  REQUIRE(test.loop.until([&] { return test.state.questions == 1; }));
   REQUIRE(test.names->ask_elsewhere(std::make_unique<FakeSource>(other)));
   REQUIRE(test.loop.until([&] { return test.named(); }));
   CHECK(other.questions == 1);
@@ -88,25 +88,25 @@ TEST_CASE("another runtime is asked at once for what is missing, though the one 
 
 TEST_CASE("a runtime that comes late is found") {
   Fixture test;
-  test.told.in_trouble = true;
+  test.state.fails = true;
   test.names->sandbox_appeared(sandbox);
-  REQUIRE(test.loop.until([&] { return test.told.questions >= 3; }));
+  REQUIRE(test.loop.until([&] { return test.state.questions >= 3; }));
   CHECK_FALSE(test.named());
-  test.told.in_trouble = false;
+  test.state.fails = false;
   CHECK(test.loop.until([&] { return test.named(); }));
 }
 
 TEST_CASE("a runtime that hangs holds up neither the loop nor the end") {
   Fixture test;
-  test.told.answers = false;
+  test.state.answers = false;
   test.names->sandbox_appeared(sandbox);
-  REQUIRE(test.loop.until([&] { return test.told.questions == 1; }));
+  REQUIRE(test.loop.until([&] { return test.state.questions == 1; }));
   const auto before = std::chrono::steady_clock::now();
   test.names->containers_seen(sandbox, {app});
   test.names->forget(sandbox);
   test.names->sandbox_appeared(sandbox);
   CHECK_FALSE(test.named());
   CHECK(std::chrono::steady_clock::now() - before < 1s);
-  CHECK(test.told.questions == 1);
+  CHECK(test.state.questions == 1);
   test.names.reset();  // would not return if nobody cancelled
 }

@@ -80,7 +80,7 @@ TEST_CASE("a sandbox is asked for when it appears, its containers when a report 
   CHECK(first.names->containers.empty());
 }
 
-TEST_CASE("names stay as long as a sandbox that has ended is still told of") {
+TEST_CASE("names stay as long as a sandbox that has ended is still reported") {
   Fixture test(true);
   static_cast<void>(test.collect());
   REQUIRE(test.loop.until([&] { return test.container_named(); }));

@@ -13,7 +13,7 @@
 
 namespace katameter::testing {
 
-/// A VMM's hybrid vsock socket with a guest-probe behind it, on a real Unix socket. Well-behaved unless told else.
+/// A VMM's hybrid vsock socket with a guest-probe behind it, on a real Unix socket. Well-behaved unless the test asks for else.
 class FakeGuest {
  public:
   FakeGuest(Loop& loop, const std::filesystem::path& socket);
