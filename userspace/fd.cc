@@ -4,6 +4,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
+#include <cerrno>
 #include <utility>
 
 namespace katameter {
@@ -28,6 +31,22 @@ Result<Fd> Fd::duplicate(int number) {
   Fd copy(fcntl(number, F_DUPFD_CLOEXEC, 3));
   if (!copy) return system_failure("cannot duplicate descriptor " + std::to_string(number));
   return copy;
+}
+
+Result<std::string> read_file(const std::string& path, std::size_t max_bytes) {
+  // Non-blocking: a pipe without a writer is empty.
+  const Fd file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (!file) return system_failure(path + " cannot be read");
+  std::string text;
+  std::array<char, 16384> buffer{};
+  while (text.size() < max_bytes) {
+    const ssize_t bytes = read(file.get(), buffer.data(), std::min(buffer.size(), max_bytes - text.size()));
+    if (bytes < 0 && errno == EINTR) continue;
+    if (bytes < 0) return system_failure(path + " cannot be read");
+    if (bytes == 0) break;
+    text.append(buffer.data(), static_cast<std::size_t>(bytes));
+  }
+  return text;
 }
 
 Mapping::Mapping(Mapping&& other) noexcept

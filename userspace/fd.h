@@ -1,7 +1,9 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <span>
+#include <string>
 
 #include "userspace/result.h"
 
@@ -31,6 +33,10 @@ class Fd {
  private:
   int number_ = -1;
 };
+
+/// The bytes of a file, `max_bytes` of them at most. The error begins with the path; its code is ENOENT if there is no
+/// such file.
+Result<std::string> read_file(const std::string& path, std::size_t max_bytes = SIZE_MAX);
 
 /// A memory mapping that is undone at the end of its life.
 class Mapping {

@@ -8,7 +8,7 @@
 #include <sstream>
 #include <string_view>
 
-#include "host-probe/overhead/state_file.h"
+#include "userspace/fd.h"
 
 namespace katameter {
 namespace {
@@ -75,7 +75,7 @@ std::string runtime_classes(const std::vector<HandlerOverhead>& handlers) {
 }
 
 Result<std::string> show_overhead(const std::string& state_file) {
-  const Result<std::string> text = read_state(state_file);
+  const Result<std::string> text = read_file(state_file);
   if (!text && text.error().code == ENOENT) {
     return failure("there is no " + state_file +
                    " yet: a running host-probe writes it a minute after it was first asked for metrics with a sandbox "

@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <charconv>
 #include <cstring>
@@ -37,21 +36,6 @@ Result<Fd> connect_path(const std::string& path, const std::string& shown) {
 // Enough for the longest command line of a VMM; never more is read of what claims to be one.
 constexpr std::size_t max_file_bytes = 128 * 1024;
 
-Result<std::string> read_file(const std::string& path) {
-  const Fd file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  if (!file) return system_failure("cannot open " + path);
-  std::string text;
-  std::array<char, 4096> buffer;
-  while (text.size() < max_file_bytes) {
-    const ssize_t got = read(file.get(), buffer.data(), buffer.size());
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return system_failure("cannot read " + path);
-    if (got == 0) break;
-    text.append(buffer.data(), static_cast<std::size_t>(got));
-  }
-  return text;
-}
-
 /// The number that `text` begins with, if there is nothing but white space or one of `ends` after it.
 std::optional<std::uint32_t> number(std::string_view text, std::string_view ends) {
   std::uint32_t value = 0;
@@ -63,7 +47,7 @@ std::optional<std::uint32_t> number(std::string_view text, std::string_view ends
 
 Result<std::uint32_t> vmm_of(const std::string& directory, const FindVmm& find_vmm) {
   const std::string path = directory + "/pid";
-  auto text = read_file(path);
+  auto text = read_file(path, max_file_bytes);
   if (!text) {
     const auto found = text.error().code == ENOENT && find_vmm ? find_vmm() : std::nullopt;
     if (found) return *found;
@@ -118,7 +102,7 @@ Result<std::uint32_t> guest_cid(const std::string& directory, const FindVmm& fin
   const auto pid = vmm_of(directory, find_vmm);
   if (!pid) return failure_from(pid.error());
   const std::string process = "process " + std::to_string(*pid) + ", the VMM of " + directory + ",";
-  auto command_line = read_file("/proc/" + std::to_string(*pid) + "/cmdline");
+  auto command_line = read_file("/proc/" + std::to_string(*pid) + "/cmdline", max_file_bytes);
   if (!command_line) return system_failure(process + " is not there", ESRCH);
   const auto cid = guest_cid_in(*command_line);
   if (!cid) return failure(process + " was given no guest-cid");

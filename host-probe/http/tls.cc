@@ -5,11 +5,8 @@
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
-#include <cstring>
-#include <fstream>
-#include <iterator>
 
+#include "userspace/fd.h"
 #include "userspace/log.h"
 
 namespace katameter::http {
@@ -17,9 +14,8 @@ namespace {
 
 Result<std::string> read_pem(const Pem& pem, const char* what) {
   if (!pem.text.empty()) return pem.text;
-  std::ifstream file(pem.file, std::ios::binary);
-  std::string text(std::istreambuf_iterator<char>(file), {});
-  if (!file) return failure(std::string(what) + "_file " + pem.file + " cannot be read: " + std::strerror(errno));
+  Result<std::string> text = read_file(pem.file);
+  if (!text) return failure(std::string(what) + "_file " + text.error().text);
   return text;
 }
 

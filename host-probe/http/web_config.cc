@@ -9,10 +9,10 @@
 #include <charconv>
 #include <exception>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <set>
 #include <string_view>
+
+#include "userspace/fd.h"
 
 namespace katameter::http {
 namespace {
@@ -437,10 +437,9 @@ Result<WebConfig> parse_web_config(const std::string& text) try {
 
 Result<WebConfig> read_web_config(const std::string& path) {
   if (path.empty()) return WebConfig();
-  std::ifstream file(path);
-  std::string text(std::istreambuf_iterator<char>(file), {});
-  if (!file) return failure("--web.config.file " + path + " cannot be read");
-  Result<WebConfig> config = parse_web_config(text);
+  const Result<std::string> text = read_file(path);
+  if (!text) return failure("--web.config.file " + text.error().text);
+  Result<WebConfig> config = parse_web_config(*text);
   if (!config) return failure("--web.config.file " + path + ": " + config.error().text);
   if (config->tls) {
     const std::filesystem::path folder = std::filesystem::path(path).parent_path();

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "host-probe/overhead/state_file.h"
+#include "userspace/fd.h"
 #include "userspace/log.h"
 
 namespace katameter {
@@ -12,7 +13,7 @@ namespace katameter {
 OverheadKeeper::OverheadKeeper(std::string path, OverheadHistory::HandlerOf handler_of)
     : path_(std::move(path)), handler_of_(std::move(handler_of)), saved_(std::chrono::steady_clock::now()) {
   if (path_.empty()) return;
-  const Result<std::string> text = read_state(path_);
+  const Result<std::string> text = read_file(path_);
   if (!text) {
     if (text.error().code != ENOENT) log_warning("starting a new overhead history", {{"error", text.error().text}});
     return;

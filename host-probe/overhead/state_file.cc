@@ -4,7 +4,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <array>
 #include <cerrno>
 #include <cstdio>
 
@@ -26,20 +25,6 @@ Status write_all(const Fd& file, const std::string& text) {
 }
 
 }  // namespace
-
-Result<std::string> read_state(const std::string& path) {
-  const Fd file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!file) return system_failure("cannot open " + path);
-  std::string text;
-  std::array<char, 16384> buffer{};
-  while (true) {
-    const ssize_t bytes = read(file.get(), buffer.data(), buffer.size());
-    if (bytes < 0 && errno == EINTR) continue;
-    if (bytes < 0) return system_failure("cannot read " + path);
-    if (bytes == 0) return text;
-    text.append(buffer.data(), static_cast<std::size_t>(bytes));
-  }
-}
 
 Status replace_state(const std::string& path, const std::string& text) {
   if (const std::size_t end = path.rfind('/'); end != std::string::npos && end > 0) {

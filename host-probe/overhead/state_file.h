@@ -6,9 +6,6 @@
 
 namespace katameter {
 
-/// The whole of a file; an error of code ENOENT if there is none.
-Result<std::string> read_state(const std::string& path);
-
 /// Puts `text` in place of the file in one step: whoever reads it, now or after a crash, sees the old or the new one
 /// whole. Makes the last folder of the path if that is missing.
 Status replace_state(const std::string& path, const std::string& text);

@@ -183,6 +183,7 @@ TEST_CASE("files that are no certificate, key or CA are named in the error") {
   };
   CHECK_THAT(error_of("  cert_file: none.pem\n  key_file: server.key\n"),
              Catch::Contains("none.pem cannot be read: No such file"));
+  CHECK_THAT(error_of("  cert_file: .\n  key_file: server.key\n"), Catch::Contains("cannot be read: Is a directory"));
   CHECK_THAT(error_of("  cert_file: server.pem\n  key_file: none.key\n"), Catch::Contains("none.key cannot be read"));
   CHECK_THAT(error_of("  cert_file: garbage\n  key_file: server.key\n"), Catch::Contains(garbage));
   CHECK_THAT(error_of("  cert_file: server.pem\n  key_file: client.key\n"), Catch::Contains("client.key"));

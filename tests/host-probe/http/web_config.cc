@@ -123,6 +123,7 @@ TEST_CASE("a web configuration that cannot be had is an error that says what to 
     CHECK_THAT(config.error().text, Catch::StartsWith("--web.config.file") && Catch::Contains(expected));
   }
   CHECK_THAT(read_web_config(folder.path() / "missing").error().text, Catch::Contains("cannot be read"));
+  CHECK_THAT(read_web_config(folder.path()).error().text, Catch::Contains("cannot be read: Is a directory"));
 }
 
 TEST_CASE("what is off or empty is as if it were not there") {
