@@ -112,7 +112,11 @@ void Daemon::run() {
 // The next timeout moves away with each request; a timer that comes too early costs less than one that is set each time.
 void Daemon::set_timer() {
   MHD_UNSIGNED_LONG_LONG milliseconds = 0;
-  if (MHD_get_timeout(daemon_, &milliseconds) != MHD_YES) return timer_.cancel();
+  if (MHD_get_timeout(daemon_, &milliseconds) != MHD_YES) {
+    timer_.cancel();
+    wakes_at_ = {};
+    return;
+  }
   const auto now = TimerQueue::Clock::now();
   const auto due = now + std::chrono::milliseconds(milliseconds);
   if (wakes_at_ > now && wakes_at_ <= due) return;
