@@ -146,7 +146,7 @@ class Server::Implementation {
 
   std::vector<Listener> listeners_;
   std::map<int, TimerQueue::Timer> paused_;  // by a listener's socket
-  std::list<Connection> connections_;        // the oldest first
+  std::list<Connection> connections_;        // the longest without a request first
   std::map<Request*, std::shared_ptr<Request>> requests_;
   bool stopping_ = false;
   std::unique_ptr<Resumer> resumer_;
@@ -298,14 +298,14 @@ void Server::Implementation::pause(Listener& listener) {
       std::chrono::seconds(1), [this, &listener] { static_cast<void>(loop_.rewatch(listener.socket, EPOLLIN)); });
 }
 
-// The oldest connection without a request, else the oldest; false if all are being closed.
+// The connection that has been idle longest, else the first of those with a request; false if all are being closed.
 bool Server::Implementation::make_room() {
   const auto usable = [](const Connection& connection) { return !connection.closing; };
   auto chosen = std::ranges::find_if(
       connections_, [&](const Connection& connection) { return usable(connection) && connection.requests == 0; });
   if (chosen == connections_.end()) chosen = std::ranges::find_if(connections_, usable);
   if (chosen == connections_.end()) return false;
-  log_debug("closing the oldest HTTP connection", {{"connections", connections_.size()}});
+  log_debug("closing an HTTP connection to make room", {{"connections", connections_.size()}});
   shut(*chosen);
   return true;
 }
@@ -361,7 +361,9 @@ MHD_Result Server::Implementation::answer(MHD_Connection* handle, const char* ur
 void Server::Implementation::completed(void** context) {
   const auto found = requests_.find(static_cast<Request*>(*context));
   if (found == requests_.end()) return;
-  --found->second->connection->requests;
+  Connection& connection = *found->second->connection;
+  --connection.requests;
+  connections_.splice(connections_.end(), connections_, connection.self);
   requests_.erase(found);
   *context = nullptr;
 }

@@ -157,6 +157,28 @@ TEST_CASE("with more connections than there is room for, the oldest idle one goe
   CHECK((recv(idle.back().get(), &byte, 1, MSG_DONTWAIT) == -1 && errno == EAGAIN));
 }
 
+TEST_CASE("a connection in use stays when idle ones fill the room, however old it is") {
+  const TemporaryDirectory folder;
+  Program program({"--run-root", folder.path(), "--web.listen-address", "127.0.0.1:0"});
+  const std::string address = program.addresses().at(0);
+  const Fd used = connected(address);
+  const auto answers = [&] {
+    const std::string request = "GET /-/healthy HTTP/1.1\r\nHost: node\r\n\r\n";
+    static_cast<void>(send(used.get(), request.data(), request.size(), MSG_NOSIGNAL));
+    std::string answer(1024, '\0');
+    answer.resize(static_cast<std::size_t>(std::max<ssize_t>(0, recv(used.get(), answer.data(), answer.size(), 0))));
+    return answer;
+  };
+  std::vector<Fd> idle;
+  for (int i = 0; i < 300; ++i) idle.push_back(connected(address));
+  CHECK_THAT(answers(), Catch::Contains(" 200 "));
+  for (int i = 0; i < 300; ++i) idle.push_back(connected(address));
+  CHECK_THAT(http_get(address, "/-/healthy"), Catch::Contains(" 200 "));
+  CHECK_THAT(answers(), Catch::Contains(" 200 "));
+  char byte = 0;
+  CHECK(recv(idle.front().get(), &byte, 1, 0) <= 0);
+}
+
 TEST_CASE("wrong passwords in number do not stop those who have logged in, nor health checks") {
   const TemporaryDirectory folder;
   const std::string config =
