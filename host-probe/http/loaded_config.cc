@@ -17,26 +17,33 @@ std::string stamp_of(const std::string& path) {
 
 }  // namespace
 
+void FileStamps::add(std::string path) {
+  std::string stamp = stamp_of(path);
+  stamps_.insert_or_assign(std::move(path), std::move(stamp));
+}
+
+bool FileStamps::changed() {
+  bool any = false;
+  for (auto& [path, stamp] : stamps_) {
+    std::string now = stamp_of(path);
+    any = any || now != stamp;
+    stamp = std::move(now);
+  }
+  return any;
+}
+
 Result<LoadedConfig> load_web_config(const std::string& path) {
+  LoadedConfig loaded;
+  if (!path.empty()) loaded.files.add(path);
   Result<WebConfig> config = read_web_config(path);
   if (!config) return failure_from(std::move(config.error()));
-  LoadedConfig loaded{*std::move(config), nullptr};
+  loaded.config = *std::move(config);
+  for (std::string& file : loaded.config.files()) loaded.files.add(std::move(file));
   if (!loaded.config.tls) return loaded;
   auto tls = TlsContext::create(*loaded.config.tls);
   if (!tls) return failure("--web.config.file " + path + ": " + tls.error().text);
   loaded.tls = *std::move(tls);
   return loaded;
-}
-
-FileStamps::FileStamps(std::vector<std::string> paths) : paths_(std::move(paths)) {
-  changed();
-}
-
-bool FileStamps::changed() {
-  std::vector<std::string> now;
-  now.reserve(paths_.size());
-  for (const std::string& path : paths_) now.push_back(stamp_of(path));
-  return std::exchange(stamps_, now) != now;
 }
 
 }  // namespace katameter::http

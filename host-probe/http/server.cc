@@ -63,8 +63,7 @@ class Server::Implementation {
         collect_(std::move(collect)),
         report_pages_(std::move(pages)),
         pages_(options.telemetry_path),
-        config_file_(options.config_file),
-        stamps_({}) {}
+        config_file_(options.config_file) {}
   Implementation(const Implementation&) = delete;
   Implementation& operator=(const Implementation&) = delete;
   ~Implementation();
@@ -100,7 +99,6 @@ class Server::Implementation {
   };
 
   void take(LoadedConfig loaded, const std::string& config_file);
-  void watch_files();
   void reload_if_changed();
   Result<Daemon*> daemon_for_new();
 
@@ -138,7 +136,7 @@ class Server::Implementation {
   std::string urls_;
 
   std::string config_file_;
-  FileStamps stamps_;
+  FileStamps files_;
   WebConfig config_;
   std::shared_ptr<const TlsContext> tls_;  // of new connections
   std::optional<TokenBucket> limit_;
@@ -202,13 +200,7 @@ void Server::Implementation::take(LoadedConfig loaded, const std::string& config
   limit_.reset();
   if (config_.rate_limit) limit_.emplace(config_.rate_limit->burst, 1 / config_.rate_limit->interval.count());
   auth_.replace_users(config_.users);
-  watch_files();
-}
-
-void Server::Implementation::watch_files() {
-  std::vector<std::string> files = config_.files();
-  if (!config_file_.empty()) files.push_back(config_file_);
-  stamps_ = FileStamps(std::move(files));
+  files_ = std::move(loaded.files);
 }
 
 Status Server::Implementation::reload(const std::string& config_file) {
@@ -233,7 +225,7 @@ Status Server::Implementation::reload(const std::string& config_file) {
 
 // Certificates are renewed, and Secrets of Kubernetes replaced, without a signal.
 void Server::Implementation::reload_if_changed() {
-  if (config_file_.empty() || !stamps_.changed()) return;
+  if (!files_.changed()) return;
   const Status reloaded = reload(config_file_);
   OwnMetrics::of_process().count_reload(reloaded.has_value());
   if (reloaded) {
