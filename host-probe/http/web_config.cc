@@ -55,14 +55,22 @@ Result<Value> value_of(const YAML::Node& node, const char* kind) {
   return value;
 }
 
-Status take_text(const YAML::Node& node, std::string& text) {
-  auto value = value_of<std::string>(node, "a text");
-  if (!value) return failure_from(value.error());
-  text = *std::move(value);
+template <typename Value>
+constexpr const char* kind_of = "a text";
+template <>
+constexpr const char* kind_of<bool> = "true or false";
+template <>
+constexpr const char* kind_of<int> = "a number";
+
+template <typename Value>
+Status take_value(const YAML::Node& node, Value& value) {
+  auto given = value_of<Value>(node, kind_of<Value>);
+  if (!given) return failure_from(given.error());
+  value = *std::move(given);
   return {};
 }
 
-Status take_list(const YAML::Node& node, std::vector<std::string>& list) {
+Status take_value(const YAML::Node& node, std::vector<std::string>& list) {
   if (node.IsNull()) return {};
   if (!node.IsSequence()) return failure("give a list");
   for (const auto& item : node) {
@@ -73,20 +81,23 @@ Status take_list(const YAML::Node& node, std::vector<std::string>& list) {
   return {};
 }
 
+// Takes the value of a key into a member, or into a member of a member.
+template <auto... members, typename Target>
+Status take(const YAML::Node& node, Target& target) {
+  return take_value(node, (target.*....*members));
+}
+
 // ---- tls_server_config
 
-struct Version {
+// A word of the file and what GnuTLS calls it.
+struct Named {
   std::string_view name;
   std::string_view priority;
 };
-constexpr std::array<Version, 4> versions{
+constexpr std::array<Named, 4> versions{
     {{"TLS10", "VERS-TLS1.0"}, {"TLS11", "VERS-TLS1.1"}, {"TLS12", "VERS-TLS1.2"}, {"TLS13", "VERS-TLS1.3"}}};
 
-struct Curve {
-  std::string_view name;
-  std::string_view priority;
-};
-constexpr std::array<Curve, 4> curves{{{"CurveP256", "GROUP-SECP256R1"},
+constexpr std::array<Named, 4> curves{{{"CurveP256", "GROUP-SECP256R1"},
                                        {"CurveP384", "GROUP-SECP384R1"},
                                        {"CurveP521", "GROUP-SECP521R1"},
                                        {"X25519", "GROUP-X25519"}}};
@@ -127,10 +138,9 @@ constexpr std::array<AuthType, 7> auth_types{{{"", ClientAuth::none},
                                               {"VerifyClientCertIfGiven", ClientAuth::verify_if_given},
                                               {"RequireAndVerifyClientCert", ClientAuth::require_and_verify}}};
 
-// The section as it is written; what GnuTLS is told comes out of several keys.
+// The section as it is written; the priorities of GnuTLS are made of several keys.
 struct TlsKeys {
   TlsConfig config;
-  bool any = false;
   std::size_t min_version = 2;
   std::size_t max_version = 3;
   std::vector<std::string> suites;
@@ -149,53 +159,42 @@ Result<std::size_t> index_of(const Table& table, const std::string& name) {
   return failure(fmt::format("'{}' is not known: give one of {}", name, fmt::join(known, ", ")));
 }
 
-template <auto member>
-Status take_pem_text(const YAML::Node& node, TlsKeys& keys) {
-  return take_text(node, (keys.config.*member).text);
+template <typename Table>
+Result<std::size_t> index_of(const Table& table, const YAML::Node& node) {
+  std::string name;
+  if (Status taken = take_value(node, name); !taken) return failure_from(taken.error());
+  return index_of(table, name);
 }
-template <auto member>
-Status take_pem_file(const YAML::Node& node, TlsKeys& keys) {
-  return take_text(node, (keys.config.*member).file);
-}
+
 template <auto member>
 Status take_version(const YAML::Node& node, TlsKeys& keys) {
-  const auto name = value_of<std::string>(node, "TLS12 or TLS13");
-  if (!name) return failure_from(name.error());
-  const auto index = index_of(versions, *name);
+  const auto index = index_of(versions, node);
   if (!index) return failure_from(index.error());
   keys.*member = *index;
   return {};
 }
 
+Status take_auth_type(const YAML::Node& node, TlsKeys& keys) {
+  const auto index = index_of(auth_types, node);
+  if (!index) return failure_from(index.error());
+  keys.config.client_auth = auth_types[*index].type;
+  return {};
+}
+
 constexpr std::array<Key<TlsKeys>, 13> tls_keys{{
-    {"cert", &take_pem_text<&TlsConfig::cert>},
-    {"key", &take_pem_text<&TlsConfig::key>},
-    {"client_ca", &take_pem_text<&TlsConfig::client_ca>},
-    {"cert_file", &take_pem_file<&TlsConfig::cert>},
-    {"key_file", &take_pem_file<&TlsConfig::key>},
-    {"client_ca_file", &take_pem_file<&TlsConfig::client_ca>},
-    {"client_auth_type",
-     [](const YAML::Node& node, TlsKeys& keys) -> Status {
-       const auto name = value_of<std::string>(node, "a text");
-       if (!name) return failure_from(name.error());
-       const auto index = index_of(auth_types, *name);
-       if (!index) return failure_from(index.error());
-       keys.config.client_auth = auth_types[*index].type;
-       return {};
-     }},
-    {"client_allowed_sans",
-     [](const YAML::Node& node, TlsKeys& keys) { return take_list(node, keys.config.client_allowed_sans); }},
+    {"cert", &take<&TlsKeys::config, &TlsConfig::cert, &Pem::text>},
+    {"key", &take<&TlsKeys::config, &TlsConfig::key, &Pem::text>},
+    {"client_ca", &take<&TlsKeys::config, &TlsConfig::client_ca, &Pem::text>},
+    {"cert_file", &take<&TlsKeys::config, &TlsConfig::cert, &Pem::file>},
+    {"key_file", &take<&TlsKeys::config, &TlsConfig::key, &Pem::file>},
+    {"client_ca_file", &take<&TlsKeys::config, &TlsConfig::client_ca, &Pem::file>},
+    {"client_auth_type", &take_auth_type},
+    {"client_allowed_sans", &take<&TlsKeys::config, &TlsConfig::client_allowed_sans>},
     {"min_version", &take_version<&TlsKeys::min_version>},
     {"max_version", &take_version<&TlsKeys::max_version>},
-    {"cipher_suites", [](const YAML::Node& node, TlsKeys& keys) { return take_list(node, keys.suites); }},
-    {"prefer_server_cipher_suites",
-     [](const YAML::Node& node, TlsKeys& keys) -> Status {
-       const auto value = value_of<bool>(node, "true or false");
-       if (!value) return failure_from(value.error());
-       keys.prefer_server = *value;
-       return {};
-     }},
-    {"curve_preferences", [](const YAML::Node& node, TlsKeys& keys) { return take_list(node, keys.curves); }},
+    {"cipher_suites", &take<&TlsKeys::suites>},
+    {"prefer_server_cipher_suites", &take<&TlsKeys::prefer_server>},
+    {"curve_preferences", &take<&TlsKeys::curves>},
 }};
 
 void add_once(std::vector<std::string_view>& list, std::string_view value) {
@@ -329,16 +328,14 @@ Status take_headers(const YAML::Node& node, WebConfig& config) {
   return {};
 }
 
-constexpr std::array<Key<WebConfig>, 2> http_keys{{
-    {"http2",
-     [](const YAML::Node& node, WebConfig&) -> Status {
-       const auto value = value_of<bool>(node, "true or false");
-       if (!value) return failure_from(value.error());
-       if (*value) return failure("this server speaks HTTP/1.1 only: remove it, or set it to false");
-       return {};
-     }},
-    {"headers", &take_headers},
-}};
+Status take_http2(const YAML::Node& node, WebConfig&) {
+  bool wanted = false;
+  if (Status taken = take_value(node, wanted); !taken) return taken;
+  if (wanted) return failure("this server speaks HTTP/1.1 only: remove it, or set it to false");
+  return {};
+}
+
+constexpr std::array<Key<WebConfig>, 2> http_keys{{{"http2", &take_http2}, {"headers", &take_headers}}};
 
 // ---- basic_auth_users, rate_limit
 
@@ -381,25 +378,22 @@ Result<std::chrono::duration<double>> parse_duration(std::string_view text) {
   return std::chrono::duration<double>(seconds);
 }
 
-constexpr std::array<Key<RateLimit>, 2> rate_keys{{
-    {"interval",
-     [](const YAML::Node& node, RateLimit& limit) -> Status {
-       const auto text = value_of<std::string>(node, "a duration");
-       if (!text) return failure_from(text.error());
-       const auto interval = parse_duration(*text);
-       if (!interval) return failure_from(interval.error());
-       limit.interval = *interval;
-       return {};
-     }},
-    {"burst",
-     [](const YAML::Node& node, RateLimit& limit) -> Status {
-       const auto burst = value_of<int>(node, "a number");
-       if (!burst) return failure_from(burst.error());
-       if (*burst < 1) return failure("give 1 or more: with less no request would pass");
-       limit.burst = *burst;
-       return {};
-     }},
-}};
+Status take_interval(const YAML::Node& node, RateLimit& limit) {
+  std::string text;
+  if (Status taken = take_value(node, text); !taken) return taken;
+  const auto interval = parse_duration(text);
+  if (!interval) return failure_from(interval.error());
+  limit.interval = *interval;
+  return {};
+}
+
+Status take_burst(const YAML::Node& node, RateLimit& limit) {
+  if (Status taken = take_value(node, limit.burst); !taken) return taken;
+  if (limit.burst < 1) return failure("give 1 or more: with less no request would pass");
+  return {};
+}
+
+constexpr std::array<Key<RateLimit>, 2> rate_keys{{{"interval", &take_interval}, {"burst", &take_burst}}};
 
 Status take_rate_limit(const YAML::Node& node, WebConfig& config) {
   RateLimit limit{};
