@@ -85,6 +85,7 @@ make_table() { # PORT SECONDS FILE
     build/bin/host-probe top --json --address "127.0.0.1:$1" --interval "$2" >"$3.json" &
     top_pid=$!
     wait "$top_pid" || {
+        top_pid='' # it has ended, and printed its error
         still_running || exit 1
         die "host-probe top failed (see above)"
     }
@@ -99,17 +100,17 @@ make_table() { # PORT SECONDS FILE
 # On every way out: ends what was started, waits for it, removes the rest. What
 # does not end as it was asked to is a failure of the demo.
 stop_demo() {
-    local status=$? pid left
+    local status=$? process pid left
     trap '' INT TERM HUP
-    [[ ! $top_pid ]] || kill "$top_pid" 2>/dev/null || true
-    for pid in $probe_pid $sandbox_pid; do
-        left=0
-        # One that has ended already is reported with its status. bash tells of each
+    for process in "top $top_pid" "host-probe $probe_pid" "sandbox $sandbox_pid"; do
+        pid=${process#* } left=0
+        [[ $pid ]] || continue
+        # One that has ended already is reported with its status. bash reports each
         # that a signal ends.
         kill -TERM "$pid" 2>/dev/null || true
         wait "$pid" 2>/dev/null || left=$?
         if ((left != 0 && left != 128 + 15 && left != 128 + 2)); then
-            say "$([[ $pid == "$probe_pid" ]] && echo host-probe || echo "the sandbox") ended with status $left"
+            say "${process% *} ended with status $left"
             ((status)) || status=1
         fi
     done
