@@ -51,14 +51,6 @@ still_running() {
     }
 }
 
-# A sleep that a signal ends at once: bash handles traps only between commands
-# and in wait.
-pause() { # SECONDS
-    sleep "$1" &
-    wait $!
-    still_running || exit 1
-}
-
 scrape() { # URL FILE
     curl -fsS --max-time 5 -o "$2" "$1" || {
         still_running || exit 1
@@ -80,7 +72,7 @@ await_containers() { # URL DIR COUNT
 }
 
 # Waits for SECONDS, over which its rates are, and leaves the table in FILE.
-# Not in the foreground, for the reason that pause() has.
+# Not in the foreground: bash handles traps only between commands and in wait.
 make_table() { # PORT SECONDS FILE
     build/bin/host-probe top --json --address "127.0.0.1:$1" --interval "$2" >"$3.json" &
     top_pid=$!
