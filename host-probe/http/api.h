@@ -17,7 +17,7 @@ struct ApiAnswer {
 };
 
 /// The document of one report: status 503 and an `error` if it is null, because the collection did not end in time.
-/// Values are cumulative or of the moment, with the time of the report; rates are left to whoever compares two documents,
+/// Values are cumulative or of the moment, with the time of the report; a client computes rates from two documents,
 /// so that host-probe keeps nothing for a client and no client changes what another one gets.
 ApiAnswer answer_sandboxes(const NodeReport* report);
 

@@ -121,7 +121,7 @@ class Bodies::Body {
     return 0;
   }
 
-  /// Nobody reads any more.
+  /// The reader is gone.
   void close() {
     const std::lock_guard lock(mutex_);
     closed_ = true;

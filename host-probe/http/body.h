@@ -22,7 +22,7 @@ using Send = std::function<void(std::string_view)>;
 using WriteText = std::function<bool(const Send&)>;
 
 /// The bodies of answers that are written while they are sent, each by a thread of its own: a scraper that reads slowly
-/// holds its own thread and a buffer, and nobody else. For the event loop's thread.
+/// holds its own thread and a buffer, and delays no other. For the event loop's thread.
 class Bodies {
  public:
   /// Bodies at a time. A node has a few scrapers; 20 that never finish leave room.

@@ -34,9 +34,9 @@ struct Page {
   const char* handler;    // by which requests are counted
 };
 
-/// What is served besides what is made of a report: `/` with its files, `/-/healthy`, `/-/ready`. Nobody has to log in
-/// for them: the page has no figures in it, a browser asks for those itself. Links are relative, so that a proxy may serve
-/// all of it below a prefix.
+/// What is served besides what is made of a report: `/` with its files, `/-/healthy`, `/-/ready`. They need no
+/// login: the page contains no values, the browser asks for those. Links are relative, so that a proxy may serve all of it
+/// below a prefix.
 class Pages {
  public:
   /// `telemetry_path`: where the metrics are, from `/` on.

@@ -156,7 +156,7 @@ class Server::Implementation {
 Server::Implementation::~Implementation() {
   for (const Listener& listener : listeners_) loop_.unwatch(listener.socket);
   stopping_ = true;
-  // libmicrohttpd stops with no connection suspended. What goes on from here is told that it stops.
+  // libmicrohttpd may stop only when no connection is suspended. A request that continues from here is refused.
   if (bodies_) bodies_->close();
   auth_.stop();
   for (const auto& [key, request] : requests_) resume(*request);
@@ -216,7 +216,7 @@ Status Server::Implementation::reload(const std::string& config_file) {
   take(std::move(*loaded), config_file);
   if (!begins_tls) return {};
   for (std::size_t at = 0; (at = urls_.find("http://", at)) != std::string::npos;) urls_.replace(at, 7, "https://");
-  // Nobody is served without from here on.
+  // From here on every answer is by TLS.
   for (Connection& connection : connections_) {
     if (!connection.tls) shut(connection);
   }
@@ -428,7 +428,7 @@ MHD_Result Server::Implementation::ask_report(const std::shared_ptr<Request>& re
   return MHD_YES;
 }
 
-// Now or never: what comes after the deadline is for others.
+// A report that comes after the deadline is dropped.
 void Server::Implementation::answered(Request& request, Report report) {
   if (std::exchange(request.has_report, true)) return;
   request.report = std::move(report);
