@@ -58,7 +58,7 @@ Status run(Options options, const CommandLine& command_line) {
   std::function<void()> reload;
   const auto signals = Signals::create(*loop, {[&](int signal) {
                                                  log_info("stopping on a signal", {{"signal", signal}});
-                                                 tell_stopping();
+                                                 notify_stopping();
                                                  loop->stop();
                                                },
                                                [&] { reload(); }});
@@ -96,15 +96,15 @@ Status run(Options options, const CommandLine& command_line) {
            options.run_root);
   const auto serving = [&] { return "Serving " + (*server)->urls(); };
   reload = [&] {
-    tell_reloading();
+    notify_reloading();
     const Status reloaded =
         reload_options(options, command_line,
                        {[&](const std::string& file) { return (*server)->reload(file); },
                         [&](const Options& now) { return (*names)->ask_elsewhere(open_runtimes(now)); }});
-    tell_ready(reloaded ? serving() : serving() + "; not reloaded: " + reloaded.error().text);
+    notify_ready(reloaded ? serving() : serving() + "; not reloaded: " + reloaded.error().text);
   };
   (*server)->set_ready();
-  tell_ready(serving());
+  notify_ready(serving());
   const Watchdog watchdog(**timers);
 
   Status served = loop->run();

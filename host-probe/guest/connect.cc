@@ -4,7 +4,6 @@
 #include <linux/vm_sockets.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>

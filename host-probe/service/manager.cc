@@ -12,27 +12,27 @@
 namespace katameter {
 namespace {
 
-void tell(const std::string& state) {
+void notify(const std::string& state) {
   const int sent = sd_notify(0, state.c_str());
   if (sent < 0) log_warning("cannot reach the service manager", {{"error", std::strerror(-sent)}});
 }
 
 }  // namespace
 
-void tell_ready(const std::string& status) {
+void notify_ready(const std::string& status) {
   std::string line = status;
   std::ranges::replace(line, '\n', ' ');  // else it could say more than its status
-  tell("READY=1\nSTATUS=" + line);
+  notify("READY=1\nSTATUS=" + line);
 }
 
-void tell_reloading() {
+void notify_reloading() {
   const auto now = std::chrono::steady_clock::now().time_since_epoch();  // CLOCK_MONOTONIC, as systemd wants it
-  tell(fmt::format("RELOADING=1\nMONOTONIC_USEC={}\nSTATUS=Reading the configuration",
-                   std::chrono::floor<std::chrono::microseconds>(now).count()));
+  notify(fmt::format("RELOADING=1\nMONOTONIC_USEC={}\nSTATUS=Reading the configuration",
+                     std::chrono::floor<std::chrono::microseconds>(now).count()));
 }
 
-void tell_stopping() {
-  tell("STOPPING=1\nSTATUS=Stopping");
+void notify_stopping() {
+  notify("STOPPING=1\nSTATUS=Stopping");
 }
 
 }  // namespace katameter

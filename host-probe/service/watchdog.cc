@@ -10,12 +10,12 @@ Watchdog::Watchdog(TimerQueue& timers) : timers_(timers) {
   std::uint64_t microseconds = 0;
   if (sd_watchdog_enabled(0, &microseconds) <= 0) return;
   interval_ = std::chrono::microseconds(microseconds / 2);
-  tell();
+  notify();
 }
 
-void Watchdog::tell() {
+void Watchdog::notify() {
   sd_notify(0, "WATCHDOG=1");
-  next_ = timers_.after(interval_, [this] { tell(); });
+  next_ = timers_.after(interval_, [this] { notify(); });
 }
 
 }  // namespace katameter

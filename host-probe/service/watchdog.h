@@ -6,8 +6,8 @@
 
 namespace katameter {
 
-/// Where the unit has WatchdogSec=, tells the service manager twice in this time that the event loop still turns; a loop
-/// that hangs tells nothing, and is started again. Elsewhere it does not wake anybody.
+/// Where the unit has WatchdogSec=, notifies the service manager twice in this time that the event loop still runs; a loop
+/// that hangs sends nothing, and host-probe is restarted. Elsewhere it sets no timer.
 class Watchdog {
  public:
   /// `timers` must live longer; their loop is the one that is watched.
@@ -17,7 +17,7 @@ class Watchdog {
   Watchdog& operator=(const Watchdog&) = delete;
 
  private:
-  void tell();
+  void notify();
 
   TimerQueue& timers_;
   std::chrono::microseconds interval_{0};
