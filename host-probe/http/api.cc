@@ -5,6 +5,8 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "host-probe/metrics/container_metrics.h"
+
 namespace katameter {
 namespace {
 
@@ -44,12 +46,10 @@ constexpr auto container_fields = std::to_array<ContainerField>({
     {"memory_cache_bytes", &wire::Container::memory_cache_bytes, Unit::bytes},
 });
 
-// The kernel's "no limit" is a huge number, and 0 here and in the metric.
+// As the metric has it: the kernel's huge number for "no limit" is 0.
 std::optional<std::uint64_t> memory_limit(const wire::Container& container) {
-  constexpr std::uint64_t unlimited = std::uint64_t{1} << 62;
-  if (!container.memory_limit_bytes && !container.memory_usage_bytes) return std::nullopt;
-  const std::uint64_t limit = container.memory_limit_bytes.value_or(0);
-  return limit > unlimited ? 0 : limit;
+  const auto bytes = SeriesValue(metric::of_container[figure::memory_limit_bytes])(container);
+  return bytes ? std::optional(static_cast<std::uint64_t>(*bytes)) : std::nullopt;
 }
 
 Json container_json(const SandboxReport& sandbox, const wire::Container& container) {
