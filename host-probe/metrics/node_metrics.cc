@@ -1,14 +1,17 @@
+#include <fcntl.h>
 #include <sys/resource.h>
 #include <unistd.h>
-#include <array>
 
+#include <array>
+#include <charconv>
+#include <cstdint>
 #include <filesystem>
-#include <fstream>
 #include <iterator>
 #include <system_error>
 
 #include "host-probe/metrics/table.h"
 #include "host-probe/own_metrics/own_metrics.h"
+#include "userspace/fd.h"
 
 // The node, its scrape, and host-probe itself.
 namespace katameter {
@@ -33,12 +36,22 @@ void each_collector(SeriesWriter& out, const ValueOf& value) {
   out.add({{"collector", "processes"}}, value(node.processes));
 }
 
-// Of /proc/self/statm, in pages: the address space, what is resident.
+// Of /proc/self/statm, in pages: the address space, what is resident. Not by a stream: with its locale it takes 60,000
+// instructions.
 void write_statm(SeriesWriter& out, std::size_t index) {
-  std::ifstream statm("/proc/self/statm");
-  double pages = 0;
-  for (std::size_t i = 0; i <= index; ++i) statm >> pages;
-  if (statm) out.add({}, pages * static_cast<double>(getpagesize()));
+  const Fd file(open("/proc/self/statm", O_RDONLY | O_CLOEXEC));
+  std::array<char, 128> text{};  // seven numbers
+  const ssize_t bytes = file ? read(file.get(), text.data(), text.size()) : -1;
+  if (bytes <= 0) return;
+  const char* next = text.data();
+  const char* const end = next + bytes;
+  std::uint64_t pages = 0;
+  for (std::size_t i = 0; i <= index; ++i) {
+    const auto [rest, error] = std::from_chars(next, end, pages);
+    if (error != std::errc()) return;
+    next = rest == end ? rest : rest + 1;  // the blank
+  }
+  out.add({}, static_cast<double>(pages) * static_cast<double>(getpagesize()));
 }
 
 double seconds(const timeval& time) {
