@@ -10,6 +10,7 @@
 #include <set>
 #include <utility>
 #include <vector>
+
 #include "host-probe/own_metrics/own_metrics.h"
 
 namespace katameter {

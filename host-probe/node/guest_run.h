@@ -80,7 +80,7 @@ class GuestRun {
 
   /// The last accepted snapshot as a part of the report of the collection that began at `began`; nothing if there is
   /// none, or it is not fresh. `waiting`: the guest works on its next answer. A removed container is in each view until
-  /// account_removed().
+  /// drop_removed().
   std::optional<GuestView> view(std::chrono::steady_clock::time_point began, std::chrono::steady_clock::time_point now,
                                 bool waiting) const;
   /// Counts the OOM kills of the last accepted snapshot, and of the containers that were removed since the last call.
