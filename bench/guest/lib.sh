@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # What the measurements in the guest share. They run with the tree as the
-# current directory and print lines for bench/report/collect.py:
+# current directory and print lines for bench/report/samples.py:
 #   @m ROW RIVAL SIZE UNIT VALUE   (tabs between)
 
 # shellcheck source=bench/wait_for.sh

@@ -61,7 +61,7 @@ void write_host_cpu(SeriesWriter& out) {
   for (const LabelledSandbox& sandbox : out.report().living()) {
     if (!sandbox.report.account) continue;
     for (const auto& [container, cpu_ns] : sandbox.report.account->container_cpu_ns) {
-      out.add(sandbox.by_container.at(container), static_cast<double>(cpu_ns) / 1e9);
+      out.add(sandbox.by_container.at(container), seconds(cpu_ns));
     }
   }
 }

@@ -9,18 +9,6 @@ namespace {
 
 using prometheus::MetricType;
 
-Value number(std::uint64_t value) {
-  return static_cast<double>(value);
-}
-
-Value number(const wire::Figure& value) {
-  return value ? number(*value) : std::nullopt;
-}
-
-double seconds(std::uint64_t nanoseconds) {
-  return static_cast<double>(nanoseconds) / 1e9;
-}
-
 // Nothing of a guest that has not answered, or is not believed.
 Value guest_wide(const SandboxReport& of, wire::Figure wire::Guest::*member) {
   return of.guest ? number(of.guest->guest_wide.*member) : std::nullopt;

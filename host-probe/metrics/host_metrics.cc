@@ -9,18 +9,6 @@ namespace {
 
 using prometheus::MetricType;
 
-double number(std::uint64_t value) {
-  return static_cast<double>(value);
-}
-
-double seconds(std::uint64_t nanoseconds) {
-  return static_cast<double>(nanoseconds) / 1e9;
-}
-
-Value bytes(const std::optional<std::uint64_t>& value) {
-  return value ? Value(number(*value)) : std::nullopt;
-}
-
 template <typename ValueOf>
 void each_account(SeriesWriter& out, const Labels& further, const ValueOf& value) {
   out.each_sandbox(further, [&value](const SandboxReport& of) { return of.account ? value(*of.account) : Value(); });
@@ -42,7 +30,7 @@ void write_guest_dependent_cpu(SeriesWriter& out) {
 
 template <auto member>
 void write_memory_total(SeriesWriter& out) {
-  each_account(out, {}, [](const Account& account) { return bytes(account.memory.*member); });
+  each_account(out, {}, [](const Account& account) { return number(account.memory.*member); });
 }
 
 void write_guest_ram(SeriesWriter& out) {
@@ -67,7 +55,7 @@ void write_memory_components(SeriesWriter& out) {
                                                     {"shim", &SandboxMemory::shim_bytes},
                                                     {"page_tables", &SandboxMemory::page_tables_bytes}},
                    [](const SandboxReport& of, std::uint64_t SandboxMemory::*part) {
-                     return of.processes ? Value(number(of.processes->memory.*part)) : std::nullopt;
+                     return of.processes ? number(of.processes->memory.*part) : std::nullopt;
                    });
 }
 
@@ -129,7 +117,7 @@ void write_io(SeriesWriter& out) {
        {Usage{"read", &RoleUsage::read_bytes}, Usage{"write", &RoleUsage::write_bytes}}) {
     each_role(out, &SandboxProcesses::usage, "direction", direction,
               [of = member](const SandboxProcesses& processes, const RoleUsage& usage) {
-                return processes.io ? Value(number(usage.*of)) : std::nullopt;
+                return processes.io ? number(usage.*of) : std::nullopt;
               });
   }
 }
@@ -138,7 +126,7 @@ void write_io(SeriesWriter& out) {
 void write_host_oom_kills(SeriesWriter& out) {
   for (const LabelledSandbox& sandbox : out.report().all()) {
     for (const auto& [role, count] : sandbox.report.host_ooms) {
-      out.add(sandbox.id, {{"role", name(role)}}, number(count));
+      out.add(sandbox.id, {{"role", name(role)}}, static_cast<double>(count));
     }
   }
 }

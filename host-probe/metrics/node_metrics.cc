@@ -94,7 +94,7 @@ constexpr MetricRow node_rows[] = {
     {{"katameter_host_figures_up",
       "Deprecated, use katameter_collector_success{collector=\"processes\"}, which has the same value.",
       MetricType::Gauge, "0 or 1", "", "host-probe"},
-     [](SeriesWriter& out) { out.add({}, out.report().node().host_figures ? 1 : 0); }},
+     [](SeriesWriter& out) { out.add({}, out.report().node().processes.success ? 1 : 0); }},
     {{"katameter_scrape_collect_duration_seconds", "Time that the collection for this scrape took, in seconds.",
       MetricType::Gauge, "seconds", "", "host-probe"},
      [](SeriesWriter& out) { out.add({}, out.report().node().duration_seconds); }},

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <initializer_list>
 #include <optional>
 #include <span>
@@ -15,6 +16,14 @@ namespace katameter {
 
 /// The value of one series; nothing: there is no such series.
 using Value = std::optional<double>;
+
+inline Value number(const std::optional<std::uint64_t>& value) {
+  return value ? Value(static_cast<double>(*value)) : std::nullopt;
+}
+
+inline double seconds(std::uint64_t nanoseconds) {
+  return static_cast<double>(nanoseconds) / 1e9;
+}
 
 /// Writes the series of one metric.
 class SeriesWriter {

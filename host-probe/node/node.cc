@@ -123,7 +123,6 @@ std::shared_ptr<const NodeReport> Node::report(const CollectorReport& guests) {
   report->guests = guests;
   const auto now = TimerQueue::Clock::now();
   std::optional<ProcessesBySandbox> processes = read_processes();
-  report->host_figures = processes.has_value();
   for (const auto& [id, sandbox] : sandboxes_) {
     std::optional<SandboxProcesses> host;
     if (processes) {
@@ -131,7 +130,7 @@ std::shared_ptr<const NodeReport> Node::report(const CollectorReport& guests) {
     }
     report->sandboxes.push_back(report_of(*sandbox, std::move(host), now));
   }
-  report->processes = {seconds_since(now), report->host_figures};
+  report->processes = {seconds_since(now), processes.has_value()};
   drop_expired(now);
   for (const auto& [id, history] : ended_) report->sandboxes.push_back(report_of_ended(id, history));
   add_names(*report);

@@ -40,9 +40,8 @@ struct CollectorReport {
 
 struct NodeReport {
   std::vector<SandboxReport> sandboxes;
-  bool host_figures = false;      // the host's processes could be read
   CollectorReport guests;         // asking them all; a success if each that could be asked answered in time
-  CollectorReport processes;      // reading the host's, with the accounting
+  CollectorReport processes;      // reading the host's, with the accounting; a success if they could be read
   double duration_seconds = 0.0;  // of this collection
   std::int64_t unix_seconds = 0;  // when it was made
   double monotonic_seconds = 0;   // the same by a clock that is never set

@@ -12,7 +12,7 @@
 
 namespace katameter {
 
-/// CPU and memory of the VMMs, virtiofsd and shims of this node, by the kernel's own counters (bpf/host_*.bpf.c): found when
+/// CPU and memory of the VMMs, virtiofsd and shims of this node, by the kernel's own counters (bpf/host/*.bpf.c): found when
 /// they start, read when asked, taken to their last nanosecond when they end. /proc is not walked; /proc/<pid>/cmdline
 /// is read once for each process that ran before us, and nothing is done while nobody asks and no sandbox starts.
 ///

@@ -14,7 +14,8 @@ TEST_CASE("the log is logfmt, or JSON, and its messages are quoted") {
   // In the message, and to be escaped.
   const std::string root = folder.path() / "a \"quoted\" \\ folder";
   std::filesystem::create_directory(root);
-  const std::vector<std::string> arguments{"--run-root", root, "--web.listen-address", "127.0.0.1:0"};
+  const std::vector<std::string> arguments{"--run-root",  root,           "--web.listen-address",
+                                           "127.0.0.1:0", "--state-file", ""};
   Program logfmt(arguments);
   (void)logfmt.addresses();
   CHECK_THAT(logfmt.said(),

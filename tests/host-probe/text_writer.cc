@@ -19,20 +19,20 @@ constexpr Descriptor other{"other", "The second.", prometheus::MetricType::Gauge
 template <typename Add>
 std::string text_of(const Add& add) {
   std::string text;
-  TextWriter families([&](std::string_view part) { text += part; });
-  add(families);
-  families.finish();
+  TextWriter writer([&](std::string_view part) { text += part; });
+  add(writer);
+  writer.finish();
   return text;
 }
 
 }  // namespace
 
 TEST_CASE("a metric is introduced once, before its series") {
-  const std::string text = text_of([](TextWriter& families) {
-    families.add(one, {{"a", "x"}}, 1);
-    families.add(one, {{"a", "x"}}, {{"b", "y"}}, 2);
-    families.add(one, {}, {{"b", "z"}}, 3);
-    families.add(other, {}, 0.5);
+  const std::string text = text_of([](TextWriter& writer) {
+    writer.add(one, {{"a", "x"}}, 1);
+    writer.add(one, {{"a", "x"}}, {{"b", "y"}}, 2);
+    writer.add(one, {}, {{"b", "z"}}, 3);
+    writer.add(other, {}, 0.5);
   });
   CHECK(text ==
         "# HELP one_total The first.\n# TYPE one_total counter\n"
@@ -47,7 +47,7 @@ TEST_CASE("a value of a label may be anything") {
 
 TEST_CASE("a number reads back as itself") {
   const auto written = [](double value) {
-    const std::string text = text_of([&](TextWriter& families) { families.add(other, {}, value); });
+    const std::string text = text_of([&](TextWriter& writer) { writer.add(other, {}, value); });
     return text.substr(text.rfind(' ') + 1);
   };
   CHECK(written(0) == "0\n");
@@ -67,13 +67,13 @@ TEST_CASE("what is held of the text does not grow with it, and nothing of it is 
   constexpr std::size_t series = 100'000;
   std::vector<std::size_t> parts;
   std::size_t lines = 0;
-  TextWriter families([&](std::string_view part) {
+  TextWriter writer([&](std::string_view part) {
     parts.push_back(part.size());
     lines += static_cast<std::size_t>(std::count(part.begin(), part.end(), '\n'));
     CHECK(part.back() == '\n');
   });
-  for (std::size_t i = 0; i < series; ++i) families.add(one, {{"i", std::to_string(i)}}, 1);
-  families.finish();
+  for (std::size_t i = 0; i < series; ++i) writer.add(one, {{"i", std::to_string(i)}}, 1);
+  writer.finish();
   CHECK(lines == series + 2);
   CHECK(parts.size() > 10);
   CHECK(*std::max_element(parts.begin(), parts.end()) <= 64 * 1024);
@@ -81,10 +81,10 @@ TEST_CASE("what is held of the text does not grow with it, and nothing of it is 
 
 TEST_CASE("a series that is longer than the buffer is written whole") {
   const std::string value(1'000'000, 'x');
-  const std::string text = text_of([&](TextWriter& families) {
-    families.add(one, {}, 1);
-    families.add(one, {{"a", value}}, 2);
-    families.add(one, {{"a", "y"}}, 3);
+  const std::string text = text_of([&](TextWriter& writer) {
+    writer.add(one, {}, 1);
+    writer.add(one, {{"a", value}}, 2);
+    writer.add(one, {{"a", "y"}}, 3);
   });
   CHECK_THAT(text, Catch::EndsWith("one_total 1\none_total{a=\"" + value + "\"} 2\none_total{a=\"y\"} 3\n"));
 }

@@ -170,7 +170,6 @@ NodeReport stand_in_report(double seconds, NameStyle style) {
   add_host(silent, seconds, 0);
   report.sandboxes.push_back(std::move(silent));
 
-  report.host_figures = true;
   report.duration_seconds = 0.003;
   report.guests = {0.002, true};
   report.processes = {0.001, true};

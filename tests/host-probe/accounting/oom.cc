@@ -2,17 +2,16 @@
 
 #include <catch2/catch.hpp>
 
+#include "tests/host-probe/support/containers.h"
+
 using namespace katameter;
+using katameter::testing::id_of;
 using namespace std::chrono_literals;
 using Kills = std::map<ContainerId, std::uint64_t>;
 
 namespace {
 
 const OomKillCounters::Time start{};
-
-ContainerId id_of(char digit) {
-  return *ContainerId::from_hex(std::string(64, digit));
-}
 
 wire::Container container(char digit, wire::Figure oom_kills) {
   wire::Container made;

@@ -2,16 +2,15 @@
 
 #include <catch2/catch.hpp>
 
+#include "tests/host-probe/support/containers.h"
+
 using namespace katameter;
+using katameter::testing::id_of;
 
 namespace {
 
 constexpr std::uint64_t ms = 1'000'000;
 constexpr std::uint64_t mib = 1 << 20;
-
-ContainerId id_of(char digit) {
-  return *ContainerId::from_hex(std::string(64, digit));
-}
 
 wire::Container container(char digit, std::uint64_t cpu_ns) {
   wire::Container made;

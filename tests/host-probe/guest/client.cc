@@ -151,10 +151,10 @@ TEST_CASE("a VMM that answers nothing is given up at the timeout, not before") {
   Fixture test;
   test.guest->connect_answer = "";
   test.timing.connect_timeout = 40ms;
+  const auto began = TimerQueue::Clock::now();
   test.start();
-  test.loop.pass(20ms);
-  CHECK(test.received.drops.empty());
   CHECK(test.first_drop() == DropReason::silent);
+  CHECK(TimerQueue::Clock::now() - began >= 40ms);
 }
 
 TEST_CASE("a guest that does not introduce itself is given up at the timeout") {

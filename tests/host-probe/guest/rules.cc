@@ -2,22 +2,12 @@
 
 #include <catch2/catch.hpp>
 
+#include "tests/host-probe/support/containers.h"
+
 using namespace katameter;
+using namespace katameter::testing;
 
 namespace {
-
-ContainerId id_of(char digit) {
-  return *ContainerId::from_hex(std::string(64, digit));
-}
-
-wire::Container container(char digit, std::uint64_t cpu_ns, std::uint64_t oom_kills = 0, bool removed = false) {
-  wire::Container made;
-  made.id = id_of(digit);
-  made.removed = removed;
-  made.cpu_usage_ns = cpu_ns;
-  made.oom_kills = oom_kills;
-  return made;
-}
 
 wire::Snapshot snapshot(std::vector<wire::Container> containers, std::uint64_t cpu_ns = 1000,
                         std::uint64_t boottime_ns = 1000) {
@@ -44,7 +34,7 @@ constexpr std::uint64_t uptime_ns = 1'000'000;
 wire::Snapshot with(wire::Figure wire::Container::*figure, std::uint64_t value) {
   wire::Snapshot made;
   made.boottime_ns = uptime_ns;
-  made.containers.emplace_back().id = *ContainerId::from_hex(std::string(64, 'a'));
+  made.containers.emplace_back().id = id_of('a');
   made.containers[0].*figure = value;
   return made;
 }

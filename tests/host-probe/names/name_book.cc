@@ -2,14 +2,13 @@
 
 #include <catch2/catch.hpp>
 
+#include "tests/host-probe/support/containers.h"
+
 using namespace katameter;
+using katameter::testing::id_of;
 using namespace std::chrono_literals;
 
 namespace {
-
-ContainerId id_of(char digit) {
-  return *ContainerId::from_hex(std::string(64, digit));
-}
 
 const ContainerId sandbox = id_of('a');
 const ContainerId other = id_of('b');

@@ -2,7 +2,10 @@
 
 #include <catch2/catch.hpp>
 
+#include "tests/host-probe/support/containers.h"
+
 using namespace katameter;
+using namespace katameter::testing;
 using namespace std::chrono_literals;
 using Time = std::chrono::steady_clock::time_point;
 
@@ -13,19 +16,6 @@ constexpr HostTime noon{Time(1h), 1h, std::chrono::system_clock::time_point(1'80
 
 HostTime after(std::chrono::seconds passed) {
   return {noon.monotonic + passed, noon.boottime + passed, noon.wall + passed};
-}
-
-ContainerId id_of(char digit) {
-  return *ContainerId::from_hex(std::string(64, digit));
-}
-
-wire::Container container(char digit, std::uint64_t cpu_ns, std::uint64_t oom_kills = 0, bool removed = false) {
-  wire::Container made;
-  made.id = id_of(digit);
-  made.removed = removed;
-  made.cpu_usage_ns = cpu_ns;
-  made.oom_kills = oom_kills;
-  return made;
 }
 
 wire::Container started(std::uint64_t start_s, bool removed = false) {
