@@ -20,25 +20,11 @@
 #include "guest-probe/collect/row_limit.h"
 #include "guest-probe/containers/cgroup_paths.h"
 #include "guest-probe/containers/start_times.h"
+#include "guest-probe/self_check/served_figures.h"
 #include "userspace/result.h"
 #include "userspace/wire/messages.h"
 
 namespace katameter {
-
-/// Which figures are served, what the plan has less what the self-check refused, and how they are read.
-struct ServedFigures {
-  FigureSet figures;
-  bool memory = false;                             ///< memory cgroups are walked
-  bool unified_memory = false;                     ///< they are those of cgroup v2
-  std::vector<Hierarchy> cpu_walks;                ///< those that have cpuacct, cpu or pids: each once
-  bool cpu_times_scaled = false;                   ///< ShownTimes
-  bool io = false;                                 ///< block I/O
-  bool io_among_memory = false;                    ///< its controller is in the hierarchy of the memory controller's
-  Hierarchy tasks_hierarchy = Hierarchy::cpuacct;  ///< in which tasks and start times are looked up
-
-  bool has(std::size_t figure) const { return figures.has(figure); }
-  bool has(FigureGroup group) const { return figures.has(group); }
-};
 
 class StatLearner;
 

@@ -6,9 +6,8 @@
 
 #include "bpf/guest/records.h"
 #include "guest-probe/bpf/programs.h"
-#include "guest-probe/collect/collector.h"
 #include "guest-probe/self_check/kernel_files.h"
-#include "guest-probe/self_check/refusal.h"
+#include "guest-probe/self_check/served_figures.h"
 #include "userspace/result.h"
 
 namespace katameter {

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "guest-probe/bpf/programs.h"
-#include "guest-probe/self_check/refusal.h"
+#include "guest-probe/self_check/served_figures.h"
 #include "guest-probe/self_check/stat_learning.h"
 #include "userspace/figures/figure.h"
 
