@@ -255,9 +255,7 @@ Result<std::vector<Refusal>> check_pressure(GuestPrograms& programs, const Check
 
 std::optional<std::vector<Refusal>> compare_living(GuestPrograms& programs, const std::string& directory, bool unified,
                                                    FigureSet& served) {
-  struct stat found {};
-  // Not by access(), which the system call filter refuses.
-  if (stat((directory + "/memory.stat").c_str(), &found) != 0) return std::nullopt;
+  struct stat found {};  // not by access(), which the system call filter refuses
   if (stat(directory.c_str(), &found) != 0) return std::nullopt;
   CgroupDirectories directories;
   directories.memory = directory;
@@ -274,6 +272,8 @@ std::optional<std::vector<Refusal>> compare_living(GuestPrograms& programs, cons
     const std::optional<memory_record> record = find_record(*walk, found.st_ino);
     const Result<FigureValues> after = read_kernel_files(directories, compared);
     if (!record || !after) return std::nullopt;
+    // The container has ended meanwhile: a walk still meets a cgroup whose files are gone.
+    if (!(*before)[figure::memory_usage_bytes] || !(*after)[figure::memory_usage_bytes]) return std::nullopt;
     if (*before != *after) continue;
     FigureValues ours;
     put_values(*record, unified, ours);
