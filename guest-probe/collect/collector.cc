@@ -123,7 +123,7 @@ void Collector::acknowledge_removed() {
 }
 
 void Collector::find_vanished(Rows& rows) {
-  const auto is_known = [&](const ContainerId& id) { return rows.contains(id) || removed_.has(id); };
+  const auto is_known = [&](const ContainerId& id) { return rows.contains(id) || removed_.find(id) != nullptr; };
   for (auto& [id, last] : missing_) {
     if (is_known(id)) continue;
     if (last.cpu_usage_ns) programs_.add_vanished(*last.cpu_usage_ns);
@@ -133,6 +133,8 @@ void Collector::find_vanished(Rows& rows) {
   for (auto& [id, last] : living_) {
     // Its directories do not go at once, nor do the walks cease to meet it at once.
     if (const auto row = rows.find(id); row != rows.end() && has_lost_a_walk(row->second, last)) {
+      // What a removal has recorded is newer.
+      if (const wire::Container* recorded = removed_.find(id)) complete(row->second, *recorded);
       complete(row->second, last);
     }
     if (!is_known(id)) missing_.emplace(id, std::move(last));

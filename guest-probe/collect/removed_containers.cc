@@ -53,6 +53,11 @@ void RemovedContainers::add(wire::Container last) {
   entry.row = std::move(last);
 }
 
+const wire::Container* RemovedContainers::find(const ContainerId& id) const {
+  const auto entry = entries_.find(id);
+  return entry == entries_.end() ? nullptr : &entry->second.row;
+}
+
 RemovedContainers::Entry& RemovedContainers::entry_for(const ContainerId& id) {
   auto found = entries_.find(id);
   if (found != entries_.end() && found->second.reported != 0) {

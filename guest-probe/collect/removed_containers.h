@@ -12,7 +12,7 @@
 
 namespace katameter {
 
-/// Gives a row what it lacks and an earlier row of the same container has.
+/// Gives a row the values that it does not have, from an earlier row of the same container.
 void complete(wire::Container& row, const wire::Container& last);
 
 /// Containers whose cgroups are gone, with their last values, until the host says that it has them.
@@ -30,7 +30,8 @@ class RemovedContainers {
   /// A container of whose removal there is no record, with the values that it had when it was last met.
   void add(wire::Container last);
 
-  bool has(const ContainerId& id) const { return entries_.contains(id); }
+  /// The last values of a container that was added and is not forgotten; null if it is not there.
+  const wire::Container* find(const ContainerId& id) const;
 
   /// Completes the living rows and appends the containers that have no living part, marked as removed, those first that
   /// went first and at most `room` of them; they count as reported by snapshot `sequence`.
