@@ -109,7 +109,7 @@ void Collector::limit_rows(Rows& rows, wire::Guest& guest) {
   row_limit_.apply(rows, guest);
   if (known || !row_limit_.exceeded()) return;
   log_warning("more containers than --max-containers: the others are reported as a sum",
-              {{"max_containers", rows.size()}});
+              {{"max_containers", max_rows_}});
 }
 
 void Collector::acknowledge(std::uint64_t sequence) {
