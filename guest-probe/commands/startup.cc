@@ -63,7 +63,6 @@ CheckCgroup::Mounts mounts_to_check(const KernelFacts& facts, const GuestPlan& p
     return mounts;
   }
   if (served.has(FigureGroup::cpu)) mounts.cpuacct = facts.cpuacct_mount;
-  if (plan.pressure) mounts.cpuacct = facts.unified_mount;
   if (served.has(FigureGroup::bandwidth)) mounts.cpu = facts.cpu_mount;
   if (served.has(FigureGroup::pids)) mounts.pids = facts.pids_mount;
   return mounts;
