@@ -51,7 +51,7 @@ function note_lost(row, lost, text,    words, count, i, group) {
 
 # A cell of the earlier matrix, with its notes' numbers in this one.
 function kept_cell_of(row, group,    text, done, number) {
-    text = (row, group) in kept_cell ? kept_cell[row, group] : "not compared"
+    text = kept_cell[row, group]
     while (match(text, /\[[0-9]+\]/)) {
         number = substr(text, RSTART + 1, RLENGTH - 2)
         lacks[row, group] = ""
@@ -62,15 +62,18 @@ function kept_cell_of(row, group,    text, done, number) {
     return done text
 }
 
-function cell(row, group,    ran, reasons) {
+# What ran has precedence; a run may be of some of a row's tests.
+function cell(row, group,    ran, reasons, before) {
     if (!(row in started) && !(row in kept)) return "did not run"
+    before = (row, group) in kept_cell ? kept_cell[row, group] : "not compared"
     ran = passed[row, group] + failed[row, group]
     reasons = lacks[row, "*"] lacks[row, group]
     if (failed[row, group]) return "DIFFERS (" failed[row, group] " of " ran ")"
     if (ran && reasons) return "equal (" ran "), but " reasons
     if (ran) return "equal (" ran ")"
-    if (reasons) return "not there " reasons
-    return row in kept ? kept_cell_of(row, group) : "not compared"
+    if (reasons && before !~ /^(equal|DIFFERS)/) return "not there " reasons
+    if (before == "not compared" || (row in started && before == "did not run")) return "not compared"
+    return kept_cell_of(row, group)
 }
 
 BEGIN {
@@ -85,11 +88,12 @@ BEGIN {
 # The earlier matrix.
 FILENAME ~ /\.md$/ && /^\| guest \|/ {
     count = split($0, names, / *\| */)
-    for (i = 3; i < count; i++) kept_column[i] = names[i]
+    for (i = 3; i < count; i++) add_group(kept_column[i] = names[i])
     next
 }
 FILENAME ~ /\.md$/ && /^\| / && length(kept_column) {
     count = split($0, cells, / *\| */)
+    sub(/ \(.*/, "", cells[2]) # as END adds it
     kept[cells[2]]
     for (i = 3; i < count; i++) kept_cell[cells[2], kept_column[i]] = cells[i]
     next

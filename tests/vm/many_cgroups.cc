@@ -115,7 +115,7 @@ TEST_CASE("The newest container has its row among 3,000 cgroups of the guest sys
   newest_has_its_row(cpu_hierarchy() + "/many", 3000, 4);
 }
 
-TEST_CASE("The newest container has its row among 50,000 cgroups, 4 levels deep", "[.][fifty-thousand]") {
+TEST_CASE("The newest container has its row among 50,000 cgroups, 4 levels deep", "[.][cpu][fifty-thousand]") {
   newest_has_its_row(cpu_hierarchy() + "/many", 50'000, 4);
 }
 
