@@ -613,7 +613,7 @@ enum oom_constraint {
 struct oom_control {
   struct zonelist *zonelist;
   struct mem_cgroup *memcg; /* whose limit was hit; NULL: the whole machine is out of memory */
-  const int order;          /* -1: request for by hand (SysRq) */
+  const int order;          /* -1: requested by hand (SysRq) */
   unsigned long totalpages;
   struct task_struct *chosen;
   enum oom_constraint constraint;

@@ -177,6 +177,11 @@ static __always_inline void read_unified(__u64 cgroup) {
   base_cpu_on_cpus(base.pointer, base.bstat, base.last_bstat);
 }
 
+/* What was read adds to the sum over a subtree. Below its top, what the parent has got already is in the parent's own. */
+static __always_inline __u64 unified_time(int time, int nested) {
+  return unified.flushed[time] + unified.pending[time] - (nested ? unified.propagated[time] : 0);
+}
+
 #ifdef KATAMETER_WALKS
 
 /*
@@ -253,11 +258,6 @@ static struct container_walk unified_rows __attribute__((used));
 static __always_inline void clear_unified_row(__u32 row) {
   struct unified_record *record = bpf_map_lookup_elem(&unified_records, &row);
   if (record) record->cpu.id = record->cpu.usage_ns = record->cpu.kinds = 0;
-}
-
-/* Of a cgroup below the container's, what the parent has got already is in the parent's own. */
-static __always_inline __u64 unified_time(int time, int nested) {
-  return unified.flushed[time] + unified.pending[time] - (nested ? unified.propagated[time] : 0);
 }
 
 static __always_inline __u64 check_unified(__u64 check) {

@@ -85,6 +85,13 @@ static __always_inline void add_span(__u64 array, int span, __s64 *sums, int sig
   }
 }
 
+/* Likewise of both arrays, all spans. */
+static __always_inline void add_spans(__u64 pages, __u64 events, __s64 *sums, int sign) {
+  add_span(pages, SPAN_PAGES, sums, sign);
+  add_span(pages, SPAN_MORE_PAGES, sums, sign);
+  add_span(events, SPAN_EVENTS, sums, sign);
+}
+
 /* What the CPUs have not flushed: of one cgroup, while it is read. "used": see lib/walk.bpf.h. */
 static __s64 stat_pending[STATS] __attribute__((used));
 
@@ -92,13 +99,8 @@ static __always_inline void add_own_stats(__u64 offset, __u64 percpu, __u64 unus
   struct stat_arrays pages = {}, events = {};
 
   find_own_arrays(percpu + offset, &pages, &events);
-  add_span(pages.own, SPAN_PAGES, stat_pending, 1);
-  add_span(pages.own, SPAN_MORE_PAGES, stat_pending, 1);
-  add_span(events.own, SPAN_EVENTS, stat_pending, 1);
-  if (!pages.flushed) return;
-  add_span(pages.flushed, SPAN_PAGES, stat_pending, -1);
-  add_span(pages.flushed, SPAN_MORE_PAGES, stat_pending, -1);
-  add_span(events.flushed, SPAN_EVENTS, stat_pending, -1);
+  add_spans(pages.own, events.own, stat_pending, 1);
+  if (pages.flushed) add_spans(pages.flushed, events.flushed, stat_pending, -1);
 }
 
 DEFINE_CPU_LOOP(own_stats, add_own_stats)
@@ -111,14 +113,8 @@ static __always_inline void read_stats(__u64 memcg, __s64 *stats, __s64 *pending
   const __u64 percpu = find_arrays(memcg, &pages, &events);
   if (!percpu) return;
   own_stats_on_cpus(percpu, 0, 0);
-  if (pages.pending) {
-    add_span(pages.pending, SPAN_PAGES, stat_pending, 1);
-    add_span(pages.pending, SPAN_MORE_PAGES, stat_pending, 1);
-    add_span(events.pending, SPAN_EVENTS, stat_pending, 1);
-  }
-  add_span(pages.shared, SPAN_PAGES, stats, 1);
-  add_span(pages.shared, SPAN_MORE_PAGES, stats, 1);
-  add_span(events.shared, SPAN_EVENTS, stats, 1);
+  if (pages.pending) add_spans(pages.pending, events.pending, stat_pending, 1);
+  add_spans(pages.shared, events.shared, stats, 1);
   for (int stat = 0; stat < STATS; stat++) pending[stat] = stat_pending[stat];
 }
 

@@ -101,8 +101,8 @@ static __always_inline void add_pressure(__u64 offset, __u64 per_cpu, __u64 now,
   unfolded_sums.busy_ns += times[busy_state];
   for (int i = 0; i < PRESSURES; i++) {
     const int state = pressure_state(i) & (PRESSURE_STATES - 1);
-    unfolded_sums.weighted_ns[i] += unfolded(times[state], folded[state]) * ticks; /* a state that there is not counts
-                                                                                      for nothing */
+    /* Of a state that this kernel does not have, nothing is used. */
+    unfolded_sums.weighted_ns[i] += unfolded(times[state], folded[state]) * ticks;
   }
 }
 

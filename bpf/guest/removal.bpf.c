@@ -125,8 +125,7 @@ static __u64 sum[TIMES] __attribute__((used));
 
 static __always_inline void visit_below(struct walk *walk) {
   read_unified(css_cgroup(walk->css));
-  for (int i = 0; i < TIMES; i++)
-    sum[i] += unified.flushed[i] + unified.pending[i] - (walk->depth ? unified.propagated[i] : 0);
+  for (int i = 0; i < TIMES; i++) sum[i] += unified_time(i, walk->depth != 0);
 }
 
 DEFINE_WALK(below, visit_below)

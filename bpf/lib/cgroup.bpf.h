@@ -32,7 +32,7 @@ static __always_inline int io_index(void) {
   return bpf_core_enum_value(enum cgroup_subsys_id___io, io_cgrp_id);
 }
 
-/* The controller whose hierarchy a program is request to walk. */
+/* The controller whose hierarchy a program is asked to walk. */
 static __always_inline int hierarchy_index(__u64 walk) {
   if (walk == WALK_CPU) return cpu_index();
   if (walk == WALK_PIDS) return pids_index();

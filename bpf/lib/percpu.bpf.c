@@ -64,7 +64,7 @@ int learn_cpu_offset(void *ctx) {
   return learn_this_cpu();
 }
 
-/* "?": loaded where it is request for, in the guest. */
+/* "?": loaded where it is asked for, in the guest. */
 SEC("?tp_btf/cpuhp_enter")
 int learn_new_cpu(void *ctx) {
   learn_this_cpu();
