@@ -65,7 +65,7 @@ struct GuestPlan {
 
 /// Draws the conclusions from the facts; no look at the machine.
 /// `schedstat`: figures that cost something at the end of each task are wanted. `refused`: what the kernel did not take
-/// when it was tried; only what hangs on it is left out (guest_parts.h).
+/// when it was tried; only what hangs on it is left out, see impact_without().
 GuestPlan plan_guest(const KernelFacts& facts, bool schedstat = false, std::vector<KernelRefusal> refused = {});
 
 /// The plan less what the kernel has just refused.
