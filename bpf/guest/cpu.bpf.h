@@ -36,7 +36,7 @@ static __always_inline __u64 pids_limit(__u64 css) {
 
 /*
  * pids.current and pids.max (kernel/cgroup/pids.c). What "max" is in numbers depends on how large the kernel was built
- * (PID_MAX_LIMIT with CONFIG_BASE_SMALL, as in Kata's); the root has it and nobody can set another one there.
+ * (PID_MAX_LIMIT with CONFIG_BASE_SMALL, as in Kata's); the root has it and no other can be set there.
  */
 static __always_inline int read_tasks(__u64 cgroup, struct tasks_record *record) {
   __u64 css = pids_index() < 0 ? 0 : cgroup_css(cgroup, pids_index());

@@ -31,7 +31,7 @@ std::size_t set_io(wire::Container& row, const DeviceCounts& devices) {
   row.block_devices.clear();
   for (const auto& [number, counts] : devices) {
     if (std::all_of(counts.begin(), counts.end(), [](std::uint64_t count) { return count == 0; })) continue;
-    if (row.block_devices.size() == wire::block_devices_at_most) {
+    if (row.block_devices.size() == wire::max_block_devices) {
       ++left_out;
       continue;
     }

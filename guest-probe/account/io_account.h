@@ -28,7 +28,7 @@ std::vector<ContainerIo> account_io(std::span<const io_record> walk);
 bool walks_agree(std::span<const io_record> first, std::span<const io_record> second);
 
 /// Puts what a container did into its row; devices on which it did nothing are left out, as io.stat does. The number of
-/// those that there was no room for: the numbers after the first wire::block_devices_at_most.
+/// those that there was no room for: the numbers after the first wire::max_block_devices.
 std::size_t set_io(wire::Container& row, const DeviceCounts& devices);
 
 /// What a removed cgroup did.

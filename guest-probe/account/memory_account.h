@@ -19,7 +19,7 @@ void set_memory(wire::Container& row, const memory_record& record, const FigureS
 /// `stat` and `pending` of the second belong together.
 bool walks_agree(std::span<const memory_record> first, std::span<const memory_record> second);
 
-/// Whether it is a counter of the memory controller that nobody can reset.
+/// Whether it is a counter of the memory controller that cannot be reset.
 constexpr bool is_memory_counter(std::size_t figure) {
   const wire::ContainerFigure& row = wire::container_figures[figure];
   const bool rises = row.kind == FigureKind::counter || row.kind == FigureKind::weak_counter;

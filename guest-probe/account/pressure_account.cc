@@ -24,7 +24,7 @@ void set_pressure(wire::Container& row, const pressure_totals& totals, const Fig
 }
 
 void PressureCounters::raise(pressure_record& record) {
-  // Not counted for the time being: its totals are nobody's.
+  // The kernel does not count it for the time being; its totals are old.
   if (record.totals.kinds == 0) {
     counters_.pause(record.id);
     return;

@@ -32,8 +32,8 @@ void SchedAccount::complete(wire::Container& row) {
   const Sums* found = containers_.find(row.id);
   Sums sums = found == nullptr ? Sums{} : *found;
   if (row.removed) {
-    const auto told = last_finals_.find(row.id);
-    if (told != last_finals_.end()) sums = told->second;
+    const auto reported = last_finals_.find(row.id);
+    if (reported != last_finals_.end()) sums = reported->second;
     finals_.emplace(row.id, sums);
   }
   set_figures<FigureGroup::schedstat>(row, {FigureGroup::schedstat}, [&](std::size_t index) { return sums[index]; });

@@ -23,7 +23,7 @@ class SchedAccount {
   /// The sums of a removed cgroup are still those of its container.
   void removed(std::uint64_t cgroup_id, const ContainerId& container) { owners_.emplace(cgroup_id, container); }
 
-  /// Puts what is known of the row's container into it. One that is told as removed again and again is told the same.
+  /// Puts what is known of the row's container into it. A removed one gets the same values in each snapshot that has it.
   void complete(wire::Container& row);
 
  private:
@@ -32,7 +32,7 @@ class SchedAccount {
   std::unordered_map<std::uint64_t, sched_record> sums_;
   std::unordered_map<std::uint64_t, ContainerId> owners_;  // of the cgroups that have sums
   Counters containers_;
-  std::unordered_map<ContainerId, Sums> finals_;       // told of removed containers
+  std::unordered_map<ContainerId, Sums> finals_;       // reported of removed containers
   std::unordered_map<ContainerId, Sums> last_finals_;  // in the snapshot before
 };
 

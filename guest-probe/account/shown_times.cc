@@ -37,13 +37,13 @@ Times adjust(std::uint64_t usage_ns, const Times& ticks, const Times& before) {
 
 }  // namespace
 
-void ShownTimes::settle(cpu_record& record) {
+void ShownTimes::clamp(cpu_record& record) {
   if (!scaled_ || (record.kinds & CPU_TIMES) == 0) return;
   Shown& shown = shown_[record.id];
   record.usage_ns = std::max<std::uint64_t>(record.usage_ns, shown.usage_ns);
   const Times kernels =
       adjust(record.usage_ns, {record.user_ns, record.system_ns}, {record.shown_user_ns, record.shown_system_ns});
-  // Ours may be ahead of the kernel's: nobody but us saw it.
+  // Ours may be ahead of the kernel's, which does not know what we have shown.
   Times times{shown.user_ns, shown.system_ns};
   const std::uint64_t total_ns = kernels.user_ns + kernels.system_ns;
   if (times.user_ns + times.system_ns < total_ns) times = not_below(total_ns, kernels.system_ns, times);

@@ -24,9 +24,9 @@ class ShownTimes {
   /// Puts what is to be shown into user_ns and system_ns; where the kernel scales, usage_ns does not go back either (a
   /// walk of cgroup v2 that a flush disturbed finds too little). Once for each record, in the order in which they were
   /// read.
-  void settle(cpu_record& record);
+  void clamp(cpu_record& record);
 
-  /// Forgets the cgroups that were not settled since the last call.
+  /// Forgets the cgroups that were not clamped since the last call.
   void forget_unseen();
 
   std::size_t size() const { return shown_.size(); }

@@ -11,11 +11,11 @@
 
 namespace katameter {
 
-/// What only the tasks themselves tell: how many processes a container has, when its oldest began, and which part of
+/// What only the tasks themselves have: how many processes a container has, when its oldest began, and which part of
 /// the guest system's CPU time is whose.
 class TaskAccount {
  public:
-  /// Owners of the guest system's CPU time that are told apart.
+  /// Owners of the guest system's CPU time.
   enum class Owner { kernel, agent, probe };
   static constexpr std::size_t owners = 3;
 

@@ -17,9 +17,9 @@ namespace {
 
 constexpr std::size_t removed_kept = 1024;
 // A CPU hands in every 32 pages, so on a busy guest a pair of walks may be disturbed several times in a row.
-constexpr int walks_at_most = 10;
+constexpr int max_walks = 10;
 // Measured with a reader of cpu.stat beside: 4 at most, but for a cgroup that was preempted in mid-release.
-constexpr int unified_walks_at_most = 20;
+constexpr int max_unified_walks = 20;
 
 constexpr std::array<std::pair<Hook, wire::Figure wire::Guest::*>, hooks> misses_of_hooks{{
     {Hook::cgroup_rmdir, &wire::Guest::program_misses_cgroup_rmdir},
@@ -118,8 +118,8 @@ void Collector::acknowledge(std::uint64_t sequence) {
 }
 
 void Collector::acknowledge_removed() {
-  const std::vector<std::uint64_t> settled = removed_.take_settled();
-  if (!settled.empty()) programs_.acknowledge_removed(settled);
+  const std::vector<std::uint64_t> done = removed_.take_done();
+  if (!done.empty()) programs_.acknowledge_removed(done);
 }
 
 void Collector::find_vanished(Rows& rows) {
@@ -191,7 +191,7 @@ Status Collector::read_cpu() {
       of.rows.assign(walk->rows.begin(), walk->rows.end());
     }
     for (std::size_t row = 0; row < of.rows.size(); ++row) {
-      if (row != ROW_REST) shown_times_.settle(of.rows[row]);
+      if (row != ROW_REST) shown_times_.clamp(of.rows[row]);
     }
   }
   return {};
@@ -200,15 +200,15 @@ Status Collector::read_cpu() {
 // Where no two walks agree, figures may be too small, and shown_times_ keeps what was shown before.
 Status Collector::read_unified(CpuWalk& into) {
   std::vector<unified_record> before;
-  for (int i = 0; i < unified_walks_at_most; ++i) {
+  for (int i = 0; i < max_unified_walks; ++i) {
     const Result<Walk<unified_record>> walk = programs_.walk_unified();
     if (!walk) return failure_from(walk.error());
     note_unreported(*walk);
-    const bool settled = is_complete(walk->containers()) && walks_agree(before, walk->containers());
+    const bool agreed = is_complete(walk->containers()) && walks_agree(before, walk->containers());
     before.assign(walk->containers().begin(), walk->containers().end());
     into.rows.clear();
     for (const unified_record& record : walk->rows) into.rows.push_back(record.cpu);
-    if (settled || !walk->complete) break;
+    if (agreed || !walk->complete) break;
   }
   return {};
 }
@@ -217,20 +217,20 @@ Status Collector::read_memory() {
   memory_rows_.clear();
   io_walk_.clear();
   if (!served_.memory) return {};
-  for (int i = 0; i < walks_at_most; ++i) {
+  for (int i = 0; i < max_walks; ++i) {
     const Result<Walk<memory_record>> walk = programs_.walk_memory();
     if (!walk) return failure_from(walk.error());
     note_unreported(*walk);
-    bool settled = i > 0 && walks_agree(containers_of(memory_rows_), walk->containers());
+    bool agreed = i > 0 && walks_agree(containers_of(memory_rows_), walk->containers());
     memory_rows_.assign(walk->rows.begin(), walk->rows.end());
     if (served_.io) {
       const Result<IoWalk> io = programs_.walked_io();
       if (!io) return failure_from(io.error());
-      settled = settled && walks_agree(io_walk_, io->devices);
+      agreed = agreed && walks_agree(io_walk_, io->devices);
       io_walk_.assign(io->devices.begin(), io->devices.end());
       io_beyond_ = io->left_over;
     }
-    if (settled) break;
+    if (agreed) break;
   }
   return {};
 }
@@ -297,7 +297,7 @@ Status Collector::take_removed() {
     if ((record.kinds & REMOVED_IO) != 0) io_.raise_removed(record.ids[WALK_IO], record);
     if ((record.kinds & REMOVED_CPU) != 0) {
       record.cpu.id = record.ids[(record.cpu.kinds & CPU_UNIFIED) != 0 ? WALK_UNIFIED : WALK_CPUACCT];
-      shown_times_.settle(record.cpu);
+      shown_times_.clamp(record.cpu);
     }
     pressure_.raise_removed(tasks_id, record.pressure);
     const FigureSet read = known_figures(served_.figures, record.stats, served_.unified_memory);

@@ -34,7 +34,7 @@ class Collector {
   /// `containers`: how many get a row of their own.
   Collector(GuestPrograms& programs, const ServedFigures& served, std::size_t containers);
 
-  /// All counters now. `request` goes back to whoever asked.
+  /// All counters now. `request` goes back to the host with them.
   Result<wire::Snapshot> collect(std::uint64_t request);
 
   /// Memory and network of the whole guest are in the snapshots from now on.

@@ -51,7 +51,7 @@ wire::Interface make_interface(std::string name, const rtnl_link_stats64& stats)
   return link;
 }
 
-// Where the interface goes among those that are told of; nothing if that is nowhere.
+// Where the interface goes among those that are reported; null if it is not one of them.
 wire::Interface* place_of(int index, Links& links) {
   if (links.interfaces.size() < wire::max_interfaces) {
     links.indices.push_back(index);
@@ -119,7 +119,7 @@ Status parse_links(std::span<const std::byte> datagram, std::uint32_t sequence, 
     }
     if (header->nlmsg_type == NLMSG_ERROR) {
       const auto error = front<nlmsgerr>(message);
-      return system_failure("the kernel does not tell the interfaces", error ? -error->error : EPROTO);
+      return system_failure("the kernel does not list the interfaces", error ? -error->error : EPROTO);
     }
     if (header->nlmsg_type == RTM_NEWLINK) take_link(message, links);
   }

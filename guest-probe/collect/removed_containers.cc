@@ -24,7 +24,7 @@ void complete(wire::Container& row, const wire::Container& last) {
 wire::Container* RemovedContainers::add(const removed_record& record, const FigureSet& served, bool unified_memory) {
   const auto id = ContainerId::from_hex({record.container, sizeof(record.container)});
   if (!id) {  // never: the kernel program has read it as hex digits
-    settled_.push_back(record.sequence);
+    done_.push_back(record.sequence);
     return nullptr;
   }
   Entry& entry = entry_for(*id);
@@ -100,13 +100,13 @@ void RemovedContainers::acknowledge(std::uint64_t sequence) {
   }
 }
 
-std::vector<std::uint64_t> RemovedContainers::take_settled() {
-  return std::exchange(settled_, {});
+std::vector<std::uint64_t> RemovedContainers::take_done() {
+  return std::exchange(done_, {});
 }
 
 RemovedContainers::Entries::iterator RemovedContainers::forget(Entries::iterator entry) {
   const Entry& gone = entry->second;
-  settled_.insert(settled_.end(), gone.sequences.begin(), gone.sequences.end());
+  done_.insert(done_.end(), gone.sequences.begin(), gone.sequences.end());
   return entries_.erase(entry);
 }
 

@@ -41,7 +41,7 @@ class RemovedContainers {
   void acknowledge(std::uint64_t sequence);
 
   /// The sequences of the records that need not be kept any longer, since the last call.
-  std::vector<std::uint64_t> take_settled();
+  std::vector<std::uint64_t> take_done();
 
   /// Their block devices that found no room.
   std::uint64_t block_devices_left_out() const { return block_devices_left_out_; }
@@ -63,7 +63,7 @@ class RemovedContainers {
 
   std::size_t capacity_;
   Entries entries_;
-  std::vector<std::uint64_t> settled_;
+  std::vector<std::uint64_t> done_;
   std::uint64_t added_ = 0;
   std::uint64_t forgotten_ = 0;
   std::uint64_t block_devices_left_out_ = 0;

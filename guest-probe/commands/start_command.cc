@@ -14,7 +14,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr std::size_t largest_state = 1024 * 1024;
+constexpr std::size_t max_state_bytes = 1024 * 1024;
 // The agent gives a hook ten seconds, and writes before it waits.
 constexpr int state_timeout_ms = 2000;
 // As patient as the unit is. A container that starts later has its hook try once more.
@@ -44,7 +44,7 @@ int start_command(const std::function<int()>& run) {
 
 int prestart_command(const std::function<int()>& run) {
   start_log(LogLevel::info);
-  const Result<std::string> state = read_state(STDIN_FILENO, largest_state, state_timeout_ms);
+  const Result<std::string> state = read_state(STDIN_FILENO, max_state_bytes, state_timeout_ms);
   const Result<std::string> container = state ? container_in_state(*state) : state;
   if (!container) log_warning("prestart hook: no container id", {{"error", container.error().text}});
   start_command([&] {

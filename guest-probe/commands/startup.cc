@@ -181,7 +181,7 @@ std::vector<std::string> describe_lacks(const GuestProbe& probe) {
     }
   }
   for (const Refusal& refusal : refusals_of(probe)) {
-    if (refusal.absent) continue;  // such a kernel has no such figure: check tells, nothing is amiss
+    if (refusal.absent) continue;  // `check` reports it; nothing is wrong
     lines.push_back(fmt::format("{} is not served: {}", refusal.figure, refusal.text));
   }
   lines.insert(lines.end(), probe.sources_lacking.begin(), probe.sources_lacking.end());

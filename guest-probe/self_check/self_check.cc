@@ -92,7 +92,7 @@ std::vector<Refusal> compare(const FigureValues& ours, const FigureValues& befor
       high = after[figure::memory_limit_bytes];
     }
     if (!low || !high) {
-      refusals.push_back({name_of(i), "this kernel does not count it, or was told not to", true});
+      refusals.push_back({name_of(i), "this kernel does not count it, or has it switched off", true});
       served.remove(i);
       continue;
     }
@@ -157,15 +157,15 @@ std::vector<Refusal> compare_held(const memory_record& record, std::uint64_t ano
   return refusals;
 }
 
-std::vector<Refusal> compare_busy(const pressure_totals& totals, std::uint64_t least_busy_ns,
-                                  std::uint64_t most_busy_ns, FigureSet& served) {
+std::vector<Refusal> compare_busy(const pressure_totals& totals, std::uint64_t min_busy_ns, std::uint64_t max_busy_ns,
+                                  FigureSet& served) {
   std::vector<Refusal> refusals;
-  if (totals.busy_ns >= least_busy_ns && totals.busy_ns <= most_busy_ns) return refusals;
+  if (totals.busy_ns >= min_busy_ns && totals.busy_ns <= max_busy_ns) return refusals;
   for (std::size_t i = 0; i < figure::count; ++i) {
     if (wire::container_figures[i].group != FigureGroup::pressure || !served.has(i)) continue;
     served.remove(i);
-    refusals.push_back({name_of(i), fmt::format("a cgroup was busy for {} to {} ns, BPF read {}", least_busy_ns,
-                                                most_busy_ns, totals.busy_ns)});
+    refusals.push_back({name_of(i), fmt::format("a cgroup was busy for {} to {} ns, BPF read {}", min_busy_ns,
+                                                max_busy_ns, totals.busy_ns)});
   }
   return refusals;
 }
@@ -192,7 +192,7 @@ Result<std::vector<Refusal>> check_cpu(GuestPrograms& programs, const CheckCgrou
     if ((record.kinds & CPU_TIMES) != 0) {
       // Both reads of the files came before and after the walk, so the kernel has shown the cgroup's times once.
       if (!directories.unified) scaled = ShownTimes::scales(record);
-      ShownTimes(scaled).settle(record);
+      ShownTimes(scaled).clamp(record);
     }
     put_values(record, ours);
   }
@@ -247,8 +247,8 @@ Result<std::vector<Refusal>> check_pressure(GuestPrograms& programs, const Check
   served.figures.add(FigureGroup::pressure);
   std::vector<Refusal> refusals = compare(ours, *before, *after, directories, compared, served.figures);
   // What its process did since the scheduler's clock was last seen may not be known yet.
-  const std::uint64_t most_busy_ns = cgroup.age_ns() * static_cast<std::uint64_t>(cpus);
-  const auto idle = compare_busy(totals, CheckCgroup::burnt_ns / 2, most_busy_ns, served.figures);
+  const std::uint64_t max_busy_ns = cgroup.age_ns() * static_cast<std::uint64_t>(cpus);
+  const auto idle = compare_busy(totals, CheckCgroup::burnt_ns / 2, max_busy_ns, served.figures);
   refusals.insert(refusals.end(), idle.begin(), idle.end());
   return refusals;
 }

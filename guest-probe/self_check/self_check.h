@@ -32,9 +32,9 @@ std::vector<Refusal> compare_held(const memory_record& record, std::uint64_t ano
                                   bool unified, FigureSet& served);
 
 /// Little waits in a cgroup that was just made, so the work of its process shows whether the CPUs' counters are read:
-/// `least_busy_ns` to `most_busy_ns`. If they are not, no pressure is served.
-std::vector<Refusal> compare_busy(const pressure_totals& totals, std::uint64_t least_busy_ns,
-                                  std::uint64_t most_busy_ns, FigureSet& served);
+/// `min_busy_ns` to `max_busy_ns`. If they are not, no pressure is served.
+std::vector<Refusal> compare_busy(const pressure_totals& totals, std::uint64_t min_busy_ns, std::uint64_t max_busy_ns,
+                                  FigureSet& served);
 
 /// Reading structures is only as right as their layout: compares what is read of a cgroup in which a process has used
 /// something. Each function takes its groups of figures; an error: the comparison could not be made.

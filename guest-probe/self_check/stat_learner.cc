@@ -22,7 +22,7 @@ constexpr int attempts_later = 3;
 // On a busy guest a cgroup may not hold still for a sample, or change and change back within one.
 constexpr int rounds_at_start = 3;
 constexpr std::size_t others_at_start = 8;
-constexpr std::size_t longest_distance = 64;
+constexpr std::size_t max_distance = 64;
 
 std::array<std::optional<std::uint64_t>, STATS> read_file(const std::string& directory, bool unified) {
   std::array<std::optional<std::uint64_t>, STATS> stats;
@@ -80,7 +80,7 @@ bool RetryPace::is_due(bool new_cgroups) {
     snapshots_ = 0;
   }
   ++snapshots_;
-  return snapshots_ < longest_distance ? std::has_single_bit(snapshots_) : snapshots_ % longest_distance == 0;
+  return snapshots_ < max_distance ? std::has_single_bit(snapshots_) : snapshots_ % max_distance == 0;
 }
 
 StatLearner::StatLearner(GuestPrograms& programs, std::string mount, bool unified, bool learns)

@@ -46,10 +46,10 @@ TEST_CASE("Nonsense is an error that says what is wrong") {
   CHECK(error_of("hello, this is text") != "");
   CHECK(error_of(std::string(1000, '\xff')) != "");
   CHECK(error_of(snapshot_frame(std::string("\x08", 1))) != "");  // a number that never comes
-  CHECK(error_of(snapshot_frame("\x0a\x01x")) == "Snapshot.request is no number");
+  CHECK(error_of(snapshot_frame("\x0a\x01x")) == "Snapshot.request is not a number");
   CHECK(error_of(snapshot_frame(std::string("\x22\x00", 2))) == "a Container has no id");
-  CHECK(error_of(snapshot_frame("\x22\x06\x0a\x04zzzz")) == "Container.id has not 32 bytes");
-  CHECK(error_of(std::string("\x10\x01", 2)) == "the frame's content is no message");
+  CHECK(error_of(snapshot_frame("\x22\x06\x0a\x04zzzz")) == "Container.id does not have 32 bytes");
+  CHECK(error_of(std::string("\x10\x01", 2)) == "the frame's content is not a message");
 }
 
 TEST_CASE("What a frame may hold is bounded") {

@@ -30,7 +30,7 @@ Snapshot largest(std::size_t rows) {
   set_to_largest(device, block_device_figures);
   Container row;
   row.removed = true;
-  row.block_devices.assign(block_devices_at_most, device);
+  row.block_devices.assign(max_block_devices, device);
   set_to_largest(row, container_figures);
   row.cgroup = "/kubepods.slice/kubepods-burstable.slice/cri-containerd-" + std::string(64, 'a') + ".scope";
   for (std::size_t number = 0; number < rows; ++number) {
@@ -65,7 +65,7 @@ TEST_CASE("The largest snapshot fits a frame and is taken by the host, without i
   REQUIRE(snapshot.containers.size() == max_snapshot_rows);
   CHECK(snapshot.containers.back().id == sent.containers.back().id);
   CHECK(snapshot.containers.back().memory_stall_ns == UINT64_MAX);
-  CHECK(snapshot.containers.back().block_devices.size() == block_devices_at_most);
+  CHECK(snapshot.containers.back().block_devices.size() == max_block_devices);
   CHECK(snapshot.containers.back().cgroup.empty());
   CHECK(snapshot.interfaces.size() == max_interfaces);
 }

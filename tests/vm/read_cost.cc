@@ -21,7 +21,7 @@ using namespace katameter;
 
 namespace {
 
-constexpr std::size_t cgroups_at_most = 1000;
+constexpr std::size_t max_cgroups = 1000;
 
 std::uint64_t now_ns() {
   timespec now{};
@@ -88,7 +88,7 @@ void measure(const std::string& name, const std::string& mount, const std::funct
   ManyCgroups cgroups(mount);
   const Timed without = fastest(walk);
   REQUIRE(without.visited > 0);
-  for (const std::size_t count : {std::size_t{1}, std::size_t{10}, std::size_t{100}, cgroups_at_most}) {
+  for (const std::size_t count : {std::size_t{1}, std::size_t{10}, std::size_t{100}, max_cgroups}) {
     cgroups.grow_to(count);
     const Timed timed = fastest(walk);
     REQUIRE(timed.visited >= without.visited + count);
@@ -109,7 +109,7 @@ TEST_CASE("Read cost: CPU time, one cgroup more", "[.][read-cost]") {
   const KernelFacts facts = read_kernel_facts();
   const GuestPlan plan = walks_only(facts);
   REQUIRE(plan.cpu);
-  Result<GuestPrograms> programs = GuestPrograms::load(plan, 2 * cgroups_at_most);
+  Result<GuestPrograms> programs = GuestPrograms::load(plan, 2 * max_cgroups);
   REQUIRE(programs);
   if (plan.unified) {
     measure("CPU time (v2)", facts.unified_mount, [&] { return programs->walk_unified()->rows.size(); });
@@ -122,7 +122,7 @@ TEST_CASE("Read cost: memory, one cgroup more", "[.][read-cost]") {
   const KernelFacts facts = read_kernel_facts();
   const GuestPlan plan = walks_only(facts);
   REQUIRE(plan.memory);
-  Result<GuestPrograms> programs = GuestPrograms::load(plan, 2 * cgroups_at_most);
+  Result<GuestPrograms> programs = GuestPrograms::load(plan, 2 * max_cgroups);
   REQUIRE(programs);
   measure("memory", facts.memory_mount, [&] { return programs->walk_memory()->rows.size(); });
 }

@@ -15,11 +15,11 @@ std::string encode(const GuestMessage& message);
 
 /// What a host may believe of a guest's frame. Numbers come from what a guest could sensibly have (DESIGN: trust).
 struct Limits {
-  std::size_t containers = 4096;                      // in one snapshot
-  std::size_t interfaces = max_interfaces;            // in one snapshot
-  std::size_t block_devices = block_devices_at_most;  // of one container
-  std::size_t text_bytes = 4096;                      // in one string: a cgroup path, a version
-  std::size_t lacks = 64;                             // entries of Hello.lacks
+  std::size_t containers = 4096;                  // in one snapshot
+  std::size_t interfaces = max_interfaces;        // in one snapshot
+  std::size_t block_devices = max_block_devices;  // of one container
+  std::size_t text_bytes = 4096;                  // in one string: a cgroup path, a version
+  std::size_t lacks = 64;                         // entries of Hello.lacks
 };
 
 /// The bytes come from the other side and may be anything: a frame that is no well-formed message of the schema, or

@@ -18,7 +18,7 @@ struct Rejected {
 };
 
 std::uint64_t number(Reader& in, std::string_view name) {
-  if (in.wire_type() != protozero::pbf_wire_type::varint) throw Rejected{fmt::format("{} is no number", name)};
+  if (in.wire_type() != protozero::pbf_wire_type::varint) throw Rejected{fmt::format("{} is not a number", name)};
   return in.get_uint64();
 }
 
@@ -30,14 +30,14 @@ std::uint32_t small_number(Reader& in, std::string_view name) {
 
 Reader submessage(Reader& in, std::string_view name) {
   if (in.wire_type() != protozero::pbf_wire_type::length_delimited) {
-    throw Rejected{fmt::format("{} is no message", name)};
+    throw Rejected{fmt::format("{} is not a message", name)};
   }
   return in.get_message();
 }
 
 std::string_view bytes(Reader& in, std::string_view name) {
   if (in.wire_type() != protozero::pbf_wire_type::length_delimited) {
-    throw Rejected{fmt::format("{} is no text", name)};
+    throw Rejected{fmt::format("{} is not a text", name)};
   }
   const protozero::data_view view = in.get_view();
   return {view.data(), view.size()};
@@ -55,7 +55,7 @@ std::string text(Reader& in, std::string_view name, const Limits& limits) {
 
 ContainerId container_id(Reader& in, std::string_view name) {
   const std::optional<ContainerId> id = ContainerId::from_bytes(bytes(in, name));
-  if (!id) throw Rejected{fmt::format("{} has not 32 bytes", name)};
+  if (!id) throw Rejected{fmt::format("{} does not have 32 bytes", name)};
   return *id;
 }
 
@@ -275,7 +275,7 @@ Result<Message> decode_variant(std::string_view payload, const Limits& limits) {
   } catch (const Rejected& rejected) {
     return failure(rejected.why);
   } catch (const protozero::exception& malformed) {
-    return failure(fmt::format("the frame is no protobuf message: {}", malformed.what()));
+    return failure(fmt::format("the frame is not a protobuf message: {}", malformed.what()));
   }
 }
 

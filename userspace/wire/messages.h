@@ -37,8 +37,8 @@ struct Acknowledge {
 
 using Figure = std::optional<std::uint64_t>;
 
-/// Block devices that are told of one container.
-inline constexpr std::size_t block_devices_at_most = 8;
+/// Block devices that are reported of one container.
+inline constexpr std::size_t max_block_devices = 8;
 
 struct BlockDevice {
   std::uint32_t major = 0;
@@ -157,7 +157,7 @@ inline constexpr auto guest_figures = std::to_array<GuestFigure>({
     {"program_misses_sched_process_free", 85, &Guest::program_misses_sched_process_free},
 });
 
-/// What a guest could not tell, by number; as ContainerFigure.
+/// How much a guest could not report; as ContainerFigure.
 struct GuestLoss {
   std::string_view name;
   std::uint32_t field;
@@ -173,7 +173,7 @@ inline constexpr auto guest_losses = std::to_array<GuestLoss>({
     {"block_devices_unreported", 52, &Guest::block_devices_unreported},
 });
 
-/// Network interfaces that are told of a guest.
+/// Network interfaces that are reported of a guest.
 inline constexpr std::size_t max_interfaces = 32;
 
 struct Interface {

@@ -43,7 +43,7 @@ inline constexpr std::size_t max_block_device =
     nested(4, number(1, UINT32_MAX) + number(2, UINT32_MAX) + figures(block_device_figures));
 /// A container without the path of its cgroup.
 inline constexpr std::size_t max_container =
-    nested(4, nested(1, 32) + number(3, 1) + block_devices_at_most * max_block_device + figures(container_figures));
+    nested(4, nested(1, 32) + number(3, 1) + max_block_devices * max_block_device + figures(container_figures));
 inline constexpr std::size_t max_guest = nested(5, figures(guest_figures) + figures(guest_losses));
 inline constexpr std::size_t max_interface = nested(8, nested(1, 15) + figures(interface_figures));
 /// Request, sequence, time, and the frame's own tag and length.

@@ -58,8 +58,8 @@ TEST_CASE("A row has the devices on which something was done, as many as there i
   CHECK((device.read_bytes == 1 && device.write_bytes == 2 && device.reads == 3 && device.writes == 4));
 
   for (std::uint32_t i = 0; i < 10; ++i) devices[vdb + i] = {1, 1, 1, 1};
-  CHECK(set_io(row, devices) == 11 - wire::block_devices_at_most);
-  CHECK(row.block_devices.size() == wire::block_devices_at_most);
+  CHECK(set_io(row, devices) == 11 - wire::max_block_devices);
+  CHECK(row.block_devices.size() == wire::max_block_devices);
   CHECK(row.block_devices[1].minor == 16);
 }
 

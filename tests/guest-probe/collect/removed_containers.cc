@@ -56,8 +56,8 @@ TEST_CASE("A removed container is reported with its last values until it is ackn
   Rows rows;
   removed.report(rows, 3, room);
   CHECK(rows.empty());
-  CHECK(removed.take_settled() == std::vector<std::uint64_t>{1, 2});
-  CHECK(removed.take_settled().empty());
+  CHECK(removed.take_done() == std::vector<std::uint64_t>{1, 2});
+  CHECK(removed.take_done().empty());
 }
 
 TEST_CASE("While one of its hierarchies is still there, a container is not removed") {
