@@ -24,12 +24,13 @@ int report(const CLI::App& app, const CLI::ParseError& error, bool in_background
   } else {
     std::cerr << "guest-probe: " << text << "\n";
   }
-  return katameter::exit_status::usage;
+  return katameter::guest::exit_status::usage;
 }
 
 // `in_background`: nobody reads stderr, and what was said wrongly is learned from the kernel's log.
 int act(int argc, char** argv, bool in_background) {
   using namespace katameter;
+  using namespace katameter::guest;
   if (in_background) start_log_in_background(LogLevel::info);
   RunOptions run_options;
   DumpOptions dump_options;
@@ -119,5 +120,5 @@ int main(int argc, char** argv) {
   const bool hook = argc - name >= 2 && std::string_view(argv[1 + name]) == "prestart";
   const bool asked = std::string_view(argv[argc - 1]) == "--help" || std::string_view(argv[argc - 1]) == "-h";
   if (!hook || asked) return act(argc, argv, false);
-  return katameter::prestart_command([&] { return act(argc - name, argv + name, true); });
+  return katameter::guest::prestart_command([&] { return act(argc - name, argv + name, true); });
 }

@@ -25,7 +25,7 @@
 #include "userspace/event_loop.h"
 #include "userspace/log.h"
 
-namespace katameter {
+namespace katameter::host {
 namespace {
 
 // One for each sandbox. A login shell and systemd allow 1,024 unless asked for more, and that many more a process may
@@ -131,18 +131,18 @@ Status run_command(const Options& options, const CommandLine& command_line) {
 }
 
 }  // namespace
-}  // namespace katameter
+}  // namespace katameter::host
 
 int main(int argc, char** argv) {
-  const katameter::CommandLine command_line{argc, argv};
-  const auto parsed = katameter::parse_options(argc, argv);
-  if (const auto* leave = std::get_if<katameter::Leave>(&parsed)) {
+  const katameter::host::CommandLine command_line{argc, argv};
+  const auto parsed = katameter::host::parse_options(argc, argv);
+  if (const auto* leave = std::get_if<katameter::host::Leave>(&parsed)) {
     std::fprintf(leave->status == 0 ? stdout : stderr, "%s\n", leave->text.c_str());
     return leave->status;
   }
-  const auto& options = std::get<katameter::Options>(parsed);
+  const auto& options = std::get<katameter::host::Options>(parsed);
   katameter::start_log(options.log_level, options.log_format);
-  const katameter::Status status = katameter::run_command(options, command_line);
+  const katameter::Status status = katameter::host::run_command(options, command_line);
   if (status) return 0;
   std::fprintf(stderr, "host-probe: %s\n", status.error().text.c_str());
   return 1;

@@ -9,7 +9,7 @@
 #include "host-probe/http/listener.h"
 #include "host-probe/names/endpoint.h"
 
-namespace katameter {
+namespace katameter::host {
 namespace {
 
 constexpr int usage_error = 2;
@@ -145,4 +145,4 @@ std::variant<Options, Leave> parse_options(int argc, const char* const* argv) {
   return options;
 }
 
-}  // namespace katameter
+}  // namespace katameter::host

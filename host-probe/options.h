@@ -10,7 +10,7 @@
 #include "userspace/log.h"
 #include "userspace/wire/messages.h"
 
-namespace katameter {
+namespace katameter::host {
 
 enum class Command { run, check_config, metrics, overhead, top };
 
@@ -37,4 +37,4 @@ struct Leave {
 /// what to do.
 std::variant<Options, Leave> parse_options(int argc, const char* const* argv);
 
-}  // namespace katameter
+}  // namespace katameter::host

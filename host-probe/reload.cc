@@ -7,7 +7,7 @@
 #include "host-probe/own_metrics/own_metrics.h"
 #include "userspace/log.h"
 
-namespace katameter {
+namespace katameter::host {
 namespace {
 
 Result<Options> read_again(const CommandLine& command_line) {
@@ -65,4 +65,4 @@ Status reload_options(Options& running, const CommandLine& command_line, const R
   return taken;
 }
 
-}  // namespace katameter
+}  // namespace katameter::host

@@ -6,7 +6,7 @@
 #include "host-probe/options.h"
 #include "userspace/result.h"
 
-namespace katameter {
+namespace katameter::host {
 
 /// As main() got it.
 struct CommandLine {
@@ -27,4 +27,4 @@ struct ReloadActions {
 /// all that it stands for is as before: half of a configuration is never taken over.
 Status reload_options(Options& running, const CommandLine& command_line, const ReloadActions& actions);
 
-}  // namespace katameter
+}  // namespace katameter::host

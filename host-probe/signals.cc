@@ -6,7 +6,7 @@
 
 #include <csignal>
 
-namespace katameter {
+namespace katameter::host {
 
 Result<Signals> Signals::create(EventLoop& loop, SignalHandlers handlers) {
   std::signal(SIGPIPE, SIG_IGN);
@@ -26,4 +26,4 @@ Result<Signals> Signals::create(EventLoop& loop, SignalHandlers handlers) {
   return Signals(std::move(fd));
 }
 
-}  // namespace katameter
+}  // namespace katameter::host

@@ -6,7 +6,7 @@
 #include "userspace/fd.h"
 #include "userspace/result.h"
 
-namespace katameter {
+namespace katameter::host {
 
 struct SignalHandlers {
   std::function<void(int signal)> stop;  ///< SIGTERM, SIGINT
@@ -24,4 +24,4 @@ class Signals {
   Fd fd_;
 };
 
-}  // namespace katameter
+}  // namespace katameter::host

@@ -5,7 +5,7 @@
 
 #include <algorithm>
 
-namespace katameter {
+namespace katameter::host {
 
 Result<std::unique_ptr<TimerQueue>> TimerQueue::create(EventLoop& loop) {
   Fd timer(timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
@@ -57,4 +57,4 @@ void TimerQueue::arm() {
   timerfd_settime(timer_.get(), TFD_TIMER_ABSTIME, &setting, nullptr);
 }
 
-}  // namespace katameter
+}  // namespace katameter::host

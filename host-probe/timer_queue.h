@@ -11,7 +11,7 @@
 #include "userspace/fd.h"
 #include "userspace/result.h"
 
-namespace katameter {
+namespace katameter::host {
 
 /// Any number of one-shot timers on one timerfd. With none of them set, nothing wakes the process.
 /// For the event loop's thread only; must live longer than every Timer that it gave out.
@@ -65,4 +65,4 @@ class TimerQueue {
   std::map<Timer::Key, Callback> pending_;
 };
 
-}  // namespace katameter
+}  // namespace katameter::host

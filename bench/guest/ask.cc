@@ -10,6 +10,7 @@
 #include "bench/text_of.h"
 
 using namespace katameter;
+using namespace katameter::guest;
 
 int main(int argc, char** argv) {
   if (argc != 4) {

@@ -11,7 +11,7 @@
 #include "guest-probe/server/listen_address.h"
 #include "userspace/wire/codec.h"
 
-namespace katameter::bench {
+namespace katameter::guest::bench {
 namespace {
 
 constexpr int answer_timeout_s = 60;
@@ -85,4 +85,4 @@ void HostSide::acknowledge() {
   send(wire::Acknowledge{event_, snapshot_});
 }
 
-}  // namespace katameter::bench
+}  // namespace katameter::guest::bench

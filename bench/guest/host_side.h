@@ -9,7 +9,7 @@
 #include "userspace/wire/frame.h"
 #include "userspace/wire/messages.h"
 
-namespace katameter::bench {
+namespace katameter::guest::bench {
 
 /// One connection to a guest-probe, as a host keeps it. Any failure ends the program.
 class HostSide {
@@ -37,4 +37,4 @@ class HostSide {
   std::size_t snapshot_bytes_ = 0;
 };
 
-}  // namespace katameter::bench
+}  // namespace katameter::guest::bench

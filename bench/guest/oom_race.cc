@@ -20,6 +20,7 @@
 #include "bench/guest/host_side.h"
 
 using namespace katameter;
+using namespace katameter::guest;
 
 namespace {
 

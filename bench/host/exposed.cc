@@ -2,7 +2,7 @@
 
 #include "host-probe/metrics/render.h"
 
-namespace katameter::bench {
+namespace katameter::host::bench {
 
 std::string exposed(const NodeReport& report) {
   std::string text;
@@ -10,4 +10,4 @@ std::string exposed(const NodeReport& report) {
   return text;
 }
 
-}  // namespace katameter::bench
+}  // namespace katameter::host::bench

@@ -4,9 +4,9 @@
 
 #include "host-probe/node/report.h"
 
-namespace katameter::bench {
+namespace katameter::host::bench {
 
 /// What a scraper gets of a report, made the way that host-probe makes it.
 std::string exposed(const NodeReport& report);
 
-}  // namespace katameter::bench
+}  // namespace katameter::host::bench

@@ -8,7 +8,7 @@
 
 #include "tests/support/exposition_text.h"
 
-namespace katameter::bench {
+namespace katameter::host::bench {
 
 Status PlainRegistry::fill(const std::string& text) {
   const auto series = parse_exposition(text);
@@ -29,4 +29,4 @@ std::string PlainRegistry::written() const {
   return std::move(text).str();
 }
 
-}  // namespace katameter::bench
+}  // namespace katameter::host::bench

@@ -14,6 +14,7 @@
 #include "bench/host/synthetic_report.h"
 
 using namespace katameter;
+using namespace katameter::host;
 
 namespace {
 

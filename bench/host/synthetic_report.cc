@@ -4,7 +4,7 @@
 
 #include "tests/monitoring/stand_in_report.h"
 
-namespace katameter::bench {
+namespace katameter::host::bench {
 namespace {
 
 ContainerId id_of(std::size_t number) {
@@ -50,4 +50,4 @@ NodeReport synthetic_report(std::size_t sandboxes, std::size_t containers) {
   return report;
 }
 
-}  // namespace katameter::bench
+}  // namespace katameter::host::bench

@@ -4,6 +4,7 @@
 #include "host-probe/metrics/render.h"
 
 using namespace katameter;
+using namespace katameter::host;
 
 extern "C" std::size_t measured_part(const NodeReport& report);
 

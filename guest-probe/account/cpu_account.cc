@@ -4,7 +4,7 @@
 
 #include "guest-probe/account/figure_sources.h"
 
-namespace katameter {
+namespace katameter::guest {
 namespace {
 
 constexpr std::uint64_t ns_per_us = 1000;
@@ -53,4 +53,4 @@ void set_cpu(wire::Container& row, const cpu_record& record, const FigureSet& se
   }
 }
 
-}  // namespace katameter
+}  // namespace katameter::guest

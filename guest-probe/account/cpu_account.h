@@ -6,7 +6,7 @@
 #include "userspace/figures/figure.h"
 #include "userspace/wire/messages.h"
 
-namespace katameter {
+namespace katameter::guest {
 
 /// What cAdvisor gives out as shares where there is a cpu.weight (cgroup v2).
 std::uint64_t shares_of_weight(std::uint64_t weight);
@@ -15,4 +15,4 @@ std::uint64_t shares_of_weight(std::uint64_t weight);
 /// are.
 void set_cpu(wire::Container& row, const cpu_record& record, const FigureSet& served);
 
-}  // namespace katameter
+}  // namespace katameter::guest

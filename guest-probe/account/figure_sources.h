@@ -10,7 +10,7 @@
 #include "userspace/wire/messages.h"
 
 // What container.def says of the kernel's side of a figure: its place in a BPF record, and the file that shows it.
-namespace katameter {
+namespace katameter::guest {
 
 /// The kernel's file of a figure, and where in it. The functions of the same names are what a row of container.def says.
 struct FigureFile {
@@ -119,4 +119,4 @@ void set_figures(wire::Container& row, const FigureSet& served, const ValueOf& v
   }
 }
 
-}  // namespace katameter
+}  // namespace katameter::guest

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-namespace katameter {
+namespace katameter::guest {
 namespace {
 
 // MAJOR() and MINOR() of the kernel (include/linux/kdev_t.h), not those of user space.
@@ -67,4 +67,4 @@ DeviceCounts removed_io(const removed_record& removed) {
   return devices;
 }
 
-}  // namespace katameter
+}  // namespace katameter::guest

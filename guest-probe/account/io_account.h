@@ -10,7 +10,7 @@
 #include "guest-probe/account/monotonic_by_cgroup.h"
 #include "userspace/wire/messages.h"
 
-namespace katameter {
+namespace katameter::guest {
 
 /// What was done on each device (dev_t of the kernel), by IO_*.
 using DeviceCounts = std::map<std::uint32_t, std::array<std::uint64_t, IO_COUNTS>>;
@@ -54,4 +54,4 @@ class IoCounters {
   MonotonicByCgroup<IO_COUNTS, Key, Hash> counters_;
 };
 
-}  // namespace katameter
+}  // namespace katameter::guest

@@ -7,7 +7,7 @@
 
 #include "guest-probe/account/figure_sources.h"
 
-namespace katameter {
+namespace katameter::guest {
 namespace {
 
 template <bool unified>
@@ -96,4 +96,4 @@ bool walks_agree(std::span<const memory_record> first, std::span<const memory_re
                     });
 }
 
-}  // namespace katameter
+}  // namespace katameter::guest

@@ -8,7 +8,7 @@
 #include "userspace/figures/figure.h"
 #include "userspace/wire/messages.h"
 
-namespace katameter {
+namespace katameter::guest {
 
 /// Puts the figures of a memory cgroup into a container's row, as far as they are served. `unified`: of cgroup v2, which
 /// keeps some figures elsewhere than v1. Exact pages = `stat` + `pending` (mm/memcontrol.c: a CPU hands in at more than
@@ -43,4 +43,4 @@ class MemoryCounters {
   MonotonicByCgroup<size> counters_;
 };
 
-}  // namespace katameter
+}  // namespace katameter::guest

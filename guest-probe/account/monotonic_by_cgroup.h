@@ -7,7 +7,7 @@
 #include <unordered_map>
 #include <utility>
 
-namespace katameter {
+namespace katameter::guest {
 
 /// Keeps counters of cgroups from falling between two readings, where the kernel may forget some, or moves them about
 /// while they are read. `Key`: what has counters of its own: a cgroup by its id, or something in one.
@@ -52,4 +52,4 @@ class MonotonicByCgroup {
   std::unordered_map<Key, Counters, Hash> now_;
 };
 
-}  // namespace katameter
+}  // namespace katameter::guest

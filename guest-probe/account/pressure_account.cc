@@ -4,7 +4,7 @@
 
 #include "guest-probe/account/figure_sources.h"
 
-namespace katameter {
+namespace katameter::guest {
 namespace {
 
 template <typename Raise>
@@ -36,4 +36,4 @@ void PressureCounters::raise_removed(std::uint64_t cgroup_id, pressure_totals& r
   raise_totals(removed, [&](auto& counters) { counters_.raise_removed(cgroup_id, counters); });
 }
 
-}  // namespace katameter
+}  // namespace katameter::guest

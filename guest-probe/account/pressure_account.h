@@ -7,7 +7,7 @@
 #include "userspace/figures/figure.h"
 #include "userspace/wire/messages.h"
 
-namespace katameter {
+namespace katameter::guest {
 
 /// Puts what a cgroup's totals hold into a container's row, as far as it is served.
 void set_pressure(wire::Container& row, const pressure_totals& totals, const FigureSet& served);
@@ -24,4 +24,4 @@ class PressureCounters {
   MonotonicByCgroup<PRESSURES> counters_;
 };
 
-}  // namespace katameter
+}  // namespace katameter::guest

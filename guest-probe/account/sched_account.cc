@@ -4,7 +4,7 @@
 
 #include "guest-probe/account/figure_sources.h"
 
-namespace katameter {
+namespace katameter::guest {
 
 void SchedAccount::begin() {
   sums_.clear();
@@ -39,4 +39,4 @@ void SchedAccount::complete(wire::Container& row) {
   set_figures<FigureGroup::schedstat>(row, {FigureGroup::schedstat}, [&](std::size_t index) { return sums[index]; });
 }
 
-}  // namespace katameter
+}  // namespace katameter::guest

@@ -8,7 +8,7 @@
 #include "guest-probe/containers/cgroup_paths.h"
 #include "userspace/wire/messages.h"
 
-namespace katameter {
+namespace katameter::guest {
 
 /// Run time, run-queue wait and switches per container: the kernel programs' sums, those included of containers that are
 /// gone, for a task's last figures come when RCU is done with it. No figure falls.
@@ -36,4 +36,4 @@ class SchedAccount {
   std::unordered_map<ContainerId, Sums> last_finals_;  // in the snapshot before
 };
 
-}  // namespace katameter
+}  // namespace katameter::guest

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-namespace katameter {
+namespace katameter::guest {
 namespace {
 
 __extension__ using Product = unsigned __int128;
@@ -57,4 +57,4 @@ void ShownTimes::forget_unseen() {
   for (auto& [id, shown] : shown_) shown.seen = false;
 }
 
-}  // namespace katameter
+}  // namespace katameter::guest

@@ -5,7 +5,7 @@
 
 #include "bpf/guest/records.h"
 
-namespace katameter {
+namespace katameter::guest {
 
 /// Makes of the ticks that the kernel counts as user and system time what its files show of them. Where a kernel
 /// scales, it divides the exact usage in the ratio of the ticks (cputime_adjust in kernel/sched/cputime.c); a ratio may
@@ -43,4 +43,4 @@ class ShownTimes {
   std::unordered_map<std::uint64_t, Shown> shown_;  // by cgroup id
 };
 
-}  // namespace katameter
+}  // namespace katameter::guest

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-namespace katameter {
+namespace katameter::guest {
 namespace {
 
 void take_earlier(std::optional<std::uint64_t>& first, std::optional<std::uint64_t> other) {
@@ -75,4 +75,4 @@ std::uint64_t TaskAccount::cpu_ns(Owner owner) const {
   return sum;
 }
 
-}  // namespace katameter
+}  // namespace katameter::guest

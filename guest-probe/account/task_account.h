@@ -9,7 +9,7 @@
 #include "bpf/guest/records.h"
 #include "userspace/wire/container_id.h"
 
-namespace katameter {
+namespace katameter::guest {
 
 /// What only the tasks themselves have: how many processes a container has, when its oldest began, and which part of
 /// the guest system's CPU time is whose.
@@ -56,4 +56,4 @@ class TaskAccount {
   std::array<std::uint64_t, owners> ended_ns_{};
 };
 
-}  // namespace katameter
+}  // namespace katameter::guest

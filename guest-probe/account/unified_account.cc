@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-namespace katameter {
+namespace katameter::guest {
 
 bool is_complete(std::span<const unified_record> containers) {
   return std::all_of(containers.begin(), containers.end(),
@@ -16,4 +16,4 @@ bool walks_agree(std::span<const unified_record> first, std::span<const unified_
                     });
 }
 
-}  // namespace katameter
+}  // namespace katameter::guest

@@ -4,7 +4,7 @@
 
 #include "bpf/guest/records.h"
 
-namespace katameter {
+namespace katameter::guest {
 
 /// Whether a walk met every cgroup that there is below each container, those included that are removed and not gone yet.
 /// One that is just being taken out of the tree is missing before its time has reached its parent.
@@ -14,4 +14,4 @@ bool is_complete(std::span<const unified_record> containers);
 /// together.
 bool walks_agree(std::span<const unified_record> first, std::span<const unified_record> second);
 
-}  // namespace katameter
+}  // namespace katameter::guest

@@ -7,7 +7,7 @@
 #include <array>
 #include <cerrno>
 
-namespace katameter {
+namespace katameter::guest {
 
 Result<Requests> Requests::map(const Fd& map) {
   Result<Mapping> mapping = Mapping::writable(map, static_cast<std::size_t>(getpagesize()));
@@ -65,4 +65,4 @@ Status read_iterator(const IterProgram& program, std::size_t record_bytes,
   }
 }
 
-}  // namespace katameter
+}  // namespace katameter::guest

@@ -10,7 +10,7 @@
 #include "userspace/fd.h"
 #include "userspace/result.h"
 
-namespace katameter {
+namespace katameter::guest {
 
 /// The array `requests` of bpf/lib/request.bpf.h: what the next run of a program is asked for.
 class Requests {
@@ -71,4 +71,4 @@ Status for_each_record(const IterProgram& program, Consumer consumer) {
   });
 }
 
-}  // namespace katameter
+}  // namespace katameter::guest

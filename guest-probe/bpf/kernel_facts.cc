@@ -17,7 +17,7 @@
 #include "userspace/cpu_list.h"
 #include "userspace/fd.h"
 
-namespace katameter {
+namespace katameter::guest {
 namespace {
 
 const btf_type* find(const btf& types, const char* name, unsigned kind) {
@@ -173,4 +173,4 @@ KernelFacts read_kernel_facts() {
   return facts;
 }
 
-}  // namespace katameter
+}  // namespace katameter::guest

@@ -5,7 +5,7 @@
 
 #include "userspace/result.h"
 
-namespace katameter {
+namespace katameter::guest {
 
 /// What the running kernel has of what guest-probe needs. Facts only: plan_guest() draws the conclusions.
 /// Kernel versions are not among them, for distributions backport.
@@ -61,4 +61,4 @@ struct KernelFacts {
 /// Looks at the running kernel. Loads nothing that stays; some 10 ms, for the kernel's BTF is parsed once.
 KernelFacts read_kernel_facts();
 
-}  // namespace katameter
+}  // namespace katameter::guest

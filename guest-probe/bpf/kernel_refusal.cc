@@ -14,7 +14,7 @@
 
 #include "userspace/log.h"
 
-namespace katameter {
+namespace katameter::guest {
 namespace {
 
 // The NAME of the last "libbpf: prog 'NAME': ..." or "libbpf: map 'NAME': ..." whose rest begins so.
@@ -138,4 +138,4 @@ LibbpfWarnings::~LibbpfWarnings() {
   saved_warnings = nullptr;
 }
 
-}  // namespace katameter
+}  // namespace katameter::guest

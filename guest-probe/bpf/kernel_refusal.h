@@ -5,7 +5,7 @@
 #include <string_view>
 #include <vector>
 
-namespace katameter {
+namespace katameter::guest {
 
 /// A program or map that the running kernel did not take.
 struct KernelRefusal {
@@ -51,4 +51,4 @@ class LibbpfWarnings {
   std::string text_;
 };
 
-}  // namespace katameter
+}  // namespace katameter::guest

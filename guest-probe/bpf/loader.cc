@@ -21,7 +21,7 @@
 #include "userspace/cpu_list.h"
 #include "userspace/log.h"
 
-namespace katameter {
+namespace katameter::guest {
 namespace {
 
 // Tasks whose figures can be followed at once (--schedstat); some 110 bytes each.
@@ -33,17 +33,17 @@ constexpr std::uint32_t max_io_records = 0xffff;
 // What a later load goes on with.
 constexpr std::array pinned_structures{"removed_record", "oom_record", "guest_status",
                                        "state_record",   "stall_sum",  "io_counts"};
-std::array<bpf_map*, 7> pinned_maps(const guest& skeleton) {
+std::array<bpf_map*, 7> pinned_maps(const ::guest& skeleton) {
   const auto& maps = skeleton.maps;
   return {maps.removed, maps.oom_events, maps.status_map, maps.state, maps.stall_sums, maps.mkdir_times, maps.io_left};
 }
 
-std::array<bpf_program*, 4> stall_programs(const guest& skeleton) {
+std::array<bpf_program*, 4> stall_programs(const ::guest& skeleton) {
   const auto& progs = skeleton.progs;
   return {progs.memcg_reclaim_begin, progs.memcg_reclaim_end, progs.direct_reclaim_begin, progs.direct_reclaim_end};
 }
 
-bpf_program* find_task_form(const guest& skeleton, const bpf_program* program) {
+bpf_program* find_task_form(const ::guest& skeleton, const bpf_program* program) {
   return bpf_object__find_program_by_name(skeleton.obj, (bpf_program__name(program) + std::string(task_form)).c_str());
 }
 
@@ -53,13 +53,13 @@ bool walks_cpu(const GuestPlan& plan) {
 }
 
 // Both are made of the same sources and differ in how their walks read (bpf/read.bpf.h), so that one skeleton serves both.
-static_assert(sizeof(guest) == sizeof(guest_direct));
-static_assert(sizeof(guest::guest__rodata) == sizeof(guest_direct::guest_direct__rodata));
-static_assert(offsetof(guest::guest__rodata, own_tgid) == offsetof(guest_direct::guest_direct__rodata, own_tgid));
+static_assert(sizeof(::guest) == sizeof(guest_direct));
+static_assert(sizeof(::guest::guest__rodata) == sizeof(guest_direct::guest_direct__rodata));
+static_assert(offsetof(::guest::guest__rodata, own_tgid) == offsetof(guest_direct::guest_direct__rodata, own_tgid));
 
-guest* open_guest(bool reads_directly, const bpf_object_open_opts& options) {
-  if (!reads_directly) return guest::open(&options);
-  return open_variant<guest>(&guest__create_skeleton, &guest_direct::elf_bytes, options);
+::guest* open_guest(bool reads_directly, const bpf_object_open_opts& options) {
+  if (!reads_directly) return ::guest::open(&options);
+  return open_variant<::guest>(&guest__create_skeleton, &guest_direct::elf_bytes, options);
 }
 
 struct DestroyLink {
@@ -90,7 +90,7 @@ GuestLoader::GuestLoader(const GuestPlan& plan, std::size_t capacity, const PinD
     : plan_(plan), capacity_(capacity), pins_(pins), options_(options) {}
 
 GuestLoader::~GuestLoader() {
-  guest::destroy(skeleton_);
+  ::guest::destroy(skeleton_);
 }
 
 Result<GuestPrograms> GuestLoader::load() {
@@ -435,13 +435,13 @@ Result<GuestPrograms> GuestPrograms::load(const GuestPlan& plan, std::size_t cap
 }
 
 Result<std::vector<std::string>> GuestPrograms::names() {
-  guest* skeleton = guest::open();
+  ::guest* skeleton = ::guest::open();
   if (skeleton == nullptr) return system_failure("cannot open the built-in BPF object");
   std::vector<std::string> names;
   bpf_program* program = nullptr;
   bpf_object__for_each_program(program, skeleton->obj) names.emplace_back(bpf_program__name(program));
-  guest::destroy(skeleton);
+  ::guest::destroy(skeleton);
   return names;
 }
 
-}  // namespace katameter
+}  // namespace katameter::guest

@@ -14,7 +14,7 @@ struct bpf_map;
 struct bpf_program;
 struct guest;
 
-namespace katameter {
+namespace katameter::guest {
 
 /// One load of the guest's programs, step by step; what GuestPrograms::load() does. libbpf loads an object whole or not
 /// at all: where the kernel refuses a part, all begins again without it.
@@ -69,7 +69,7 @@ class GuestLoader {
     std::size_t size = 0;
   };
   std::map<std::string, Log, std::less<>> logs_;  // the verifier's, by program
-  guest* skeleton_ = nullptr;
+  ::guest* skeleton_ = nullptr;
   GuestPrograms programs_;
   std::uint64_t generation_ = 1;
   std::string layout_;
@@ -78,4 +78,4 @@ class GuestLoader {
   std::string here_;   // of this one
 };
 
-}  // namespace katameter
+}  // namespace katameter::guest

@@ -16,7 +16,7 @@
 #include "userspace/log.h"
 
 // What happens where the kernel refuses a part of the object; the steps are in loader.cc.
-namespace katameter {
+namespace katameter::guest {
 namespace {
 
 // What the verifier says of a program is some lines; with every instruction of one that is to be explained, much more.
@@ -45,7 +45,7 @@ bool kernel_iterates_maps() {
 
 // What was attached goes; what was pinned of this load, reuse_pinned_maps() removes.
 void GuestLoader::begin_again() {
-  guest::destroy(skeleton_);
+  ::guest::destroy(skeleton_);
   skeleton_ = nullptr;
   programs_ = GuestPrograms();
   generation_ = 1;
@@ -138,7 +138,7 @@ Status GuestLoader::load_object() {
   take_logs();
   spoil_programs();
   const LibbpfWarnings warnings;
-  const int status = guest::load(skeleton_);
+  const int status = ::guest::load(skeleton_);
   if (status == 0) {
     for (const auto& [program, log] : logs_) log_debug("{}: {}", program, fmt::join(log_of(program), "; "));
     logs_.clear();
@@ -156,4 +156,4 @@ Status GuestLoader::load_object() {
   return refused(*std::move(refusal));
 }
 
-}  // namespace katameter
+}  // namespace katameter::guest

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <atomic>
 
-namespace katameter {
+namespace katameter::guest {
 
 Status RecordWindow::widen(std::size_t count) {
   if (count * record_bytes_ <= mapping_.size()) return {};
@@ -39,4 +39,4 @@ void RingbufWakeup::consume() {
   std::atomic_thread_fence(std::memory_order_seq_cst);
 }
 
-}  // namespace katameter
+}  // namespace katameter::guest

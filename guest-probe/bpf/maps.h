@@ -12,7 +12,7 @@
 #include "userspace/fd.h"
 #include "userspace/result.h"
 
-namespace katameter {
+namespace katameter::guest {
 
 /// The first records of a BPF array, mapped as far as they were needed: what is mapped is resident, used or not.
 class RecordWindow {
@@ -92,4 +92,4 @@ Result<std::vector<Record>> read_ring(const Fd& map, std::uint64_t slots, std::u
   return records;
 }
 
-}  // namespace katameter
+}  // namespace katameter::guest

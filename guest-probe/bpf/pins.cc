@@ -14,7 +14,7 @@
 #include <filesystem>
 #include <string_view>
 
-namespace katameter {
+namespace katameter::guest {
 namespace {
 
 namespace fs = std::filesystem;
@@ -140,4 +140,4 @@ std::string layout_of(const btf& types, std::span<const char* const> structures)
   return fmt::format("{:016x}", digest.value());
 }
 
-}  // namespace katameter
+}  // namespace katameter::guest

@@ -10,7 +10,7 @@
 
 struct btf;
 
-namespace katameter {
+namespace katameter::guest {
 
 inline const std::string default_pin_directory = "/sys/fs/bpf/katameter";
 
@@ -47,4 +47,4 @@ class PinDirectory {
 /// inner structures included. 16 hex digits.
 std::string layout_of(const btf& types, std::span<const char* const> structures);
 
-}  // namespace katameter
+}  // namespace katameter::guest

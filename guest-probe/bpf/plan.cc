@@ -6,7 +6,7 @@
 #include <array>
 #include <cerrno>
 
-namespace katameter {
+namespace katameter::guest {
 namespace {
 
 std::string loading_remedy(const KernelFacts& facts) {
@@ -238,4 +238,4 @@ std::optional<std::string_view> impact_without(std::string_view part) {
   return std::nullopt;
 }
 
-}  // namespace katameter
+}  // namespace katameter::guest

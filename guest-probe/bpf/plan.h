@@ -9,7 +9,7 @@
 #include "guest-probe/bpf/kernel_facts.h"
 #include "guest-probe/bpf/kernel_refusal.h"
 
-namespace katameter {
+namespace katameter::guest {
 
 /// One thing that guest-probe needs of the kernel, as `guest-probe check` shows it.
 struct Requirement {
@@ -85,4 +85,4 @@ inline constexpr std::string_view task_form = "_by_task";
 inline constexpr std::string_view direct_reads_part = "direct reads";    // bpf/read.bpf.h
 inline constexpr std::string_view map_iterators_part = "map iterators";  // bpf/lib/request.bpf.h
 
-}  // namespace katameter
+}  // namespace katameter::guest

@@ -8,7 +8,7 @@
 #include "guest-probe/bpf/maps.h"
 #include "guest-probe/bpf/progress.h"
 
-namespace katameter {
+namespace katameter::guest {
 namespace {
 
 // How long user space waits for a removal that adds to a record: BPF is not interrupted there, and is done in 2 us.
@@ -156,4 +156,4 @@ void GuestPrograms::acknowledge_oom_events(std::uint64_t sequence) {
   });
 }
 
-}  // namespace katameter
+}  // namespace katameter::guest

@@ -23,7 +23,7 @@
 #include "userspace/fd.h"
 #include "userspace/result.h"
 
-namespace katameter {
+namespace katameter::guest {
 
 /// Which cgroup hierarchy a walk goes through.
 enum class Hierarchy : std::uint64_t {
@@ -193,4 +193,4 @@ class GuestPrograms {
   bool replayed_ = false;
 };
 
-}  // namespace katameter
+}  // namespace katameter::guest

@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-namespace katameter {
+namespace katameter::guest {
 namespace {
 
 constexpr std::uint64_t word_bits = 64;
@@ -96,4 +96,4 @@ Result<PersistentState> PersistentState::map(const Fd& map, std::uint64_t now_ns
   return state;
 }
 
-}  // namespace katameter
+}  // namespace katameter::guest

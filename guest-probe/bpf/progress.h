@@ -9,7 +9,7 @@
 #include "userspace/fd.h"
 #include "userspace/result.h"
 
-namespace katameter {
+namespace katameter::guest {
 
 /// Sequences from `first` to `last`; none if first > last.
 struct SequenceRange {
@@ -70,4 +70,4 @@ class PersistentState {
   Mapping mapping_;
 };
 
-}  // namespace katameter
+}  // namespace katameter::guest

@@ -7,7 +7,7 @@
 #include <charconv>
 #include <string>
 
-namespace katameter {
+namespace katameter::guest {
 
 std::optional<std::uint64_t> parse_misses(std::string_view fdinfo) {
   constexpr std::string_view key = "recursion_misses:\t";
@@ -53,4 +53,4 @@ std::optional<std::uint64_t> SkippedRuns::of(Hook hook) const {
   return sum;
 }
 
-}  // namespace katameter
+}  // namespace katameter::guest

@@ -9,7 +9,7 @@
 #include "userspace/fd.h"
 #include "userspace/result.h"
 
-namespace katameter {
+namespace katameter::guest {
 
 /// What programs are attached to.
 enum class Hook : std::size_t { cgroup_rmdir, cgroup_mkdir, mark_victim, reclaim, cpuhp_enter, sched_process_free };
@@ -49,4 +49,4 @@ class SkippedRuns {
   std::size_t collects_ = 0;
 };
 
-}  // namespace katameter
+}  // namespace katameter::guest

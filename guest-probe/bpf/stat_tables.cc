@@ -6,7 +6,7 @@
 
 #include "bpf/guest/records.h"
 
-namespace katameter {
+namespace katameter::guest {
 namespace {
 
 constexpr std::array<std::size_t, SPANS + 1> span_begins{STAT_ANON, STAT_SWAP, STAT_FAULTS, STATS};
@@ -78,4 +78,4 @@ Result<StatArrays> StatTables::read(Requests& requests, std::uint64_t cgroup_id)
   return StatArrays{{copy.pages, copy.pages + pages}, {copy.events, copy.events + events}};
 }
 
-}  // namespace katameter
+}  // namespace katameter::guest

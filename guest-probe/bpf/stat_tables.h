@@ -9,7 +9,7 @@
 #include "userspace/fd.h"
 #include "userspace/result.h"
 
-namespace katameter {
+namespace katameter::guest {
 
 /// Pages and events of a memory cgroup and all below it, in the kernel's own order; struct memcg_vmstats.
 struct StatArrays {
@@ -61,4 +61,4 @@ class StatTables {
   Mapping copies_;
 };
 
-}  // namespace katameter
+}  // namespace katameter::guest

@@ -12,7 +12,7 @@
 #include "userspace/log.h"
 #include "userspace/wire/snapshot_size.h"
 
-namespace katameter {
+namespace katameter::guest {
 namespace {
 
 constexpr std::size_t removed_kept = 1024;
@@ -412,4 +412,4 @@ void Collector::add_system_cpu(wire::Guest& guest) const {
   guest.probe_cpu_usage_ns = tasks_.cpu_ns(TaskAccount::Owner::probe);
 }
 
-}  // namespace katameter
+}  // namespace katameter::guest

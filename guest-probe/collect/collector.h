@@ -24,7 +24,7 @@
 #include "userspace/result.h"
 #include "userspace/wire/messages.h"
 
-namespace katameter {
+namespace katameter::guest {
 
 class StatLearner;
 
@@ -117,4 +117,4 @@ class Collector {
   bool warned_unreported_ = false;
 };
 
-}  // namespace katameter
+}  // namespace katameter::guest

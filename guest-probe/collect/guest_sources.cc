@@ -4,7 +4,7 @@
 
 #include "userspace/log.h"
 
-namespace katameter {
+namespace katameter::guest {
 
 GuestSources GuestSources::open() {
   GuestSources sources;
@@ -35,4 +35,4 @@ void GuestSources::read(wire::Snapshot& snapshot) {
   snapshot.guest.interfaces_unreported = links->unreported;
 }
 
-}  // namespace katameter
+}  // namespace katameter::guest

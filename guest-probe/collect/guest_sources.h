@@ -8,7 +8,7 @@
 #include "guest-probe/collect/meminfo.h"
 #include "userspace/wire/messages.h"
 
-namespace katameter {
+namespace katameter::guest {
 
 /// What is asked of the kernel once for the whole guest and not by BPF: memory and network. Opened at start; later only
 /// the descriptors are used.
@@ -30,4 +30,4 @@ class GuestSources {
   bool failed_ = false;  // said once
 };
 
-}  // namespace katameter
+}  // namespace katameter::guest

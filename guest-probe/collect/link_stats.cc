@@ -15,7 +15,7 @@
 
 #include "userspace/wire/interface_name.h"
 
-namespace katameter {
+namespace katameter::guest {
 namespace {
 
 // An answer has a datagram for some ten interfaces and one for the end. Whoever has CAP_NET_ADMIN in the sandbox's network
@@ -207,4 +207,4 @@ Result<Links> LinkStats::take_answer() {
   return links;
 }
 
-}  // namespace katameter
+}  // namespace katameter::guest

@@ -10,7 +10,7 @@
 #include "userspace/result.h"
 #include "userspace/wire/messages.h"
 
-namespace katameter {
+namespace katameter::guest {
 
 /// What one answer to a request for all interfaces has said.
 struct Links {
@@ -54,4 +54,4 @@ Status parse_links(std::span<const std::byte> datagram, std::uint32_t sequence, 
 /// Whether kubelet leaves an interface out (cAdvisor: loopback and the bridges' ends, by the beginning of the name).
 bool is_left_out(std::string_view name);
 
-}  // namespace katameter
+}  // namespace katameter::guest

@@ -7,7 +7,7 @@
 #include <charconv>
 #include <optional>
 
-namespace katameter {
+namespace katameter::guest {
 namespace {
 
 constexpr std::uint64_t kibibyte = 1024;
@@ -80,4 +80,4 @@ void parse_meminfo(std::string_view text, wire::Guest& guest) {
   if (buffers && cached && *cached <= UINT64_MAX - *buffers) guest.memory_cache_bytes = *buffers + *cached;
 }
 
-}  // namespace katameter
+}  // namespace katameter::guest

@@ -6,7 +6,7 @@
 #include "userspace/result.h"
 #include "userspace/wire/messages.h"
 
-namespace katameter {
+namespace katameter::guest {
 
 /// The memory of the whole guest, from /proc/meminfo (fs/proc/meminfo.c). The kernel sums most of it up from per-CPU
 /// and per-node counters for whoever reads; they have no address that BPF could know in every kernel. Opened once.
@@ -26,4 +26,4 @@ class Meminfo {
 /// bytes, are skipped. Memory only, no allocation; any bytes are safe.
 void parse_meminfo(std::string_view text, wire::Guest& guest);
 
-}  // namespace katameter
+}  // namespace katameter::guest

@@ -7,7 +7,7 @@
 
 #include "guest-probe/containers/containers.h"
 
-namespace katameter {
+namespace katameter::guest {
 namespace {
 
 // Of the victim's cgroup, or of the one that is `level` above it.
@@ -58,4 +58,4 @@ wire::OomEvent make_oom_event(const oom_record& record) {
   return event;
 }
 
-}  // namespace katameter
+}  // namespace katameter::guest

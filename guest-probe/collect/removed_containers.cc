@@ -11,7 +11,7 @@
 #include "guest-probe/account/pressure_account.h"
 #include "guest-probe/containers/containers.h"
 
-namespace katameter {
+namespace katameter::guest {
 
 void complete(wire::Container& row, const wire::Container& last) {
   if (row.block_devices.empty()) row.block_devices = last.block_devices;
@@ -117,4 +117,4 @@ void RemovedContainers::make_room() {
   ++forgotten_;
 }
 
-}  // namespace katameter
+}  // namespace katameter::guest

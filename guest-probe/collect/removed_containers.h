@@ -10,7 +10,7 @@
 #include "userspace/figures/figure.h"
 #include "userspace/wire/messages.h"
 
-namespace katameter {
+namespace katameter::guest {
 
 /// Gives a row the values that it does not have, from an earlier row of the same container.
 void complete(wire::Container& row, const wire::Container& last);
@@ -69,4 +69,4 @@ class RemovedContainers {
   std::uint64_t block_devices_left_out_ = 0;
 };
 
-}  // namespace katameter
+}  // namespace katameter::guest

@@ -8,7 +8,7 @@
 #include <fstream>
 #include <type_traits>
 
-namespace katameter {
+namespace katameter::guest {
 namespace {
 
 constexpr std::uint64_t magic = 0x6b6174616d657465;  // "katamete"
@@ -64,4 +64,4 @@ void ReportedSums::carry_on(wire::Guest& guest) {
   began_ = true;
 }
 
-}  // namespace katameter
+}  // namespace katameter::guest

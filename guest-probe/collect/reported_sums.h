@@ -8,7 +8,7 @@
 #include "userspace/result.h"
 #include "userspace/wire/messages.h"
 
-namespace katameter {
+namespace katameter::guest {
 
 /// Keeps the sums of the whole guest from falling: CPU time of the workload, of the parts of the guest system, of the
 /// containers without a row, and what was lost. What a guest-probe reported last stands in a file of this boot, so that
@@ -45,4 +45,4 @@ class ReportedSums {
   bool began_ = false;
 };
 
-}  // namespace katameter
+}  // namespace katameter::guest

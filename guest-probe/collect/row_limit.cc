@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-namespace katameter {
+namespace katameter::guest {
 
 void RowLimit::apply(std::map<ContainerId, wire::Container>& rows, wire::Guest& guest) {
   std::uint64_t living = 0;
@@ -53,4 +53,4 @@ void RowLimit::forget_unseen(const std::map<ContainerId, wire::Container>& rows)
   });
 }
 
-}  // namespace katameter
+}  // namespace katameter::guest

@@ -8,7 +8,7 @@
 
 #include "userspace/wire/messages.h"
 
-namespace katameter {
+namespace katameter::guest {
 
 /// Which containers have a row of their own in the snapshots: first come, first served. A container keeps what it got,
 /// a row or a part in the sum of the rest, until it is gone, so that neither series falls.
@@ -39,4 +39,4 @@ class RowLimit {
   bool exceeded_ = false;
 };
 
-}  // namespace katameter
+}  // namespace katameter::guest

@@ -13,7 +13,7 @@
 
 #include "guest-probe/commands/commands.h"
 
-namespace katameter {
+namespace katameter::guest {
 namespace {
 
 std::string socket_folder() {
@@ -99,4 +99,4 @@ void start_log_in_background(LogLevel level) {
   static_cast<void>(start_kernel_log(level, "guest-probe"));
 }
 
-}  // namespace katameter
+}  // namespace katameter::guest

@@ -7,7 +7,7 @@
 #include "userspace/fd.h"
 #include "userspace/log.h"
 
-namespace katameter {
+namespace katameter::guest {
 
 /// The right to start guest-probe in the background, held by one process at a time: a lock on the folder of its socket
 /// that goes with the descriptor, to whoever inherits it. EWOULDBLOCK: one has it. Any other error: the folder cannot be
@@ -28,4 +28,4 @@ int try_again(const std::function<int()>& run, std::span<const std::chrono::mill
 /// In that process: the log goes to the kernel's. What cannot be logged is no reason not to run.
 void start_log_in_background(LogLevel level);
 
-}  // namespace katameter
+}  // namespace katameter::guest

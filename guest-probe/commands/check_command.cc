@@ -8,7 +8,7 @@
 #include "guest-probe/commands/commands.h"
 #include "guest-probe/commands/startup.h"
 
-namespace katameter {
+namespace katameter::guest {
 namespace {
 
 void print(const Requirement& need) {
@@ -71,4 +71,4 @@ int check_command(std::size_t containers, bool schedstat) {
   return complete ? exit_status::done : exit_status::in_part;
 }
 
-}  // namespace katameter
+}  // namespace katameter::guest

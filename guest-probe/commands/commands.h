@@ -8,7 +8,7 @@
 #include "guest-probe/bpf/pins.h"
 #include "userspace/wire/snapshot_size.h"
 
-namespace katameter {
+namespace katameter::guest {
 
 // The subcommands. Each prints what it has to say and returns the exit status.
 
@@ -61,4 +61,4 @@ int detach_command(const std::string& pin_directory);
 /// Prints each thing that guest-probe needs. 0: all is there, 3: something is lost, 1: nothing works.
 int check_command(std::size_t containers, bool schedstat);
 
-}  // namespace katameter
+}  // namespace katameter::guest

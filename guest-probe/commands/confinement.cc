@@ -13,7 +13,7 @@
 
 #include "userspace/fd.h"
 
-namespace katameter {
+namespace katameter::guest {
 namespace {
 
 // What the event loop, the sockets, the log and the heap need. Files are opened for reading only: the iterators, and the
@@ -87,4 +87,4 @@ Status filter_calls(Rights rights) {
   return {};
 }
 
-}  // namespace katameter
+}  // namespace katameter::guest

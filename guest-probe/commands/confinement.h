@@ -2,7 +2,7 @@
 
 #include "userspace/result.h"
 
-namespace katameter {
+namespace katameter::guest {
 
 /// What the process may still do once it serves.
 enum class Rights {
@@ -21,4 +21,4 @@ Status give_up_capabilities(Rights rights);
 /// kernel has no seccomp filters.
 Status filter_calls(Rights rights);
 
-}  // namespace katameter
+}  // namespace katameter::guest

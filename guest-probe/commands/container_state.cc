@@ -8,7 +8,7 @@
 #include <chrono>
 #include <nlohmann/json.hpp>
 
-namespace katameter {
+namespace katameter::guest {
 namespace {
 
 bool belongs_in_an_id(char c) {
@@ -51,4 +51,4 @@ Result<std::string> read_state(int fd, std::size_t bytes, int timeout_ms) {
   }
 }
 
-}  // namespace katameter
+}  // namespace katameter::guest

@@ -5,7 +5,7 @@
 
 #include "userspace/result.h"
 
-namespace katameter {
+namespace katameter::guest {
 
 /// The id in a container's state as the OCI runtime specification has it ("State"): what hooks get on stdin. An error for
 /// anything else; an id holds letters, digits and -_.+ only.
@@ -16,4 +16,4 @@ Result<std::string> container_in_state(std::string_view json);
 /// all of it is one that failed.
 Result<std::string> read_state(int fd, std::size_t bytes, int timeout_ms);
 
-}  // namespace katameter
+}  // namespace katameter::guest

@@ -6,7 +6,7 @@
 #include "guest-probe/commands/commands.h"
 #include "userspace/log.h"
 
-namespace katameter {
+namespace katameter::guest {
 namespace {
 
 Status detach(const std::string& path) {
@@ -31,4 +31,4 @@ int detach_command(const std::string& pin_directory) {
   return 0;
 }
 
-}  // namespace katameter
+}  // namespace katameter::guest

@@ -8,7 +8,7 @@
 #include "guest-probe/server/snapshot_text.h"
 #include "userspace/log.h"
 
-namespace katameter {
+namespace katameter::guest {
 namespace {
 
 constexpr int answer_timeout_s = 5;
@@ -42,4 +42,4 @@ int dump_command(const DumpOptions& options) {
   return 0;
 }
 
-}  // namespace katameter
+}  // namespace katameter::guest

@@ -7,7 +7,7 @@
 
 #include "userspace/wire/codec.h"
 
-namespace katameter {
+namespace katameter::guest {
 
 wire::Hello make_hello(const GuestProbe& probe) {
   wire::Hello hello;
@@ -22,4 +22,4 @@ wire::Hello make_hello(const GuestProbe& probe) {
   return hello;
 }
 
-}  // namespace katameter
+}  // namespace katameter::guest

@@ -17,7 +17,7 @@
 #include "userspace/event_loop.h"
 #include "userspace/log.h"
 
-namespace katameter {
+namespace katameter::guest {
 namespace {
 
 Status stop_on_signals(EventLoop& loop, Fd& signals) {
@@ -129,4 +129,4 @@ int run_command(const RunOptions& options) {
   return status.error().code == ENOSYS ? exit_status::kernel_cannot : exit_status::failed;
 }
 
-}  // namespace katameter
+}  // namespace katameter::guest

@@ -9,7 +9,7 @@
 #include "guest-probe/server/listen_address.h"
 #include "userspace/log.h"
 
-namespace katameter {
+namespace katameter::guest {
 namespace {
 
 using namespace std::chrono_literals;
@@ -55,4 +55,4 @@ int prestart_command(const std::function<int()>& run) {
   return exit_status::done;
 }
 
-}  // namespace katameter
+}  // namespace katameter::guest

@@ -9,7 +9,7 @@
 #include "guest-probe/self_check/check_cgroup.h"
 #include "guest-probe/self_check/self_check_tasks.h"
 
-namespace katameter {
+namespace katameter::guest {
 namespace {
 
 // A kernel that lacks it all is told apart by what is missing first: without the first need no other can be had.
@@ -195,4 +195,4 @@ std::vector<std::string> describe_lacks(const GuestProbe& probe) {
   return lines;
 }
 
-}  // namespace katameter
+}  // namespace katameter::guest

@@ -12,7 +12,7 @@
 #include "guest-probe/self_check/stat_learner.h"
 #include "userspace/result.h"
 
-namespace katameter {
+namespace katameter::guest {
 
 /// Everything that is loaded and checked before the first snapshot.
 struct GuestProbe {
@@ -50,4 +50,4 @@ std::vector<std::string> lacks_of(const GuestProbe& probe);
 /// What is missing and what is lost, one line each; empty if everything is there.
 std::vector<std::string> describe_lacks(const GuestProbe& probe);
 
-}  // namespace katameter
+}  // namespace katameter::guest

@@ -2,7 +2,7 @@
 
 #include <cstring>
 
-namespace katameter {
+namespace katameter::guest {
 
 void CgroupPaths::learn(std::span<const name_record> names) {
   learned_.clear();
@@ -33,4 +33,4 @@ std::optional<ContainerId> CgroupPaths::container_of(std::uint64_t id) const {
   return found == learned_.end() ? std::nullopt : found->second.container;
 }
 
-}  // namespace katameter
+}  // namespace katameter::guest

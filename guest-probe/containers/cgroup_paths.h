@@ -11,7 +11,7 @@
 #include "bpf/guest/records.h"
 #include "guest-probe/containers/containers.h"
 
-namespace katameter {
+namespace katameter::guest {
 
 /// The path of every living container's cgroup in one hierarchy, and of those above it, by id. Ids are never given twice,
 /// so an entry never turns wrong.
@@ -36,4 +36,4 @@ class CgroupPaths {
   std::unordered_map<std::uint64_t, Learned> learned_;
 };
 
-}  // namespace katameter
+}  // namespace katameter::guest

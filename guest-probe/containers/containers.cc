@@ -2,7 +2,7 @@
 
 #include "bpf/guest/records.h"
 
-namespace katameter {
+namespace katameter::guest {
 
 std::optional<ContainerId> container_of_component(std::string_view component) {
   constexpr std::string_view suffix = ".scope";
@@ -36,4 +36,4 @@ std::string printable(std::string_view text) {
   return result;
 }
 
-}  // namespace katameter
+}  // namespace katameter::guest

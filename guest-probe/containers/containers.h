@@ -6,7 +6,7 @@
 
 #include "userspace/wire/container_id.h"
 
-namespace katameter {
+namespace katameter::guest {
 
 /// The container that one component of a cgroup path stands for, by the rule of bpf/lib/container.bpf.h: 64 hex digits,
 /// alone or as "PREFIX-ID.scope", as runtimes and kata-agent name it; but not "...conmon-ID.scope".
@@ -24,4 +24,4 @@ std::optional<ContainerPlace> container_of_path(std::string_view path);
 /// `text` with every byte that is not printable ASCII replaced by '?': names in the guest may hold anything.
 std::string printable(std::string_view text);
 
-}  // namespace katameter
+}  // namespace katameter::guest

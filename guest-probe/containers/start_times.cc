@@ -2,7 +2,7 @@
 
 #include <utility>
 
-namespace katameter {
+namespace katameter::guest {
 
 void StartTimes::learn(std::span<const name_record> names) {
   before_ = std::exchange(times_, {});
@@ -27,4 +27,4 @@ std::optional<std::uint64_t> StartTimes::find(std::uint64_t cgroup_id) const {
   return std::nullopt;
 }
 
-}  // namespace katameter
+}  // namespace katameter::guest

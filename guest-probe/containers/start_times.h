@@ -7,7 +7,7 @@
 
 #include "bpf/guest/records.h"
 
-namespace katameter {
+namespace katameter::guest {
 
 /// When the cgroups of one hierarchy were made, CLOCK_BOOTTIME in ns. What is known of one never changes.
 class StartTimes {
@@ -27,4 +27,4 @@ class StartTimes {
   Times before_;
 };
 
-}  // namespace katameter
+}  // namespace katameter::guest

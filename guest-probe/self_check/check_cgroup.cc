@@ -10,7 +10,7 @@
 
 #include "guest-probe/self_check/check_process.h"
 
-namespace katameter {
+namespace katameter::guest {
 namespace {
 
 std::uint64_t monotonic_ns() {
@@ -92,4 +92,4 @@ CheckCgroup::~CheckCgroup() {
   if (process_ > 0) waitpid(process_, nullptr, 0);
 }
 
-}  // namespace katameter
+}  // namespace katameter::guest

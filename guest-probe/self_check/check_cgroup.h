@@ -11,7 +11,7 @@
 #include "userspace/fd.h"
 #include "userspace/result.h"
 
-namespace katameter {
+namespace katameter::guest {
 
 /// A cgroup of our own with a process in it that has used some CPU and memory and now waits: what the self-check
 /// compares on. The root will not do (its files are computed otherwise), and a guest that just booted may have no
@@ -75,4 +75,4 @@ class CheckCgroup {
   Fd alive_;  // the process ends when this is closed
 };
 
-}  // namespace katameter
+}  // namespace katameter::guest

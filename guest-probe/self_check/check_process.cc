@@ -17,7 +17,7 @@
 #include "guest-probe/self_check/kernel_files.h"
 #include "guest-probe/self_check/own_cgroup.h"
 
-namespace katameter {
+namespace katameter::guest {
 namespace {
 
 constexpr std::size_t freed_bytes = 256 * 1024;  // makes the peak another number than the usage
@@ -206,4 +206,4 @@ void run_check_process(const std::array<CheckPlace, check_places>& places, int r
   _exit(0);
 }
 
-}  // namespace katameter
+}  // namespace katameter::guest

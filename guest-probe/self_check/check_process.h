@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-namespace katameter {
+namespace katameter::guest {
 
 /// How the directory of a CheckCgroup begins; the process's id follows.
 inline constexpr std::string_view check_cgroup_prefix = "katameter-check-";
@@ -41,4 +41,4 @@ std::string check_directory(const CheckPlace& place, CheckReport::Where where, p
 /// process of that id. Pure.
 std::vector<std::string> leftovers(const std::vector<std::string>& names, bool (*is_alive)(pid_t));
 
-}  // namespace katameter
+}  // namespace katameter::guest

@@ -13,7 +13,7 @@
 #include "guest-probe/account/cpu_account.h"
 #include "userspace/fd.h"
 
-namespace katameter {
+namespace katameter::guest {
 namespace {
 
 constexpr std::uint64_t ns_per_us = 1000;
@@ -136,4 +136,4 @@ bool write_file(const std::string& path, std::string_view text) {
   return file && write(file.get(), text.data(), text.size()) == static_cast<ssize_t>(text.size());
 }
 
-}  // namespace katameter
+}  // namespace katameter::guest

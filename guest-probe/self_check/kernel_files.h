@@ -9,7 +9,7 @@
 #include "userspace/figures/figure.h"
 #include "userspace/result.h"
 
-namespace katameter {
+namespace katameter::guest {
 
 /// A value for each figure of a container, in the figure's unit; none where there is no such file or line.
 using FigureValues = std::array<std::optional<std::uint64_t>, figure::count>;
@@ -46,4 +46,4 @@ std::uint64_t file_tick_ns();
 /// False where the kernel does not take it, or has no such file.
 bool write_file(const std::string& path, std::string_view text);
 
-}  // namespace katameter
+}  // namespace katameter::guest

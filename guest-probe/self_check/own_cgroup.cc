@@ -3,7 +3,7 @@
 #include <fstream>
 #include <sstream>
 
-namespace katameter {
+namespace katameter::guest {
 namespace {
 
 bool lists(std::string_view controllers, std::string_view wanted) {
@@ -45,4 +45,4 @@ std::string folder_of_own_cgroup(std::string_view controller) {
   return slash == std::string::npos ? "" : own.substr(0, slash);
 }
 
-}  // namespace katameter
+}  // namespace katameter::guest

@@ -13,7 +13,7 @@
 #include "guest-probe/account/shown_times.h"
 #include "guest-probe/self_check/check_cgroup.h"
 
-namespace katameter {
+namespace katameter::guest {
 namespace {
 
 constexpr int attempts_at_living = 3;
@@ -282,4 +282,4 @@ std::optional<std::vector<Refusal>> compare_living(GuestPrograms& programs, cons
   return std::nullopt;
 }
 
-}  // namespace katameter
+}  // namespace katameter::guest

@@ -10,7 +10,7 @@
 #include "guest-probe/self_check/served_figures.h"
 #include "userspace/result.h"
 
-namespace katameter {
+namespace katameter::guest {
 
 class CheckCgroup;
 
@@ -50,4 +50,4 @@ Result<std::vector<Refusal>> check_pressure(GuestPrograms& programs, const Check
 std::optional<std::vector<Refusal>> compare_living(GuestPrograms& programs, const std::string& directory, bool unified,
                                                    FigureSet& served);
 
-}  // namespace katameter
+}  // namespace katameter::guest

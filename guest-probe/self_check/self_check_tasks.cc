@@ -11,7 +11,7 @@
 
 #include "userspace/cgroup_mounts.h"
 
-namespace katameter {
+namespace katameter::guest {
 namespace {
 
 std::uint64_t own_cpu_ns() {
@@ -103,4 +103,4 @@ Result<std::vector<Refusal>> self_check_tasks(GuestPrograms& programs, ServedFig
   return compare_tasks(record, own, served);
 }
 
-}  // namespace katameter
+}  // namespace katameter::guest

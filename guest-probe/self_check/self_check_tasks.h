@@ -10,7 +10,7 @@
 #include "guest-probe/self_check/served_figures.h"
 #include "userspace/result.h"
 
-namespace katameter {
+namespace katameter::guest {
 
 /// What the kernel says of this process by other ways.
 struct OwnTask {
@@ -26,4 +26,4 @@ std::vector<Refusal> compare_tasks(const std::optional<task_record>& record, con
 /// Goes through the guest's tasks once and compares; as self_check().
 Result<std::vector<Refusal>> self_check_tasks(GuestPrograms& programs, ServedFigures& served);
 
-}  // namespace katameter
+}  // namespace katameter::guest

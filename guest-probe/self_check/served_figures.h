@@ -7,7 +7,7 @@
 #include "guest-probe/bpf/programs.h"
 #include "userspace/figures/figure.h"
 
-namespace katameter {
+namespace katameter::guest {
 
 /// Which figures are served, what the plan has less what the self-check refused, and how they are read.
 struct ServedFigures {
@@ -32,4 +32,4 @@ struct Refusal {
   std::string remedy = "report this kernel and its configuration to us";
 };
 
-}  // namespace katameter
+}  // namespace katameter::guest

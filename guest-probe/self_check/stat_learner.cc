@@ -13,7 +13,7 @@
 #include "guest-probe/self_check/self_check.h"
 #include "userspace/log.h"
 
-namespace katameter {
+namespace katameter::guest {
 namespace {
 
 // A flush between two looks at a file is rare: every two seconds, and when much has changed.
@@ -198,4 +198,4 @@ std::vector<Refusal> StatLearner::refusals() const {
   return refusals;
 }
 
-}  // namespace katameter
+}  // namespace katameter::guest

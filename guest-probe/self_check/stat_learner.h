@@ -11,7 +11,7 @@
 #include "guest-probe/self_check/stat_learning.h"
 #include "userspace/figures/figure.h"
 
-namespace katameter {
+namespace katameter::guest {
 
 /// When something is to be tried again: at the 1st, 2nd, 4th, 8th ... snapshot and then at every 64th, counted anew when
 /// there are new cgroups to learn from. That may happen 64 times, so that a guest in which cgroups come and go pays little.
@@ -78,4 +78,4 @@ class StatLearner {
   std::vector<Refusal> differences_;
 };
 
-}  // namespace katameter
+}  // namespace katameter::guest

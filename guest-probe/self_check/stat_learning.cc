@@ -4,7 +4,7 @@
 
 #include "guest-probe/account/figure_sources.h"
 
-namespace katameter {
+namespace katameter::guest {
 namespace {
 
 std::bitset<STAT_ROOM> places_of(const StatSample& sample, std::size_t stat) {
@@ -84,4 +84,4 @@ std::string describe(Unlearned why) {
   return "no cgroup's memory.stat could be read";
 }
 
-}  // namespace katameter
+}  // namespace katameter::guest

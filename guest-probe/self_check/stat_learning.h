@@ -10,7 +10,7 @@
 #include "bpf/guest/records.h"
 #include "guest-probe/bpf/stat_tables.h"
 
-namespace katameter {
+namespace katameter::guest {
 
 /// What memory.stat of one cgroup showed, in pages or events, and what its arrays held at that moment.
 struct StatSample {
@@ -57,4 +57,4 @@ class StatLearning {
 /// In words, for Unlearned other than `learned`.
 std::string describe(Unlearned why);
 
-}  // namespace katameter
+}  // namespace katameter::guest

@@ -12,7 +12,7 @@
 #include "userspace/wire/codec.h"
 #include "userspace/wire/frame.h"
 
-namespace katameter {
+namespace katameter::guest {
 namespace {
 
 Status send_message(const Fd& peer, const wire::HostMessage& message) {
@@ -73,4 +73,4 @@ Result<Dump> ask_daemon(const std::string& socket_path, int timeout_s) {
   }
 }
 
-}  // namespace katameter
+}  // namespace katameter::guest

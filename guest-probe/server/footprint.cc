@@ -11,7 +11,7 @@
 
 #include "userspace/fd.h"
 
-namespace katameter {
+namespace katameter::guest {
 namespace {
 
 // Code and constants: never written to, so that nothing is lost with these pages. Where it fails, they stay.
@@ -46,4 +46,4 @@ void shed_startup_memory() {
   leave_page_cache();
 }
 
-}  // namespace katameter
+}  // namespace katameter::guest

@@ -11,7 +11,7 @@
 #include <cstring>
 #include <filesystem>
 
-namespace katameter {
+namespace katameter::guest {
 namespace {
 
 Result<sockaddr_un> unix_address(const std::string& path) {
@@ -117,4 +117,4 @@ Result<Fd> connect_to(const std::string& path, int timeout_s) {
   return socket_fd;
 }
 
-}  // namespace katameter
+}  // namespace katameter::guest

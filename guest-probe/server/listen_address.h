@@ -7,7 +7,7 @@
 #include "userspace/fd.h"
 #include "userspace/result.h"
 
-namespace katameter {
+namespace katameter::guest {
 
 /// Where guest-probe can be reached: "vsock:PORT" (from the host) or "unix:PATH" (from within the guest).
 struct ListenAddress {
@@ -25,4 +25,4 @@ Result<Fd> listen_on(const ListenAddress& address);
 /// A connected socket to a Unix socket's path whose reads and writes give up after `timeout_s`.
 Result<Fd> connect_to(const std::string& path, int timeout_s);
 
-}  // namespace katameter
+}  // namespace katameter::guest

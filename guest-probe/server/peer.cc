@@ -7,7 +7,7 @@
 #include <cstring>
 #include <utility>
 
-namespace katameter {
+namespace katameter::guest {
 
 Result<PeerKind> kind_of_peer(const sockaddr_storage& address) {
   if (address.ss_family == AF_UNIX) return PeerKind::local;
@@ -28,4 +28,4 @@ Result<Peer> accept_peer(const Fd& listening) {
   return Peer{std::move(socket), *kind};
 }
 
-}  // namespace katameter
+}  // namespace katameter::guest

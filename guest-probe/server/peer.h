@@ -7,7 +7,7 @@
 #include "userspace/fd.h"
 #include "userspace/result.h"
 
-namespace katameter {
+namespace katameter::guest {
 
 enum class PeerKind {
   host,   ///< over vsock
@@ -27,4 +27,4 @@ struct Peer {
 /// kind_of_peer(), with code EPERM; else those of accept4(2).
 Result<Peer> accept_peer(const Fd& listening);
 
-}  // namespace katameter
+}  // namespace katameter::guest

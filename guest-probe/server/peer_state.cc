@@ -4,7 +4,7 @@
 #include <optional>
 #include <utility>
 
-namespace katameter {
+namespace katameter::guest {
 namespace {
 
 using Time = PeerState::Time;
@@ -58,4 +58,4 @@ bool is_gone(const PeerState& peer, const std::vector<const PeerState*>& peers, 
                      [&](const auto* other) { return is_host(*other) && other->heard > peer.heard; });
 }
 
-}  // namespace katameter
+}  // namespace katameter::guest

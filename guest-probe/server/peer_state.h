@@ -9,7 +9,7 @@
 #include "userspace/wire/messages.h"
 
 // What the server knows of its peers, and what follows from it. No socket, and no clock but the caller's.
-namespace katameter {
+namespace katameter::guest {
 
 /// One peer. Sequences are 0 before there is one.
 struct PeerState {
@@ -56,4 +56,4 @@ Settled settled_by(const std::vector<const PeerState*>& peers, std::optional<Pee
 bool is_gone(const PeerState& peer, const std::vector<const PeerState*>& peers, PeerState::Time unread_since,
              PeerState::Time now);
 
-}  // namespace katameter
+}  // namespace katameter::guest

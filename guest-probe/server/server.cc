@@ -13,7 +13,7 @@
 #include "guest-probe/server/footprint.h"
 #include "userspace/log.h"
 
-namespace katameter {
+namespace katameter::guest {
 namespace {
 
 // The host needs one connection, a person another; a VMM has 1023 for all its guest's services.
@@ -194,4 +194,4 @@ std::vector<const PeerState*> Server::peers() const {
   return peers;
 }
 
-}  // namespace katameter
+}  // namespace katameter::guest

@@ -10,7 +10,7 @@
 #include "userspace/event_loop.h"
 #include "userspace/result.h"
 
-namespace katameter {
+namespace katameter::guest {
 
 /// Answers the host (and `guest-probe dump`): Hello, snapshots on request, OOM events as they happen. What one peer may
 /// ask, what is done if it asks for more, and when a peer is disconnected: docs/protocol.md.
@@ -54,4 +54,4 @@ class Server {
   std::list<Session> sessions_;
 };
 
-}  // namespace katameter
+}  // namespace katameter::guest

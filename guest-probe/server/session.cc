@@ -10,7 +10,7 @@
 
 #include "userspace/log.h"
 
-namespace katameter {
+namespace katameter::guest {
 namespace {
 
 // 256 OOM events (OOM_SLOTS) take less than the half MiB.
@@ -95,4 +95,4 @@ Status Session::wait_to_send(bool wait) {
   return loop_.rewatch(socket_, wait ? EPOLLIN | EPOLLOUT : EPOLLIN);
 }
 
-}  // namespace katameter
+}  // namespace katameter::guest

@@ -13,7 +13,7 @@
 #include "userspace/wire/codec.h"
 #include "userspace/wire/frame.h"
 
-namespace katameter {
+namespace katameter::guest {
 
 /// One connected peer: cuts what it sends into messages, and sends it ours without ever blocking. One that sends what
 /// cannot be read, or more than a host ever does, is told so and disconnected.
@@ -62,4 +62,4 @@ class Session {
   bool closed_by_peer_ = false;
 };
 
-}  // namespace katameter
+}  // namespace katameter::guest

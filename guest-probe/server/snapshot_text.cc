@@ -4,7 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
-namespace katameter {
+namespace katameter::guest {
 namespace {
 
 using Json = nlohmann::ordered_json;
@@ -118,4 +118,4 @@ std::string to_text(const Dump& dump) {
   return text;
 }
 
-}  // namespace katameter
+}  // namespace katameter::guest

@@ -5,7 +5,7 @@
 
 #include "userspace/wire/messages.h"
 
-namespace katameter {
+namespace katameter::guest {
 
 /// What `guest-probe dump` prints.
 struct Dump {
@@ -20,4 +20,4 @@ std::string to_json(const Dump& dump);
 /// A table for people.
 std::string to_text(const Dump& dump);
 
-}  // namespace katameter
+}  // namespace katameter::guest

@@ -4,7 +4,7 @@
 #include <numeric>
 #include <utility>
 
-namespace katameter {
+namespace katameter::host {
 namespace {
 
 std::uint64_t above(std::uint64_t value, std::uint64_t least) {
@@ -66,8 +66,6 @@ std::optional<GuestSystemCpu> divide_guest_system_cpu(std::uint64_t guest_system
   cpu.other_ns = guest_system_ns - sum();
   return cpu;
 }
-
-namespace host {
 
 void CpuAccount::begin(const SandboxProcesses& before) {
   last_ = before.cpu;
@@ -155,8 +153,6 @@ std::uint64_t CpuAccount::overhead_ns() const {
   return total_ns() - of(CpuComponent::workload) - of(CpuComponent::guest_silent);
 }
 
-}  // namespace host
-
 void ContainerShares::update(const std::vector<wire::Container>& containers, std::uint64_t workload_step_ns,
                              std::uint64_t guest_step_ns, bool divided) {
   const auto before = std::exchange(last_, {});
@@ -184,4 +180,4 @@ void ContainerShares::update(const std::vector<wire::Container>& containers, std
   }
 }
 
-}  // namespace katameter
+}  // namespace katameter::host

@@ -10,7 +10,7 @@
 #include "host-probe/processes/process_source.h"
 #include "userspace/wire/messages.h"
 
-namespace katameter {
+namespace katameter::host {
 
 /// Where the host's CPU time of a sandbox went.
 enum class CpuComponent : std::size_t {
@@ -57,8 +57,6 @@ struct GuestCpuReading {
   std::uint64_t cpu_ns = 0;
   std::uint64_t workload_ns = 0;  // part of it
 };
-
-namespace host {
 
 /// The CPU account of one sandbox: every nanosecond that the host gave it is in one component, so that their sum is the
 /// host's total whatever the guest reports. No component ever falls: each step adds what came since the last one.
@@ -112,8 +110,6 @@ class CpuAccount {
   bool guest_known_ = false;
 };
 
-}  // namespace host
-
 /// Divides a sandbox's workload CPU time between its containers: what each had of the host's CPU, in the ratio in which
 /// the guest reports theirs. No container's time falls; together they never have more than the workload.
 class ContainerShares {
@@ -131,4 +127,4 @@ class ContainerShares {
   std::map<ContainerId, std::uint64_t> host_cpu_ns_;
 };
 
-}  // namespace katameter
+}  // namespace katameter::host

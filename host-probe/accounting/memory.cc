@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-namespace katameter {
+namespace katameter::host {
 namespace {
 
 // Moves up to `wanted` bytes out of `rest`.
@@ -36,4 +36,4 @@ MemoryAccount account_memory(const SandboxMemory& host, const std::optional<Gues
   return account;
 }
 
-}  // namespace katameter
+}  // namespace katameter::host

@@ -5,7 +5,7 @@
 
 #include "host-probe/processes/process_source.h"
 
-namespace katameter {
+namespace katameter::host {
 
 /// Memory inside a guest as its kernel counts it, in bytes.
 struct GuestMemoryReading {
@@ -38,4 +38,4 @@ struct MemoryAccount {
 
 MemoryAccount account_memory(const SandboxMemory& host, const std::optional<GuestMemoryReading>& guest);
 
-}  // namespace katameter
+}  // namespace katameter::host

@@ -3,7 +3,7 @@
 #include <set>
 #include <utility>
 
-namespace katameter {
+namespace katameter::host {
 void OomKillCounters::container_ended(const wire::Container& container, Time now) {
   if (!container.oom_kills) return;
   Entry& entry = entries_[container.id];
@@ -85,4 +85,4 @@ LogFields describe(const ContainerId& sandbox, const wire::OomEvent& event) {
   return fields;
 }
 
-}  // namespace katameter
+}  // namespace katameter::host

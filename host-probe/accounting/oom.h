@@ -10,7 +10,7 @@
 #include "userspace/log.h"
 #include "userspace/wire/messages.h"
 
-namespace katameter {
+namespace katameter::host {
 
 /// OOM kills per container of one sandbox: never falls while a container is reported, and outlives it for a while, so
 /// that a scraper sees the kill that ended it. Pure: the caller gives the time.
@@ -64,4 +64,4 @@ class OomEventFilter {
 /// cgroup that has the limit, those fields are left out.
 LogFields describe(const ContainerId& sandbox, const wire::OomEvent& event);
 
-}  // namespace katameter
+}  // namespace katameter::host

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-namespace katameter {
+namespace katameter::host {
 
 Account SandboxAccounting::update(const SandboxProcesses& host, const std::optional<GuestReading>& guest) {
   const bool current = guest && !guest->late;
@@ -26,4 +26,4 @@ Account SandboxAccounting::update(const SandboxProcesses& host, const std::optio
   return account;
 }
 
-}  // namespace katameter
+}  // namespace katameter::host

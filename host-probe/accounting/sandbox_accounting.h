@@ -9,7 +9,7 @@
 #include "host-probe/accounting/cpu.h"
 #include "host-probe/accounting/memory.h"
 
-namespace katameter {
+namespace katameter::host {
 
 /// What the accounting takes of a guest's values, once they are believed.
 struct GuestReading {
@@ -42,9 +42,9 @@ class SandboxAccounting {
   Account update(const SandboxProcesses& host, const std::optional<GuestReading>& guest);
 
  private:
-  host::CpuAccount cpu_;
+  CpuAccount cpu_;
   ContainerShares shares_;
   std::uint64_t last_workload_ns_ = 0;
 };
 
-}  // namespace katameter
+}  // namespace katameter::host

@@ -17,22 +17,23 @@
 #include "userspace/bpf/skeleton.h"
 #include "userspace/bpf/trial.h"
 
-namespace katameter {
+namespace katameter::host {
 namespace {
 
 struct DestroySkeleton {
-  void operator()(host* skeleton) const { host::destroy(skeleton); }
+  void operator()(::host* skeleton) const { ::host::destroy(skeleton); }
 };
-using Skeleton = std::unique_ptr<host, DestroySkeleton>;
+using Skeleton = std::unique_ptr<::host, DestroySkeleton>;
 
-static_assert(sizeof(host) == sizeof(host_direct));
-static_assert(sizeof(host::host__rodata) == sizeof(host_direct::host_direct__rodata));
-static_assert(offsetof(host::host__rodata, watched) == offsetof(host_direct::host_direct__rodata, watched));
+static_assert(sizeof(::host) == sizeof(host_direct));
+static_assert(sizeof(::host::host__rodata) == sizeof(host_direct::host_direct__rodata));
+static_assert(offsetof(::host::host__rodata, watched) == offsetof(host_direct::host_direct__rodata, watched));
 
 Skeleton open_host() {
   const bpf_object_open_opts options = open_options();
-  return Skeleton(kernel_reads_directly() ? open_variant<host>(&host__create_skeleton, &host_direct::elf_bytes, options)
-                                          : host::open(&options));
+  return Skeleton(kernel_reads_directly()
+                      ? open_variant<::host>(&host__create_skeleton, &host_direct::elf_bytes, options)
+                      : ::host::open(&options));
 }
 
 struct DestroyLink {
@@ -99,7 +100,7 @@ Result<HostPrograms> HostPrograms::load(std::span<const WatchedName> names, std:
   auto& maps = skeleton->maps;
   bpf_map__set_max_entries(maps.processes, capacity);
   bpf_map__set_max_entries(maps.by_signal, capacity);
-  if (const int status = host::load(skeleton.get()); status != 0) {
+  if (const int status = ::host::load(skeleton.get()); status != 0) {
     return system_failure("cannot load the host's BPF programs", -status);
   }
 
@@ -192,4 +193,4 @@ const volatile host_status& HostPrograms::status() const {
   return *reinterpret_cast<const volatile host_status*>(status_.data());
 }
 
-}  // namespace katameter
+}  // namespace katameter::host

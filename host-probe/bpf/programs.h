@@ -11,7 +11,7 @@
 #include "userspace/fd.h"
 #include "userspace/result.h"
 
-namespace katameter {
+namespace katameter::host {
 
 /// A name to look out for: processes whose comm begins with it; of a shim's also the file that it was started from has
 /// to be Kata's.
@@ -65,4 +65,4 @@ class HostPrograms {
   int possible_cpus_ = 1;
 };
 
-}  // namespace katameter
+}  // namespace katameter::host

@@ -7,7 +7,7 @@
 #include <fstream>
 #include <string_view>
 
-namespace katameter {
+namespace katameter::host {
 namespace {
 
 // libcurl brings some 30 libraries with it. Linked, they would be in the daemon as well, which has no use for them, and
@@ -187,4 +187,4 @@ Result<std::string> HttpClient::get(const std::string& path) {
   return body;
 }
 
-}  // namespace katameter
+}  // namespace katameter::host

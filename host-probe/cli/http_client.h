@@ -5,7 +5,7 @@
 
 #include "userspace/result.h"
 
-namespace katameter {
+namespace katameter::host {
 
 /// Where a running host-probe serves, and how to be let in.
 struct HttpTarget {
@@ -40,4 +40,4 @@ class HttpClient {
   std::unique_ptr<Session> session_;
 };
 
-}  // namespace katameter
+}  // namespace katameter::host

@@ -10,7 +10,7 @@
 
 #include "userspace/fd.h"
 
-namespace katameter {
+namespace katameter::host {
 namespace {
 
 constexpr double mib = 1048576;
@@ -96,4 +96,4 @@ Result<std::string> show_overhead(const std::string& state_file) {
   return out + runtime_classes(handlers);
 }
 
-}  // namespace katameter
+}  // namespace katameter::host

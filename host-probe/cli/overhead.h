@@ -6,7 +6,7 @@
 #include "host-probe/overhead/overhead_summary.h"
 #include "userspace/result.h"
 
-namespace katameter {
+namespace katameter::host {
 
 /// For people: a table of the quantiles, and what they stand on.
 std::string overhead_table(const std::vector<HandlerOverhead>& handlers);
@@ -18,4 +18,4 @@ std::string runtime_classes(const std::vector<HandlerOverhead>& handlers);
 /// all of it is what `kubectl apply -f -` takes.
 Result<std::string> show_overhead(const std::string& state_file);
 
-}  // namespace katameter
+}  // namespace katameter::host

@@ -12,7 +12,7 @@
 
 #include "host-probe/http/api.h"
 
-namespace katameter {
+namespace katameter::host {
 namespace {
 
 using nlohmann::json;
@@ -249,4 +249,4 @@ std::string sandbox_table(const json& document, bool containers, TableSize size)
   return table;
 }
 
-}  // namespace katameter
+}  // namespace katameter::host

@@ -7,7 +7,7 @@
 #include "userspace/result.h"
 
 // The document of /api/sandboxes (docs/api.md) as `top` shows it.
-namespace katameter {
+namespace katameter::host {
 
 /// The document; an error if the text is not one, or one of another version. Its sandboxes and containers are objects,
 /// what is in them is not checked.
@@ -39,4 +39,4 @@ struct TableSize {
 /// below each sandbox. Lines beyond the size are left out, and the last one says how many sandboxes are.
 std::string sandbox_table(const nlohmann::json& document, bool containers, TableSize size = {});
 
-}  // namespace katameter
+}  // namespace katameter::host

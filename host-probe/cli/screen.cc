@@ -10,7 +10,7 @@
 #include <cstdio>
 #include <string_view>
 
-namespace katameter {
+namespace katameter::host {
 namespace {
 
 constexpr std::array ending = {SIGTERM, SIGHUP, SIGINT, SIGQUIT};
@@ -95,4 +95,4 @@ Key Screen::key(std::chrono::milliseconds wait) {
   return {};
 }
 
-}  // namespace katameter
+}  // namespace katameter::host

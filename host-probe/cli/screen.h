@@ -6,7 +6,7 @@
 
 #include "host-probe/cli/sandbox_table.h"
 
-namespace katameter {
+namespace katameter::host {
 
 /// What came from the keyboard within a time; nothing, if nothing came. Of a key that sends several bytes, as the arrows
 /// do, nothing comes either.
@@ -31,4 +31,4 @@ class Screen {
   static Key key(std::chrono::milliseconds wait);
 };
 
-}  // namespace katameter
+}  // namespace katameter::host

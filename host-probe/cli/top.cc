@@ -11,7 +11,7 @@
 #include "host-probe/cli/screen.h"
 #include "host-probe/http/api.h"
 
-namespace katameter {
+namespace katameter::host {
 namespace {
 
 using Clock = std::chrono::steady_clock;
@@ -160,4 +160,4 @@ Status show_top(const TopOptions& options) {
   return {};
 }
 
-}  // namespace katameter
+}  // namespace katameter::host

@@ -6,7 +6,7 @@
 #include "host-probe/cli/sandbox_table.h"
 #include "userspace/result.h"
 
-namespace katameter {
+namespace katameter::host {
 
 struct TopOptions {
   HttpTarget target;
@@ -21,4 +21,4 @@ struct TopOptions {
 /// interval.
 Status show_top(const TopOptions& options);
 
-}  // namespace katameter
+}  // namespace katameter::host

@@ -2,7 +2,7 @@
 
 #include <filesystem>
 
-namespace katameter {
+namespace katameter::host {
 
 Result<Discovery> Discovery::create(EventLoop& loop, const std::string& run_root, const DiscoveryEvents& events) {
   std::error_code error;
@@ -19,4 +19,4 @@ Result<Discovery> Discovery::create(EventLoop& loop, const std::string& run_root
   return discovery;
 }
 
-}  // namespace katameter
+}  // namespace katameter::host

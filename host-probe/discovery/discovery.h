@@ -11,7 +11,7 @@
 #include "userspace/event_loop.h"
 #include "userspace/result.h"
 
-namespace katameter {
+namespace katameter::host {
 
 /// Finds the sandboxes of this node, in all known layouts below the run root.
 class Discovery {
@@ -26,4 +26,4 @@ class Discovery {
   std::unique_ptr<RootlessWatch> rootless_;
 };
 
-}  // namespace katameter
+}  // namespace katameter::host

@@ -7,7 +7,7 @@
 #include <cerrno>
 #include <cstring>
 
-namespace katameter {
+namespace katameter::host {
 
 Result<std::unique_ptr<Inotify>> Inotify::create(EventLoop& loop) {
   Fd queue(inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
@@ -80,4 +80,4 @@ void Inotify::Watcher::unwatch(int watch) {
   inotify_rm_watch(inotify_.queue_.get(), watch);
 }
 
-}  // namespace katameter
+}  // namespace katameter::host

@@ -12,7 +12,7 @@
 #include "userspace/fd.h"
 #include "userspace/result.h"
 
-namespace katameter {
+namespace katameter::host {
 
 /// An inotify instance on the event loop, for several watchers: a user may have no more than
 /// fs.inotify.max_user_instances, 128 on most machines.
@@ -65,4 +65,4 @@ class Inotify::Watcher {
   std::set<int> watches_;
 };
 
-}  // namespace katameter
+}  // namespace katameter::host

@@ -7,7 +7,7 @@
 
 #include "userspace/wire/container_id.h"
 
-namespace katameter {
+namespace katameter::host {
 
 /// How the host reaches a guest's vsock.
 enum class Reach {
@@ -60,4 +60,4 @@ struct SandboxPlace {
   Reach reach = Reach::hybrid;
 };
 
-}  // namespace katameter
+}  // namespace katameter::host

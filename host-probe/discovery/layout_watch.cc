@@ -13,7 +13,7 @@
 
 #include "host-probe/own_metrics/own_metrics.h"
 
-namespace katameter {
+namespace katameter::host {
 namespace {
 
 bool is_socket(const std::string& path) {
@@ -152,4 +152,4 @@ void LayoutWatch::forget(const ContainerId& id) {
   if (candidate.present != nullptr) events_.gone(id);
 }
 
-}  // namespace katameter
+}  // namespace katameter::host

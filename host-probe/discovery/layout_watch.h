@@ -10,7 +10,7 @@
 #include "host-probe/discovery/root_watch.h"
 #include "userspace/log.h"
 
-namespace katameter {
+namespace katameter::host {
 
 struct DiscoveryEvents {
   std::function<void(const SandboxPlace&)> appeared;  // a marker is there
@@ -58,4 +58,4 @@ class LayoutWatch {
   std::multimap<int, ContainerId> by_watch_;     // several if symbolic links lead to one directory
 };
 
-}  // namespace katameter
+}  // namespace katameter::host

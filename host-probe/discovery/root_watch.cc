@@ -6,7 +6,7 @@
 #include <cerrno>
 #include <filesystem>
 
-namespace katameter {
+namespace katameter::host {
 namespace {
 
 bool is_directory(const std::string& path) {
@@ -69,4 +69,4 @@ bool RootWatch::concerns(const Inotify::Event& event) const {
   return below < levels_.size() && event.name == levels_[below].name;
 }
 
-}  // namespace katameter
+}  // namespace katameter::host

@@ -9,7 +9,7 @@
 #include "host-probe/discovery/inotify.h"
 #include "userspace/log.h"
 
-namespace katameter {
+namespace katameter::host {
 
 /// Keeps an eye on one directory that may not exist yet, may come, go and come again: watches it and what is above it
 /// up to the run root, or the nearest ancestor that exists.
@@ -45,4 +45,4 @@ class RootWatch {
   int directory_ = -1;
 };
 
-}  // namespace katameter
+}  // namespace katameter::host

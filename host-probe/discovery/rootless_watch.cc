@@ -10,7 +10,7 @@
 #include "host-probe/discovery/layout.h"
 #include "host-probe/own_metrics/own_metrics.h"
 
-namespace katameter {
+namespace katameter::host {
 namespace {
 
 namespace fs = std::filesystem;
@@ -79,4 +79,4 @@ void RootlessWatch::remove(const std::string& user) {
   for (const auto& watch : entry.mapped()) watch->leave();
 }
 
-}  // namespace katameter
+}  // namespace katameter::host

@@ -9,7 +9,7 @@
 #include "host-probe/discovery/layout_watch.h"
 #include "host-probe/discovery/root_watch.h"
 
-namespace katameter {
+namespace katameter::host {
 
 /// Sees the sandboxes whose VMM runs as a user of its own (`rootless = true` in Kata's configuration; each has a user
 /// id that no other has) come and go. A user's directory that cannot be looked into is nothing to warn of: people who
@@ -34,4 +34,4 @@ class RootlessWatch {
   std::map<std::string, Layouts> users_;  // by the name of their directory
 };
 
-}  // namespace katameter
+}  // namespace katameter::host

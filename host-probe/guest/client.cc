@@ -12,7 +12,7 @@
 #include "host-probe/own_metrics/own_metrics.h"
 #include "userspace/wire/codec.h"
 
-namespace katameter {
+namespace katameter::host {
 namespace {
 
 // Per event, so that a guest that never stops sending delays no other.
@@ -289,4 +289,4 @@ GuestTiming::Duration GuestClient::wait_after(DropReason reason) {
   return harmless ? absence_backoff_.next() : violation_backoff_.next();
 }
 
-}  // namespace katameter
+}  // namespace katameter::host

@@ -17,7 +17,7 @@
 #include "userspace/wire/frame.h"
 #include "userspace/wire/messages.h"
 
-namespace katameter {
+namespace katameter::host {
 
 /// Receives what one guest sends. Called from the event loop; must not destroy the client from inside a call.
 class GuestListener {
@@ -123,4 +123,4 @@ class GuestClient {
   std::optional<Connection> connection_;
 };
 
-}  // namespace katameter
+}  // namespace katameter::host

@@ -10,7 +10,7 @@
 #include <charconv>
 #include <cstring>
 
-namespace katameter {
+namespace katameter::host {
 namespace {
 
 bool is_ok_line(std::string_view line) {
@@ -123,4 +123,4 @@ Result<Fd> connect_by_cid(const std::string& directory, const FindVmm& find_vmm,
   return socket;
 }
 
-}  // namespace katameter
+}  // namespace katameter::host

@@ -13,7 +13,7 @@
 #include "userspace/wire/messages.h"
 
 // How the host reaches a guest: by a Unix socket of its VMM and a handshake, or by AF_VSOCK.
-namespace katameter {
+namespace katameter::host {
 
 /// The process id of a guest's VMM from another source than a file; nothing if it is not known.
 using FindVmm = std::function<std::optional<std::uint32_t>()>;
@@ -78,4 +78,4 @@ Result<std::uint32_t> guest_cid(const std::string& directory, const FindVmm& fin
 /// Begins to connect to that guest's port.
 Result<Fd> connect_by_cid(const std::string& directory, const FindVmm& find_vmm, std::uint32_t port);
 
-}  // namespace katameter
+}  // namespace katameter::host

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <utility>
 
-namespace katameter {
+namespace katameter::host {
 namespace {
 
 std::optional<std::uint64_t> system_cpu_ns(const wire::Guest& guest) {
@@ -103,4 +103,4 @@ std::optional<Drop> CpuPlausibility::compare(std::uint64_t reported_ns, const ch
                                                  reported_ns / 1'000'000, what, given_ns / 1'000'000)};
 }
 
-}  // namespace katameter
+}  // namespace katameter::host

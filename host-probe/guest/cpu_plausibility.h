@@ -9,7 +9,7 @@
 #include "host-probe/guest/drop_reason.h"
 #include "userspace/wire/messages.h"
 
-namespace katameter {
+namespace katameter::host {
 
 /// What the containers of a guest and its own system used together, from what the guest reports of each: a guest that
 /// spreads a false report over many containers has no single value that is too high, but their sum is. Pure.
@@ -86,4 +86,4 @@ class CpuPlausibility {
   ReportedCpuSum sum_;
 };
 
-}  // namespace katameter
+}  // namespace katameter::host

@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-namespace katameter {
+namespace katameter::host {
 
 /// Why a connection to a guest ended, or a message of it was rejected.
 enum class DropReason {
@@ -70,4 +70,4 @@ struct Drop {
   std::string text;  // for the log: what the guest did
 };
 
-}  // namespace katameter
+}  // namespace katameter::host

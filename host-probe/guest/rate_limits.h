@@ -8,7 +8,7 @@
 #include "userspace/token_bucket.h"
 
 // How much one guest may send, and how often it is connected to.
-namespace katameter {
+namespace katameter::host {
 
 /// What one guest may make the host work on. It outlives connections: a new one brings no new tokens.
 ///
@@ -50,4 +50,4 @@ class Backoff {
   std::minstd_rand random_;
 };
 
-}  // namespace katameter
+}  // namespace katameter::host

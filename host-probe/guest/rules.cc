@@ -10,7 +10,7 @@
 
 #include "userspace/wire/interface_name.h"
 
-namespace katameter {
+namespace katameter::host {
 namespace {
 
 constexpr std::uint64_t max_cpus = 4096;
@@ -184,4 +184,4 @@ std::optional<Drop> SnapshotRules::check_container(const wire::Container& contai
   return std::nullopt;
 }
 
-}  // namespace katameter
+}  // namespace katameter::host

@@ -9,7 +9,7 @@
 #include "host-probe/guest/drop_reason.h"
 #include "userspace/wire/messages.h"
 
-namespace katameter {
+namespace katameter::host {
 
 /// Checks that every value of a snapshot is one that a guest can have, whatever it sent before. Time is bounded by how
 /// long the guest has been up: CPU time by as many CPUs as a VMM can give, waiting by as many tasks as a kernel can
@@ -60,4 +60,4 @@ class SnapshotRules {
   std::optional<Last> last_;
 };
 
-}  // namespace katameter
+}  // namespace katameter::host

@@ -7,7 +7,7 @@
 
 #include "host-probe/metrics/container_metrics.h"
 
-namespace katameter {
+namespace katameter::host {
 namespace {
 
 using Json = nlohmann::ordered_json;
@@ -164,4 +164,4 @@ ApiAnswer answer_sandboxes(const NodeReport* report) {
   return {200, std::move(text)};
 }
 
-}  // namespace katameter
+}  // namespace katameter::host

@@ -5,7 +5,7 @@
 #include "host-probe/node/report.h"
 
 // GET /api/sandboxes: what each sandbox costs, as JSON (docs/api.md). `top`, the page and the demo print this.
-namespace katameter {
+namespace katameter::host {
 
 inline constexpr const char* sandboxes_path = "/api/sandboxes";
 /// Of the document. Fields may be added within a version; none changes its meaning or its unit, and none goes.
@@ -21,4 +21,4 @@ struct ApiAnswer {
 /// so that host-probe keeps nothing for a client and no client changes what another one gets.
 ApiAnswer answer_sandboxes(const NodeReport* report);
 
-}  // namespace katameter
+}  // namespace katameter::host

@@ -10,7 +10,7 @@
 
 #include "userspace/log.h"
 
-namespace katameter::http {
+namespace katameter::host::http {
 namespace {
 
 // The hash of no password: an unknown user takes as long as a known one.
@@ -126,4 +126,4 @@ bool BasicAuth::is_right(const Check& check) {
   return true;
 }
 
-}  // namespace katameter::http
+}  // namespace katameter::host::http

@@ -9,7 +9,7 @@
 #include <string>
 #include <thread>
 
-namespace katameter::http {
+namespace katameter::host::http {
 
 /// Who may read the metrics. A bcrypt hash takes some 50 ms of CPU time, so it is made in a thread of its own, one at a
 /// time; a password that was right once is known by a cheap hash from then on. For one thread, where not noted.
@@ -60,4 +60,4 @@ class BasicAuth {
   std::thread thread_;  // from the first check on
 };
 
-}  // namespace katameter::http
+}  // namespace katameter::host::http

@@ -16,7 +16,7 @@
 #include "host-probe/http/daemon.h"
 #include "userspace/log.h"
 
-namespace katameter::http {
+namespace katameter::host::http {
 namespace {
 
 // malloc_trim() locks every arena. What a scrape leaves behind is the report, worth it from some 60 sandboxes on.
@@ -215,4 +215,4 @@ MHD_Response* Bodies::start(MHD_Connection* connection, bool gzip, WriteText wri
   return response;
 }
 
-}  // namespace katameter::http
+}  // namespace katameter::host::http

@@ -12,7 +12,7 @@
 struct MHD_Connection;
 struct MHD_Response;
 
-namespace katameter::http {
+namespace katameter::host::http {
 
 class Resumer;
 
@@ -54,4 +54,4 @@ class Bodies {
   std::list<Work> works_;
 };
 
-}  // namespace katameter::http
+}  // namespace katameter::host::http

@@ -10,7 +10,7 @@
 
 #include "userspace/log.h"
 
-namespace katameter::http {
+namespace katameter::host::http {
 namespace {
 
 // Nothing was received and nothing could be sent for so long. Above the intervals of scrapes, so that a Prometheus keeps
@@ -127,4 +127,4 @@ void Daemon::set_timer() {
   });
 }
 
-}  // namespace katameter::http
+}  // namespace katameter::host::http

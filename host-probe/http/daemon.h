@@ -12,7 +12,7 @@
 #include "userspace/fd.h"
 #include "userspace/result.h"
 
-namespace katameter::http {
+namespace katameter::host::http {
 
 /// What libmicrohttpd calls, each with `self`; all but `answer` may not fail.
 struct DaemonCallbacks {
@@ -77,4 +77,4 @@ class Daemon {
   MHD_Daemon* daemon_ = nullptr;
 };
 
-}  // namespace katameter::http
+}  // namespace katameter::host::http

@@ -8,6 +8,6 @@ foreach(file IN LISTS FILES)
   endif()
   string(APPEND rows "    {\"${file}\", R\"katameter(${text})katameter\"},\n")
 endforeach()
-file(WRITE ${OUTPUT} "#include \"host-probe/http/page_files.h\"\n\nnamespace katameter::http {\n\n"
+file(WRITE ${OUTPUT} "#include \"host-probe/http/page_files.h\"\n\nnamespace katameter::host::http {\n\n"
      "std::span<const PageFile> page_files() {\n  static constexpr PageFile files[] = {\n${rows}  };\n  return files;\n}\n\n"
-     "}  // namespace katameter::http\n")
+     "}  // namespace katameter::host::http\n")

@@ -15,7 +15,7 @@
 
 #include "userspace/log.h"
 
-namespace katameter::http {
+namespace katameter::host::http {
 namespace {
 
 using AddressList = std::unique_ptr<addrinfo, decltype(&freeaddrinfo)>;
@@ -220,4 +220,4 @@ int sockets_of_systemd() {
   return std::max(0, sd_listen_fds(0));
 }
 
-}  // namespace katameter::http
+}  // namespace katameter::host::http

@@ -7,7 +7,7 @@
 #include "userspace/fd.h"
 #include "userspace/result.h"
 
-namespace katameter::http {
+namespace katameter::host::http {
 
 /// A listen address taken apart, in the forms that Go's servers take.
 struct ListenAddress {
@@ -34,4 +34,4 @@ Result<std::vector<Listener>> listeners_of_systemd();
 /// How many sockets systemd has passed.
 int sockets_of_systemd();
 
-}  // namespace katameter::http
+}  // namespace katameter::host::http

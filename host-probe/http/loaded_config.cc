@@ -5,7 +5,7 @@
 
 #include <utility>
 
-namespace katameter::http {
+namespace katameter::host::http {
 namespace {
 
 std::string stamp_of(const std::string& path) {
@@ -46,4 +46,4 @@ Result<LoadedConfig> load_web_config(const std::string& path) {
   return loaded;
 }
 
-}  // namespace katameter::http
+}  // namespace katameter::host::http

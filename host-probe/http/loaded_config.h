@@ -8,7 +8,7 @@
 #include "host-probe/http/web_config.h"
 #include "userspace/result.h"
 
-namespace katameter::http {
+namespace katameter::host::http {
 
 /// Files as they were, to see whether they change.
 class FileStamps {
@@ -33,4 +33,4 @@ struct LoadedConfig {
 /// Reads a web configuration with its certificates; without a path, that of a server open to everybody.
 Result<LoadedConfig> load_web_config(const std::string& path);
 
-}  // namespace katameter::http
+}  // namespace katameter::host::http

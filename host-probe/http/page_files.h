@@ -3,7 +3,7 @@
 #include <span>
 #include <string_view>
 
-namespace katameter::http {
+namespace katameter::host::http {
 
 /// A file of host-probe/http/page/, as it was when host-probe was built.
 struct PageFile {
@@ -13,4 +13,4 @@ struct PageFile {
 
 std::span<const PageFile> page_files();
 
-}  // namespace katameter::http
+}  // namespace katameter::host::http

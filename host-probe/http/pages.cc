@@ -4,7 +4,7 @@
 #include "host-probe/http/page_files.h"
 #include "host-probe/metrics/scrape.h"
 
-namespace katameter::http {
+namespace katameter::host::http {
 namespace {
 
 const char* type_of(std::string_view file) {
@@ -54,4 +54,4 @@ std::optional<Page> Pages::find(std::string_view path) const {
   return std::nullopt;
 }
 
-}  // namespace katameter::http
+}  // namespace katameter::host::http

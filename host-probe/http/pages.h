@@ -10,7 +10,7 @@
 #include "host-probe/http/body.h"
 #include "host-probe/node/report.h"
 
-namespace katameter::http {
+namespace katameter::host::http {
 
 /// A path that is answered with what is made of a report of now, for those who may read.
 struct ReportPage {
@@ -52,4 +52,4 @@ class Pages {
   bool ready_ = false;
 };
 
-}  // namespace katameter::http
+}  // namespace katameter::host::http

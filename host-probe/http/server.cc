@@ -22,7 +22,7 @@
 #include "userspace/log.h"
 #include "userspace/token_bucket.h"
 
-namespace katameter::http {
+namespace katameter::host::http {
 namespace {
 
 // Nothing from elsewhere, nothing inline: a name that got into the page as markup could still do nothing.
@@ -527,4 +527,4 @@ Status check_web_config(const std::string& config_file) {
   return loaded ? Status() : failure_from(loaded.error());
 }
 
-}  // namespace katameter::http
+}  // namespace katameter::host::http

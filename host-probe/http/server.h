@@ -10,7 +10,7 @@
 #include "userspace/event_loop.h"
 #include "userspace/result.h"
 
-namespace katameter::http {
+namespace katameter::host::http {
 
 struct Options {
   /// `IP:PORT`, `[IPv6]:PORT`, `NAME:PORT` or `:PORT` each; port 0 takes a free one.
@@ -61,4 +61,4 @@ class Server {
 /// Whether create() would take this web configuration and the certificates that it names.
 Status check_web_config(const std::string& config_file);
 
-}  // namespace katameter::http
+}  // namespace katameter::host::http

@@ -9,7 +9,7 @@
 #include "userspace/fd.h"
 #include "userspace/log.h"
 
-namespace katameter::http {
+namespace katameter::host::http {
 namespace {
 
 Result<std::string> read_pem(const Pem& pem, const char* what) {
@@ -151,4 +151,4 @@ bool TlsContext::allows(gnutls_session_t session) const {
   return allowed;
 }
 
-}  // namespace katameter::http
+}  // namespace katameter::host::http

@@ -10,7 +10,7 @@
 #include "host-probe/http/web_config.h"
 #include "userspace/result.h"
 
-namespace katameter::http {
+namespace katameter::host::http {
 
 /// Certificate, key and rules of TLS connections, as a WebConfig has them. Never changes: after a reload, new
 /// connections get another one.
@@ -46,4 +46,4 @@ class TlsContext {
   Owner<gnutls_priority_t> priorities_;
 };
 
-}  // namespace katameter::http
+}  // namespace katameter::host::http

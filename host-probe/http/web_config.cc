@@ -14,7 +14,7 @@
 
 #include "userspace/fd.h"
 
-namespace katameter::http {
+namespace katameter::host::http {
 namespace {
 
 // A key of a section and what takes its value.
@@ -444,4 +444,4 @@ Result<WebConfig> read_web_config(const std::string& path) {
   return config;
 }
 
-}  // namespace katameter::http
+}  // namespace katameter::host::http

@@ -8,7 +8,7 @@
 
 #include "userspace/result.h"
 
-namespace katameter::http {
+namespace katameter::host::http {
 
 /// What is asked of a client's certificate; Go's names for it are those of the file.
 enum class ClientAuth {
@@ -60,4 +60,4 @@ Result<WebConfig> parse_web_config(const std::string& text);
 /// A key that this server does not know or cannot do is an error.
 Result<WebConfig> read_web_config(const std::string& path);
 
-}  // namespace katameter::http
+}  // namespace katameter::host::http

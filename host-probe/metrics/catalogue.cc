@@ -5,7 +5,7 @@
 #include "host-probe/metrics/container_metrics.h"
 #include "host-probe/metrics/table.h"
 
-namespace katameter {
+namespace katameter::host {
 namespace {
 
 void append_row(std::string& out, const Descriptor& metric) {
@@ -64,4 +64,4 @@ std::string catalogue_markdown() {
   return out;
 }
 
-}  // namespace katameter
+}  // namespace katameter::host

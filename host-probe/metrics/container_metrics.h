@@ -11,7 +11,7 @@
 #include "userspace/wire/messages.h"
 
 // The metrics that userspace/figures/container.def has for the figures of a container.
-namespace katameter {
+namespace katameter::host {
 
 /// How a metric's series follow from a figure; no value, no series. The functions of the same names are what a row of
 /// container.def says.
@@ -140,4 +140,4 @@ class SeriesValue {
   double divisor_;
 };
 
-}  // namespace katameter
+}  // namespace katameter::host

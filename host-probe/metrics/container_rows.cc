@@ -6,7 +6,7 @@
 
 // Of a container and its pod what is more than one value of the container's snapshot: block I/O by device, network by
 // interface, and the CPU time of the host.
-namespace katameter {
+namespace katameter::host {
 namespace {
 
 using prometheus::MetricType;
@@ -141,4 +141,4 @@ constexpr MetricGroup network_group{
     "`container`.",
     network_rows};
 
-}  // namespace katameter
+}  // namespace katameter::host

@@ -4,7 +4,7 @@
 #include "userspace/wire/messages.h"
 
 // A guest as a whole: whether it answers, OOM kills, memory, CPU time, and what guest-probe could not report.
-namespace katameter {
+namespace katameter::host {
 namespace {
 
 using prometheus::MetricType;
@@ -208,4 +208,4 @@ constexpr MetricRow rows[] = {
 
 constexpr MetricGroup guest_group{"Guests", "Labels of all: `sandbox_id`.", rows};
 
-}  // namespace katameter
+}  // namespace katameter::host

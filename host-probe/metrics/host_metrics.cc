@@ -4,7 +4,7 @@
 #include "host-probe/metrics/table.h"
 
 // What a sandbox costs the host: CPU time and memory by component, and its processes by role.
-namespace katameter {
+namespace katameter::host {
 namespace {
 
 using prometheus::MetricType;
@@ -215,4 +215,4 @@ constexpr MetricGroup accounting_group{"What a sandbox costs the host",
                                        accounting_rows};
 constexpr MetricGroup process_group{"Processes of a sandbox on the host", "Labels of all: `sandbox_id`.", process_rows};
 
-}  // namespace katameter
+}  // namespace katameter::host

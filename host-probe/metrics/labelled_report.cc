@@ -2,7 +2,7 @@
 
 #include <string>
 
-namespace katameter {
+namespace katameter::host {
 namespace {
 
 LabelledSandbox with_labels(const SandboxReport& report) {
@@ -55,4 +55,4 @@ LabelledReport::LabelledReport(const NodeReport& report) : node_(report) {
   }
 }
 
-}  // namespace katameter
+}  // namespace katameter::host

@@ -9,7 +9,7 @@
 #include "host-probe/metrics/text_writer.h"
 #include "host-probe/node/report.h"
 
-namespace katameter {
+namespace katameter::host {
 
 /// The six labels that kubelet's cAdvisor gives a container, `id`, `name`, `image`, `namespace`, `pod` and `container`,
 /// each empty while it is unknown. `name` is the container's id; `id` is `/kata/<sandbox>/<container>`: the host has no
@@ -44,4 +44,4 @@ class LabelledReport {
   std::size_t living_ = 0;
 };
 
-}  // namespace katameter
+}  // namespace katameter::host

@@ -14,7 +14,7 @@
 #include "userspace/fd.h"
 
 // The node, its scrape, and host-probe itself.
-namespace katameter {
+namespace katameter::host {
 namespace {
 
 using prometheus::MetricType;
@@ -145,4 +145,4 @@ constexpr MetricGroup own_group{
 constexpr MetricGroup registry_group{"What host-probe does",
                                      "Counted since it was started, from 0 on. Labels of all: none.", registry_rows};
 
-}  // namespace katameter
+}  // namespace katameter::host

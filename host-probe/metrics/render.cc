@@ -6,7 +6,7 @@
 #include "host-probe/metrics/render_containers.h"
 #include "host-probe/metrics/table.h"
 
-namespace katameter {
+namespace katameter::host {
 namespace {
 
 void write(TextWriter& writer, const MetricGroup& group, const LabelledReport* report) {
@@ -36,4 +36,4 @@ void render_failure(TextWriter::Send send) {
   writer.finish();
 }
 
-}  // namespace katameter
+}  // namespace katameter::host

@@ -2,7 +2,7 @@
 
 #include "host-probe/metrics/container_metrics.h"
 
-namespace katameter {
+namespace katameter::host {
 namespace {
 
 template <typename Visit>
@@ -67,4 +67,4 @@ void add_containers(TextWriter& writer, const LabelledReport& report) {
   add_oom_kills(writer, report);
 }
 
-}  // namespace katameter
+}  // namespace katameter::host

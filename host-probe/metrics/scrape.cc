@@ -6,7 +6,7 @@
 #include "host-probe/own_metrics/own_metrics.h"
 #include "userspace/log.h"
 
-namespace katameter {
+namespace katameter::host {
 
 bool write_scrape(const std::shared_ptr<const NodeReport>& report, const TextWriter::Send& send) try {
   if (report) {
@@ -21,4 +21,4 @@ bool write_scrape(const std::shared_ptr<const NodeReport>& report, const TextWri
   return false;
 }
 
-}  // namespace katameter
+}  // namespace katameter::host

@@ -5,11 +5,11 @@
 #include "host-probe/metrics/text_writer.h"
 #include "host-probe/node/report.h"
 
-namespace katameter {
+namespace katameter::host {
 
 /// Writes what one scrape is answered with: the series of the report as they are made, then what host-probe counts of its
 /// own work. `report` is null if there was none in time. For any thread. False if it broke off (logged): what was sent is
 /// not all.
 bool write_scrape(const std::shared_ptr<const NodeReport>& report, const TextWriter::Send& send);
 
-}  // namespace katameter
+}  // namespace katameter::host

@@ -12,7 +12,7 @@
 #include "host-probe/metrics/text_writer.h"
 
 // The table of metrics: each is one row, from which the exposition and docs/metrics.md are written.
-namespace katameter {
+namespace katameter::host {
 
 /// The value of one series; nothing: there is no such series.
 using Value = std::optional<double>;
@@ -98,4 +98,4 @@ extern const MetricGroup registry_group;
 /// Every metric that host-probe serves, with type, unit, labels, help and source: docs/metrics.md.
 std::string catalogue_markdown();
 
-}  // namespace katameter
+}  // namespace katameter::host

@@ -7,7 +7,7 @@
 #include <cstring>
 #include <utility>
 
-namespace katameter {
+namespace katameter::host {
 namespace {
 
 // A quarter of a CPU's second-level cache: what is sent is still in it, and what the series are made from, too.
@@ -93,4 +93,4 @@ void TextWriter::finish() {
   used_ = 0;
 }
 
-}  // namespace katameter
+}  // namespace katameter::host

@@ -9,7 +9,7 @@
 #include <string_view>
 #include <vector>
 
-namespace katameter {
+namespace katameter::host {
 
 /// What is the same for all series of a metric. Descriptors live for the whole run of the program (table.h).
 struct Descriptor {
@@ -73,4 +73,4 @@ class TextWriter {
   const Descriptor* metric_ = nullptr;  // whose series are being written
 };
 
-}  // namespace katameter
+}  // namespace katameter::host

@@ -15,7 +15,7 @@
 #include "userspace/fd.h"
 #include "userspace/log.h"
 
-namespace katameter {
+namespace katameter::host {
 namespace {
 
 using nlohmann::json;
@@ -138,4 +138,4 @@ std::optional<SandboxNames> Bundles::names(const ContainerId& sandbox, const std
   return names;
 }
 
-}  // namespace katameter
+}  // namespace katameter::host

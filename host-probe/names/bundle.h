@@ -7,7 +7,7 @@
 #include "host-probe/names/sandbox_names.h"
 #include "userspace/result.h"
 
-namespace katameter {
+namespace katameter::host {
 
 /// What the annotations of one container's OCI bundle say. Texts are fit for labels, empty where nothing is said.
 struct BundleNames {
@@ -45,4 +45,4 @@ class Bundles {
   std::string run_root_;
 };
 
-}  // namespace katameter
+}  // namespace katameter::host

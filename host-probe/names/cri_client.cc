@@ -14,7 +14,7 @@
 #include "host-probe/names/cri_messages.h"
 #include "host-probe/own_metrics/own_metrics.h"
 
-namespace katameter {
+namespace katameter::host {
 namespace {
 
 using Deadline = std::chrono::system_clock::time_point;
@@ -145,4 +145,4 @@ Result<CriListing> CriClient::list(std::chrono::milliseconds patience) {
   return listing;
 }
 
-}  // namespace katameter
+}  // namespace katameter::host

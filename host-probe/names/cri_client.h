@@ -7,7 +7,7 @@
 #include "host-probe/names/cri_listing.h"
 #include "userspace/result.h"
 
-namespace katameter {
+namespace katameter::host {
 
 /// Asks one container runtime over the Kubernetes Container Runtime Interface: runtime.v1, or v1alpha2 where it knows
 /// no v1 (containerd before 1.6). Between two listings there is no connection and nothing wakes.
@@ -34,4 +34,4 @@ class CriClient {
   std::unique_ptr<Calls> calls_;
 };
 
-}  // namespace katameter
+}  // namespace katameter::host

@@ -5,7 +5,7 @@
 
 #include "host-probe/names/label_text.h"
 
-namespace katameter {
+namespace katameter::host {
 namespace {
 
 const std::string* name_of(const CriListing::Image& image) {
@@ -67,4 +67,4 @@ NamesBySandbox names_in(const CriListing& listing, const NameQuestion& question)
   return names;
 }
 
-}  // namespace katameter
+}  // namespace katameter::host

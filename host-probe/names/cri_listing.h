@@ -5,7 +5,7 @@
 
 #include "host-probe/names/sandbox_names.h"
 
-namespace katameter {
+namespace katameter::host {
 
 /// What a runtime has listed, as it said it.
 struct CriListing {
@@ -40,4 +40,4 @@ struct CriListing {
 /// one that the runtime has pinned, if there is just one.
 NamesBySandbox names_in(const CriListing& listing, const NameQuestion& question);
 
-}  // namespace katameter
+}  // namespace katameter::host

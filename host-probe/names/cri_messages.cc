@@ -4,7 +4,7 @@
 #include <protozero/pbf_message.hpp>
 #include <string>
 
-namespace katameter {
+namespace katameter::host {
 namespace {
 
 using Reader = protozero::pbf_reader;
@@ -109,4 +109,4 @@ Status decode_images(std::string_view answer, CriListing& listing) {
   return decode_list(answer, listing.images, read_image);
 }
 
-}  // namespace katameter
+}  // namespace katameter::host

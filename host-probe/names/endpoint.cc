@@ -1,6 +1,6 @@
 #include "host-probe/names/endpoint.h"
 
-namespace katameter {
+namespace katameter::host {
 
 Result<std::string> parse_runtime_endpoint(std::string_view text) {
   constexpr std::string_view scheme = "unix://";
@@ -26,4 +26,4 @@ std::vector<RuntimeEndpoint> runtime_endpoints(const std::vector<std::string>& c
   return endpoints;
 }
 
-}  // namespace katameter
+}  // namespace katameter::host

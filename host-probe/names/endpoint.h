@@ -6,7 +6,7 @@
 
 #include "userspace/result.h"
 
-namespace katameter {
+namespace katameter::host {
 
 /// Where a container runtime answers: the path of its socket.
 struct RuntimeEndpoint {
@@ -21,4 +21,4 @@ Result<std::string> parse_runtime_endpoint(std::string_view text);
 /// `configured` holds what parse_runtime_endpoint() has let pass.
 std::vector<RuntimeEndpoint> runtime_endpoints(const std::vector<std::string>& configured, const std::string& run_root);
 
-}  // namespace katameter
+}  // namespace katameter::host

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstdint>
 
-namespace katameter {
+namespace katameter::host {
 namespace {
 
 struct Form {
@@ -47,4 +47,4 @@ std::string label_text(std::string_view name) {
   return std::string(name);
 }
 
-}  // namespace katameter
+}  // namespace katameter::host

@@ -4,7 +4,7 @@
 #include <string>
 #include <string_view>
 
-namespace katameter {
+namespace katameter::host {
 
 /// Kubernetes allows 253 bytes for a pod; an image with registry, tag and digest may be longer.
 inline constexpr std::size_t longest_label = 1024;
@@ -17,4 +17,4 @@ std::string label_text(std::string_view name);
 /// Well-formed UTF-8: no overlong forms, no surrogates, nothing beyond U+10FFFF.
 bool is_utf8(std::string_view text);
 
-}  // namespace katameter
+}  // namespace katameter::host

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-namespace katameter {
+namespace katameter::host {
 
 void NameBook::sandbox_appeared(const ContainerId& sandbox) {
   const auto [added, is_new] = sandboxes_.try_emplace(sandbox);
@@ -118,4 +118,4 @@ NameBook::Time::duration NameBook::wait(unsigned attempts) const {
   return std::min(wait, timing_.longest);
 }
 
-}  // namespace katameter
+}  // namespace katameter::host

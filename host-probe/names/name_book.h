@@ -8,7 +8,7 @@
 
 #include "host-probe/names/name_source.h"
 
-namespace katameter {
+namespace katameter::host {
 
 /// How patient host-probe is with a runtime that does not know a name, or does not answer.
 struct NameTiming {
@@ -70,4 +70,4 @@ class NameBook {
   Time not_before_{};
 };
 
-}  // namespace katameter
+}  // namespace katameter::host

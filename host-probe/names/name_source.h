@@ -5,7 +5,7 @@
 #include "host-probe/names/sandbox_names.h"
 #include "userspace/result.h"
 
-namespace katameter {
+namespace katameter::host {
 
 struct NameAnswer {
   /// Whatever was found; a sandbox or container that nobody knows is not in it.
@@ -25,4 +25,4 @@ class NameSource {
   virtual void cancel() = 0;
 };
 
-}  // namespace katameter
+}  // namespace katameter::host

@@ -6,7 +6,7 @@
 #include <system_error>
 #include <utility>
 
-namespace katameter {
+namespace katameter::host {
 
 Result<std::unique_ptr<NameWorker>> NameWorker::create(EventLoop& loop, std::unique_ptr<NameSource> source,
                                                        Answered answered) {
@@ -69,4 +69,4 @@ void NameWorker::tell() {
   if (answer) answered_(*answer);
 }
 
-}  // namespace katameter
+}  // namespace katameter::host

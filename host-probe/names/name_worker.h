@@ -12,7 +12,7 @@
 #include "userspace/fd.h"
 #include "userspace/result.h"
 
-namespace katameter {
+namespace katameter::host {
 
 /// Asks a NameSource in a thread of its own, so that the event loop never waits for a runtime. One question at a time.
 /// All members are for the event loop's thread.
@@ -51,4 +51,4 @@ class NameWorker {
   std::thread thread_;
 };
 
-}  // namespace katameter
+}  // namespace katameter::host

@@ -4,7 +4,7 @@
 
 #include "userspace/log.h"
 
-namespace katameter {
+namespace katameter::host {
 
 Result<std::unique_ptr<Names>> Names::create(EventLoop& loop, TimerQueue& timers, std::unique_ptr<NameSource> source,
                                              const NameTiming& timing) {
@@ -63,4 +63,4 @@ void Names::answered(const NameAnswer& answer) {
   ask_when_due();
 }
 
-}  // namespace katameter
+}  // namespace katameter::host

@@ -10,7 +10,7 @@
 #include "userspace/event_loop.h"
 #include "userspace/result.h"
 
-namespace katameter {
+namespace katameter::host {
 
 /// The names of this node's sandboxes and containers, as far as they are known at the moment: nobody waits for one.
 /// For the event loop's thread only.
@@ -47,4 +47,4 @@ class Names {
   bool in_trouble_ = false;  // and the log has it
 };
 
-}  // namespace katameter
+}  // namespace katameter::host

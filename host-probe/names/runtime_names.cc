@@ -6,7 +6,7 @@
 
 #include "host-probe/names/cri_listing.h"
 
-namespace katameter {
+namespace katameter::host {
 namespace {
 
 bool exists(const std::string& path) {
@@ -62,4 +62,4 @@ void RuntimeNames::ask_bundles(const NameQuestion& question, NameAnswer& answer)
   }
 }
 
-}  // namespace katameter
+}  // namespace katameter::host

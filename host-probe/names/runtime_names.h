@@ -8,7 +8,7 @@
 #include "host-probe/names/endpoint.h"
 #include "host-probe/names/name_source.h"
 
-namespace katameter {
+namespace katameter::host {
 
 /// Names from the container runtimes of this node and, for what they do not tell, from the bundles on its disk.
 class RuntimeNames : public NameSource {
@@ -35,4 +35,4 @@ class RuntimeNames : public NameSource {
   std::chrono::milliseconds patience_;
 };
 
-}  // namespace katameter
+}  // namespace katameter::host

@@ -6,7 +6,7 @@
 
 #include "userspace/wire/container_id.h"
 
-namespace katameter {
+namespace katameter::host {
 
 /// What the container runtime calls a sandbox and its containers. Each text is fit for a label (label_text.h), and
 /// empty if it is not known.
@@ -35,4 +35,4 @@ using NameQuestion = std::map<ContainerId, std::set<ContainerId>>;
 /// that reports another pod's container gets no name for it.
 using NamesBySandbox = std::map<ContainerId, SandboxNames>;
 
-}  // namespace katameter
+}  // namespace katameter::host

@@ -4,7 +4,7 @@
 #include <ctime>
 #include <iterator>
 
-namespace katameter {
+namespace katameter::host {
 
 HostTime HostTime::now() {
   timespec boottime{};
@@ -138,4 +138,4 @@ void GuestRun::count_oom_kills(OomKillCounters& counters, std::chrono::steady_cl
   if (accepted_) counters.update(accepted_->living, now);
 }
 
-}  // namespace katameter
+}  // namespace katameter::host

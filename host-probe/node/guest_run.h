@@ -20,7 +20,7 @@
 #include "host-probe/node/history.h"
 #include "userspace/wire/messages.h"
 
-namespace katameter {
+namespace katameter::host {
 
 /// One moment by the clocks that a guest's snapshot is compared with.
 struct HostTime {
@@ -122,4 +122,4 @@ class GuestRun {
   std::vector<wire::Container> removed_;  // with their last values, in the order in which they were reported
 };
 
-}  // namespace katameter
+}  // namespace katameter::host

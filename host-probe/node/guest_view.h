@@ -8,7 +8,7 @@
 #include "host-probe/accounting/cpu.h"
 #include "userspace/wire/messages.h"
 
-namespace katameter {
+namespace katameter::host {
 
 /// The guest's part of a report: one accepted snapshot. All that a report takes from a guest's snapshots is in here and
 /// nowhere else, so that a guest that is not believed is left out whole, by leaving out this object.
@@ -24,4 +24,4 @@ struct GuestView {
   std::int64_t age_seconds = 0;                     // of the snapshot when the report was made
 };
 
-}  // namespace katameter
+}  // namespace katameter::host

@@ -10,7 +10,7 @@
 #include "host-probe/accounting/oom.h"
 #include "host-probe/processes/process_source.h"
 
-namespace katameter {
+namespace katameter::host {
 
 /// Bounds the series that one sandbox can make: of all values that a guest gives a label, the first `max` are admitted.
 template <typename Value, std::size_t max>
@@ -58,4 +58,4 @@ struct SandboxHistory {
   }
 };
 
-}  // namespace katameter
+}  // namespace katameter::host

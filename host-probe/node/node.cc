@@ -7,7 +7,7 @@
 
 #include "userspace/log.h"
 
-namespace katameter {
+namespace katameter::host {
 namespace {
 
 std::optional<GuestMemoryReading> memory_reading(const GuestView& guest) {
@@ -189,4 +189,4 @@ void Node::add_names(NodeReport& report) {
   }
 }
 
-}  // namespace katameter
+}  // namespace katameter::host

@@ -17,7 +17,7 @@
 #include "host-probe/timer_queue.h"
 #include "userspace/event_loop.h"
 
-namespace katameter {
+namespace katameter::host {
 
 /// All sandboxes of this node. Asked for a report, it asks all guests at once, waits for the slowest up to a deadline,
 /// reads the processes once; then for each sandbox it judges the guest's part, accounts, and assembles the report. For
@@ -77,4 +77,4 @@ class Node : private SandboxListener {
   bool process_error_logged_ = false;
 };
 
-}  // namespace katameter
+}  // namespace katameter::host

@@ -15,7 +15,7 @@
 #include "userspace/wire/messages.h"
 
 // What one collection has found: the values behind one answer to /metrics. Plain data, handed to another thread.
-namespace katameter {
+namespace katameter::host {
 
 struct SandboxReport {
   ContainerId id;
@@ -47,4 +47,4 @@ struct NodeReport {
   double monotonic_seconds = 0;   // the same by a clock that is never set
 };
 
-}  // namespace katameter
+}  // namespace katameter::host

@@ -7,7 +7,7 @@
 
 #include "userspace/log.h"
 
-namespace katameter {
+namespace katameter::host {
 namespace {
 
 CpuPlausibility new_plausibility() {
@@ -140,4 +140,4 @@ void Sandbox::count(const Drop& drop) {
       {{"sandbox", id_.hex()}, {"reason", name(drop.reason)}, {"error", drop.text}});
 }
 
-}  // namespace katameter
+}  // namespace katameter::host

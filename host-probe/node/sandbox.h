@@ -15,7 +15,7 @@
 #include "userspace/event_loop.h"
 #include "userspace/token_bucket.h"
 
-namespace katameter {
+namespace katameter::host {
 
 /// Waits for the answers of sandboxes.
 class SandboxListener {
@@ -81,4 +81,4 @@ class Sandbox : private GuestListener {
   GuestClient client_;
 };
 
-}  // namespace katameter
+}  // namespace katameter::host

@@ -4,7 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
-namespace katameter {
+namespace katameter::host {
 namespace {
 
 using nlohmann::json;
@@ -99,4 +99,4 @@ void OverheadHistory::forget_oldest() {
   }
 }
 
-}  // namespace katameter
+}  // namespace katameter::host

@@ -10,7 +10,7 @@
 #include "host-probe/node/report.h"
 #include "userspace/result.h"
 
-namespace katameter {
+namespace katameter::host {
 
 /// What one sandbox cost beyond its workload, over all collections in which its guest answered.
 struct SandboxOverhead {
@@ -52,4 +52,4 @@ class OverheadHistory {
   std::map<std::string, Seen> seen_;  // at the last report; of this run of the program only
 };
 
-}  // namespace katameter
+}  // namespace katameter::host

@@ -8,7 +8,7 @@
 #include "userspace/fd.h"
 #include "userspace/log.h"
 
-namespace katameter {
+namespace katameter::host {
 
 OverheadKeeper::OverheadKeeper(std::string path, OverheadHistory::HandlerOf handler_of)
     : path_(std::move(path)), handler_of_(std::move(handler_of)), saved_(std::chrono::steady_clock::now()) {
@@ -50,4 +50,4 @@ void OverheadKeeper::save() {
               {{"error", replaced.error().text}});
 }
 
-}  // namespace katameter
+}  // namespace katameter::host

@@ -6,7 +6,7 @@
 
 #include "host-probe/overhead/overhead_history.h"
 
-namespace katameter {
+namespace katameter::host {
 
 /// Keeps the history in its file while host-probe serves. Nothing that is wrong with the file stops it: a file that
 /// cannot be read is told once, put aside as <file>.bad and begun anew, one that cannot be written is told once.
@@ -36,4 +36,4 @@ class OverheadKeeper {
   bool told_ = false;
 };
 
-}  // namespace katameter
+}  // namespace katameter::host

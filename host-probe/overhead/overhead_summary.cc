@@ -4,7 +4,7 @@
 #include <cmath>
 #include <map>
 
-namespace katameter {
+namespace katameter::host {
 namespace {
 
 double rank(const std::vector<double>& sorted, double share) {
@@ -46,4 +46,4 @@ std::vector<HandlerOverhead> summarize(const OverheadHistory& history) {
   return summaries;
 }
 
-}  // namespace katameter
+}  // namespace katameter::host

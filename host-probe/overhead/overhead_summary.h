@@ -6,7 +6,7 @@
 
 #include "host-probe/overhead/overhead_history.h"
 
-namespace katameter {
+namespace katameter::host {
 
 struct Quantiles {
   double p50 = 0;
@@ -30,4 +30,4 @@ struct HandlerOverhead {
 /// One for each handler, sorted by name.
 std::vector<HandlerOverhead> summarize(const OverheadHistory& history);
 
-}  // namespace katameter
+}  // namespace katameter::host

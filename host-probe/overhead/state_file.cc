@@ -9,7 +9,7 @@
 
 #include "userspace/fd.h"
 
-namespace katameter {
+namespace katameter::host {
 namespace {
 
 Status write_all(const Fd& file, const std::string& text) {
@@ -40,4 +40,4 @@ Status replace_state(const std::string& path, const std::string& text) {
   return {};
 }
 
-}  // namespace katameter
+}  // namespace katameter::host

@@ -2,7 +2,7 @@
 
 #include <prometheus/text_serializer.h>
 
-namespace katameter {
+namespace katameter::host {
 namespace {
 
 // By RuntimeOperation.
@@ -79,4 +79,4 @@ std::string OwnMetrics::text() const {
   return prometheus::TextSerializer().Serialize(registry_.Collect());
 }
 
-}  // namespace katameter
+}  // namespace katameter::host

@@ -11,7 +11,7 @@
 #include <string>
 #include <string_view>
 
-namespace katameter {
+namespace katameter::host {
 
 /// A metric of host-probe's own work: what is served of it, and for docs/metrics.md.
 struct OwnMetric {
@@ -151,4 +151,4 @@ class OwnMetrics {
   prometheus::Gauge& last_reload_time_;
 };
 
-}  // namespace katameter
+}  // namespace katameter::host

@@ -9,7 +9,7 @@
 #include "bpf/host/records.h"
 #include "userspace/fd.h"
 
-namespace katameter {
+namespace katameter::host {
 namespace {
 
 /// The beginning of /proc/<pid>/`name`; empty if there is none.
@@ -37,4 +37,4 @@ std::optional<ProcessIdentity> identify_running(std::uint32_t pid) {
   return identity;
 }
 
-}  // namespace katameter
+}  // namespace katameter::host

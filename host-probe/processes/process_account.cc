@@ -7,7 +7,7 @@
 #include "host-probe/processes/command_line.h"
 #include "userspace/log.h"
 
-namespace katameter {
+namespace katameter::host {
 namespace {
 
 // The kernel cuts names to 15 characters. cloud-hypervisor is seen under names that only begin so.
@@ -205,4 +205,4 @@ void ProcessAccount::tell_losses() {
   }
 }
 
-}  // namespace katameter
+}  // namespace katameter::host

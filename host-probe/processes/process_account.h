@@ -10,7 +10,7 @@
 #include "host-probe/processes/sandbox_account.h"
 #include "userspace/event_loop.h"
 
-namespace katameter {
+namespace katameter::host {
 
 /// CPU and memory of the VMMs, virtiofsd and shims of this node, by the kernel's own counters (bpf/host/*.bpf.c): found when
 /// they start, read when asked, taken to their last nanosecond when they end. /proc is not walked; /proc/<pid>/cmdline
@@ -89,4 +89,4 @@ class ProcessAccount : public ProcessSource {
   bool told_unfinished_ = false;
 };
 
-}  // namespace katameter
+}  // namespace katameter::host

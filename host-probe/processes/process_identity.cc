@@ -6,7 +6,7 @@
 
 #include "bpf/host/records.h"
 
-namespace katameter {
+namespace katameter::host {
 namespace {
 
 constexpr std::size_t id_length = 64;
@@ -125,4 +125,4 @@ std::vector<std::string_view> split_command_line(std::string_view raw) {
   return arguments;
 }
 
-}  // namespace katameter
+}  // namespace katameter::host

@@ -8,7 +8,7 @@
 
 #include "userspace/wire/container_id.h"
 
-namespace katameter {
+namespace katameter::host {
 
 /// What a process is to its sandbox.
 enum class ProcessKind { vmm, virtiofsd, shim, kernel };
@@ -33,4 +33,4 @@ std::optional<std::uint32_t> owner_of_kernel_thread(std::string_view name);
 /// A command line as the kernel keeps it, each argument ended by a zero byte; the last one may have been cut off.
 std::vector<std::string_view> split_command_line(std::string_view raw);
 
-}  // namespace katameter
+}  // namespace katameter::host

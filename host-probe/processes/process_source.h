@@ -9,7 +9,7 @@
 #include "userspace/wire/container_id.h"
 
 // What the processes of a sandbox cost the host, as everything outside host-probe/processes/ sees it.
-namespace katameter {
+namespace katameter::host {
 
 /// vcpu: the VMM's vCPU threads; vmm: its other threads; virtiofsd: both of its processes; shim: Kata's, with what it
 /// runs for a moment; vhost: the kernel's threads that work for the VMM.
@@ -88,4 +88,4 @@ class ProcessSource {
   virtual std::optional<std::uint32_t> vmm(const ContainerId& /*sandbox*/) const { return std::nullopt; }
 };
 
-}  // namespace katameter
+}  // namespace katameter::host

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <array>
 
-namespace katameter {
+namespace katameter::host {
 namespace {
 
 constexpr std::array usage_figures{&RoleUsage::guest_ns, &RoleUsage::minor_faults, &RoleUsage::major_faults,
@@ -92,4 +92,4 @@ void add_roles(std::map<Role, RoleCpu>& sums, const std::map<Role, RoleCpu>& mor
   for (const auto& [role, cpu] : more) add(sums[role], cpu);
 }
 
-}  // namespace katameter
+}  // namespace katameter::host

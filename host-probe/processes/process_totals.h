@@ -6,7 +6,7 @@
 #include "host-probe/processes/process_identity.h"
 #include "host-probe/processes/process_source.h"
 
-namespace katameter {
+namespace katameter::host {
 
 /// CPU of one process as the kernel had it at one moment, dead threads included.
 struct ProcessCpu {
@@ -55,4 +55,4 @@ Role role_of(ProcessKind kind);
 /// `sums` += `more`, role by role.
 void add_roles(std::map<Role, RoleCpu>& sums, const std::map<Role, RoleCpu>& more);
 
-}  // namespace katameter
+}  // namespace katameter::host

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <utility>
 
-namespace katameter {
+namespace katameter::host {
 namespace {
 
 constexpr std::uint64_t block_bytes = 512;  // of inode.i_blocks, whatever the file system
@@ -157,4 +157,4 @@ SandboxProcesses SandboxAccount::figures() const {
   return figures;
 }
 
-}  // namespace katameter
+}  // namespace katameter::host

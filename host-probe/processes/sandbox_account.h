@@ -9,7 +9,7 @@
 #include "bpf/host/records.h"
 #include "host-probe/processes/process_totals.h"
 
-namespace katameter {
+namespace katameter::host {
 
 /// Orders process keys: by age, then by pid.
 struct ByAge {
@@ -72,4 +72,4 @@ class SandboxAccount {
   std::set<std::uint64_t> counted_files_;
 };
 
-}  // namespace katameter
+}  // namespace katameter::host

@@ -9,7 +9,7 @@
 
 #include "userspace/log.h"
 
-namespace katameter {
+namespace katameter::host {
 namespace {
 
 void notify(const std::string& state) {
@@ -35,4 +35,4 @@ void notify_stopping() {
   notify("STOPPING=1\nSTATUS=Stopping");
 }
 
-}  // namespace katameter
+}  // namespace katameter::host

@@ -2,7 +2,7 @@
 
 #include <string>
 
-namespace katameter {
+namespace katameter::host {
 
 /// Notifications of the service manager where host-probe is a systemd unit of Type=notify (sd_notify(3)); elsewhere nothing
 /// is sent. `status` is the line that `systemctl status` shows.
@@ -11,4 +11,4 @@ void notify_ready(const std::string& status);
 void notify_reloading();
 void notify_stopping();
 
-}  // namespace katameter
+}  // namespace katameter::host

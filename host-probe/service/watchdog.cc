@@ -4,7 +4,7 @@
 
 #include <cstdint>
 
-namespace katameter {
+namespace katameter::host {
 
 Watchdog::Watchdog(TimerQueue& timers) : timers_(timers) {
   std::uint64_t microseconds = 0;
@@ -18,4 +18,4 @@ void Watchdog::notify() {
   next_ = timers_.after(interval_, [this] { notify(); });
 }
 
-}  // namespace katameter
+}  // namespace katameter::host

@@ -4,7 +4,7 @@
 
 #include "host-probe/timer_queue.h"
 
-namespace katameter {
+namespace katameter::host {
 
 /// Where the unit has WatchdogSec=, notifies the service manager twice in this time that the event loop still runs; a loop
 /// that hangs sends nothing, and host-probe is restarted. Elsewhere it sets no timer.
@@ -24,4 +24,4 @@ class Watchdog {
   TimerQueue::Timer next_;
 };
 
-}  // namespace katameter
+}  // namespace katameter::host

@@ -7,6 +7,7 @@
 #include "host-probe/names/label_text.h"
 
 using namespace katameter;
+using namespace katameter::host;
 
 // The configuration of a container, whose annotations whoever makes a pod can set. What is taken from it becomes labels.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {

@@ -7,6 +7,7 @@
 #include "host-probe/processes/process_identity.h"
 
 using namespace katameter;
+using namespace katameter::host;
 
 // The command line of any process on the node, and the name of any kernel thread.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {

@@ -7,6 +7,7 @@
 #include "userspace/wire/frame.h"
 
 using namespace katameter;
+using namespace katameter::guest;
 
 namespace {
 

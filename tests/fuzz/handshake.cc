@@ -6,6 +6,7 @@
 #include "host-probe/guest/connect.h"
 
 using namespace katameter;
+using namespace katameter::host;
 
 // The first byte says how large the pieces are in which the rest arrives: the answer must be read the same way in
 // whatever pieces it comes.

@@ -8,6 +8,7 @@
 #include "host-probe/overhead/overhead_summary.h"
 
 using namespace katameter;
+using namespace katameter::host;
 
 // The state file of `host-probe overhead`. What was read can be printed, and written again as what it is.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {

@@ -5,7 +5,7 @@
 
 #include "host-probe/http/web_config.h"
 
-using namespace katameter::http;
+using namespace katameter::host::http;
 
 // The file of --web.config.file, which is read again at a reload: nothing in it may end the program.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {

@@ -6,7 +6,7 @@
 #include "bpf/guest/records.h"
 #include "guest-probe/containers/containers.h"
 
-namespace katameter {
+namespace katameter::guest {
 
 inline name_record make_name(std::uint64_t id, std::uint32_t depth, const std::string& name) {
   name_record record{};
@@ -40,4 +40,4 @@ inline memory_record make_memory(std::uint64_t id, std::int64_t anon, std::int64
   return record;
 }
 
-}  // namespace katameter
+}  // namespace katameter::guest

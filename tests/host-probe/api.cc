@@ -12,6 +12,8 @@
 #include "tests/support/temporary_directory.h"
 
 using namespace katameter;
+using namespace katameter::host;
+using namespace katameter::host::testing;
 using namespace katameter::testing;
 using nlohmann::json;
 

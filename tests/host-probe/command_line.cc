@@ -14,6 +14,7 @@
 #include "userspace/fd.h"
 
 using katameter::Fd;
+using namespace katameter::host::testing;
 using namespace katameter::testing;
 
 namespace {

@@ -14,6 +14,7 @@
 #include "tests/support/temporary_directory.h"
 
 using namespace katameter;
+using namespace katameter::host;
 using namespace std::chrono_literals;
 namespace fs = std::filesystem;
 
@@ -60,7 +61,7 @@ struct Fixture {
   }
 
   katameter::testing::TemporaryDirectory temporary;
-  katameter::testing::Loop loop;
+  katameter::host::testing::Loop loop;
   std::set<std::string> present;
   std::vector<SandboxPlace> places;
   int gone = 0;

@@ -12,6 +12,8 @@
 // One tree per layout, with all the files that this runtime and hypervisor leave.
 
 using namespace katameter;
+using namespace katameter::host;
+using namespace katameter::host::testing;
 using namespace katameter::testing;
 using namespace std::chrono_literals;
 namespace fs = std::filesystem;

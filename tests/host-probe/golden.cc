@@ -9,6 +9,7 @@
 #include "tests/monitoring/stand_in_report.h"
 
 using namespace katameter;
+using namespace katameter::host;
 
 namespace {
 

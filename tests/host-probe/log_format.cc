@@ -7,6 +7,7 @@
 #include "tests/host-probe/support/program.h"
 #include "tests/support/temporary_directory.h"
 
+using namespace katameter::host::testing;
 using namespace katameter::testing;
 
 TEST_CASE("the log is logfmt, or JSON, and its messages are quoted") {

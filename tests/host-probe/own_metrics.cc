@@ -6,6 +6,7 @@
 #include "tests/support/exposition_text.h"
 
 using namespace katameter;
+using namespace katameter::host;
 
 namespace {
 

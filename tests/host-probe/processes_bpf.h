@@ -10,7 +10,7 @@
 #include "host-probe/processes/process_account.h"
 #include "tests/host-probe/processes_support.h"
 
-namespace katameter::testing {
+namespace katameter::host::testing {
 
 /// The account under test, on the kernel that runs. Where BPF cannot be loaded the test fails: nothing was compared.
 class Account {
@@ -69,4 +69,4 @@ inline std::uint64_t total_ns(const SandboxProcesses& figures) {
   return sum;
 }
 
-}  // namespace katameter::testing
+}  // namespace katameter::host::testing

@@ -4,7 +4,8 @@
 #include "tests/host-probe/processes_bpf.h"
 
 using namespace katameter;
-using namespace katameter::testing;
+using namespace katameter::host;
+using namespace katameter::host::testing;
 
 namespace {
 

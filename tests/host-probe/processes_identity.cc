@@ -5,10 +5,10 @@
 #include "host-probe/processes/process_identity.h"
 
 using katameter::ContainerId;
-using katameter::identify_process;
-using katameter::ProcessIdentity;
-using katameter::ProcessKind;
-using katameter::split_command_line;
+using katameter::host::identify_process;
+using katameter::host::ProcessIdentity;
+using katameter::host::ProcessKind;
+using katameter::host::split_command_line;
 
 namespace {
 
@@ -104,7 +104,7 @@ TEST_CASE("one rule says which containerd shim is Kata's") {
 }
 
 TEST_CASE("a kernel thread says in its name whom it works for") {
-  using katameter::owner_of_kernel_thread;
+  using katameter::host::owner_of_kernel_thread;
   CHECK(owner_of_kernel_thread("vhost-12345") == 12345);
   CHECK(owner_of_kernel_thread("kvm-pit/77") == 77);
   for (const char* name :

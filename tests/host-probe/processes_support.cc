@@ -13,7 +13,7 @@
 #include <sstream>
 #include <stdexcept>
 
-namespace katameter::testing {
+namespace katameter::host::testing {
 namespace {
 
 namespace fs = std::filesystem;
@@ -179,4 +179,4 @@ std::uint64_t file_bytes(pid_t pid, std::int64_t descriptor) {
   return static_cast<std::uint64_t>(status.st_blocks) * 512;
 }
 
-}  // namespace katameter::testing
+}  // namespace katameter::host::testing

@@ -13,7 +13,7 @@
 #include "userspace/wire/container_id.h"
 
 // Processes that look like those of sandboxes, and what /proc says of them.
-namespace katameter::testing {
+namespace katameter::host::testing {
 
 /// A sandbox id that no other call gave.
 ContainerId fresh_id();
@@ -45,7 +45,7 @@ class Actor {
  private:
   std::string answer();
 
-  testing::TemporaryDirectory directory_;
+  katameter::testing::TemporaryDirectory directory_;
   pid_t pid_ = -1;
   Fd input_;
   Fd output_;
@@ -74,4 +74,4 @@ inline std::uint64_t cpu_ns(const rusage& usage) {
   return static_cast<std::uint64_t>(us) * 1000;
 }
 
-}  // namespace katameter::testing
+}  // namespace katameter::host::testing

@@ -4,13 +4,13 @@
 
 #include "host-probe/processes/sandbox_account.h"
 
-using katameter::add_roles;
-using katameter::ProcessCpu;
-using katameter::ProcessKind;
-using katameter::ProcessTotals;
-using katameter::Role;
-using katameter::RoleCpu;
-using katameter::SandboxAccount;
+using katameter::host::add_roles;
+using katameter::host::ProcessCpu;
+using katameter::host::ProcessKind;
+using katameter::host::ProcessTotals;
+using katameter::host::Role;
+using katameter::host::RoleCpu;
+using katameter::host::SandboxAccount;
 
 namespace {
 

@@ -5,6 +5,7 @@
 #include "tests/host-probe/support/rendered.h"
 
 using namespace katameter;
+using namespace katameter::host;
 using prometheus::MetricType;
 
 TEST_CASE("a container's start and when it was seen are in whole seconds of unix time") {

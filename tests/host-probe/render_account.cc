@@ -4,6 +4,7 @@
 #include "tests/host-probe/support/rendered.h"
 
 using namespace katameter;
+using namespace katameter::host;
 
 namespace {
 

@@ -3,6 +3,7 @@
 #include "tests/host-probe/support/rendered.h"
 
 using namespace katameter;
+using namespace katameter::host;
 using prometheus::MetricType;
 
 TEST_CASE("the guest system's CPU time has no series before the guest reported it") {

@@ -8,6 +8,7 @@
 #include "tests/host-probe/support/program.h"
 #include "tests/support/temporary_directory.h"
 
+using namespace katameter::host::testing;
 using namespace katameter::testing;
 using namespace std::chrono_literals;
 

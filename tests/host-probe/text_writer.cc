@@ -10,6 +10,7 @@
 #include "tests/support/exposition_text.h"
 
 using namespace katameter;
+using namespace katameter::host;
 
 namespace {
 

@@ -6,10 +6,10 @@
 #include "tests/host-probe/support/loop.h"
 
 using namespace std::chrono_literals;
-using katameter::TimerQueue;
+using katameter::host::TimerQueue;
 
 TEST_CASE("timers fire in the order of their times, each once") {
-  katameter::testing::Loop loop;
+  katameter::host::testing::Loop loop;
   std::string fired;
   const auto late = loop.timers().after(6ms, [&] { fired += 'c'; });
   const auto early = loop.timers().after(2ms, [&] { fired += 'a'; });
@@ -20,7 +20,7 @@ TEST_CASE("timers fire in the order of their times, each once") {
 }
 
 TEST_CASE("a timer that is gone does not fire") {
-  katameter::testing::Loop loop;
+  katameter::host::testing::Loop loop;
   bool fired = false;
   {
     const auto timer = loop.timers().after(1ms, [&] { fired = true; });
@@ -33,7 +33,7 @@ TEST_CASE("a timer that is gone does not fire") {
 }
 
 TEST_CASE("a callback may replace its own timer and cancel another that is due") {
-  katameter::testing::Loop loop;
+  katameter::host::testing::Loop loop;
   int count = 0;
   bool cancelled_fired = false;
   TimerQueue::Timer self;

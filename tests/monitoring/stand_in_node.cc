@@ -16,7 +16,8 @@
 #include "userspace/event_loop.h"
 
 using namespace katameter;
-using katameter::testing::NameStyle;
+using namespace katameter::host;
+using katameter::host::testing::NameStyle;
 
 int main(int argc, char** argv) {
   const auto complain = [](const Error& error) {
@@ -37,7 +38,7 @@ int main(int argc, char** argv) {
       *loop, **timers, options,
       [&](auto answer) {
         const std::chrono::duration<double> age = std::chrono::steady_clock::now() - start;
-        answer(std::make_shared<NodeReport>(katameter::testing::stand_in_report(age.count(), style)));
+        answer(std::make_shared<NodeReport>(katameter::host::testing::stand_in_report(age.count(), style)));
       },
       http::report_pages(options.telemetry_path));
   if (!server) return complain(server.error());

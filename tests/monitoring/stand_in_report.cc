@@ -4,7 +4,7 @@
 #include <numeric>
 #include <string>
 
-namespace katameter::testing {
+namespace katameter::host::testing {
 namespace {
 
 constexpr std::uint64_t mebibyte = 1024 * 1024;
@@ -179,4 +179,4 @@ NodeReport stand_in_report(double seconds, NameStyle style) {
   return report;
 }
 
-}  // namespace katameter::testing
+}  // namespace katameter::host::testing

@@ -2,7 +2,7 @@
 
 #include "host-probe/node/report.h"
 
-namespace katameter::testing {
+namespace katameter::host::testing {
 
 /// What the names of pods and containers look like.
 enum class NameStyle {
@@ -16,4 +16,4 @@ enum class NameStyle {
 /// shop/silent-0 has no guest-probe.
 NodeReport stand_in_report(double seconds, NameStyle names);
 
-}  // namespace katameter::testing
+}  // namespace katameter::host::testing

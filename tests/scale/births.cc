@@ -4,6 +4,7 @@
 #include "tests/scale/simulated_node.h"
 #include "tests/support/sanitized.h"
 
+using namespace katameter::host::testing;
 using namespace katameter::testing;
 
 namespace {

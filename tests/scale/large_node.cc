@@ -5,7 +5,7 @@
 
 #include "tests/scale/simulated_node.h"
 
-using namespace katameter::testing;
+using namespace katameter::host::testing;
 
 TEST_CASE("each guest is asked once for a scrape, and scrapes at the same moment share a collection") {
   SimulatedNode node(200);

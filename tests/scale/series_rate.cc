@@ -8,6 +8,7 @@
 #include "bench/simulator/figures.h"
 
 using namespace katameter;
+using namespace katameter::host;
 
 namespace {
 

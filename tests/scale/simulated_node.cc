@@ -17,7 +17,7 @@
 
 #include "tests/host-probe/support/http_get.h"
 
-namespace katameter::testing {
+namespace katameter::host::testing {
 
 SimulatorProcess::SimulatorProcess(const std::string& run_root, int guests) {
   std::array<int, 2> to{};
@@ -126,4 +126,4 @@ std::size_t SimulatedNode::descriptors() const {
   return static_cast<std::size_t>(std::distance(begin(all), end(all)));
 }
 
-}  // namespace katameter::testing
+}  // namespace katameter::host::testing

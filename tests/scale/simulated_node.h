@@ -9,7 +9,7 @@
 #include "tests/support/temporary_directory.h"
 #include "userspace/fd.h"
 
-namespace katameter::testing {
+namespace katameter::host::testing {
 
 /// The simulator (bench/simulator) as a child.
 class SimulatorProcess {
@@ -54,11 +54,11 @@ class SimulatedNode {
   std::size_t descriptors() const;
 
  private:
-  TemporaryDirectory folder_;
+  katameter::testing::TemporaryDirectory folder_;
   SimulatorProcess simulator_;
   Program host_probe_;
   std::string address_;
   int guests_;
 };
 
-}  // namespace katameter::testing
+}  // namespace katameter::host::testing

@@ -14,6 +14,7 @@
 #include "tests/vm/workload.h"
 
 using namespace katameter;
+using namespace katameter::guest;
 
 // For a guest whose kernel has nothing of packaging/guest-kernel/katameter.conf: named by its tag in CMakeLists.txt.
 

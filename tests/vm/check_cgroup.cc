@@ -12,6 +12,7 @@
 #include "userspace/cgroup_mounts.h"
 
 using namespace katameter;
+using namespace katameter::guest;
 
 namespace {
 

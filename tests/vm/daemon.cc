@@ -10,7 +10,7 @@
 #include "guest-probe/server/client.h"
 #include "tests/vm/host_peer.h"
 
-namespace katameter {
+namespace katameter::guest {
 namespace {
 
 // Where a process crashed, the kernel's log says: addresses that addr2line turns into lines of the program's.
@@ -91,4 +91,4 @@ std::optional<wire::Container> Daemon::find(const Dump& dump, const std::string&
   return std::nullopt;
 }
 
-}  // namespace katameter
+}  // namespace katameter::guest

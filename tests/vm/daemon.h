@@ -8,7 +8,7 @@
 
 #include "guest-probe/server/snapshot_text.h"
 
-namespace katameter {
+namespace katameter::guest {
 
 /// A guest-probe that serves on a Unix socket of its own, for the life of the object.
 class Daemon {
@@ -43,4 +43,4 @@ class Daemon {
   pid_t pid_ = -1;
 };
 
-}  // namespace katameter
+}  // namespace katameter::guest

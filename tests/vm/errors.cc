@@ -8,6 +8,7 @@
 #include "tests/vm/daemon.h"
 
 using namespace katameter;
+using namespace katameter::guest;
 
 namespace {
 

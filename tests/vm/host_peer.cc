@@ -9,7 +9,7 @@
 #include "guest-probe/server/listen_address.h"
 #include "userspace/wire/codec.h"
 
-namespace katameter {
+namespace katameter::guest {
 
 HostPeer::HostPeer(const Daemon& daemon) {
   Result<Fd> socket = connect_to(daemon.socket(), 30);
@@ -73,4 +73,4 @@ std::optional<wire::Container> find_container(const wire::Snapshot& snapshot, co
   return std::nullopt;
 }
 
-}  // namespace katameter
+}  // namespace katameter::guest

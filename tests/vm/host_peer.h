@@ -8,7 +8,7 @@
 #include "userspace/fd.h"
 #include "userspace/wire/frame.h"
 
-namespace katameter {
+namespace katameter::guest {
 
 /// What a host is to a guest-probe: one connection that stays, collects, and acknowledges. Any failure ends the test.
 class HostPeer {
@@ -39,4 +39,4 @@ class HostPeer {
 /// What a snapshot says of a container; nothing if there is none.
 std::optional<wire::Container> find_container(const wire::Snapshot& snapshot, const std::string& id);
 
-}  // namespace katameter
+}  // namespace katameter::guest

@@ -6,7 +6,7 @@
 #include <array>
 #include <catch2/catch.hpp>
 
-namespace katameter {
+namespace katameter::guest {
 namespace {
 
 // The value of "key=value," in a line; empty if it has none.
@@ -43,4 +43,4 @@ std::vector<LoggedKill> KernelLog::take_kills() {
   return kills;
 }
 
-}  // namespace katameter
+}  // namespace katameter::guest

@@ -5,7 +5,7 @@
 
 #include "userspace/fd.h"
 
-namespace katameter {
+namespace katameter::guest {
 
 /// What the kernel itself says of an OOM kill: the line that begins with "oom-kill:" (mm/oom_kill.c,
 /// dump_oom_summary). It is rate-limited: ten in five seconds.
@@ -27,4 +27,4 @@ class KernelLog {
   Fd log_;
 };
 
-}  // namespace katameter
+}  // namespace katameter::guest

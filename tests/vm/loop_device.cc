@@ -10,7 +10,7 @@
 #include <cstdlib>
 #include <fstream>
 
-namespace katameter {
+namespace katameter::guest {
 namespace {
 
 constexpr off_t device_bytes = 16 << 20;
@@ -77,4 +77,4 @@ wire::BlockDevice LoopDevice::of(const wire::Container& container) const {
   return {};
 }
 
-}  // namespace katameter
+}  // namespace katameter::guest

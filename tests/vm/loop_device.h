@@ -6,7 +6,7 @@
 #include "userspace/fd.h"
 #include "userspace/wire/messages.h"
 
-namespace katameter {
+namespace katameter::guest {
 
 /// A block device over memory: a loop device. Any failure ends the test.
 class LoopDevice {
@@ -39,4 +39,4 @@ class LoopDevice {
   wire::BlockDevice before_;
 };
 
-}  // namespace katameter
+}  // namespace katameter::guest

@@ -10,7 +10,7 @@
 #include "tests/vm/test_cgroup.h"
 #include "tests/vm/workload.h"
 
-namespace katameter {
+namespace katameter::guest {
 
 inline constexpr std::uint64_t page_bytes = 4096;
 
@@ -39,4 +39,4 @@ inline Faults faults_of(const Workload& workload) {
   return faults;
 }
 
-}  // namespace katameter
+}  // namespace katameter::guest

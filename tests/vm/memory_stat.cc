@@ -1,6 +1,7 @@
 #include "tests/vm/memory_rows.h"
 
 using namespace katameter;
+using namespace katameter::guest;
 
 namespace {
 

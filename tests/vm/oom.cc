@@ -9,6 +9,7 @@
 #include "tests/vm/workload.h"
 
 using namespace katameter;
+using namespace katameter::guest;
 
 TEST_CASE("Ten OOM kills are ten counted and ten events with the right victims", "[oom]") {
   const Daemon daemon;

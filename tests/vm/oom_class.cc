@@ -12,6 +12,7 @@
 #include "tests/vm/workload.h"
 
 using namespace katameter;
+using namespace katameter::guest;
 
 // Tests with the tag "any" run in guests of either cgroup version.
 

@@ -18,6 +18,7 @@
 #include "userspace/wire/codec.h"
 
 using namespace katameter;
+using namespace katameter::guest;
 
 namespace {
 

@@ -7,6 +7,7 @@
 #include "guest-probe/bpf/kernel_facts.h"
 
 using namespace katameter;
+using namespace katameter::guest;
 
 // Catch2 runs the tests in the order of their files and lines: this one is first. Where it fails, the comparisons
 // after it would have nothing to compare, and the whole run is to fail, not to pass by doing nothing.

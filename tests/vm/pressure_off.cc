@@ -13,6 +13,7 @@
 #include "tests/vm/workload.h"
 
 using namespace katameter;
+using namespace katameter::guest;
 
 namespace {
 

@@ -18,6 +18,7 @@
 #include "guest-probe/bpf/programs.h"
 
 using namespace katameter;
+using namespace katameter::guest;
 
 namespace {
 

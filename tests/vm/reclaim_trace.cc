@@ -4,7 +4,7 @@
 #include <fstream>
 #include <string>
 
-namespace katameter {
+namespace katameter::guest {
 namespace {
 
 const std::string tracing = "/sys/kernel/tracing/";
@@ -66,4 +66,4 @@ ReclaimTrace::Stalls ReclaimTrace::read() const {
   return stalls;
 }
 
-}  // namespace katameter
+}  // namespace katameter::guest

@@ -4,7 +4,7 @@
 
 #include <cstdint>
 
-namespace katameter {
+namespace katameter::guest {
 
 /// The kernel's own trace (tracefs) of the reclaim that one process does, from construction on.
 class ReclaimTrace {
@@ -22,4 +22,4 @@ class ReclaimTrace {
   Stalls read() const;
 };
 
-}  // namespace katameter
+}  // namespace katameter::guest

@@ -15,6 +15,7 @@
 
 // A kernel that does not take one of our programs: it is made to refuse each in turn.
 using namespace katameter;
+using namespace katameter::guest;
 
 namespace {
 

@@ -7,6 +7,7 @@
 #include "tests/vm/workload.h"
 
 using namespace katameter;
+using namespace katameter::guest;
 
 TEST_CASE("A container that lived 50 ms is in the next snapshot with its final CPU and peak", "[removed]") {
   const Daemon daemon;

@@ -9,6 +9,7 @@
 #include "tests/vm/workload.h"
 
 using namespace katameter;
+using namespace katameter::guest;
 
 namespace {
 

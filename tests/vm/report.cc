@@ -9,7 +9,7 @@
 #include <sstream>
 #include <string>
 
-namespace katameter {
+namespace katameter::guest {
 namespace {
 
 // Catch2 v2 cannot skip a test.
@@ -56,4 +56,4 @@ void leave_out(const std::string& why) {
   std::cout << "left out: " << why << std::endl;
 }
 
-}  // namespace katameter
+}  // namespace katameter::guest

@@ -6,6 +6,7 @@
 #include "tests/vm/workload.h"
 
 using namespace katameter;
+using namespace katameter::guest;
 
 TEST_CASE("Containers beyond --max-containers are reported as a sum, equal to their files'", "[cpu]") {
   const Daemon daemon({}, {"--max-containers", "2"});

@@ -13,6 +13,7 @@
 #include "userspace/fd.h"
 
 using namespace katameter;
+using namespace katameter::guest;
 
 namespace {
 

@@ -12,6 +12,7 @@
 #include "tests/vm/memory_rows.h"
 
 using namespace katameter;
+using namespace katameter::guest;
 
 namespace {
 

@@ -8,7 +8,7 @@
 #include <latch>
 #include <thread>
 
-namespace katameter {
+namespace katameter::guest {
 namespace {
 
 void need(bool done) {
@@ -72,4 +72,4 @@ void make_threads(std::size_t count) {
   }
 }
 
-}  // namespace katameter
+}  // namespace katameter::guest

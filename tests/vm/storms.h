@@ -4,7 +4,7 @@
 
 // What a workload does to make an accounting go wrong: many switches, many short lives. For processes that have been
 // forked and have no test to fail: they end with status 7 if something cannot be done.
-namespace katameter {
+namespace katameter::guest {
 
 /// Threads that `burn_in_threads` makes.
 inline constexpr std::size_t burning_threads = 4;
@@ -22,4 +22,4 @@ void make_processes(std::size_t count);
 /// The same with threads.
 void make_threads(std::size_t count);
 
-}  // namespace katameter
+}  // namespace katameter::guest

@@ -10,7 +10,7 @@
 
 #include "userspace/cgroup_mounts.h"
 
-namespace katameter {
+namespace katameter::guest {
 namespace {
 
 const char* const controllers[] = {"cpuacct", "cpu", "memory", "pids", "blkio"};
@@ -113,4 +113,4 @@ void TestCgroup::remove() {
   }
 }
 
-}  // namespace katameter
+}  // namespace katameter::guest

@@ -4,7 +4,7 @@
 #include <map>
 #include <string>
 
-namespace katameter {
+namespace katameter::guest {
 
 /// A container's cgroups in the guest, as the Kata agent makes them: <path> in the cpu,cpuacct, memory, pids and blkio
 /// hierarchies of cgroup v1, or in the one of v2. Any failure ends the test.
@@ -40,4 +40,4 @@ class TestCgroup {
   bool removed_ = false;
 };
 
-}  // namespace katameter
+}  // namespace katameter::guest

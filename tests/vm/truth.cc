@@ -8,7 +8,7 @@
 #include <string>
 #include <string_view>
 
-namespace katameter {
+namespace katameter::guest {
 namespace {
 
 bool is_running(const std::string& pid) {
@@ -104,4 +104,4 @@ void NeverBack::check(const wire::Snapshot& snapshot) {
   guest_ = snapshot.guest;
 }
 
-}  // namespace katameter
+}  // namespace katameter::guest

@@ -9,7 +9,7 @@
 #include "tests/vm/test_cgroup.h"
 
 // For tests that hold for cgroup v1 and v2 alike; they have the tag [any].
-namespace katameter {
+namespace katameter::guest {
 
 /// A container's CPU time as the kernel's own file shows it: cpuacct.usage of v1, usage_usec in cpu.stat of v2.
 struct CpuFile {
@@ -50,4 +50,4 @@ class NeverBack {
   wire::Guest guest_;
 };
 
-}  // namespace katameter
+}  // namespace katameter::guest

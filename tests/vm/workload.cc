@@ -14,7 +14,7 @@
 
 #include "tests/vm/storms.h"
 
-namespace katameter {
+namespace katameter::guest {
 namespace {
 
 constexpr std::size_t page = 4096;
@@ -217,4 +217,4 @@ void Workload::end() {
   pid_ = -1;
 }
 
-}  // namespace katameter
+}  // namespace katameter::guest

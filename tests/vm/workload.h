@@ -9,7 +9,7 @@
 #include "tests/vm/test_cgroup.h"
 #include "userspace/fd.h"
 
-namespace katameter {
+namespace katameter::guest {
 
 /// A process in a container that obeys, step by step, and nothing in between.
 class Workload {
@@ -77,4 +77,4 @@ class Workload {
   Fd done_;
 };
 
-}  // namespace katameter
+}  // namespace katameter::guest

@@ -7,6 +7,7 @@
 #include "tests/guest-probe/records.h"
 
 using namespace katameter;
+using namespace katameter::guest;
 
 namespace {
 

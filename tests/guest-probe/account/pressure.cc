@@ -3,6 +3,7 @@
 #include "guest-probe/account/pressure_account.h"
 
 using namespace katameter;
+using namespace katameter::guest;
 
 namespace {
 

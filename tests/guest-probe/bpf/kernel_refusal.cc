@@ -9,6 +9,7 @@
 #include "guest-probe/bpf/skipped_runs.h"
 
 using namespace katameter;
+using namespace katameter::guest;
 
 // As libbpf 1.1 prints them.
 TEST_CASE("What libbpf prints tells which program or map the kernel refused") {

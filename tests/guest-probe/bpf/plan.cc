@@ -5,6 +5,7 @@
 #include <cerrno>
 
 using namespace katameter;
+using namespace katameter::guest;
 
 namespace {
 

@@ -4,6 +4,7 @@
 #include <vector>
 
 using namespace katameter;
+using namespace katameter::guest;
 
 namespace {
 

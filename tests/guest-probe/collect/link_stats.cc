@@ -14,6 +14,7 @@
 #include "userspace/fd.h"
 
 using namespace katameter;
+using namespace katameter::guest;
 
 namespace {
 

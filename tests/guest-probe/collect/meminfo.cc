@@ -6,6 +6,7 @@
 #include <random>
 
 using namespace katameter;
+using namespace katameter::guest;
 
 namespace {
 

@@ -7,6 +7,7 @@
 #include "tests/support/temporary_directory.h"
 
 using namespace katameter;
+using namespace katameter::guest;
 using katameter::testing::TemporaryDirectory;
 
 namespace {

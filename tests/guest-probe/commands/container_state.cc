@@ -9,10 +9,10 @@
 
 #include "userspace/fd.h"
 
-using katameter::container_in_state;
 using katameter::Fd;
-using katameter::read_state;
 using katameter::Result;
+using katameter::guest::container_in_state;
+using katameter::guest::read_state;
 
 namespace {
 

@@ -11,6 +11,7 @@
 #include "guest-probe/commands/commands.h"
 
 using namespace katameter;
+using namespace katameter::guest;
 using namespace std::chrono_literals;
 
 namespace {

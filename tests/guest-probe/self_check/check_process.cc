@@ -3,6 +3,7 @@
 #include <catch2/catch.hpp>
 
 using namespace katameter;
+using namespace katameter::guest;
 
 TEST_CASE("Left over are cgroups of a self-check whose process is gone, and no others") {
   const std::vector<std::string> names{"katameter-check-12",  "katameter-check-13", "katameter-check-",

@@ -2,7 +2,7 @@
 
 #include <catch2/catch.hpp>
 
-using katameter::own_cgroup;
+using katameter::guest::own_cgroup;
 
 namespace {
 

@@ -3,6 +3,7 @@
 #include <catch2/catch.hpp>
 
 using namespace katameter;
+using namespace katameter::guest;
 
 namespace {
 

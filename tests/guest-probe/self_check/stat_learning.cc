@@ -6,6 +6,7 @@
 #include "guest-probe/self_check/stat_learner.h"
 
 using namespace katameter;
+using namespace katameter::guest;
 
 namespace {
 

@@ -11,12 +11,13 @@
 #include "userspace/wire/frame.h"
 
 using namespace katameter;
+using namespace katameter::guest;
 
 namespace {
 
 // Takes one connection, answers with `bytes`, and holds it open until the client has gone unless it is to close.
 Result<Dump> ask_one_that_answers(const std::string& bytes, bool close_after) {
-  const testing::TemporaryDirectory dir;
+  const katameter::testing::TemporaryDirectory dir;
   const auto address = ListenAddress::parse("unix:" + (dir.path() / "probe.sock").string());
   REQUIRE(address);
   const auto listening = listen_on(*address);

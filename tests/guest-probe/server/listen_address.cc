@@ -9,6 +9,7 @@
 #include "tests/support/temporary_directory.h"
 
 using namespace katameter;
+using namespace katameter::guest;
 
 TEST_CASE("Addresses are vsock:PORT or unix:PATH") {
   const auto vsock = ListenAddress::parse("vsock:1717");
@@ -25,7 +26,7 @@ TEST_CASE("Addresses are vsock:PORT or unix:PATH") {
 }
 
 TEST_CASE("A Unix socket is made for its owner only, its folder too") {
-  const testing::TemporaryDirectory dir;
+  const katameter::testing::TemporaryDirectory dir;
   const auto address = ListenAddress::parse("unix:" + (dir.path() / "deep/er/probe.sock").string());
   REQUIRE(address);
   const auto listening = listen_on(*address);
@@ -37,7 +38,7 @@ TEST_CASE("A Unix socket is made for its owner only, its folder too") {
 }
 
 TEST_CASE("A socket in use is left alone; one that nobody listens on is replaced") {
-  const testing::TemporaryDirectory dir;
+  const katameter::testing::TemporaryDirectory dir;
   const auto address = ListenAddress::parse("unix:" + (dir.path() / "probe.sock").string());
   REQUIRE(address);
   auto first = listen_on(*address);
@@ -50,7 +51,7 @@ TEST_CASE("A socket in use is left alone; one that nobody listens on is replaced
 }
 
 TEST_CASE("A file that is no socket is not deleted") {
-  const testing::TemporaryDirectory dir;
+  const katameter::testing::TemporaryDirectory dir;
   const std::string path = (dir.path() / "precious").string();
   std::ofstream(path) << "data";
   const auto address = ListenAddress::parse("unix:" + path);

@@ -10,6 +10,7 @@
 #include "tests/support/temporary_directory.h"
 
 using namespace katameter;
+using namespace katameter::guest;
 
 namespace {
 
@@ -40,7 +41,7 @@ TEST_CASE("Of all that can connect over vsock the host alone is served") {
 }
 
 TEST_CASE("Who connects to the Unix socket is local") {
-  const testing::TemporaryDirectory dir;
+  const katameter::testing::TemporaryDirectory dir;
   const auto address = ListenAddress::parse("unix:" + (dir.path() / "probe.sock").string());
   REQUIRE(address);
   const auto listening = listen_on(*address);

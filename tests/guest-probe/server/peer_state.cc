@@ -4,6 +4,7 @@
 #include <chrono>
 
 using namespace katameter;
+using namespace katameter::guest;
 using std::chrono::minutes;
 using std::chrono::seconds;
 

@@ -12,6 +12,7 @@
 #include "userspace/wire/frame.h"
 
 using namespace katameter;
+using namespace katameter::guest;
 
 namespace {
 

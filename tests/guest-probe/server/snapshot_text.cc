@@ -6,6 +6,7 @@
 #include "tests/userspace/samples.h"
 
 using namespace katameter;
+using namespace katameter::guest;
 
 namespace {
 

@@ -4,6 +4,7 @@
 #include <random>
 
 using namespace katameter;
+using namespace katameter::host;
 
 namespace {
 
@@ -13,7 +14,7 @@ constexpr std::uint64_t ms = 1'000'000;
 struct World {
   SandboxProcesses host;
   GuestCpuReading guest{1, 0, 0};
-  host::CpuAccount account;
+  CpuAccount account;
   std::array<std::uint64_t, cpu_components> last{};
   std::uint64_t host_last = 0;
 
@@ -114,8 +115,8 @@ TEST_CASE("a guest is charged with no more than its vCPUs had, and cannot save u
   CHECK(world.account.steal_ns() == 5 * ms);
   world.vcpu().cpu_ns += 5000 * ms;
   world.collect();
-  CHECK(world.of(CpuComponent::workload) == 10 * ms + host::CpuAccount::max_carried_ns);
-  CHECK(world.of(CpuComponent::vcpu_exits) == 5000 * ms - host::CpuAccount::max_carried_ns);
+  CHECK(world.of(CpuComponent::workload) == 10 * ms + CpuAccount::max_carried_ns);
+  CHECK(world.of(CpuComponent::vcpu_exits) == 5000 * ms - CpuAccount::max_carried_ns);
 }
 
 TEST_CASE("host and guest read at different moments do not add up to exits") {

@@ -5,7 +5,8 @@
 #include "tests/host-probe/support/containers.h"
 
 using namespace katameter;
-using katameter::testing::id_of;
+using namespace katameter::host;
+using katameter::host::testing::id_of;
 
 namespace {
 

@@ -17,6 +17,8 @@
 #include "userspace/wire/codec.h"
 
 using namespace katameter;
+using namespace katameter::host;
+using namespace katameter::host::testing;
 using namespace katameter::testing;
 using namespace std::chrono_literals;
 

@@ -17,6 +17,7 @@
 // What can be seen without a vhost-vsock device: where the CID comes from, and the handshake.
 
 using namespace katameter;
+using namespace katameter::host;
 using katameter::testing::TemporaryDirectory;
 using namespace std::string_literals;
 using State = Handshake::State;

@@ -4,6 +4,7 @@
 #include <set>
 
 using namespace katameter;
+using namespace katameter::host;
 using namespace std::chrono_literals;
 using std::chrono::milliseconds;
 

@@ -5,7 +5,8 @@
 #include "tests/host-probe/support/containers.h"
 
 using namespace katameter;
-using namespace katameter::testing;
+using namespace katameter::host;
+using namespace katameter::host::testing;
 
 namespace {
 

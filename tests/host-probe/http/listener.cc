@@ -12,7 +12,9 @@
 #include "tests/support/temporary_directory.h"
 
 using namespace katameter;
-using namespace katameter::http;
+using namespace katameter::host;
+using namespace katameter::host::http;
+using namespace katameter::host::testing;
 using namespace katameter::testing;
 
 namespace {

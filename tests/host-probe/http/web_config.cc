@@ -9,7 +9,8 @@
 #include "tests/host-probe/support/bcrypt.h"
 #include "tests/support/temporary_directory.h"
 
-using namespace katameter::http;
+using namespace katameter::host::http;
+using namespace katameter::host::testing;
 using namespace katameter::testing;
 
 namespace {

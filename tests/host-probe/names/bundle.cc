@@ -8,6 +8,7 @@
 #include "tests/support/temporary_directory.h"
 
 using namespace katameter;
+using namespace katameter::host;
 namespace fs = std::filesystem;
 
 namespace {

@@ -10,7 +10,7 @@
 #include <sstream>
 #include <stdexcept>
 
-namespace katameter::testing {
+namespace katameter::host::testing {
 
 Child::Child(const std::vector<std::string>& arguments, const std::filesystem::path& output) {
   posix_spawn_file_actions_t actions;
@@ -55,4 +55,4 @@ std::string contents(const std::filesystem::path& file) {
   return text.str();
 }
 
-}  // namespace katameter::testing
+}  // namespace katameter::host::testing

@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-namespace katameter::testing {
+namespace katameter::host::testing {
 
 /// A program that a test runs, with its output in a file. Killed, if it still runs, when this is destroyed.
 class Child {
@@ -34,4 +34,4 @@ class Child {
 /// What is in a file now.
 std::string contents(const std::filesystem::path& file);
 
-}  // namespace katameter::testing
+}  // namespace katameter::host::testing

@@ -12,7 +12,7 @@
 #include <stdexcept>
 #include <thread>
 
-namespace katameter::testing {
+namespace katameter::host::testing {
 namespace {
 
 using namespace std::chrono_literals;
@@ -155,4 +155,4 @@ void Containerd::remove_pod(const ContainerId& pod) {
   static_cast<void>(call<cri_pods::RemovePodSandboxResponse>(socket(), "RemovePodSandbox", request));
 }
 
-}  // namespace katameter::testing
+}  // namespace katameter::host::testing

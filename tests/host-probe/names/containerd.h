@@ -7,7 +7,7 @@
 #include "tests/host-probe/names/child.h"
 #include "userspace/wire/container_id.h"
 
-namespace katameter::testing {
+namespace katameter::host::testing {
 
 /// A real containerd with all of its state in a directory of its own, and pods that are made over its CRI socket.
 class Containerd {
@@ -44,4 +44,4 @@ class Containerd {
   bool images_there_ = false;
 };
 
-}  // namespace katameter::testing
+}  // namespace katameter::host::testing

@@ -16,6 +16,7 @@
 #include "tests/support/temporary_directory.h"
 
 using namespace katameter;
+using namespace katameter::host;
 using namespace std::chrono_literals;
 
 namespace {

@@ -6,6 +6,7 @@
 #include <random>
 
 using namespace katameter;
+using namespace katameter::host;
 
 // protoc's code writes, ours reads: cri.proto is the contract.
 

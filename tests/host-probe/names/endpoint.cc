@@ -3,6 +3,7 @@
 #include <catch2/catch.hpp>
 
 using namespace katameter;
+using namespace katameter::host;
 
 TEST_CASE("an endpoint is a Unix socket, as kubelet writes it or as a path") {
   CHECK(parse_runtime_endpoint("unix:///run/containerd/containerd.sock").value() == "/run/containerd/containerd.sock");

@@ -3,6 +3,7 @@
 #include <catch2/catch.hpp>
 
 using namespace katameter;
+using namespace katameter::host;
 
 TEST_CASE("a name is a label's value as it is") {
   for (const std::string name : {"", "web-5d4f7c7b9-x2x9p", "registry.k8s.io/pause:3.9", "m\u00fcller", "\u65e5\u672c",

@@ -7,6 +7,7 @@
 #include "tests/host-probe/support/loop.h"
 
 using namespace katameter;
+using namespace katameter::host;
 using namespace std::chrono_literals;
 
 namespace {
@@ -51,7 +52,7 @@ struct Fixture {
   }
   bool named() { return names->of(sandbox) != nullptr; }
 
-  katameter::testing::Loop loop;
+  katameter::host::testing::Loop loop;
   FakeSource::Shared state;
   std::unique_ptr<Names> names;
 };

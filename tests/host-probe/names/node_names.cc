@@ -10,6 +10,8 @@
 // A node's reports with the names in them.
 
 using namespace katameter;
+using namespace katameter::host;
+using namespace katameter::host::testing;
 using namespace katameter::testing;
 using namespace std::chrono_literals;
 

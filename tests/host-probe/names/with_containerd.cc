@@ -15,6 +15,8 @@
 // host-probe itself, beside a real containerd and guests that report the containers of its pods.
 
 using namespace katameter;
+using namespace katameter::host;
+using namespace katameter::host::testing;
 using namespace katameter::testing;
 using namespace std::chrono_literals;
 namespace fs = std::filesystem;

@@ -5,7 +5,8 @@
 #include "tests/host-probe/support/containers.h"
 
 using namespace katameter;
-using namespace katameter::testing;
+using namespace katameter::host;
+using namespace katameter::host::testing;
 using namespace std::chrono_literals;
 using Time = std::chrono::steady_clock::time_point;
 

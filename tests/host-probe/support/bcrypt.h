@@ -5,7 +5,7 @@
 #include <catch2/catch.hpp>
 #include <string>
 
-namespace katameter::testing {
+namespace katameter::host::testing {
 
 /// As htpasswd -B makes it; a cost of 4 is the cheapest.
 inline std::string bcrypt(const std::string& password, unsigned long cost = 4) {
@@ -15,4 +15,4 @@ inline std::string bcrypt(const std::string& password, unsigned long cost = 4) {
   return crypt_r(password.c_str(), salt, &scratch);
 }
 
-}  // namespace katameter::testing
+}  // namespace katameter::host::testing

@@ -5,7 +5,7 @@
 
 #include "userspace/wire/messages.h"
 
-namespace katameter::testing {
+namespace katameter::host::testing {
 
 /// The id of 64 times this hex digit.
 inline ContainerId id_of(char digit) {
@@ -22,4 +22,4 @@ inline wire::Container container(char digit, std::uint64_t cpu_ns, wire::Figure 
   return made;
 }
 
-}  // namespace katameter::testing
+}  // namespace katameter::host::testing

@@ -10,7 +10,7 @@
 
 #include "userspace/wire/codec.h"
 
-namespace katameter::testing {
+namespace katameter::host::testing {
 
 FakeGuest::FakeGuest(Loop& loop, const std::filesystem::path& socket) : loop_(loop), socket_(socket) {
   hello->version = "9.9.9";
@@ -113,4 +113,4 @@ void FakeGuest::trickle() {
   next_byte_ = loop_.timers().after(std::chrono::microseconds(100), [this] { trickle(); });
 }
 
-}  // namespace katameter::testing
+}  // namespace katameter::host::testing

@@ -11,7 +11,7 @@
 #include "userspace/wire/frame.h"
 #include "userspace/wire/messages.h"
 
-namespace katameter::testing {
+namespace katameter::host::testing {
 
 /// A VMM's hybrid vsock socket with a guest-probe behind it, on a real Unix socket. Well-behaved unless the test asks for else.
 class FakeGuest {
@@ -65,4 +65,4 @@ class FakeGuest {
   TimerQueue::Timer next_byte_;
 };
 
-}  // namespace katameter::testing
+}  // namespace katameter::host::testing

@@ -8,7 +8,7 @@
 #include <catch2/catch.hpp>
 #include <cstdlib>
 
-namespace katameter::testing {
+namespace katameter::host::testing {
 
 using namespace std::chrono_literals;
 
@@ -55,4 +55,4 @@ std::vector<std::string> FakeManager::messages_of(std::chrono::milliseconds time
   }
 }
 
-}  // namespace katameter::testing
+}  // namespace katameter::host::testing

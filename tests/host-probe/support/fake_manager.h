@@ -7,7 +7,7 @@
 #include "tests/support/temporary_directory.h"
 #include "userspace/fd.h"
 
-namespace katameter::testing {
+namespace katameter::host::testing {
 
 /// Stands in for systemd: the socket that a service of Type=notify talks to. A Program that is started while it lives
 /// finds it in its environment.
@@ -28,8 +28,8 @@ class FakeManager {
   /// The next message, or nothing after this time.
   std::string next(std::chrono::milliseconds patience);
 
-  TemporaryDirectory folder_;
+  katameter::testing::TemporaryDirectory folder_;
   Fd socket_;
 };
 
-}  // namespace katameter::testing
+}  // namespace katameter::host::testing

@@ -10,7 +10,7 @@
 
 #include "userspace/fd.h"
 
-namespace katameter::testing {
+namespace katameter::host::testing {
 
 std::string http_ask(const std::string& address, const std::string& request) {
   const std::size_t colon = address.rfind(':');
@@ -35,4 +35,4 @@ std::string http_get(const std::string& address, const std::string& path, const 
   return http_ask(address, "GET " + path + " HTTP/1.0\r\n" + header + "\r\n");
 }
 
-}  // namespace katameter::testing
+}  // namespace katameter::host::testing

@@ -2,7 +2,7 @@
 
 #include <stdexcept>
 
-namespace katameter::testing {
+namespace katameter::host::testing {
 
 Loop::Loop() {
   auto loop = EventLoop::create();
@@ -31,4 +31,4 @@ void Loop::look_again(const std::function<bool()>& done, TimerQueue::Clock::time
   });
 }
 
-}  // namespace katameter::testing
+}  // namespace katameter::host::testing

@@ -7,7 +7,7 @@
 #include "host-probe/timer_queue.h"
 #include "userspace/event_loop.h"
 
-namespace katameter::testing {
+namespace katameter::host::testing {
 
 /// An event loop with timers that is run for as long as a test waits for something.
 class Loop {
@@ -30,4 +30,4 @@ class Loop {
   TimerQueue::Timer next_look_;
 };
 
-}  // namespace katameter::testing
+}  // namespace katameter::host::testing

@@ -9,7 +9,7 @@
 #include <catch2/catch.hpp>
 #include <csignal>
 
-namespace katameter::testing {
+namespace katameter::host::testing {
 
 Program::Program(std::vector<std::string> arguments, const Fd* systemd_socket) {
   int ends[2];
@@ -85,4 +85,4 @@ int Program::status() {
   return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
-}  // namespace katameter::testing
+}  // namespace katameter::host::testing

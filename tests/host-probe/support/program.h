@@ -7,7 +7,7 @@
 
 #include "userspace/fd.h"
 
-namespace katameter::testing {
+namespace katameter::host::testing {
 
 /// host-probe as a child; stdout and stderr come through one pipe.
 class Program {
@@ -36,4 +36,4 @@ class Program {
   std::string said_;
 };
 
-}  // namespace katameter::testing
+}  // namespace katameter::host::testing

@@ -13,7 +13,7 @@
 #include "tests/support/exposition_text.h"
 
 // What the tests of rendering look at, and what they render.
-namespace katameter {
+namespace katameter::host {
 
 inline const std::string sandbox_hex(64, 'a');
 inline const std::string container_hex(64, 'c');
@@ -145,4 +145,4 @@ inline NodeReport with_container(const wire::Container& container) {
   return report;
 }
 
-}  // namespace katameter
+}  // namespace katameter::host
