@@ -10,7 +10,8 @@ import time
 
 
 class Browser:
-    """One page. `problems` collects what a reader of its console would see, `requests` the addresses that it asked."""
+    """One page. `problems` collects what a reader of its console would see, `requests` the addresses that it asked. `login`
+    is the user and password that it is given where a server asks for them, after take_any_certificate()."""
 
     def __init__(self, folder):
         commands, self._write = os.pipe()
@@ -26,6 +27,7 @@ class Browser:
         self._ids = itertools.count(1)
         self._rest = b""
         self._session = None
+        self.login = None
         self.problems, self.requests = [], []
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
         self._session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
@@ -61,13 +63,24 @@ class Browser:
             self.problems.append(about["exceptionDetails"].get("exception", {}).get("description", str(about)))
         elif method == "Log.entryAdded" and about["entry"]["level"] in ("warning", "error"):
             self.problems.append(f"{about['entry']['text']} {about['entry'].get('url', '')}")
+        elif method == "Fetch.requestPaused":
+            self._send("Fetch.continueRequest", requestId=about["requestId"])
+        elif method == "Fetch.authRequired":
+            answer = {"response": "CancelAuth"}
+            if self.login:
+                answer = {"response": "ProvideCredentials", "username": self.login[0], "password": self.login[1]}
+            self._send("Fetch.continueWithAuth", requestId=about["requestId"], authChallengeResponse=answer)
 
-    def call(self, method, **parameters):
+    def _send(self, method, **parameters):
         wanted = next(self._ids)
         message = {"id": wanted, "method": method, "params": parameters}
         if self._session:
             message["sessionId"] = self._session
         os.write(self._write, json.dumps(message).encode() + b"\0")
+        return wanted
+
+    def call(self, method, **parameters):
+        wanted = self._send(method, **parameters)
         end = time.monotonic() + 60
         while True:
             answer = self._receive(end)
@@ -94,6 +107,11 @@ class Browser:
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.call("Emulation.setEmulatedMedia", features=[scheme])
         self.call("Page.navigate", url=url)
+
+    def take_any_certificate(self):
+        """And answer for the user who is asked to log in."""
+        self.call("Security.setIgnoreCertificateErrors", ignore=True)
+        self.call("Fetch.enable", handleAuthRequests=True)
 
     def screenshot(self, file):
         file.write_bytes(base64.b64decode(self.call("Page.captureScreenshot", format="png")["data"]))

@@ -2,19 +2,21 @@
 """usage: check_page.py STAND_IN_NODE [FOLDER]
 
 Looks at the page at `/` with Chromium: its values, that it works below the
-prefix of a proxy, fits a phone, sends requests to host-probe alone and none
+prefix of a proxy, by TLS, and with a login, that it fits a phone, sends requests to host-probe alone and none
 while it is hidden, and does not interpret names as markup. Leaves screenshots in
 FOLDER.
 """
 
 import pathlib
+import ssl
 import sys
 import tempfile
 import time
 
 from browser import Browser
-from processes import proxy, stand_in_node
+from processes import Certificates, proxy, stand_in_node
 
+ALICE_S3CRET = "$2b$04$katameterkatameterkatOaSAzraFVD3f2JmVCeyG4CGX1lhaDj9a"  # as htpasswd -nbB prints it
 READY = "document.querySelectorAll('article .figure').length === 6 && !document.querySelector('#status.warn')"
 CARDS = """[...document.querySelectorAll('article')].map((card) => ({
   title: card.querySelector('h2').textContent,
@@ -90,6 +92,37 @@ def check_below_a_prefix(browser, node):
     assert not browser.problems, browser.problems
 
 
+def check_login_over_tls(browser, program, folder):
+    """The page and what it asks come by TLS from host-probe's own server, values to a user only; also below a prefix."""
+    certificate, key = Certificates(folder).files("server")
+    web_config = pathlib.Path(folder, "web.yml")
+    web_config.write_text(f"tls_server_config: {{cert_file: {certificate}, key_file: {key}}}\n"
+                          f"basic_auth_users: {{alice: {ALICE_S3CRET}}}\n")
+    browser.take_any_certificate()
+    with stand_in_node(program, web_config) as node:
+        browser.show(f"https://{node}/", 1180, 640)
+        browser.wait_for("document.querySelector('#status.warn')?.textContent.startsWith('No new values')")
+        assert browser.evaluate("document.querySelectorAll('article').length") == 0
+        browser.problems.clear()  # 401
+        browser.login = ("alice", "s3cret")
+        browser.requests.clear()
+        browser.show(f"https://{node}/", 1180, 640)
+        browser.wait_for(READY)
+        check_figures(browser)
+        asked = [url for url in browser.requests if not url.startswith("data:")]
+        assert f"https://{node}/api/sandboxes" in asked and all(url.startswith(f"https://{node}/") for url in asked), asked
+        browser.show("about:blank", 1180, 640)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    with stand_in_node(program) as node, proxy(node, "/node-1", login="alice:s3cret", tls=context) as address:
+        browser.show(f"https://{address}/node-1/", 1180, 640)
+        browser.wait_for(READY)
+        check_figures(browser)
+        browser.show("about:blank", 1180, 640)
+        browser.wait_for("location.href === 'about:blank'")
+    assert not browser.problems, browser.problems
+
+
 def check_that_it_fits(browser):
     wide = browser.evaluate("[document.documentElement.scrollWidth, innerWidth]")
     assert wide[0] <= wide[1], f"{wide[0]} pixels do not fit {wide[1]}"
@@ -147,6 +180,7 @@ def main():
             assert browser.evaluate("document.title") == "katameter"
             check_that_it_fits(browser)
             assert not browser.problems, browser.problems
+        check_login_over_tls(browser, sys.argv[1], folder)
     print("the page is as it should be")
 
 

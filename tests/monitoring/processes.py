@@ -36,8 +36,8 @@ def stand_in_node(program, *arguments):
     node = subprocess.Popen([program, "127.0.0.1:0", *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
         url = node.stdout.readline()
-        assert url.startswith("http://"), f"stand_in_node said '{url}'"
-        yield url.removeprefix("http://").split("/")[0]
+        assert url.startswith(("http://", "https://")), f"stand_in_node printed '{url}'"
+        yield url.split("/")[2]
     finally:
         node.stdin.close()
         assert node.wait(20) == 0, "stand_in_node failed"

@@ -1,4 +1,4 @@
-// usage: stand_in_node IP:PORT [hostile]
+// usage: stand_in_node IP:PORT [hostile] [WEB_CONFIG]
 //
 // Serves what a node would, from figures that are made up (stand_in_report.h), through host-probe's own exposition and
 // web server. Says on stdout where, and ends with its input.
@@ -25,7 +25,8 @@ int main(int argc, char** argv) {
     return 1;
   };
   if (argc < 2) return 2;
-  const auto style = argc > 2 && std::string_view(argv[2]) == "hostile" ? NameStyle::hostile : NameStyle::ordinary;
+  const bool hostile = argc > 2 && std::string_view(argv[2]) == "hostile";
+  const auto style = hostile ? NameStyle::hostile : NameStyle::ordinary;
   auto loop = EventLoop::create();
   if (!loop) return complain(loop.error());
   // It has run for an hour already.
@@ -34,6 +35,7 @@ int main(int argc, char** argv) {
   if (!timers) return complain(timers.error());
   http::Options options;
   options.listen_addresses = {argv[1]};
+  if (const int file = hostile ? 3 : 2; argc > file) options.config_file = argv[file];
   auto server = http::Server::create(
       *loop, **timers, options,
       [&](auto answer) {
