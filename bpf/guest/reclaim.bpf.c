@@ -5,7 +5,7 @@
  * nested cgroup had stays with its container when it is removed.
  *
  * Hook:    tp_btf/mm_vmscan_memcg_reclaim_begin and _end (mm/vmscan.c: a cgroup is at its limit, above memory.high, or
- *          was told to shrink), tp_btf/mm_vmscan_direct_reclaim_begin and _end (the guest has no free pages).
+ *          is asked to shrink), tp_btf/mm_vmscan_direct_reclaim_begin and _end (the guest has no free pages).
  * Rate:    both once per reclaim, which scans at least 32 pages; never while memory is plenty.
  * Costs:   0.7 us a begin and 1.4 us an end, for a cgroup just below the root (bpf_stats, 6.18, JIT, 2 busy CPUs).
  * Kernels: 5.10 and later, with the tracepoints in BTF.

@@ -72,7 +72,7 @@ static __always_inline int is_kernel_name(const char *comm) {
   return begins_with(comm, "vhost-", 6) || begins_with(comm, "kvm-", 4);
 }
 
-/* No other thread than a vCPU is ever in guest mode: that tells those whose VMM does not name them (QEMU). */
+/* Only a vCPU thread is ever in guest mode: this identifies those that their VMM does not name (QEMU). */
 static __always_inline __u64 guest_time(__u64 task) {
   return KREAD(struct task_struct___usage, task, gtime);
 }

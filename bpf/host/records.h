@@ -82,7 +82,7 @@ struct process_record {
 };
 
 struct memory_file {
-  __u64 inode;  /* address: tells files apart while the process has them open */
+  __u64 inode;  /* address: identifies the file while the process has it open */
   __u64 blocks; /* inode.i_blocks, of 512 bytes: pages in memory and in swap, whoever maps them */
 };
 

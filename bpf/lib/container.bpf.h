@@ -21,7 +21,7 @@ enum {
 
 /*
  * Which container a cgroup belongs to. A hierarchy never gives an id twice, but another hierarchy may give the same one.
- * The address of the name tells such cgroups apart. It also changes when a cgroup is renamed (v1).
+ * The address of the name distinguishes such cgroups. It also changes when a cgroup is renamed (v1).
  */
 struct cgroup_place {
   __u64 id;

@@ -6,7 +6,7 @@
 # lists: "command NAME", "option NAME flag|value [VALUE...]".
 _katameter_help() {
     "$@" --help 2>/dev/null | awk '
-        function tell() {
+        function print_option() {
             if (name == "") return
             values = ""
             if (match(type, /\{[^}]+\}/)) values = substr(type, RSTART + 1, RLENGTH - 2)
@@ -15,10 +15,10 @@ _katameter_help() {
             print "option", name, type == "" ? "flag" : "value", values
             name = ""
         }
-        /^[A-Z][a-z]*:$/ { tell(); part = $0; next }
+        /^[A-Z][a-z]*:$/ { print_option(); part = $0; next }
         part == "Subcommands:" && /^  [a-z]/ { print "command", $1 }
         part == "Options:" && /^  -/ {
-            tell()
+            print_option()
             name = $1
             sub(/^.*,/, "", name)
             line = $0
@@ -33,7 +33,7 @@ _katameter_help() {
             next
         }
         part == "Options:" && /^   +[^ ]/ && text == "" { text = $0; sub(/^ +/, "", text) }
-        END { tell() }'
+        END { print_option() }'
 }
 
 _katameter() {
