@@ -447,17 +447,17 @@ TEST_CASE("each collector has its time and its success") {
 
 namespace {
 
-/// Sets every value that a guest can send to one that it has nowhere else.
-wire::Snapshot full_snapshot(std::uint64_t request, std::uint64_t sequence) {
+/// Every value that a guest can send is `value`.
+wire::Snapshot full_snapshot(std::uint64_t request, std::uint64_t sequence, std::uint64_t value) {
   wire::Snapshot made{request, sequence, 3600'000'000'000 + sequence, {}, {}, {}};
   wire::Container& container = made.containers.emplace_back();
   container.id = id_of('1');
-  for (const wire::ContainerFigure& figure : wire::container_figures) container.*figure.value = 77'777;
+  for (const wire::ContainerFigure& figure : wire::container_figures) container.*figure.value = value;
   container.start_boottime_ns = 1;
-  container.block_devices = {{7, 0, 77'777, 77'777, 77'777, 77'777}};
-  for (const wire::GuestFigure& figure : wire::guest_figures) made.guest.*figure.value = 77'777;
-  for (const wire::GuestLoss& loss : wire::guest_losses) made.guest.*loss.value = 77'777;
-  made.interfaces = {{"eth0", 77'777, 77'777, 77'777, 77'777, 77'777, 77'777, 77'777, 77'777}};
+  container.block_devices = {{7, 0, value, value, value, value}};
+  for (const wire::GuestFigure& figure : wire::guest_figures) made.guest.*figure.value = value;
+  for (const wire::GuestLoss& loss : wire::guest_losses) made.guest.*loss.value = value;
+  made.interfaces = {{"eth0", value, value, value, value, value, value, value, value}};
   return made;
 }
 
@@ -482,19 +482,20 @@ TEST_CASE("nothing that a guest sent is in the series while it is not believed, 
   constexpr std::uint64_t second = 1'000'000'000;
   FakeGuest& guest = test.add('a');
   std::uint64_t cpu_ns = 0;
+  std::uint64_t value = 77'777;
   guest.snapshot = [&](std::uint64_t request) {
-    wire::Snapshot made = full_snapshot(request, ++test.sequence);
+    wire::Snapshot made = full_snapshot(request, ++test.sequence, value);
     made.guest.cpu_usage_ns = cpu_ns;
     return made;
   };
   test.processes.figures[id_of('a')].cpu[Role::vcpu] = {second, second};
   const auto believed = test.collect();
   REQUIRE(believed->sandboxes.at(0).guest);
-  const std::string text = rendered_text(*believed);
-  CHECK(text.find("77777") != std::string::npos);
+  CHECK(rendered_text(*believed).find("77777") != std::string::npos);
 
   // The same node twice: once its guest reports what it cannot have used, once it is gone.
   cpu_ns = 5000 * second;
+  value = 88'888;
   const auto distrusted = test.collect();
   REQUIRE(rejected(distrusted->sandboxes.at(0), DropReason::cpu_claim) == 1);
   guest.hello.reset();  // it does not come back
@@ -503,6 +504,14 @@ TEST_CASE("nothing that a guest sent is in the series while it is not believed, 
   const auto without_guest = test.collect();
   REQUIRE(rejected(without_guest->sandboxes.at(0), DropReason::cpu_claim) == 1);
   CHECK(comparable_series(*distrusted) == comparable_series(*without_guest));
+
+  // Nor is anything of it in what the host keeps, such as OOM kills, also when the sandbox has ended.
+  test.node->sandbox_gone(id_of('a'));
+  const auto ended = test.collect();
+  REQUIRE(ended->sandboxes.at(0).oom_kills.at(id_of('1')) == 77'777);
+  for (const auto& report : {distrusted, without_guest, ended}) {
+    for (const std::string& series : comparable_series(*report)) CHECK(series.find("88888") == std::string::npos);
+  }
 }
 
 TEST_CASE("a report has one member for what a guest's snapshots say") {
