@@ -276,6 +276,24 @@ TEST_CASE("a guest that always answers late has values that are one scrape old, 
   }
 }
 
+TEST_CASE("an answer that comes during the next collection is in its report, as a late one") {
+  Fixture test;
+  FakeGuest& guest = test.add('a');
+  const auto answer = guest.snapshot;
+  guest.snapshot = nullptr;
+  CHECK_FALSE(test.collect()->sandboxes.at(0).guest);
+  std::shared_ptr<const NodeReport> report;
+  test.node->collect([&](auto made) { report = std::move(made); });
+  test.loop.pass(5ms);
+  CHECK(guest.received<wire::Collect>().size() == 1);  // not again while the guest works on it
+  guest.send(*answer(guest.received<wire::Collect>().back().request));
+  REQUIRE(test.loop.until([&] { return report != nullptr; }));
+  REQUIRE(report->sandboxes.at(0).guest);
+  CHECK(report->sandboxes[0].guest->late);
+  CHECK(report->sandboxes[0].guest->containers.size() == 1);
+  CHECK_FALSE(report->sandboxes[0].suspect);
+}
+
 TEST_CASE("a guest whose answer is overdue has no part in the report") {
   Fixture test;
   test.node = nullptr;
