@@ -11,15 +11,13 @@
 #include "host-probe/discovery/discovery.h"
 #include "host-probe/http/server.h"
 #include "host-probe/metrics/table.h"
-#include "host-probe/names/names.h"
-#include "host-probe/names/runtime_names.h"
 #include "host-probe/node/node.h"
 #include "host-probe/options.h"
-#include "host-probe/overhead/overhead_keeper.h"
+#include "host-probe/overhead/history.h"
+#include "host-probe/pods/names.h"
+#include "host-probe/pods/runtime.h"
 #include "host-probe/processes/process_account.h"
-#include "host-probe/reload.h"
-#include "host-probe/service/manager.h"
-#include "host-probe/service/watchdog.h"
+#include "host-probe/service/systemd.h"
 #include "host-probe/signals.h"
 #include "host-probe/timer_queue.h"
 #include "userspace/event_loop.h"
@@ -76,7 +74,7 @@ Status run(Options options, const CommandLine& command_line) {
       *loop, **timers, options.web,
       [&](auto answer) {
         node->collect([&overheads, answer = std::move(answer)](const auto& report) {
-          if (report) overheads.take_up(*report);
+          if (report) overheads.update(*report);
           answer(report);
         });
       },
@@ -100,7 +98,7 @@ Status run(Options options, const CommandLine& command_line) {
     const Status reloaded =
         reload_options(options, command_line,
                        {[&](const std::string& file) { return (*server)->reload(file); },
-                        [&](const Options& now) { return (*names)->ask_elsewhere(open_runtimes(now)); }});
+                        [&](const Options& now) { return (*names)->set_source(open_runtimes(now)); }});
     notify_ready(reloaded ? serving() : serving() + "; not reloaded: " + reloaded.error().text);
   };
   (*server)->set_ready();

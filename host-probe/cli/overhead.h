@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "host-probe/overhead/overhead_summary.h"
+#include "host-probe/overhead/history.h"
 #include "userspace/result.h"
 
 namespace katameter::host {

@@ -29,12 +29,12 @@ void Inotify::read_events() {
     inotify_event event;
     std::memcpy(&event, buffer.data() + offset, sizeof event);
     const char* name = buffer.data() + offset + sizeof event;
-    hand_out({event.wd, event.mask, {name, event.len > 0 ? std::strlen(name) : 0}});
+    dispatch({event.wd, event.mask, {name, event.len > 0 ? std::strlen(name) : 0}});
     offset += static_cast<ssize_t>(sizeof event + event.len);
   }
 }
 
-void Inotify::hand_out(const Event& event) {
+void Inotify::dispatch(const Event& event) {
   const auto meant = event.watch < 0 ? watchers_ : by_watch_[event.watch];
   for (Watcher* watcher : meant) {
     // Those before it may have destroyed it.

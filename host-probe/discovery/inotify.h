@@ -33,7 +33,7 @@ class Inotify {
  private:
   Inotify(EventLoop& loop, Fd queue) : loop_(loop), queue_(std::move(queue)) {}
   void read_events();
-  void hand_out(const Event& event);
+  void dispatch(const Event& event);
 
   EventLoop& loop_;
   Fd queue_;
@@ -41,7 +41,7 @@ class Inotify {
   std::map<int, std::set<Watcher*>> by_watch_;
 };
 
-/// Who watches directories, and hears of those that it watches itself. The Inotify must outlive it.
+/// A user of the queue: gets the events of the directories that it watches. The Inotify must outlive it.
 class Inotify::Watcher {
  public:
   /// May destroy other watchers.

@@ -15,9 +15,9 @@ enum class Reach {
   cid,     // by AF_VSOCK, with the context id that the VMM was given
 };
 
-/// A socket in a sandbox's directory that tells which hypervisor runs it: the hybrid vsock itself where there is one,
+/// A socket in a sandbox's directory that shows which hypervisor runs it: the hybrid vsock itself where there is one,
 /// else another that the VMM makes. Only a hybrid vsock is ever connected to.
-struct Marker {
+struct SocketMarker {
   std::string_view path;  // a file name, or one in nested_directory
   std::string_view hypervisor;
   Reach reach = Reach::hybrid;
@@ -29,18 +29,20 @@ inline constexpr std::string_view nested_directory = "root";
 /// Where one runtime keeps sandboxes: `<run root>/<root>/<sandbox id>/<marker>`. Of several markers the first counts.
 struct Layout {
   std::string_view root;
-  std::span<const Marker> markers;
+  std::span<const SocketMarker> markers;
 };
 
 // Go runtime.
-inline constexpr std::array go_markers{Marker{"clh.sock", "cloud-hypervisor"}, Marker{"qmp.sock", "qemu", Reach::cid},
-                                       Marker{"qmp.socket", "stratovirt", Reach::cid}};
+inline constexpr std::array go_markers{SocketMarker{"clh.sock", "cloud-hypervisor"},
+                                       SocketMarker{"qmp.sock", "qemu", Reach::cid},
+                                       SocketMarker{"qmp.socket", "stratovirt", Reach::cid}};
 // runtime-rs. Its Firecracker is here if it is not jailed; Dragonball runs in the shim.
-inline constexpr std::array rs_markers{Marker{"ch-vm.sock", "cloud-hypervisor"}, Marker{"kata.hvsock", "firecracker"},
-                                       Marker{"root/kata.hvsock", "dragonball"}, Marker{"vsock.sock", "openvmm"},
-                                       Marker{"root/console.sock", "qemu", Reach::cid}};
+inline constexpr std::array rs_markers{
+    SocketMarker{"ch-vm.sock", "cloud-hypervisor"}, SocketMarker{"kata.hvsock", "firecracker"},
+    SocketMarker{"root/kata.hvsock", "dragonball"}, SocketMarker{"vsock.sock", "openvmm"},
+    SocketMarker{"root/console.sock", "qemu", Reach::cid}};
 // A jail of Firecracker's; the Go runtime has the same directories without a jail.
-inline constexpr std::array jail_markers{Marker{"root/kata.hvsock", "firecracker"}};
+inline constexpr std::array jail_markers{SocketMarker{"root/kata.hvsock", "firecracker"}};
 
 /// A new kind is a new row.
 inline constexpr std::array layouts{Layout{"vc/vm", go_markers}, Layout{"vc/firecracker", jail_markers},

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <filesystem>
 #include <memory>
 #include <set>
 #include <utility>
@@ -14,6 +15,69 @@
 #include "host-probe/own_metrics/own_metrics.h"
 
 namespace katameter::host {
+namespace {
+
+bool is_directory(const std::string& path) {
+  struct stat found {};
+  return stat(path.c_str(), &found) == 0 && S_ISDIR(found.st_mode);
+}
+
+}  // namespace
+
+RootWatch::RootWatch(Inotify::Watcher& watcher, const std::string& run_root, std::string_view below,
+                     LogLevel error_level)
+    : watcher_(watcher), error_level_(error_level) {
+  levels_.push_back({"/", ""});
+  const auto descend = [this](const std::filesystem::path& path) {
+    for (const auto& part : path.relative_path()) {
+      if (part.empty()) continue;  // what a trailing slash leaves
+      const std::string& above = levels_.back().path;
+      levels_.push_back({(above == "/" ? "" : above) + "/" + part.string(), part.string()});
+    }
+  };
+  descend(run_root);
+  run_root_ = levels_.size() - 1;
+  descend(std::filesystem::path(below));
+}
+
+std::size_t RootWatch::nearest_existing() const {
+  std::size_t level = run_root_;
+  while (level > 0 && !is_directory(levels_[level].path)) --level;
+  return level;
+}
+
+bool RootWatch::watch_level(std::size_t level, std::map<int, std::size_t>& watches) {
+  const Result<int> watch = watcher_.watch(levels_[level].path);
+  if (watch) {
+    watches.emplace(*watch, level);
+    if (level + 1 == levels_.size()) directory_ = *watch;
+    return true;
+  }
+  if (watch.error().code != ENOENT && watch.error().code != ENOTDIR) {
+    log(error_level_, "cannot watch a directory of sandboxes", {{"directory", path()}, {"error", watch.error().text}});
+  }
+  return false;
+}
+
+void RootWatch::walk() {
+  std::map<int, std::size_t> watches;
+  directory_ = -1;
+  // Each level is watched before the next is looked for, so that one made in between has its event.
+  for (std::size_t level = nearest_existing(); level < levels_.size() && watch_level(level, watches);) ++level;
+  for (const auto& [watch, level] : watches_) {
+    if (!watches.contains(watch)) watcher_.unwatch(watch);
+  }
+  watches_ = std::move(watches);
+}
+
+bool RootWatch::affects(const Inotify::Event& event) const {
+  const auto found = watches_.find(event.watch);
+  if (found == watches_.end()) return false;
+  if ((event.mask & (IN_DELETE_SELF | IN_MOVE_SELF | IN_IGNORED | IN_UNMOUNT)) != 0) return true;
+  const std::size_t below = found->second + 1;
+  return below < levels_.size() && event.name == levels_[below].name;
+}
+
 namespace {
 
 bool is_socket(const std::string& path) {
@@ -34,16 +98,16 @@ std::set<ContainerId> valid_entries(const std::string& directory) {
 }  // namespace
 
 LayoutWatch::LayoutWatch(Inotify& inotify, const std::string& run_root, const Layout& layout, DiscoveryEvents events,
-                         LogLevel unseen)
+                         LogLevel error_level)
     : layout_(layout),
       events_(std::move(events)),
       watcher_(inotify, [this](const Inotify::Event& event) { on_event(event); }),
-      root_(watcher_, run_root, layout.root, unseen) {
+      root_(watcher_, run_root, layout.root, error_level) {
   root_.walk();
   scan();
 }
 
-void LayoutWatch::leave() {
+void LayoutWatch::clear() {
   while (!candidates_.empty()) forget(ContainerId(candidates_.begin()->first));
 }
 
@@ -54,7 +118,7 @@ void LayoutWatch::on_event(const Inotify::Event& event) {
     attach();
     return scan();
   }
-  if (root_.concerns(event)) attach();
+  if (root_.affects(event)) attach();
   if (event.name.empty()) return;
   if (event.watch == root_.directory()) entry_changed(event);
   if (!may_be_marker(event.name)) return;
@@ -68,7 +132,7 @@ void LayoutWatch::attach() {
   const int before = root_.directory();
   root_.walk();
   if (root_.directory() == before) return;
-  leave();
+  clear();
   scan();
 }
 
@@ -105,11 +169,11 @@ void LayoutWatch::consider(const ContainerId& id) {
 
 bool LayoutWatch::may_be_marker(std::string_view name) const {
   return name == nested_directory ||
-         std::ranges::any_of(layout_.markers, [&](const Marker& marker) { return marker.path.ends_with(name); });
+         std::ranges::any_of(layout_.markers, [&](const SocketMarker& marker) { return marker.path.ends_with(name); });
 }
 
 void LayoutWatch::watch_nested(const ContainerId& id, Candidate& candidate) {
-  const auto nested = [](const Marker& marker) { return marker.path.find('/') != std::string_view::npos; };
+  const auto nested = [](const SocketMarker& marker) { return marker.path.find('/') != std::string_view::npos; };
   if (std::ranges::none_of(layout_.markers, nested)) return;
   const Result<int> watch = watcher_.watch(directory_of(id) + "/" + std::string(nested_directory));
   const int now = watch ? *watch : -1;
@@ -127,11 +191,12 @@ void LayoutWatch::look_for_markers(const ContainerId& id) {
   // Before the look, so that what comes in between has its event.
   watch_nested(id, candidate);
   const std::string directory = directory_of(id);
-  const auto found = std::ranges::find_if(
-      layout_.markers, [&](const Marker& marker) { return is_socket(directory + "/" + std::string(marker.path)); });
-  const Marker* present = found == layout_.markers.end() ? nullptr : &*found;
+  const auto found = std::ranges::find_if(layout_.markers, [&](const SocketMarker& marker) {
+    return is_socket(directory + "/" + std::string(marker.path));
+  });
+  const SocketMarker* present = found == layout_.markers.end() ? nullptr : &*found;
   if (present == candidate.present) return;
-  const Marker* before = std::exchange(candidate.present, present);
+  const SocketMarker* before = std::exchange(candidate.present, present);
   if (before != nullptr) events_.gone(id);
   if (present == nullptr) return;
   events_.appeared({id, directory, std::string(present->path), std::string(present->hypervisor), present->reach});

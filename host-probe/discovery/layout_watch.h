@@ -1,33 +1,69 @@
 #pragma once
 
+#include <cstddef>
 #include <functional>
 #include <map>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "host-probe/discovery/inotify.h"
 #include "host-probe/discovery/layout.h"
-#include "host-probe/discovery/root_watch.h"
 #include "userspace/log.h"
 
 namespace katameter::host {
+
+/// Watches one directory that may not exist yet, may come, go and come again: it and what is above it
+/// up to the run root, or the nearest ancestor that exists, are watched.
+class RootWatch {
+ public:
+  /// The directory is `run_root`/`below`; `run_root` is absolute, `below` relative.
+  RootWatch(Inotify::Watcher& watcher, const std::string& run_root, std::string_view below, LogLevel error_level);
+
+  /// Sets the watches anew, by what exists now. Errors other than a missing directory are logged, on the level
+  /// `error_level`.
+  void walk();
+
+  /// The event may have changed what exists: walk() is due. Events about the directory's own entries are not meant.
+  bool affects(const Inotify::Event& event) const;
+
+  /// The watch of the directory itself, -1 while it does not exist. Another number means another directory.
+  int directory() const { return directory_; }
+  const std::string& path() const { return levels_.back().path; }
+  bool uses(int watch) const { return watches_.contains(watch); }
+
+ private:
+  struct Level {
+    std::string path;
+    std::string name;  // its last component
+  };
+  std::size_t nearest_existing() const;
+  bool watch_level(std::size_t level, std::map<int, std::size_t>& watches);
+
+  Inotify::Watcher& watcher_;
+  LogLevel error_level_;
+  std::vector<Level> levels_;  // from "/" down to the directory
+  std::size_t run_root_ = 0;   // its level
+  std::map<int, std::size_t> watches_;
+  int directory_ = -1;
+};
 
 struct DiscoveryEvents {
   std::function<void(const SandboxPlace&)> appeared;  // a marker is there
   std::function<void(const ContainerId&)> gone;       // its marker or its directory is not there any more
 };
 
-/// Sees the sandboxes of one layout come and go. It never looks again by itself: inotify tells, and only a queue that
-/// overflowed makes it list the directory once more.
+/// Sees the sandboxes of one layout come and go. It never looks again by itself: inotify reports changes, and only a
+/// queue that overflowed makes it list the directory once more.
 class LayoutWatch {
  public:
   /// Reports what exists already before it returns. `run_root` is absolute. That a directory cannot be watched is
-  /// logged on the level `unseen`.
+  /// logged on the level `error_level`.
   LayoutWatch(Inotify& inotify, const std::string& run_root, const Layout& layout, DiscoveryEvents events,
-              LogLevel unseen = LogLevel::warning);
+              LogLevel error_level = LogLevel::warning);
 
   /// Reports all that was there as gone. No event comes after it.
-  void leave();
+  void clear();
 
   /// Compares what is there with what is known. Done at the start and after an overflow.
   void scan();
@@ -35,8 +71,8 @@ class LayoutWatch {
  private:
   struct Candidate {
     int watch = -1;
-    int nested = -1;                  // watch of its nested_directory
-    const Marker* present = nullptr;  // the first that exists
+    int nested = -1;                        // watch of its nested_directory
+    const SocketMarker* present = nullptr;  // the first that exists
   };
 
   void on_event(const Inotify::Event& event);

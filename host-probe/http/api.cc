@@ -133,7 +133,7 @@ Json sandbox_json(const SandboxReport& sandbox) {
   return object;
 }
 
-// Names are valid UTF-8 (label_text.h); a byte that is not must not cost the whole document.
+// Names are valid UTF-8 (label_text()); a byte that is not must not cost the whole document.
 std::string text_of(const Json& json) {
   return json.dump(-1, ' ', false, Json::error_handler_t::replace);
 }

@@ -1,4 +1,4 @@
-# cmake -DFOLDER=... -DOUTPUT=... -P embed.cmake FILES: the files of the page as one C++ source (page_files.h).
+# cmake -DFOLDER=... -DOUTPUT=... -P embed.cmake FILES: the files of the page as one C++ source (pages.h).
 set(rows "")
 foreach(file IN LISTS FILES)
   file(READ ${FOLDER}/${file} text)
@@ -8,6 +8,6 @@ foreach(file IN LISTS FILES)
   endif()
   string(APPEND rows "    {\"${file}\", R\"katameter(${text})katameter\"},\n")
 endforeach()
-file(WRITE ${OUTPUT} "#include \"host-probe/http/page_files.h\"\n\nnamespace katameter::host::http {\n\n"
+file(WRITE ${OUTPUT} "#include \"host-probe/http/pages.h\"\n\nnamespace katameter::host::http {\n\n"
      "std::span<const PageFile> page_files() {\n  static constexpr PageFile files[] = {\n${rows}  };\n  return files;\n}\n\n"
      "}  // namespace katameter::host::http\n")

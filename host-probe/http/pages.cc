@@ -1,8 +1,7 @@
 #include "host-probe/http/pages.h"
 
 #include "host-probe/http/api.h"
-#include "host-probe/http/page_files.h"
-#include "host-probe/metrics/scrape.h"
+#include "host-probe/metrics/render.h"
 
 namespace katameter::host::http {
 namespace {

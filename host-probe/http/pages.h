@@ -3,6 +3,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -11,6 +12,14 @@
 #include "host-probe/node/report.h"
 
 namespace katameter::host::http {
+
+/// A file of host-probe/http/page/, as it was when host-probe was built.
+struct PageFile {
+  std::string_view name;
+  std::string_view text;
+};
+
+std::span<const PageFile> page_files();
 
 /// A path that is answered with what is made of a report of now, for those who may read.
 struct ReportPage {
@@ -34,8 +43,8 @@ struct Page {
   const char* handler;    // by which requests are counted
 };
 
-/// What is served besides what is made of a report: `/` with its files, `/-/healthy`, `/-/ready`. They need no
-/// login: the page contains no values, the browser asks for those. Links are relative, so that a proxy may serve all of it
+/// What is served besides what is made of a report: `/` with its files, `/-/healthy`, `/-/ready`. They need no login:
+/// the page contains no values, the browser asks for those. Links are relative, so that a proxy may serve all of it
 /// below a prefix.
 class Pages {
  public:

@@ -2,6 +2,7 @@
 
 #include <gnutls/gnutls.h>
 
+#include <map>
 #include <memory>
 #include <string>
 #include <type_traits>
@@ -45,5 +46,28 @@ class TlsContext {
   Owner<gnutls_certificate_credentials_t> credentials_;
   Owner<gnutls_priority_t> priorities_;
 };
+
+/// Files as they were, to see whether they change.
+class FileStamps {
+ public:
+  /// From here on this file, too.
+  void add(std::string path);
+
+  /// Whether one of them is another than at the last call, or than when it was added.
+  bool changed();
+
+ private:
+  std::map<std::string, std::string> stamps_;  // by path
+};
+
+/// What a web configuration file and those that it names had in them when they were read.
+struct LoadedConfig {
+  WebConfig config;
+  std::shared_ptr<const TlsContext> tls;  ///< null: plain HTTP
+  FileStamps files;                       ///< of all of them, from before they were read
+};
+
+/// Reads a web configuration with its certificates; without a path, that of a server open to everybody.
+Result<LoadedConfig> load_web_config(const std::string& path);
 
 }  // namespace katameter::host::http

@@ -48,7 +48,7 @@ constexpr Shown if_not_0(std::string_view label, std::string_view of_label) {
 constexpr Shown limit_beside(std::size_t figure) {
   return {Shown::Rule::limit_beside, figure};
 }
-// By host-probe, from more than one snapshot (render_containers.cc).
+// By host-probe, from more than one snapshot (render.cc).
 constexpr Shown counted_by_host() {
   return {Shown::Rule::counted_by_host};
 }
@@ -92,8 +92,8 @@ constexpr const Descriptor* descriptor_of(std::size_t index) {
 
 }  // namespace detail
 
-/// cAdvisor's metrics, by cAdvisor's names, types and meanings, and what cAdvisor does not have, under names of ours. By
-/// figure::Index.
+/// cAdvisor's metrics, by cAdvisor's names, types and meanings, and what cAdvisor does not have, under names of ours.
+/// By figure::Index.
 inline constexpr auto of_container = [] {
   using detail::counted_by_host;
   using detail::if_not_0;

@@ -1,13 +1,75 @@
 #include "host-probe/metrics/render.h"
 
+#include <exception>
 #include <utility>
 
-#include "host-probe/metrics/labelled_report.h"
-#include "host-probe/metrics/render_containers.h"
+#include "host-probe/metrics/container_metrics.h"
 #include "host-probe/metrics/table.h"
+#include "host-probe/own_metrics/own_metrics.h"
+#include "userspace/log.h"
 
 namespace katameter::host {
 namespace {
+
+template <typename Visit>
+void for_each_container(const LabelledReport& report, const Visit& visit) {
+  for (const LabelledSandbox& sandbox : report.living()) {
+    for (std::size_t i = 0; i < sandbox.containers.size(); ++i)
+      visit(sandbox.report.guest->containers[i], *sandbox.containers[i]);
+  }
+}
+
+// The series of one value.
+void add_value(TextWriter& writer, const LabelledReport& report, const ContainerMetric& metric, const Labels& further) {
+  const SeriesValue value_of(metric);
+  for_each_container(report, [&](const wire::Container& container, const Labels& labels) {
+    if (const auto value = value_of(container)) writer.add(*metric.descriptor, labels, further, *value);
+  });
+}
+
+void add_value(TextWriter& writer, const LabelledReport& report, const ContainerMetric& metric) {
+  const Shown& shown = metric.shown;
+  Labels further;
+  if (!shown.label.name.empty()) further.push_back(shown.label);
+  if (shown.other_label.empty()) {
+    add_value(writer, report, metric, further);
+    return;
+  }
+  for (const std::string_view value : shown.other_values) {
+    Labels both = further;
+    both.push_back({shown.other_label, value});
+    add_value(writer, report, metric, both);
+  }
+}
+
+void add_starts(TextWriter& writer, const LabelledReport& report) {
+  for (const LabelledSandbox& sandbox : report.living()) {
+    for (std::size_t i = 0; i < sandbox.containers.size(); ++i) {
+      const GuestView& guest = *sandbox.report.guest;
+      const auto start = guest.start_times.find(guest.containers[i].id);
+      if (start == guest.start_times.end()) continue;
+      writer.add(metric::container_start, *sandbox.containers[i], static_cast<double>(start->second));
+    }
+  }
+}
+
+// Those of containers that have ended, too.
+void add_oom_kills(TextWriter& writer, const LabelledReport& report) {
+  for (const LabelledSandbox& sandbox : report.all()) {
+    for (const auto& [container, kills] : sandbox.report.oom_kills) {
+      writer.add(metric::container_ooms, sandbox.by_container.at(container), static_cast<double>(kills));
+    }
+  }
+}
+
+// The metrics that are one value of a container's snapshot.
+void add_containers(TextWriter& writer, const LabelledReport& report) {
+  for (const ContainerMetric& metric : metric::of_container) {
+    if (metric.shown.rule != Shown::Rule::counted_by_host) add_value(writer, report, metric);
+  }
+  add_starts(writer, report);
+  add_oom_kills(writer, report);
+}
 
 void write(TextWriter& writer, const MetricGroup& group, const LabelledReport* report) {
   for (const MetricRow& row : group.rows) {
@@ -34,6 +96,19 @@ void render_failure(TextWriter::Send send) {
   TextWriter writer(std::move(send));
   write(writer, own_group, nullptr);
   writer.finish();
+}
+
+bool write_scrape(const std::shared_ptr<const NodeReport>& report, const TextWriter::Send& send) try {
+  if (report) {
+    render(*report, send);
+  } else {
+    render_failure(send);
+  }
+  send(OwnMetrics::of_process().text());
+  return true;
+} catch (const std::exception& error) {  // out of memory
+  log_error("a scrape failed", {{"error", error.what()}});
+  return false;
 }
 
 }  // namespace katameter::host

@@ -1,18 +1,54 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <initializer_list>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
-#include "host-probe/metrics/labelled_report.h"
 #include "host-probe/metrics/text_writer.h"
+#include "host-probe/node/report.h"
 
 // The table of metrics: each is one row, from which the exposition and docs/metrics.md are written.
 namespace katameter::host {
+
+/// The six labels that kubelet's cAdvisor gives a container, `id`, `name`, `image`, `namespace`, `pod` and `container`,
+/// each empty while it is unknown. `name` is the container's id; `id` is `/kata/<sandbox>/<container>`: the host has no
+/// cgroup of the container, and the guest's path is not trusted. The pause container, whose id is the sandbox's, stands
+/// for the pod and has no name. `sandbox_hex` is sandbox.hex(); `names` may be null.
+Labels container_labels(const ContainerId& sandbox, std::string_view sandbox_hex, const ContainerId& container,
+                        const SandboxNames* names);
+
+/// A sandbox of a report with the labels of its series, which are made once for a scrape.
+struct LabelledSandbox {
+  const SandboxReport& report;
+  Labels id;                                   // sandbox_id
+  const Labels* pod = nullptr;                 // container_labels() of the pause container
+  std::vector<const Labels*> containers;       // the same of report.guest->containers, in their order
+  std::map<ContainerId, Labels> by_container;  // the same of all containers in the report
+};
+
+/// A report in the form in which it is written down: a metric goes through all sandboxes, then the next one does.
+class LabelledReport {
+ public:
+  /// Does not keep the report, which must outlive it.
+  explicit LabelledReport(const NodeReport& report);
+
+  const NodeReport& node() const { return node_; }
+  /// Includes those that ended a short while ago and are still reported.
+  std::span<const LabelledSandbox> all() const { return sandboxes_; }
+  std::span<const LabelledSandbox> living() const { return all().first(living_); }
+
+ private:
+  const NodeReport& node_;
+  std::vector<LabelledSandbox> sandboxes_;  // the living first
+  std::size_t living_ = 0;
+};
 
 /// The value of one series; nothing: there is no such series.
 using Value = std::optional<double>;
@@ -38,8 +74,8 @@ class SeriesWriter {
   void add(const Labels& labels, double value) { writer_.add(metric_, labels, value); }
   void add(const Labels& labels, const Labels& further, double value) { writer_.add(metric_, labels, further, value); }
 
-  /// One series for each living sandbox, with the label `sandbox_id` and the further ones. `value` takes a SandboxReport
-  /// and returns a Value.
+  /// One series for each living sandbox, with the label `sandbox_id` and the further ones. `value` takes a
+  /// SandboxReport and returns a Value.
   template <typename ValueOf>
   void each_sandbox(const Labels& further, const ValueOf& value) {
     for (const LabelledSandbox& sandbox : report().living()) {

@@ -16,11 +16,57 @@
 #include "host-probe/guest/cpu_plausibility.h"
 #include "host-probe/guest/drop_reason.h"
 #include "host-probe/guest/rules.h"
-#include "host-probe/node/guest_view.h"
-#include "host-probe/node/history.h"
+#include "host-probe/node/report.h"
+#include "host-probe/processes/process_source.h"
 #include "userspace/wire/messages.h"
 
 namespace katameter::host {
+
+/// Bounds the series that one sandbox can make: of all values that a guest gives a label, the first `max` are admitted.
+template <typename Value, std::size_t max>
+class BoundedSet {
+ public:
+  static constexpr std::size_t max_values = max;
+
+  /// True for a value that was admitted before, and for a new one while there is room.
+  bool admit(const Value& value) {
+    if (values_.contains(value)) return true;
+    if (values_.size() == max) return false;
+    values_.insert(value);
+    return true;
+  }
+
+ private:
+  std::set<Value> values_;
+};
+
+/// What is kept of a sandbox over all runs of its guest, and for a while after its end: a sandbox of this id that comes
+/// back goes on from here. Pure: the caller gives the time.
+struct SandboxHistory {
+  using Time = OomKillCounters::Time;
+
+  OomKillCounters oom_kills;
+  BoundedSet<std::string, 64> interface_names;
+  BoundedSet<std::pair<std::uint32_t, std::uint32_t>, 64> block_device_numbers;
+
+  // Of an ended sandbox, on the host.
+  HostOoms host_ooms;
+  Time host_ooms_until{};
+
+  /// The sandbox has ended, having had these kills on the host.
+  void end(Time now, HostOoms kills) {
+    std::erase_if(kills, [](const auto& role) { return role.second == 0; });
+    host_ooms = std::move(kills);
+    host_ooms_until = now + OomKillCounters::window;
+    oom_kills.all_ended(now);
+  }
+
+  /// Nothing is left to report after end().
+  bool expired(Time now) {
+    oom_kills.expire(now);
+    return oom_kills.empty() && (host_ooms.empty() || now >= host_ooms_until);
+  }
+};
 
 /// One moment by the clocks that a guest's snapshot is compared with.
 struct HostTime {
@@ -49,8 +95,8 @@ class StartTimes {
 };
 
 /// All that belongs to one run of a guest: who it is, the rules that its snapshots are checked by, the last snapshot
-/// that was accepted. Another boot, another instance of guest-probe, and a guest that was restored to another state make
-/// a new run; nothing is reset. Pure: the caller gives the time.
+/// that was accepted. Another boot, another instance of guest-probe, and a guest that was restored to another state
+/// make a new run; nothing is reset. Pure: the caller gives the time.
 class GuestRun {
  public:
   /// A snapshot older than this is not reported, unless the next answer is on its way.
@@ -94,7 +140,7 @@ class GuestRun {
   }
 
  private:
-  // What tells one removed container from another, cgroups of the same id included.
+  // What distinguishes one removed container from another, cgroups of the same id included.
   using Listing = std::pair<ContainerId, std::array<wire::Figure, wire::container_figures.size()>>;
   static Listing listing_of(const wire::Container& container);
   void take_containers(const wire::Snapshot& snapshot, SandboxHistory& history);

@@ -9,10 +9,10 @@
 
 #include "host-probe/accounting/sandbox_accounting.h"
 #include "host-probe/discovery/discovery.h"
-#include "host-probe/names/names.h"
-#include "host-probe/node/history.h"
+#include "host-probe/node/guest_run.h"
 #include "host-probe/node/report.h"
 #include "host-probe/node/sandbox.h"
+#include "host-probe/pods/names.h"
 #include "host-probe/processes/process_source.h"
 #include "host-probe/timer_queue.h"
 #include "userspace/event_loop.h"

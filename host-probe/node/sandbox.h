@@ -9,7 +9,6 @@
 #include "host-probe/discovery/discovery.h"
 #include "host-probe/guest/client.h"
 #include "host-probe/node/guest_run.h"
-#include "host-probe/node/history.h"
 #include "host-probe/node/report.h"
 #include "host-probe/timer_queue.h"
 #include "userspace/event_loop.h"

@@ -4,7 +4,7 @@
 #include <array>
 
 #include "host-probe/own_metrics/own_metrics.h"
-#include "host-probe/processes/command_line.h"
+#include "host-probe/processes/process_identity.h"
 #include "userspace/log.h"
 
 namespace katameter::host {
@@ -22,14 +22,14 @@ constexpr std::array<WatchedName, 9> watched_names{{{"qemu-sys", PROCESS_VMM},
                                                     {"kvm-pit/", PROCESS_KERNEL}}};
 static_assert(watched_names.size() <= WATCHED_NAMES);
 
-// For a reading in whose few microseconds no thread dies. Without one, what it lacks comes with the next pass.
+// For a reading in whose few microseconds no thread dies. Without one, what is missing comes with the next pass.
 constexpr int reading_attempts = 16;
 
 }  // namespace
 
 Result<std::unique_ptr<ProcessAccount>> ProcessAccount::create(EventLoop& loop, std::uint32_t capacity) {
   Result<HostPrograms> programs = HostPrograms::load(watched_names, capacity);
-  if (!programs) return failure_from(programs.error(), "no figures of the sandboxes' processes");
+  if (!programs) return failure_from(programs.error(), "no values of the sandboxes' processes");
   std::unique_ptr<ProcessAccount> account(new ProcessAccount(loop, *std::move(programs), capacity));
   for (int cpu = 0; cpu < account->programs_.possible_cpus(); ++cpu) account->unknown_cpus_.insert(cpu);
   if (Status learned = account->learn_cpus(); !learned) return failure_from(learned.error());
@@ -102,8 +102,8 @@ Status ProcessAccount::read(const process_key& key, const process_record& record
     programs_.remove(key);
     return {};
   }
-  if ((reading->flags & READING_TRUNCATED) != 0 && !told_unfinished_) {
-    told_unfinished_ = true;
+  if ((reading->flags & READING_TRUNCATED) != 0 && !warned_unfinished_) {
+    warned_unfinished_ = true;
     log_warning("a process has more threads or descriptors than are read: its values are too low", {{"pid", key.tgid}});
   }
   account.read(key, *reading);
@@ -141,17 +141,17 @@ Status ProcessAccount::pass() {
   // One pass of grace: a command line may have come before its process was listed.
   std::erase_if(roots_, [this](const auto& root) { return root.second.last_pass + 1 < pass_; });
   drop_ended();
-  tell_losses();
+  report_losses();
   return {};
 }
 
 Result<std::map<ContainerId, SandboxProcesses>> ProcessAccount::collect() {
   if (Status status = pass(); !status) return failure_from(status.error());
-  std::map<ContainerId, SandboxProcesses> figures;
+  std::map<ContainerId, SandboxProcesses> values;
   for (const auto& [id, sandbox] : sandboxes_) {
-    if (!sandbox.forgotten) figures.emplace(id, sandbox.account.figures());
+    if (!sandbox.forgotten) values.emplace(id, sandbox.account.values());
   }
-  return figures;
+  return values;
 }
 
 void ProcessAccount::drop_ended() {
@@ -177,8 +177,8 @@ HostOoms ProcessAccount::forget(const ContainerId& sandbox) {
   }
   const auto found = sandboxes_.find(sandbox);
   if (found == sandboxes_.end()) return {};
-  HostOoms kills = found->second.account.figures().oom_kills;
-  // Its processes may be about to end: their last figures must not make it appear again.
+  HostOoms kills = found->second.account.values().oom_kills;
+  // Its processes may be about to end: their last values must not make it appear again.
   found->second.forgotten = true;
   if (found->second.account.empty()) sandboxes_.erase(found);
   return kills;
@@ -192,15 +192,15 @@ std::optional<std::uint32_t> ProcessAccount::vmm(const ContainerId& sandbox) con
   return std::nullopt;
 }
 
-void ProcessAccount::tell_losses() {
+void ProcessAccount::report_losses() {
   const volatile host_status& status = programs_.status();
   OwnMetrics::of_process().set_process_losses(status.processes_lost, status.events_lost);
-  if (const std::uint64_t lost = status.processes_lost; lost > 0 && !told_lost_processes_) {
-    told_lost_processes_ = true;
+  if (const std::uint64_t lost = status.processes_lost; lost > 0 && !warned_lost_processes_) {
+    warned_lost_processes_ = true;
     log_warning("process table full: processes of sandboxes are not tracked", {{"count", lost}});
   }
-  if (const std::uint64_t lost = status.events_lost; lost > 0 && !told_lost_events_) {
-    told_lost_events_ = true;
+  if (const std::uint64_t lost = status.events_lost; lost > 0 && !warned_lost_events_) {
+    warned_lost_events_ = true;
     log_warning("command lines of new processes were lost: reading /proc of those that still run", {{"count", lost}});
   }
 }

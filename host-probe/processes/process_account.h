@@ -12,9 +12,10 @@
 
 namespace katameter::host {
 
-/// CPU and memory of the VMMs, virtiofsd and shims of this node, by the kernel's own counters (bpf/host/*.bpf.c): found when
-/// they start, read when asked, taken to their last nanosecond when they end. /proc is not walked; /proc/<pid>/cmdline
-/// is read once for each process that ran before us, and nothing is done while nobody asks and no sandbox starts.
+/// CPU and memory of the VMMs, virtiofsd and shims of this node, by the kernel's own counters (bpf/host/*.bpf.c): found
+/// when they start, read when asked, taken to their last nanosecond when they end. /proc is not walked;
+/// /proc/<pid>/cmdline is read once for each process that ran before us, and nothing is done while nobody asks and no
+/// sandbox starts.
 ///
 /// Which thread is a vCPU is known by its name, or by its having been in guest mode. QEMU names its threads only with
 /// debug-threads=on, which Kata sets in debug configurations; without it, and without KVM (whose time in guest mode the
@@ -22,7 +23,7 @@ namespace katameter::host {
 /// that were dead before we started is unknown to anybody.
 class ProcessAccount : public ProcessSource {
  public:
-  /// Processes of sandboxes at one time; three for a sandbox is usual. More are counted and said, not followed.
+  /// Processes of sandboxes at one time; three for a sandbox is usual. More are counted and logged, not followed.
   static constexpr std::uint32_t default_capacity = 8192;
   /// Sandboxes without a process that are remembered until forget(); beyond it the one longest without goes.
   static constexpr std::size_t max_ended = 1024;
@@ -37,16 +38,16 @@ class ProcessAccount : public ProcessSource {
 
   /// Sandboxes whose processes have all ended stay, with what they used, until forget().
   Result<std::map<ContainerId, SandboxProcesses>> collect() override;
-  /// Processes whose end the kernel did not tell: their last figures were taken up to a tick early. Should be 0.
+  /// Processes whose end the kernel did not report: their last values were taken up to a tick early. Should be 0.
   std::uint64_t ends_missed() const { return ends_missed_; }
   /// Process ids that the kernel's map had at the last collect(), those included that turned out to be no sandbox's.
   const std::set<std::uint32_t>& listed() const { return listed_; }
 
-  /// A sandbox whose processes still run is forgotten as they end, and told of no more.
+  /// A sandbox whose processes still run is forgotten as they end, and reported no more.
   HostOoms forget(const ContainerId& sandbox) override;
 
   /// Known as soon as the process is, without a pass; its command line is looked at once more, so that a process id
-  /// that another program has by now is not told.
+  /// that another program has by now is not returned.
   std::optional<std::uint32_t> vmm(const ContainerId& sandbox) const override;
 
  private:
@@ -71,7 +72,7 @@ class ProcessAccount : public ProcessSource {
   Status pass();
   Status read(const process_key& key, const process_record& record, SandboxAccount& account);
   void drop_ended();
-  void tell_losses();
+  void report_losses();
 
   EventLoop& loop_;
   HostPrograms programs_;
@@ -84,9 +85,9 @@ class ProcessAccount : public ProcessSource {
   std::uint64_t ends_missed_ = 0;
   std::set<std::uint32_t> listed_;
   std::uint64_t oom_kills_ = 0;  // that the last pass has seen
-  bool told_lost_processes_ = false;
-  bool told_lost_events_ = false;
-  bool told_unfinished_ = false;
+  bool warned_lost_processes_ = false;
+  bool warned_lost_events_ = false;
+  bool warned_unfinished_ = false;
 };
 
 }  // namespace katameter::host

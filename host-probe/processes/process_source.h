@@ -72,7 +72,7 @@ struct SandboxProcesses {
   bool io = false;                           // the kernel counts read_bytes and write_bytes
 };
 
-/// Where the host's figures come from: BPF in production (process_account.h), a table in tests.
+/// Where the host's values come from: BPF in production (process_account.h), a table in tests.
 class ProcessSource {
  public:
   virtual ~ProcessSource() = default;
@@ -80,7 +80,7 @@ class ProcessSource {
   /// One pass over all sandboxes now, keyed by sandbox id. Called from the event loop's thread, once per collection.
   virtual Result<std::map<ContainerId, SandboxProcesses>> collect() = 0;
 
-  /// The sandbox has ended: its figures may be dropped. The OOM kills of its processes, up to now: the last of them may
+  /// The sandbox has ended: its values may be dropped. The OOM kills of its processes, up to now: the last of them may
   /// be what ended it.
   virtual HostOoms forget(const ContainerId& /*sandbox*/) { return {}; }
 

@@ -7,9 +7,57 @@
 #include <set>
 
 #include "bpf/host/records.h"
-#include "host-probe/processes/process_totals.h"
+#include "host-probe/processes/process_identity.h"
+#include "host-probe/processes/process_source.h"
 
 namespace katameter::host {
+
+/// CPU of one process as the kernel had it at one moment, dead threads included.
+struct ProcessCpu {
+  std::uint64_t cpu_ns = 0;         // all threads, by the process's own sum
+  std::uint64_t vcpu_ns = 0;        // vCPU threads, by theirs
+  std::uint64_t vcpu_delay_ns = 0;  // run-queue wait of vCPU threads
+  std::uint64_t kernel_ns = 0;      // the kernel's own threads in the process
+  std::uint64_t kernel_delay_ns = 0;
+  std::uint64_t other_delay_ns = 0;
+  bool has_vcpus = false;
+  bool has_kernel = false;
+  bool split_settled = true;  // no dead thread is in cpu_ns that is not in vcpu_ns or kernel_ns where it belongs
+};
+
+/// CPU of one process by role. Never falls, whatever the update says: in the moments between a thread's end and its
+/// freeing it is missing in some of the kernel's values, and then what was known stands. The roles together are what
+/// the process's own sum says: what it grows by goes to the vCPUs and the kernel's threads up to theirs, the rest to
+/// the others. So a thread that turns out late to be a vCPU has its time moved without anything being counted twice.
+class ProcessTotals {
+ public:
+  explicit ProcessTotals(ProcessKind kind) : kind_(kind) {}
+  /// A process that was something else before an exec: what it had used till then stays with that.
+  ProcessTotals(ProcessKind kind, const ProcessTotals& before);
+
+  ProcessKind kind() const { return kind_; }
+  void update(const ProcessCpu& now);
+  void update(const RoleUsage& now);
+  void add_to(std::map<Role, RoleCpu>& sums) const;
+  void add_to(std::map<Role, RoleUsage>& sums) const;
+
+ private:
+  ProcessKind kind_;
+  bool has_vcpus_ = false;
+  bool has_kernel_ = false;
+  RoleCpu vcpu_;
+  RoleCpu kernel_;
+  RoleCpu other_;  // of a VMM: its threads that are neither; of virtiofsd: all
+  RoleUsage usage_;
+  RoleCpu base_;  // used in another role
+  RoleUsage usage_base_;
+};
+
+/// The role of a process as a whole, and of its threads that nothing distinguishes.
+Role role_of(ProcessKind kind);
+
+/// `sums` += `more`, role by role.
+void add_roles(std::map<Role, RoleCpu>& sums, const std::map<Role, RoleCpu>& more);
 
 /// Orders process keys: by age, then by pid.
 struct ByAge {
@@ -22,14 +70,15 @@ struct ByAge {
 /// What the processes of one sandbox have used together, those that are gone included.
 ///
 /// Memory is the sum of RssAnon by kind, the pages of each guest-RAM file once, and page tables. Guest RAM that is
-/// private anonymous memory (no virtiofsd, hence no sharing) cannot be told from the VMM's own: guest_ram_bytes is then
-/// 0 and vmm_bytes has it. RssFile is in none of them: page cache, most of it shared between sandboxes. Any unlinked
-/// tmpfs or hugetlbfs file that a VMM has open counts as guest RAM; Dragonball's, a part of the shim, too.
+/// private anonymous memory (no virtiofsd, hence no sharing) cannot be distinguished from the VMM's own:
+/// guest_ram_bytes is then 0 and vmm_bytes has it. RssFile is in none of them: page cache, most of it shared between
+/// sandboxes. Any unlinked tmpfs or hugetlbfs file that a VMM has open counts as guest RAM; Dragonball's, a part of the
+/// shim, too.
 class SandboxAccount {
  public:
   using Clock = std::chrono::steady_clock;
   /// From when a process cannot be read until nothing more is expected of it; an RCU grace period is some 10 ms.
-  static constexpr std::chrono::seconds patience{1};
+  static constexpr std::chrono::seconds exit_timeout{1};
 
   /// Begins a pass: memory is counted anew.
   void begin_pass();
@@ -39,7 +88,7 @@ class SandboxAccount {
   /// What a live process has now; of one that is followed, as all below.
   void read(const process_key& key, const process_reading& reading);
   /// What a process had when it ended. True: it was so at the last pass already, late threads had their time to be
-  /// freed, and it is now part of the past; false: to be told again at the next pass.
+  /// freed, and it is now part of the past; false: to be reported again at the next pass.
   bool ended(const process_key& key, const process_record& record);
   /// A live process that could not be read any more: its end is near, or was not noticed. True: that was long ago, and
   /// what was known when it began to exit is now part of the past.
@@ -47,7 +96,7 @@ class SandboxAccount {
 
   /// No process is followed; what those of the past have used is still known.
   bool empty() const { return processes_.empty(); }
-  SandboxProcesses figures() const;
+  SandboxProcesses values() const;
 
  private:
   struct Process {

@@ -3,8 +3,8 @@
 #include <cstdlib>
 #include <string_view>
 
-#include "host-probe/names/bundle.h"
-#include "host-probe/names/label_text.h"
+#include "host-probe/pods/bundle.h"
+#include "host-probe/pods/sandbox_names.h"
 
 using namespace katameter;
 using namespace katameter::host;

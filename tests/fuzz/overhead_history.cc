@@ -4,8 +4,7 @@
 #include <string>
 
 #include "host-probe/cli/overhead.h"
-#include "host-probe/overhead/overhead_history.h"
-#include "host-probe/overhead/overhead_summary.h"
+#include "host-probe/overhead/history.h"
 
 using namespace katameter;
 using namespace katameter::host;

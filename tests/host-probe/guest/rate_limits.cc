@@ -1,4 +1,4 @@
-#include "host-probe/guest/rate_limits.h"
+#include "host-probe/guest/client.h"
 
 #include <catch2/catch.hpp>
 #include <set>

@@ -5,7 +5,6 @@
 #include <fstream>
 #include <memory>
 
-#include "host-probe/http/loaded_config.h"
 #include "tests/host-probe/support/program.h"
 #include "tests/support/temporary_directory.h"
 

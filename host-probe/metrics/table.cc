@@ -1,0 +1,120 @@
+#include "host-probe/metrics/table.h"
+
+#include <algorithm>
+#include <string>
+#include <string_view>
+
+#include "host-probe/metrics/container_metrics.h"
+
+namespace katameter::host {
+namespace {
+
+LabelledSandbox with_labels(const SandboxReport& report) {
+  const std::string id = report.id.hex();
+  LabelledSandbox sandbox{report, {{"sandbox_id", id}}, nullptr, {}, {}};
+  const auto labels = [&](const ContainerId& container) -> const Labels& {
+    const auto [known, is_new] = sandbox.by_container.try_emplace(container);
+    if (is_new) known->second = container_labels(report.id, id, container, report.names.get());
+    return known->second;
+  };
+  sandbox.pod = &labels(report.id);
+  if (report.guest) {
+    sandbox.containers.reserve(report.guest->containers.size());
+    for (const wire::Container& of : report.guest->containers) sandbox.containers.push_back(&labels(of.id));
+  }
+  for (const auto& [container, kills] : report.oom_kills) labels(container);
+  if (!report.account) return sandbox;
+  for (const auto& [container, cpu_ns] : report.account->container_cpu_ns) labels(container);
+  return sandbox;
+}
+
+}  // namespace
+
+Labels container_labels(const ContainerId& sandbox, std::string_view sandbox_hex, const ContainerId& container,
+                        const SandboxNames* names) {
+  static const SandboxNames unknown;
+  static const SandboxNames::Container nameless;
+  const SandboxNames& of_sandbox = names != nullptr ? *names : unknown;
+  const auto found = of_sandbox.containers.find(container);
+  const SandboxNames::Container& of_container = found != of_sandbox.containers.end() ? found->second : nameless;
+  const bool is_pause = container == sandbox;
+  const std::string container_hex = container.hex();
+  std::string id = "/kata/";
+  id.append(sandbox_hex).append("/").append(container_hex);
+  return {{"id", id},
+          {"name", container_hex},
+          {"image", is_pause ? of_sandbox.image : of_container.image},
+          {"namespace", of_sandbox.pod_namespace},
+          {"pod", of_sandbox.pod},
+          {"container", is_pause ? nameless.name : of_container.name}};
+}
+
+LabelledReport::LabelledReport(const NodeReport& report) : node_(report) {
+  sandboxes_.reserve(report.sandboxes.size());
+  for (const bool ended : {false, true}) {
+    for (const SandboxReport& sandbox : report.sandboxes) {
+      if (sandbox.ended == ended) sandboxes_.push_back(with_labels(sandbox));
+    }
+    if (!ended) living_ = sandboxes_.size();
+  }
+}
+
+namespace {
+
+void append_row(std::string& out, const Descriptor& metric) {
+  const bool counts = metric.type == prometheus::MetricType::Counter;
+  out.append("| `").append(metric.name).append("` | ").append(counts ? "counter" : "gauge");
+  for (const std::string_view cell : {metric.unit, metric.labels, metric.help, metric.source}) {
+    out.append(" | ").append(cell);
+  }
+  out += " |\n";
+}
+
+// The metrics of container.def. Neighbours with one descriptor are one metric, each with its source.
+void append_container_values(std::string& out) {
+  const auto& metrics = metric::of_container;
+  for (auto first = metrics.begin(); first != metrics.end();) {
+    const auto last = std::find_if(
+        first, metrics.end(), [&](const ContainerMetric& metric) { return metric.descriptor != first->descriptor; });
+    std::string labels(first->shown.label.name);
+    if (!first->shown.other_label.empty()) labels.append(", ").append(first->shown.other_label);
+    std::string source(first->descriptor->source);
+    for (auto next = first + 1; next != last; ++next) source.append(", ").append(next->source);
+    if (first->shown.rule == Shown::Rule::limit_beside) source += "; 0: none";
+    Descriptor row = *first->descriptor;
+    row.labels = labels;
+    row.source = source;
+    append_row(out, row);
+    first = last;
+  }
+}
+
+void append_head(std::string& out, const MetricGroup& group) {
+  out.append("\n## ").append(group.title).append("\n\n").append(group.about);
+  out += "\n\n| metric | type | unit | further labels | what | from |\n|---|---|---|---|---|---|\n";
+}
+
+void append_rows(std::string& out, const MetricGroup& group) {
+  for (const MetricRow& row : group.rows) append_row(out, row.metric);
+}
+
+}  // namespace
+
+std::string catalogue_markdown() {
+  std::string out =
+      "# Metrics\n\nWritten by `host-probe metrics` from the table that host-probe serves from, "
+      "not by hand: `host-probe metrics >docs/metrics.md`.\n\n"
+      "A value that a kernel does not have has no series; it is never 0 instead. v1 and v2 are the versions of cgroups "
+      "in\nthe guest. The values of a container include the cgroups inside it.\n";
+  append_head(out, container_group);
+  append_container_values(out);
+  append_rows(out, container_group);
+  for (const MetricGroup* group :
+       {&network_group, &guest_group, &accounting_group, &process_group, &node_group, &own_group, &registry_group}) {
+    append_head(out, *group);
+    append_rows(out, *group);
+  }
+  return out;
+}
+
+}  // namespace katameter::host

@@ -1,0 +1,64 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "host-probe/pods/sandbox_names.h"
+#include "userspace/result.h"
+
+namespace katameter::host {
+
+/// Where a container runtime answers: the path of its socket.
+struct RuntimeEndpoint {
+  std::string socket;
+  bool configured = false;  // asked for by the operator; else a place that is tried, where there may be nothing
+};
+
+/// The path in `unix:///path` or `/path`; other forms are errors that say so.
+Result<std::string> parse_runtime_endpoint(std::string_view text);
+
+/// The configured endpoints or, without any, where containerd, CRI-O and k3s's containerd listen below the run root.
+/// `configured` holds what parse_runtime_endpoint() has let pass.
+std::vector<RuntimeEndpoint> runtime_endpoints(const std::vector<std::string>& configured, const std::string& run_root);
+
+/// What a runtime has listed, as it said it.
+struct CriListing {
+  struct Pod {
+    std::string id;
+    std::string pod_namespace;
+    std::string name;
+    std::string runtime_handler;
+  };
+  struct Container {
+    std::string id;
+    std::string pod_id;
+    std::string name;
+    std::string image;            // as asked for: a name or an image's id
+    std::string image_ref;        // id or digest
+    std::string image_id;         // id; empty from older runtimes
+    std::string specified_image;  // as in the pod's specification; empty from older runtimes
+  };
+  struct Image {
+    std::string id;
+    std::vector<std::string> tags;
+    std::vector<std::string> digests;
+    bool pinned = false;
+  };
+  std::vector<Pod> pods;
+  std::vector<Container> containers;
+  std::vector<Image> images;
+};
+
+/// The names of the sandboxes in `request`, all of their containers included. An image is called as cAdvisor calls
+/// it: by its first tag, without one by its first digest, whatever the container was made from. The pause image is the
+/// one that the runtime has pinned, if there is just one.
+NamesBySandbox names_in(const CriListing& listing, const LookupRequest& request);
+
+// Read the answers of CRI that cri.proto describes; what they hold is added to `listing`. Fields that are not in it are
+// skipped. An error if the bytes are no protobuf message; `listing` may then have some.
+Status decode_pods(std::string_view answer, CriListing& listing);
+Status decode_containers(std::string_view answer, CriListing& listing);
+Status decode_images(std::string_view answer, CriListing& listing);
+
+}  // namespace katameter::host

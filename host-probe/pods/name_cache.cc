@@ -1,0 +1,121 @@
+#include "host-probe/pods/name_cache.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace katameter::host {
+
+void PodNameCache::sandbox_appeared(const ContainerId& sandbox) {
+  const auto [added, is_new] = sandboxes_.try_emplace(sandbox);
+  if (is_new) added->second.missing.insert(sandbox);
+}
+
+void PodNameCache::containers_seen(const ContainerId& id, const std::set<ContainerId>& containers) {
+  const auto found = sandboxes_.find(id);
+  if (found == sandboxes_.end() || found->second.seen == containers) return;
+  Sandbox& sandbox = found->second;
+  sandbox.seen = containers;
+  std::erase_if(sandbox.missing, [&](const ContainerId& one) { return one != id && !containers.contains(one); });
+  bool more = false;
+  for (const ContainerId& container : containers) {
+    if (container == id || (sandbox.names && sandbox.names->containers.contains(container))) continue;
+    more |= sandbox.missing.insert(container).second;
+  }
+  // One attempt more for those that are new, when the last wait is over.
+  if (more) sandbox.attempts = std::min(sandbox.attempts, timing_.attempts - 1);
+}
+
+std::optional<PodNameCache::Time> PodNameCache::due() const {
+  std::optional<Time> earliest;
+  if (open_) return earliest;
+  for (const auto& [id, sandbox] : sandboxes_) {
+    if (sandbox.missing.empty() || sandbox.attempts >= timing_.attempts) continue;
+    if (!earliest || sandbox.not_before < *earliest) earliest = sandbox.not_before;
+  }
+  if (earliest) earliest = std::max(*earliest, not_before_);
+  return earliest;
+}
+
+LookupRequest PodNameCache::ask() {
+  // All that is missing, due or given up: one listing answers for everything.
+  LookupRequest request;
+  for (const auto& [id, sandbox] : sandboxes_) {
+    if (sandbox.missing.empty()) continue;
+    std::set<ContainerId>& containers = request[id] = sandbox.missing;
+    containers.erase(id);
+  }
+  open_ = request;
+  return request;
+}
+
+void PodNameCache::answered(const LookupResult& answer, Time now) {
+  failures_ = answer.error ? failures_ + 1 : 0;
+  not_before_ = answer.error ? now + wait(failures_) : now;
+  const auto request = std::exchange(open_, std::nullopt);
+  if (!request) return;
+  for (const auto& [id, containers] : *request) {
+    const auto sandbox = sandboxes_.find(id);
+    if (sandbox != sandboxes_.end()) apply(id, sandbox->second, answer, now);
+  }
+}
+
+void PodNameCache::retry_all() {
+  open_.reset();
+  failures_ = 0;
+  not_before_ = {};
+  for (auto& [id, sandbox] : sandboxes_) {
+    sandbox.attempts = 0;
+    sandbox.not_before = {};
+  }
+}
+
+void PodNameCache::apply(const ContainerId& id, Sandbox& sandbox, const LookupResult& answer, Time now) {
+  const auto found = answer.sandboxes.find(id);
+  const bool named = found != answer.sandboxes.end();
+  if (named) merge(id, sandbox, found->second);
+  std::set<ContainerId> missing;
+  const bool runtime_may_know_more = named && sandbox.names->from_bundle && answer.error;
+  if (!sandbox.names || sandbox.names->pod.empty() || runtime_may_know_more) missing.insert(id);
+  for (const ContainerId& container : sandbox.seen) {
+    if (container != id && !(sandbox.names && sandbox.names->containers.contains(container))) missing.insert(container);
+  }
+  sandbox.missing = std::move(missing);
+  if (sandbox.missing.empty()) {
+    sandbox.attempts = 0;
+    sandbox.not_before = now;
+  } else if (named || !answer.error) {
+    ++sandbox.attempts;
+    sandbox.not_before = now + wait(sandbox.attempts);
+  }
+}
+
+void PodNameCache::merge(const ContainerId& id, Sandbox& sandbox, const SandboxNames& found) {
+  SandboxNames names = found;
+  names.containers.erase(id);
+  if (sandbox.names) {
+    const SandboxNames& before = *sandbox.names;
+    if (found.from_bundle && !before.from_bundle) {
+      auto containers = std::move(names.containers);
+      names = before;
+      names.containers = std::move(containers);
+    }
+    // The runtime forgets a container before the guest's last values of it are reported.
+    for (const auto& [container, name] : before.containers) {
+      if (sandbox.seen.contains(container)) names.containers.try_emplace(container, name);
+    }
+  }
+  if (!sandbox.names || *sandbox.names != names) sandbox.names = std::make_shared<const SandboxNames>(std::move(names));
+}
+
+PodNameCache::Names PodNameCache::names(const ContainerId& sandbox) const {
+  const auto found = sandboxes_.find(sandbox);
+  return found == sandboxes_.end() ? nullptr : found->second.names;
+}
+
+PodNameCache::Time::duration PodNameCache::wait(unsigned attempts) const {
+  NameTiming::Duration wait = timing_.first;
+  for (unsigned i = 1; i < attempts && wait < timing_.max; ++i) wait *= 2;
+  return std::min(wait, timing_.max);
+}
+
+}  // namespace katameter::host

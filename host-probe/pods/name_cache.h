@@ -1,0 +1,73 @@
+#pragma once
+
+#include <chrono>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+
+#include "host-probe/pods/sandbox_names.h"
+
+namespace katameter::host {
+
+/// When a runtime that does not know a name, or does not answer, is asked again.
+struct NameTiming {
+  using Duration = std::chrono::milliseconds;
+  Duration first{1'000};   // before it is asked again; doubles each time
+  Duration max{60'000};    // up to this
+  unsigned attempts = 10;  // that left something of a sandbox without a name; then nobody asks for its sake
+};
+
+/// Which names are known, which are missing, and when to ask for those. Pure: the caller gives the time and does the
+/// asking, one request at a time.
+///
+/// It asks when a sandbox or container comes that has no name, for all of them at once. What the runtime did not know
+/// is asked for again after a while: a sandbox is there before its runtime lists it. That ends after a number of
+/// attempts; a guest that makes up containers can have the runtime asked once in NameTiming::max. A runtime that
+/// does not answer is asked until it does, as long as anything is missing.
+class PodNameCache {
+ public:
+  using Time = std::chrono::steady_clock::time_point;
+  using Names = std::shared_ptr<const SandboxNames>;
+
+  explicit PodNameCache(const NameTiming& timing = {}) : timing_(timing) {}
+
+  void sandbox_appeared(const ContainerId& sandbox);
+  /// The containers of a sandbox that appeared, as its guest has just reported them; replaces those reported before.
+  void containers_seen(const ContainerId& sandbox, const std::set<ContainerId>& containers);
+  /// The last series of the sandbox is gone.
+  void forget(const ContainerId& sandbox) { sandboxes_.erase(sandbox); }
+
+  /// When to ask; may be in the past. Nothing while there is nothing to ask or a request is open.
+  std::optional<Time> due() const;
+  /// What to ask for now; the request is open until answered().
+  LookupRequest ask();
+  void answered(const LookupResult& answer, Time now);
+  /// There will be no answer to an open request, and whoever is asked next may know what nobody knew: all that is
+  /// missing is due at once.
+  void retry_all();
+
+  /// Null if nothing is known. Never changed once given out.
+  Names names(const ContainerId& sandbox) const;
+
+ private:
+  struct Sandbox {
+    Names names;
+    std::set<ContainerId> seen;     // containers, by the guest's last report
+    std::set<ContainerId> missing;  // its own id among them if its pod is not known
+    unsigned attempts = 0;          // in a row that left something missing
+    Time not_before{};
+  };
+
+  Time::duration wait(unsigned attempts) const;
+  void merge(const ContainerId& id, Sandbox& sandbox, const SandboxNames& found);
+  void apply(const ContainerId& id, Sandbox& sandbox, const LookupResult& answer, Time now);
+
+  NameTiming timing_;
+  std::map<ContainerId, Sandbox> sandboxes_;
+  std::optional<LookupRequest> open_;
+  unsigned failures_ = 0;  // of the runtime, in a row
+  Time not_before_{};
+};
+
+}  // namespace katameter::host

@@ -1,0 +1,92 @@
+#pragma once
+
+#include <condition_variable>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <thread>
+
+#include "host-probe/pods/name_cache.h"
+#include "host-probe/pods/sandbox_names.h"
+#include "host-probe/timer_queue.h"
+#include "userspace/event_loop.h"
+#include "userspace/fd.h"
+#include "userspace/result.h"
+
+namespace katameter::host {
+
+/// Asks a NameSource in a thread of its own, so that the event loop never waits for a runtime. One request at a time.
+/// All members are for the event loop's thread.
+class LookupThread {
+ public:
+  using Answered = std::function<void(const LookupResult&)>;
+
+  /// `answered` is called from the event loop.
+  static Result<std::unique_ptr<LookupThread>> create(EventLoop& loop, std::unique_ptr<NameSource> source,
+                                                      Answered answered);
+  /// Cancels a request that is open; its answer is not reported.
+  ~LookupThread();
+  LookupThread(const LookupThread&) = delete;
+  LookupThread& operator=(const LookupThread&) = delete;
+
+  /// The last request must have been answered.
+  void ask(LookupRequest request);
+
+ private:
+  LookupThread(EventLoop& loop, std::unique_ptr<NameSource> source, Answered answered, Fd wakeup)
+      : loop_(loop), source_(std::move(source)), answered_(std::move(answered)), wakeup_(std::move(wakeup)) {}
+  void work();
+  void deliver();
+
+  EventLoop& loop_;
+  std::unique_ptr<NameSource> source_;
+  Answered answered_;
+  Fd wakeup_;  // readable when there is an answer
+
+  std::mutex mutex_;  // of what follows
+  std::condition_variable changed_;
+  std::optional<LookupRequest> request_;
+  std::optional<LookupResult> answer_;
+  bool stopping_ = false;
+
+  std::thread thread_;
+};
+
+/// The names of this node's sandboxes and containers, as far as they are known at the moment: nobody waits for one.
+/// For the event loop's thread only.
+class Names {
+ public:
+  /// `loop` and `timers` must outlive it.
+  static Result<std::unique_ptr<Names>> create(EventLoop& loop, TimerQueue& timers, std::unique_ptr<NameSource> source,
+                                               const NameTiming& timing = {});
+  ~Names() = default;
+  Names(const Names&) = delete;
+  Names& operator=(const Names&) = delete;
+
+  /// As in PodNameCache; what is missing is asked for.
+  void sandbox_appeared(const ContainerId& sandbox);
+  void containers_seen(const ContainerId& sandbox, const std::set<ContainerId>& containers);
+  void forget(const ContainerId& sandbox);
+
+  /// Asks there from now on, beginning with all that is missing. On an error nothing has changed.
+  Status set_source(std::unique_ptr<NameSource> source);
+
+  /// Null if nothing is known; may be handed to another thread.
+  std::shared_ptr<const SandboxNames> of(const ContainerId& sandbox) const { return cache_.names(sandbox); }
+
+ private:
+  Names(EventLoop& loop, TimerQueue& timers, const NameTiming& timing) : loop_(loop), timers_(timers), cache_(timing) {}
+  void ask_when_due();
+  void answered(const LookupResult& answer);
+
+  EventLoop& loop_;
+  TimerQueue& timers_;
+  PodNameCache cache_;
+  std::unique_ptr<LookupThread> lookups_;
+  TimerQueue::Timer next_;
+  bool failing_ = false;  // and the log has it
+};
+
+}  // namespace katameter::host

@@ -1,0 +1,204 @@
+#include "host-probe/pods/runtime.h"
+
+#include <grpc/grpc.h>
+#include <grpcpp/create_channel.h>
+#include <grpcpp/generic/generic_stub.h>
+#include <grpcpp/security/credentials.h>
+#include <grpcpp/support/channel_arguments.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <mutex>
+#include <utility>
+#include <vector>
+
+#include "host-probe/own_metrics/own_metrics.h"
+#include "host-probe/pods/cri.h"
+
+namespace katameter::host {
+namespace {
+
+using Deadline = std::chrono::system_clock::time_point;
+
+std::shared_ptr<grpc::Channel> connect(const std::string& socket) {
+  grpc::ChannelArguments arguments;
+  arguments.SetMaxReceiveMessageSize(CriClient::max_answer_bytes);
+  // The process-wide pool would remember a runtime that was away, and make its own pauses before it tries again.
+  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+  return grpc::CreateCustomChannel("unix:" + socket, grpc::InsecureChannelCredentials(), arguments);
+}
+
+std::string bytes_of(const grpc::ByteBuffer& buffer) {
+  std::vector<grpc::Slice> slices;
+  std::string bytes;
+  if (!buffer.Dump(&slices).ok()) return bytes;
+  for (const grpc::Slice& slice : slices) bytes.append(reinterpret_cast<const char*>(slice.begin()), slice.size());
+  return bytes;
+}
+
+std::string described(const grpc::Status& status) {
+  std::string text = status.error_message() + " (gRPC status " + std::to_string(status.error_code()) + ")";
+  std::ranges::replace(text, '\n', ' ');
+  return text;
+}
+
+}  // namespace
+
+/// The calls of one client, which another thread may cancel.
+class CriClient::Calls {
+ public:
+  /// `method` is "Service/Method" of CRI, without its version; its request is an empty message.
+  grpc::Status call(const std::shared_ptr<grpc::Channel>& channel, const std::string& method, Deadline deadline,
+                    std::string& answer) {
+    grpc::Status status = call_version(channel, version_, method, deadline, answer);
+    if (status.error_code() != grpc::StatusCode::UNIMPLEMENTED || version_ != newer) return status;
+    grpc::Status of_older = call_version(channel, older, method, deadline, answer);
+    if (of_older.ok()) version_ = older;
+    return of_older.error_code() == grpc::StatusCode::UNIMPLEMENTED ? status : of_older;
+  }
+
+  /// Before each listing: the runtime may have been replaced by one that knows more.
+  void begin() { version_ = newer; }
+
+  void cancel() {
+    const std::lock_guard lock(mutex_);
+    cancelled_ = true;
+    if (context_ != nullptr) context_->TryCancel();
+  }
+
+ private:
+  static constexpr std::string_view newer = "v1";
+  static constexpr std::string_view older = "v1alpha2";
+
+  grpc::Status call_version(const std::shared_ptr<grpc::Channel>& channel, std::string_view version,
+                            const std::string& method, Deadline deadline, std::string& answer) {
+    grpc::ClientContext context;
+    context.set_deadline(deadline);
+    if (!enter(context)) return {grpc::StatusCode::CANCELLED, "host-probe is stopping"};
+    grpc::CompletionQueue queue;
+    grpc::GenericStub stub(channel);
+    const grpc::Slice nothing;
+    const grpc::ByteBuffer request(&nothing, 1);
+    const auto call =
+        stub.PrepareUnaryCall(&context, "/runtime." + std::string(version) + "." + method, request, &queue);
+    grpc::ByteBuffer response;
+    grpc::Status status;
+    call->StartCall();
+    call->Finish(&response, &status, this);
+    void* tag = nullptr;
+    bool ok = false;
+    queue.Next(&tag, &ok);  // at the deadline at the latest
+    leave();
+    queue.Shutdown();
+    while (queue.Next(&tag, &ok)) {
+    }
+    if (status.ok()) answer = bytes_of(response);
+    return status;
+  }
+
+  bool enter(grpc::ClientContext& context) {
+    const std::lock_guard lock(mutex_);
+    if (!cancelled_) context_ = &context;
+    return !cancelled_;
+  }
+  void leave() {
+    const std::lock_guard lock(mutex_);
+    context_ = nullptr;
+  }
+
+  std::string_view version_ = newer;
+  std::mutex mutex_;  // of what follows
+  grpc::ClientContext* context_ = nullptr;
+  bool cancelled_ = false;
+};
+
+CriClient::CriClient(std::string socket) : socket_(std::move(socket)), calls_(std::make_unique<Calls>()) {}
+
+CriClient::~CriClient() = default;
+
+void CriClient::cancel() {
+  calls_->cancel();
+}
+
+Result<CriListing> CriClient::list(std::chrono::milliseconds timeout) {
+  const Deadline deadline = std::chrono::system_clock::now() + timeout;
+  const auto channel = connect(socket_);
+  calls_->begin();
+  CriListing listing;
+  const auto list = [&](RuntimeOperation operation, const char* method,
+                        Status (*decode)(std::string_view, CriListing&)) -> Status {
+    std::string answer;
+    const grpc::Status status = calls_->call(channel, method, deadline, answer);
+    OwnMetrics::of_process().count_runtime_operation(operation, status.ok());
+    if (status.ok()) return decode(answer, listing);
+    return failure(described(status));
+  };
+  const std::string asking = "asking the container runtime at " + socket_ + " for names";
+  if (Status pods = list(RuntimeOperation::list_podsandbox, "RuntimeService/ListPodSandbox", decode_pods); !pods) {
+    return failure_from(std::move(pods.error()), asking);
+  }
+  if (Status containers = list(RuntimeOperation::list_containers, "RuntimeService/ListContainers", decode_containers);
+      !containers) {
+    return failure_from(std::move(containers.error()), asking);
+  }
+  if (Status images = list(RuntimeOperation::list_images, "ImageService/ListImages", decode_images); !images)
+    listing.images.clear();
+  return listing;
+}
+
+namespace {
+
+bool exists(const std::string& path) {
+  struct stat found {};
+  return stat(path.c_str(), &found) == 0;
+}
+
+}  // namespace
+
+RuntimeNames::RuntimeNames(const std::vector<RuntimeEndpoint>& endpoints, std::string run_root,
+                           std::chrono::milliseconds timeout)
+    : bundles_(std::move(run_root)), timeout_(timeout) {
+  for (const RuntimeEndpoint& endpoint : endpoints) {
+    runtimes_.push_back({endpoint, std::make_unique<CriClient>(endpoint.socket)});
+  }
+}
+
+void RuntimeNames::cancel() {
+  for (const Runtime& runtime : runtimes_) runtime.client->cancel();
+}
+
+LookupResult RuntimeNames::look_up(const LookupRequest& request) {
+  LookupResult answer;
+  ask_runtimes(request, answer);
+  ask_bundles(request, answer);
+  return answer;
+}
+
+void RuntimeNames::ask_runtimes(const LookupRequest& request, LookupResult& answer) {
+  bool asked = false;
+  for (const Runtime& runtime : runtimes_) {
+    if (!runtime.endpoint.configured && !exists(runtime.endpoint.socket)) continue;
+    asked = true;
+    const auto listing = runtime.client->list(timeout_);
+    if (!listing) {
+      answer.error = listing.error();
+      continue;
+    }
+    answer.sandboxes.merge(names_in(*listing, request));
+  }
+  if (!asked) answer.error = Error{0, "there is no container runtime at its usual places; see --runtime-endpoint"};
+}
+
+void RuntimeNames::ask_bundles(const LookupRequest& request, LookupResult& answer) const {
+  for (const auto& [id, containers] : request) {
+    const auto found = answer.sandboxes.find(id);
+    if (found == answer.sandboxes.end()) {
+      if (auto names = bundles_.names(id, containers)) answer.sandboxes.emplace(id, *std::move(names));
+    } else if (found->second.image.empty()) {
+      // CRI does not list the pause image; newer runtimes write it here.
+      if (const auto names = bundles_.names(id, {})) found->second.image = names->image;
+    }
+  }
+}
+
+}  // namespace katameter::host

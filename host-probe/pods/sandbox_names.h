@@ -1,0 +1,71 @@
+#pragma once
+
+#include <cstddef>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+
+#include "userspace/result.h"
+#include "userspace/wire/container_id.h"
+
+namespace katameter::host {
+
+/// What the container runtime calls a sandbox and its containers. Each text is fit for a label (label_text()), and
+/// empty if it is not known.
+struct SandboxNames {
+  struct Container {
+    std::string name;
+    std::string image;
+    bool operator==(const Container&) const = default;
+  };
+
+  std::string pod_namespace;
+  std::string pod;
+  std::string runtime_handler;                  // by which the pod's RuntimeClass names the runtime
+  std::string image;                            // of the pause container
+  std::map<ContainerId, Container> containers;  // without the pause container
+  /// From a bundle's annotations, which hold less than the runtime knows.
+  bool from_bundle = false;
+
+  bool operator==(const SandboxNames&) const = default;
+};
+
+/// Sandboxes whose names are asked for, each with those of its containers that have none.
+using LookupRequest = std::map<ContainerId, std::set<ContainerId>>;
+
+/// By sandbox. A container's name is only ever found under the sandbox that the runtime says it belongs to: a guest
+/// that reports another pod's container gets no name for it.
+using NamesBySandbox = std::map<ContainerId, SandboxNames>;
+
+struct LookupResult {
+  /// Whatever was found; a sandbox or container that nobody knows is not in it.
+  NamesBySandbox sandboxes;
+  /// Why a runtime could not be asked. What is missing may be known to it.
+  std::optional<Error> error;
+};
+
+/// Where names come from: the node's container runtime in production (runtime.h), a table in tests.
+class NameSource {
+ public:
+  virtual ~NameSource() = default;
+
+  /// Takes as long as it takes, though not for ever; called in a thread of its own (LookupThread).
+  virtual LookupResult look_up(const LookupRequest& request) = 0;
+  /// Called from another thread: a look_up() under way is to return as soon as it can, later ones at once.
+  virtual void cancel() = 0;
+};
+
+/// Kubernetes allows 253 bytes for a pod; an image with registry, tag and digest may be longer.
+inline constexpr std::size_t max_label_bytes = 1024;
+
+/// A name as a label's value: itself, or nothing if it is longer than any real name, not UTF-8 or has control
+/// characters in it. Names come from the API server by way of the runtime; one that is broken must not break the
+/// exposition.
+std::string label_text(std::string_view name);
+
+/// Well-formed UTF-8: no overlong forms, no surrogates, nothing beyond U+10FFFF.
+bool is_utf8(std::string_view text);
+
+}  // namespace katameter::host

@@ -1,0 +1,238 @@
+#include "host-probe/pods/name_cache.h"
+
+#include <catch2/catch.hpp>
+
+#include "tests/host-probe/support/containers.h"
+
+using namespace katameter;
+using namespace katameter::host;
+using katameter::host::testing::id_of;
+using namespace std::chrono_literals;
+
+namespace {
+
+const ContainerId sandbox = id_of('a');
+const ContainerId other = id_of('b');
+const ContainerId app = id_of('1');
+const ContainerId sidecar = id_of('2');
+const ContainerId made_up = id_of('f');
+
+SandboxNames pod(const std::string& name, const std::map<ContainerId, std::string>& containers = {}) {
+  SandboxNames names;
+  names.pod = name;
+  names.pod_namespace = "default";
+  names.runtime_handler = "kata";
+  for (const auto& [id, container] : containers) names.containers[id] = {container, "image"};
+  return names;
+}
+
+struct Fixture {
+  /// Asks, and lets the runtime answer with this.
+  LookupRequest exchange(const NamesBySandbox& found, bool failed = false) {
+    const LookupRequest request = cache.ask();
+    cache.answered({found, failed ? std::optional(Error{0, "no runtime"}) : std::nullopt}, now);
+    return request;
+  }
+  std::string container(const ContainerId& id) const {
+    const auto names = cache.names(sandbox);
+    return names && names->containers.contains(id) ? names->containers.at(id).name : "";
+  }
+  /// In how long there is something to ask, from now on.
+  std::optional<std::chrono::milliseconds> wait() const {
+    const auto due = cache.due();
+    if (!due) return std::nullopt;
+    return std::chrono::duration_cast<std::chrono::milliseconds>(
+        std::max(*due - now, PodNameCache::Time::duration::zero()));
+  }
+
+  PodNameCache cache{NameTiming{1s, 8s, 5}};
+  PodNameCache::Time now{1h};
+};
+
+}  // namespace
+
+TEST_CASE("nothing is asked while nothing is missing") {
+  Fixture test;
+  CHECK_FALSE(test.cache.due());
+  test.cache.sandbox_appeared(sandbox);
+  CHECK(test.wait() == 0ms);
+  test.exchange({{sandbox, pod("web")}});
+  CHECK_FALSE(test.cache.due());
+  test.cache.containers_seen(sandbox, {});
+  CHECK_FALSE(test.cache.due());
+  CHECK(test.cache.names(sandbox)->pod == "web");
+  CHECK(test.cache.names(sandbox)->runtime_handler == "kata");
+}
+
+TEST_CASE("one request holds all that is missing, and only one is open") {
+  Fixture test;
+  test.cache.sandbox_appeared(sandbox);
+  test.cache.sandbox_appeared(other);
+  test.cache.containers_seen(sandbox, {app, sidecar});
+  const LookupRequest request = test.cache.ask();
+  CHECK(request == LookupRequest{{sandbox, {app, sidecar}}, {other, {}}});
+  test.cache.containers_seen(other, {made_up});
+  CHECK_FALSE(test.cache.due());
+  test.cache.answered({{{sandbox, pod("web", {{app, "app"}, {sidecar, "sidecar"}})}, {other, pod("db")}}, {}},
+                      test.now);
+  CHECK(test.container(app) == "app");
+  CHECK(test.container(sidecar) == "sidecar");
+  // What came while the request was open is the next one.
+  CHECK(test.wait() == 1s);
+  CHECK(test.exchange({}) == LookupRequest{{other, {made_up}}});
+}
+
+TEST_CASE("a container that the runtime listed before the guest did is not looked up") {
+  Fixture test;
+  test.cache.sandbox_appeared(sandbox);
+  test.exchange({{sandbox, pod("web", {{app, "app"}})}});
+  test.cache.containers_seen(sandbox, {app});
+  CHECK_FALSE(test.cache.due());
+  CHECK(test.container(app) == "app");
+}
+
+TEST_CASE("the pause container is the sandbox and needs no name of its own") {
+  Fixture test;
+  test.cache.sandbox_appeared(sandbox);
+  test.cache.containers_seen(sandbox, {sandbox});
+  CHECK(test.exchange({{sandbox, pod("web", {{sandbox, "pause"}})}}) == LookupRequest{{sandbox, {}}});
+  CHECK_FALSE(test.cache.due());
+  CHECK(test.cache.names(sandbox)->containers.empty());
+}
+
+TEST_CASE("what the runtime does not list is asked for again, less and less often, and then not any more") {
+  Fixture test;
+  test.cache.sandbox_appeared(sandbox);
+  std::vector<std::chrono::milliseconds> waits;
+  while (const auto wait = test.wait()) {
+    test.now += *wait;
+    waits.push_back(*wait);
+    REQUIRE(waits.size() < 10);
+    test.exchange({});
+  }
+  CHECK(waits == std::vector<std::chrono::milliseconds>{0s, 1s, 2s, 4s, 8s});
+  // It is still in the next request that is asked for the sake of another.
+  test.cache.sandbox_appeared(other);
+  CHECK(test.wait() == 0ms);
+  test.exchange({{sandbox, pod("web")}, {other, pod("db")}});
+  CHECK(test.cache.names(sandbox)->pod == "web");
+}
+
+TEST_CASE("a guest that makes up containers has the runtime asked no oftener than the longest wait") {
+  Fixture test;
+  test.cache.sandbox_appeared(sandbox);
+  test.exchange({{sandbox, pod("web")}});
+  int questions = 0;
+  for (int scrape = 0; scrape < 1000; ++scrape) {
+    std::string hex = std::to_string(scrape);
+    hex.insert(0, 64 - hex.size(), '0');
+    test.cache.containers_seen(sandbox, {*ContainerId::from_hex(hex)});
+    if (test.wait() == 0ms) {
+      ++questions;
+      test.exchange({{sandbox, pod("web")}});
+    }
+    test.now += 1s;
+  }
+  CHECK(questions >= 1000 / 8);
+  CHECK(questions <= 1000 / 8 + 5);
+  CHECK(test.cache.names(sandbox)->containers.empty());
+}
+
+TEST_CASE("a runtime that does not answer is asked until it does") {
+  Fixture test;
+  test.cache.sandbox_appeared(sandbox);
+  for (int attempt = 0; attempt < 20; ++attempt) {
+    const auto wait = test.wait();
+    REQUIRE(wait);
+    CHECK(*wait <= 8s);
+    if (attempt > 4) CHECK(*wait == 8s);
+    test.now += *wait;
+    test.exchange({}, true);
+  }
+  CHECK(test.cache.names(sandbox) == nullptr);
+  test.now += 8s;
+  test.exchange({{sandbox, pod("web")}});
+  CHECK(test.cache.names(sandbox)->pod == "web");
+  CHECK_FALSE(test.cache.due());
+}
+
+TEST_CASE("a new sandbox does not have a dead runtime asked before its time") {
+  Fixture test;
+  test.cache.sandbox_appeared(sandbox);
+  for (int attempt = 0; attempt < 4; ++attempt) {
+    test.now += *test.wait();
+    test.exchange({}, true);
+  }
+  test.cache.sandbox_appeared(other);
+  CHECK(test.wait() == 8s);
+}
+
+TEST_CASE("a container's name stays while its guest reports it, and no longer than the runtime lists it else") {
+  Fixture test;
+  test.cache.sandbox_appeared(sandbox);
+  test.cache.containers_seen(sandbox, {app});
+  test.exchange({{sandbox, pod("web", {{app, "app"}})}});
+  test.cache.containers_seen(sandbox, {app, sidecar});
+  test.exchange({{sandbox, pod("web", {{sidecar, "sidecar"}})}});
+  CHECK(test.container(app) == "app");
+  CHECK(test.container(sidecar) == "sidecar");
+  const ContainerId third = id_of('3');
+  test.cache.containers_seen(sandbox, {sidecar, third});
+  test.exchange({{sandbox, pod("web", {{third, "third"}})}});
+  CHECK(test.container(app).empty());
+  CHECK(test.container(sidecar) == "sidecar");
+}
+
+TEST_CASE("a container that goes unnamed is not asked for any more") {
+  Fixture test;
+  test.cache.sandbox_appeared(sandbox);
+  test.exchange({{sandbox, pod("web")}});
+  test.cache.containers_seen(sandbox, {made_up});
+  CHECK(test.cache.due());
+  test.cache.containers_seen(sandbox, {});
+  CHECK_FALSE(test.cache.due());
+}
+
+TEST_CASE("a bundle's names are used, and the runtime's when it answers") {
+  Fixture test;
+  SandboxNames bundled = pod("web", {{app, "app"}});
+  bundled.from_bundle = true;
+  bundled.runtime_handler = "";
+  test.cache.sandbox_appeared(sandbox);
+  test.cache.containers_seen(sandbox, {app});
+  test.exchange({{sandbox, bundled}}, true);
+  CHECK(test.container(app) == "app");
+  REQUIRE(test.cache.due());
+  test.exchange({{sandbox, pod("web", {{app, "app"}})}});
+  CHECK(test.cache.names(sandbox)->runtime_handler == "kata");
+  CHECK_FALSE(test.cache.due());
+  // It may fall back on the bundle for a container later; the names from the runtime stay.
+  test.cache.containers_seen(sandbox, {app, sidecar});
+  bundled.containers[sidecar] = {"sidecar", "image"};
+  test.exchange({{sandbox, bundled}}, true);
+  CHECK(test.container(sidecar) == "sidecar");
+  CHECK(test.cache.names(sandbox)->runtime_handler == "kata");
+}
+
+TEST_CASE("a sandbox that is forgotten is gone, also from a request that is open") {
+  Fixture test;
+  test.cache.sandbox_appeared(sandbox);
+  static_cast<void>(test.cache.ask());
+  test.cache.forget(sandbox);
+  test.cache.answered({{{sandbox, pod("web")}}, {}}, test.now);
+  CHECK(test.cache.names(sandbox) == nullptr);
+  CHECK_FALSE(test.cache.due());
+  test.cache.containers_seen(sandbox, {app});
+  CHECK_FALSE(test.cache.due());
+}
+
+TEST_CASE("names that were given out do not change") {
+  Fixture test;
+  test.cache.sandbox_appeared(sandbox);
+  test.exchange({{sandbox, pod("web")}});
+  const auto before = test.cache.names(sandbox);
+  test.cache.containers_seen(sandbox, {app});
+  test.exchange({{sandbox, pod("web", {{app, "app"}})}});
+  CHECK(before->containers.empty());
+  CHECK(test.container(app) == "app");
+}

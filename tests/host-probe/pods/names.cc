@@ -1,0 +1,113 @@
+#include "host-probe/pods/names.h"
+
+#include <atomic>
+#include <catch2/catch.hpp>
+#include <future>
+
+#include "tests/host-probe/support/loop.h"
+
+using namespace katameter;
+using namespace katameter::host;
+using namespace std::chrono_literals;
+
+namespace {
+
+const ContainerId sandbox = *ContainerId::from_hex(std::string(64, 'a'));
+const ContainerId app = *ContainerId::from_hex(std::string(64, '1'));
+
+// A runtime that answers when the test lets it, or never.
+struct FakeSource : NameSource {
+  struct Shared {
+    std::atomic<int> questions = 0;
+    std::atomic<bool> answers = true;
+    std::atomic<bool> fails = false;
+    std::promise<void> cancelled;
+  };
+  explicit FakeSource(Shared& state) : shared(state) {}
+  LookupResult look_up(const LookupRequest& request) override {
+    ++shared.questions;
+    if (!shared.answers) shared.cancelled.get_future().wait();
+    LookupResult answer;
+    if (shared.fails) {
+      answer.error = Error{0, "no runtime today"};
+      return answer;
+    }
+    for (const auto& [id, containers] : request) {
+      answer.sandboxes[id].pod = "web-0";
+      for (const ContainerId& container : containers) answer.sandboxes[id].containers[container].name = "app";
+    }
+    return answer;
+  }
+  void cancel() override { shared.cancelled.set_value(); }
+
+  Shared& shared;
+};
+
+struct Fixture {
+  Fixture() {
+    auto made =
+        Names::create(loop.events(), loop.timers(), std::make_unique<FakeSource>(state), NameTiming{5ms, 20ms, 10});
+    REQUIRE(made);
+    names = std::move(*made);
+  }
+  bool named() { return names->of(sandbox) != nullptr; }
+
+  katameter::host::testing::Loop loop;
+  FakeSource::Shared state;
+  std::unique_ptr<Names> names;
+};
+
+}  // namespace
+
+TEST_CASE("names are asked for when a sandbox or a container appears, and then no more") {
+  Fixture test;
+  test.loop.pass(30ms);
+  CHECK(test.state.questions == 0);
+  test.names->sandbox_appeared(sandbox);
+  CHECK_FALSE(test.named());
+  REQUIRE(test.loop.until([&] { return test.named(); }));
+  CHECK(test.names->of(sandbox)->pod == "web-0");
+  test.names->containers_seen(sandbox, {app});
+  REQUIRE(test.loop.until([&] { return test.names->of(sandbox)->containers.contains(app); }));
+  test.names->containers_seen(sandbox, {app});
+  test.loop.pass(50ms);
+  CHECK(test.state.questions == 2);
+  test.names->forget(sandbox);
+  CHECK_FALSE(test.named());
+}
+
+TEST_CASE("another runtime is asked at once for what is missing, though the one before has not answered") {
+  FakeSource::Shared other;  // outlives the names
+  Fixture test;
+  test.state.answers = false;
+  test.names->sandbox_appeared(sandbox);
+  REQUIRE(test.loop.until([&] { return test.state.questions == 1; }));
+  REQUIRE(test.names->set_source(std::make_unique<FakeSource>(other)));
+  REQUIRE(test.loop.until([&] { return test.named(); }));
+  CHECK(other.questions == 1);
+}
+
+TEST_CASE("a runtime that comes late is found") {
+  Fixture test;
+  test.state.fails = true;
+  test.names->sandbox_appeared(sandbox);
+  REQUIRE(test.loop.until([&] { return test.state.questions >= 3; }));
+  CHECK_FALSE(test.named());
+  test.state.fails = false;
+  CHECK(test.loop.until([&] { return test.named(); }));
+}
+
+TEST_CASE("a runtime that hangs holds up neither the loop nor the end") {
+  Fixture test;
+  test.state.answers = false;
+  test.names->sandbox_appeared(sandbox);
+  REQUIRE(test.loop.until([&] { return test.state.questions == 1; }));
+  const auto before = std::chrono::steady_clock::now();
+  test.names->containers_seen(sandbox, {app});
+  test.names->forget(sandbox);
+  test.names->sandbox_appeared(sandbox);
+  CHECK_FALSE(test.named());
+  CHECK(std::chrono::steady_clock::now() - before < 1s);
+  CHECK(test.state.questions == 1);
+  test.names.reset();  // would not return if nobody cancelled
+}

@@ -1,0 +1,194 @@
+#include <catch2/catch.hpp>
+#include <csignal>
+#include <cstring>
+#include <future>
+#include <memory>
+#include <regex>
+
+#include "tests/host-probe/pods/child.h"
+#include "tests/host-probe/pods/containerd.h"
+#include "tests/host-probe/support/fake_guest.h"
+#include "tests/host-probe/support/http_get.h"
+#include "tests/host-probe/support/loop.h"
+#include "tests/support/temporary_directory.h"
+
+// host-probe itself, beside a real containerd and guests that report the containers of its pods.
+
+using namespace katameter;
+using namespace katameter::host;
+using namespace katameter::host::testing;
+using namespace katameter::testing;
+using namespace std::chrono_literals;
+namespace fs = std::filesystem;
+
+namespace {
+
+struct Fixture {
+  fs::path run_root() const { return containerd.run_root(); }
+
+  /// A guest that reports these containers, behind the socket of its sandbox.
+  void add_guest(const ContainerId& sandbox, const std::vector<ContainerId>& containers) {
+    const fs::path directory = run_root() / "vc" / "vm" / sandbox.hex();
+    fs::create_directories(directory);
+    auto& guest = *guests.emplace_back(std::make_unique<FakeGuest>(loop, directory / "clh.sock"));
+    guest.snapshot = [this, containers](std::uint64_t request) {
+      wire::Snapshot made{request, ++sequence, sequence, {}, {}, {}};
+      for (const ContainerId& id : containers) {
+        made.containers.emplace_back().id = id;
+        made.containers.back().memory_usage_bytes = 4096;
+      }
+      return made;
+    };
+  }
+
+  void start_host_probe(const std::vector<std::string>& more = {}) {
+    std::vector<std::string> arguments{HOST_PROBE_PROGRAM, "--run-root",   run_root(), "--web.listen-address",
+                                       "127.0.0.1:0",      "--state-file", ""};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    const fs::path log = temporary.path() / "host-probe.log";
+    host_probe = Child(arguments, log);
+    std::smatch found;
+    std::string said;
+    REQUIRE(loop.until(
+        [&] {
+          said = contents(log);
+          return std::regex_search(said, found, std::regex("http://(127.0.0.1:[0-9]+)"));
+        },
+        30s));
+    address = found[1];
+  }
+
+  /// One answer to /metrics; the guests go on answering meanwhile.
+  std::string scrape() {
+    auto answer = std::async(std::launch::async, [this] { return http_get(address, "/metrics"); });
+    REQUIRE(loop.until([&] { return answer.wait_for(0s) == std::future_status::ready; }, 30s));
+    return answer.get();
+  }
+
+  /// The series of a container's memory in the next answer, without its value.
+  std::string series(const ContainerId& sandbox, const ContainerId& container) {
+    const std::string metrics = scrape();
+    const std::string begin = "container_memory_usage_bytes{id=\"/kata/" + sandbox.hex() + "/" + container.hex() + "\"";
+    const std::size_t at = metrics.find(begin);
+    if (at == std::string::npos) return {};
+    return metrics.substr(at, metrics.find('}', at) + 1 - at);
+  }
+
+  static std::string expected(const ContainerId& sandbox, const ContainerId& container, const std::string& image,
+                              const std::string& name_space, const std::string& pod, const std::string& name) {
+    return "container_memory_usage_bytes{id=\"/kata/" + sandbox.hex() + "/" + container.hex() + "\",name=\"" +
+           container.hex() + "\",image=\"" + image + "\",namespace=\"" + name_space + "\",pod=\"" + pod +
+           "\",container=\"" + name + "\"}";
+  }
+
+  bool becomes(const ContainerId& sandbox, const ContainerId& container, const std::string& wanted) {
+    const auto end = std::chrono::steady_clock::now() + 60s;
+    std::string found;
+    while ((found = series(sandbox, container)) != wanted) {
+      if (std::chrono::steady_clock::now() > end) {
+        UNSCOPED_INFO("at last: " << found);
+        return false;
+      }
+      loop.pass(100ms);
+    }
+    return true;
+  }
+
+  TemporaryDirectory temporary;
+  Containerd containerd{temporary.path()};
+  Loop loop;
+  std::vector<std::unique_ptr<FakeGuest>> guests;
+  std::uint64_t sequence = 0;
+  Child host_probe;
+  std::string address;
+};
+
+constexpr const char* sleeper = "katameter.test/sleeper:2";
+
+}  // namespace
+
+TEST_CASE("pods and containers of a real containerd have their names, as the kubelet's cAdvisor would label them") {
+  Fixture test;
+  test.containerd.start();
+  const ContainerId web = test.containerd.run_pod("shop", "web-0");
+  const ContainerId app = test.containerd.run_container(web, "app", sleeper);
+  const ContainerId sidecar = test.containerd.run_container(web, "sidecar", "katameter.test/sleeper:newest");
+  const ContainerId db = test.containerd.run_pod("data", "db-0");
+  const ContainerId server = test.containerd.run_container(db, "server", sleeper);
+  const ContainerId made_up = *ContainerId::from_hex(std::string(64, 'f'));
+  test.add_guest(web, {web, app, sidecar});
+  // A guest that reports what is not its own: another pod's container, and one that does not exist.
+  test.add_guest(db, {db, server, app, made_up});
+  test.start_host_probe();
+
+  CHECK(test.becomes(web, app, Fixture::expected(web, app, sleeper, "shop", "web-0", "app")));
+  CHECK(test.becomes(db, server, Fixture::expected(db, server, sleeper, "data", "db-0", "server")));
+  // Both tags are of one image, and an image has one name.
+  CHECK(test.series(web, sidecar) == Fixture::expected(web, sidecar, sleeper, "shop", "web-0", "sidecar"));
+  CHECK(test.series(web, web) == Fixture::expected(web, web, "", "shop", "web-0", ""));
+  CHECK_THAT(test.scrape(), Catch::Contains("katameter_sandbox_info{sandbox_id=\"" + db.hex() +
+                                            "\",namespace=\"data\",pod=\"db-0\",runtime_handler=\"kata\"} 1"));
+  CHECK(test.series(db, app) == Fixture::expected(db, app, "", "data", "db-0", ""));
+  CHECK(test.series(db, made_up) == Fixture::expected(db, made_up, "", "data", "db-0", ""));
+}
+
+TEST_CASE("a containerd that comes late tells its names then, and one that is killed takes none away") {
+  Fixture test;
+  test.containerd.start();
+  const ContainerId web = test.containerd.run_pod("shop", "web-0");
+  const ContainerId app = test.containerd.run_container(web, "app", sleeper);
+  test.containerd.kill();
+  // Without its bundles, of which the next test is.
+  fs::rename(test.run_root() / "containerd/io.containerd.runtime.v2.task", test.run_root() / "containerd/hidden");
+  test.add_guest(web, {web, app});
+  test.start_host_probe({"--runtime-endpoint", "unix://" + test.containerd.socket().string()});
+  const std::string nameless = Fixture::expected(web, app, "", "", "", "");
+  CHECK(test.becomes(web, app, nameless));
+  test.loop.pass(2s);
+  CHECK(test.series(web, app) == nameless);
+  fs::rename(test.run_root() / "containerd/hidden", test.run_root() / "containerd/io.containerd.runtime.v2.task");
+  test.containerd.start();
+  const std::string named = Fixture::expected(web, app, sleeper, "shop", "web-0", "app");
+  REQUIRE(test.becomes(web, app, named));
+
+  test.containerd.kill();
+  CHECK(test.series(web, app) == named);
+  test.guests.clear();
+  const ContainerId unknown = *ContainerId::from_hex(std::string(64, 'e'));
+  test.add_guest(unknown, {app});
+  CHECK(test.becomes(unknown, app, Fixture::expected(unknown, app, "", "", "", "")));
+}
+
+TEST_CASE("a containerd that hangs holds up no scrape") {
+  Fixture test;
+  test.containerd.start();
+  const ContainerId web = test.containerd.run_pod("shop", "web-0");
+  const ContainerId app = test.containerd.run_container(web, "app", sleeper);
+  fs::rename(test.run_root() / "containerd/io.containerd.runtime.v2.task", test.run_root() / "containerd/hidden");
+  test.containerd.process().signal(SIGSTOP);
+  test.add_guest(web, {web, app});
+  test.start_host_probe();
+  CHECK(test.becomes(web, app, Fixture::expected(web, app, "", "", "", "")));
+  std::chrono::steady_clock::duration longest{};
+  for (int i = 0; i < 10; ++i) {
+    const auto begin = std::chrono::steady_clock::now();
+    CHECK(test.series(web, app) == Fixture::expected(web, app, "", "", "", ""));
+    longest = std::max(longest, std::chrono::steady_clock::now() - begin);
+  }
+  CHECK(longest < 1s);
+  fs::rename(test.run_root() / "containerd/hidden", test.run_root() / "containerd/io.containerd.runtime.v2.task");
+  test.containerd.process().signal(SIGCONT);
+  CHECK(test.becomes(web, app, Fixture::expected(web, app, sleeper, "shop", "web-0", "app")));
+}
+
+TEST_CASE("with a runtime that is away the bundles on the disk tell the names") {
+  Fixture test;
+  test.containerd.start();
+  const ContainerId web = test.containerd.run_pod("shop", "web-0");
+  const ContainerId app = test.containerd.run_container(web, "app", sleeper);
+  test.containerd.kill();
+  test.add_guest(web, {web, app});
+  test.start_host_probe();
+  CHECK(test.becomes(web, app, Fixture::expected(web, app, sleeper, "shop", "web-0", "app")));
+  CHECK(test.series(web, web) == Fixture::expected(web, web, "", "shop", "web-0", ""));
+}

@@ -1,0 +1,72 @@
+#pragma once
+
+#include <sys/eventfd.h>
+
+#include <catch2/catch.hpp>
+#include <chrono>
+#include <memory>
+#include <thread>
+
+#include "host-probe/processes/process_account.h"
+#include "tests/host-probe/processes/support.h"
+
+namespace katameter::host::testing {
+
+/// The account under test, on the kernel that runs. Where BPF cannot be loaded the test fails: nothing was compared.
+class Account {
+ public:
+  explicit Account(std::uint32_t capacity = ProcessAccount::default_capacity) {
+    if (!loop_) FAIL(loop_.error().text);
+    auto account = ProcessAccount::create(*loop_, capacity);
+    if (!account) FAIL(account.error().text);
+    account_ = *std::move(account);
+  }
+
+  std::map<ContainerId, SandboxProcesses> collect() {
+    auto values = account_->collect();
+    if (!values) FAIL(values.error().text);
+    return *std::move(values);
+  }
+  SandboxProcesses of(const ContainerId& sandbox) {
+    auto values = collect();
+    return values[sandbox];
+  }
+  /// Asks until `done` is satisfied: what a thread leaves behind takes an RCU grace period. At most 3 s.
+  template <typename Done>
+  SandboxProcesses wait_for(const ContainerId& sandbox, Done done) {
+    SandboxProcesses values;
+    for (int i = 0; i < 300; ++i) {
+      values = of(sandbox);
+      if (done(values)) break;
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+    return values;
+  }
+  /// What may be missing because the kernel did not run note_free: the end of a process from its exit on. Kernels are
+  /// seen that pass over programs in soft interrupts over some tasks; the account notices, the last slices are lost.
+  std::uint64_t tolerance_ns() const { return account_->ends_missed() * 20'000'000; }
+  /// Turns the event loop once, so that it serves what waits.
+  void turn() {
+    const Fd now(eventfd(1, EFD_CLOEXEC));
+    if (!loop_->watch(now, EPOLLIN, [this](std::uint32_t) { loop_->stop(); }) || !loop_->run()) FAIL("event loop");
+    loop_->unwatch(now);
+  }
+  bool listed(pid_t pid) const { return account_->listed().contains(static_cast<std::uint32_t>(pid)); }
+  std::optional<std::uint32_t> vmm(const ContainerId& sandbox) const { return account_->vmm(sandbox); }
+  HostOoms forget(const ContainerId& sandbox) { return account_->forget(sandbox); }
+
+ private:
+  Result<EventLoop> loop_ = EventLoop::create();
+  std::unique_ptr<ProcessAccount> account_;
+};
+
+/// rusage is cut to microseconds, user and system time apart, and made while the dead may have some steps to go.
+constexpr std::uint64_t slack_ns = 100'000;
+
+inline std::uint64_t total_ns(const SandboxProcesses& values) {
+  std::uint64_t sum = 0;
+  for (const auto& [role, cpu] : values.cpu) sum += cpu.cpu_ns;
+  return sum;
+}
+
+}  // namespace katameter::host::testing

@@ -1,0 +1,182 @@
+#include "tests/host-probe/processes/support.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <ctime>
+#include <fstream>
+#include <random>
+#include <sstream>
+#include <stdexcept>
+
+namespace katameter::host::testing {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string comm_of(const fs::path& task) {
+  std::string comm;
+  std::ifstream file(task / "comm");
+  std::getline(file, comm);
+  return comm;
+}
+
+/// Figure `index` of schedstat, summed over the threads of that name.
+std::uint64_t sum_schedstat(pid_t pid, const std::string& comm, int index) {
+  std::uint64_t sum = 0;
+  for (const auto& task : fs::directory_iterator("/proc/" + std::to_string(pid) + "/task")) {
+    if (!comm_of(task.path()).starts_with(comm)) continue;
+    std::ifstream file(task.path() / "schedstat");
+    std::uint64_t value = 0;
+    for (int i = 0; i <= index; ++i) file >> value;
+    sum += value;
+  }
+  return sum;
+}
+
+}  // namespace
+
+ContainerId fresh_id() {
+  static std::random_device random;
+  ContainerId id;
+  for (auto& byte : id.bytes) byte = static_cast<std::uint8_t>(random());
+  return id;
+}
+
+Actor::Actor(const std::string& file_name, const std::vector<std::string>& arguments) {
+  const fs::path program = directory() / file_name;
+  fs::copy_file(PROCESSES_ACTOR, program);
+
+  std::array<int, 2> to{};
+  std::array<int, 2> from{};
+  if (pipe2(to.data(), O_CLOEXEC) != 0 || pipe2(from.data(), O_CLOEXEC) != 0) throw std::runtime_error("pipe");
+  input_ = Fd(to[1]);
+  output_ = Fd(from[0]);
+  const Fd child_input(to[0]);
+  const Fd child_output(from[1]);
+  std::vector<std::string> words{program};
+  words.insert(words.end(), arguments.begin(), arguments.end());
+  std::vector<char*> argv;
+  for (std::string& word : words) argv.push_back(word.data());
+  argv.push_back(nullptr);
+  pid_ = fork();
+  if (pid_ == 0) {
+    dup2(child_input.get(), 0);
+    dup2(child_output.get(), 1);
+    execv(argv[0], argv.data());
+    _exit(127);
+  }
+  if (pid_ < 0 || answer() != "ready") throw std::runtime_error("the actor does not play");
+}
+
+Actor::~Actor() {
+  if (pid_ > 0) end();
+}
+
+Actor Actor::qemu(const ContainerId& sandbox) {
+  return Actor("qemu-system-x86_64", {"-name", "sandbox-" + sandbox.hex() + ",debug-threads=on", "-uuid", "0"});
+}
+
+Actor Actor::virtiofsd(const ContainerId& sandbox) {
+  return Actor("virtiofsd", {"--syslog", "-o", "cache=auto", "-o",
+                             "source=/run/kata-containers/shared/sandboxes/" + sandbox.hex() + "/shared", "--fd=3"});
+}
+
+Actor Actor::shim(const ContainerId& sandbox, const std::string& file_name) {
+  return Actor(file_name, {"-namespace", "k8s.io", "-address", "/run/containerd/containerd.sock", "-publish-binary",
+                           "/usr/bin/containerd", "-id", sandbox.hex()});
+}
+
+std::string Actor::answer() {
+  std::string line;
+  for (char c = 0; read(output_.get(), &c, 1) == 1 && c != '\n';) line += c;
+  return line;
+}
+
+void Actor::begin(const std::string& command) {
+  const std::string line = command + "\n";
+  if (write(input_.get(), line.data(), line.size()) != static_cast<ssize_t>(line.size())) {
+    throw std::runtime_error("the actor is gone");
+  }
+}
+
+std::int64_t Actor::finish() {
+  return std::stoll(answer());
+}
+
+bool Actor::busy() {
+  pollfd waiting{.fd = output_.get(), .events = POLLIN, .revents = 0};
+  return poll(&waiting, 1, 0) == 0;
+}
+
+std::int64_t Actor::tell(const std::string& command) {
+  begin(command);
+  return finish();
+}
+
+rusage Actor::end() {
+  input_.reset();
+  rusage usage{};
+  wait4(pid_, nullptr, 0, &usage);
+  pid_ = -1;
+  return usage;
+}
+
+std::uint64_t process_cpu_ns(pid_t pid) {
+  clockid_t clock = 0;
+  timespec time{};
+  if (clock_getcpuclockid(pid, &clock) != 0 || clock_gettime(clock, &time) != 0) return 0;
+  return static_cast<std::uint64_t>(time.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(time.tv_nsec);
+}
+
+std::uint64_t run_delay_ns(pid_t pid, const std::string& comm) {
+  return sum_schedstat(pid, comm, 1);
+}
+std::uint64_t thread_cpu_ns(pid_t pid, const std::string& comm) {
+  return sum_schedstat(pid, comm, 0);
+}
+
+std::uint64_t status_bytes(pid_t pid, const std::string& field) {
+  std::ifstream file("/proc/" + std::to_string(pid) + "/status");
+  for (std::string line; std::getline(file, line);) {
+    if (line.starts_with(field + ":")) return std::stoull(line.substr(field.size() + 1)) * 1024;
+  }
+  return 0;
+}
+
+std::uint64_t stat_field(pid_t pid, int field) {
+  std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
+  std::string text;
+  std::getline(file, text);
+  std::istringstream words(text.substr(text.rfind(')') + 1));  // a name may have spaces in it
+  std::string word;
+  for (int i = 3; i <= field; ++i) words >> word;
+  return std::stoull(word);
+}
+
+std::uint64_t io_bytes(pid_t pid, const std::string& field) {
+  std::ifstream file("/proc/" + std::to_string(pid) + "/io");
+  for (std::string line; std::getline(file, line);) {
+    if (line.starts_with(field + ":")) return std::stoull(line.substr(field.size() + 1));
+  }
+  throw std::runtime_error("no /proc/<pid>/io");
+}
+
+std::string copy_actor(const Actor& beside, const std::string& file_name) {
+  const fs::path program = beside.directory() / file_name;
+  fs::copy_file(PROCESSES_ACTOR, program);
+  return program;
+}
+
+std::uint64_t file_bytes(pid_t pid, std::int64_t descriptor) {
+  struct stat status {};
+  const std::string path = "/proc/" + std::to_string(pid) + "/fd/" + std::to_string(descriptor);
+  if (stat(path.c_str(), &status) != 0) return 0;
+  return static_cast<std::uint64_t>(status.st_blocks) * 512;
+}
+
+}  // namespace katameter::host::testing
