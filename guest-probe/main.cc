@@ -3,8 +3,8 @@
 #include <string>
 #include <string_view>
 
-#include "guest-probe/commands/background.h"
 #include "guest-probe/commands/commands.h"
+#include "guest-probe/commands/start.h"
 #include "userspace/log.h"
 
 namespace {

@@ -6,10 +6,10 @@
 #include <map>
 #include <vector>
 
-#include "guest-probe/account/cpu_account.h"
-#include "guest-probe/account/memory_account.h"
-#include "guest-probe/account/task_account.h"
-#include "guest-probe/containers/cgroup_paths.h"
+#include "guest-probe/account/containers.h"
+#include "guest-probe/account/cpu.h"
+#include "guest-probe/account/memory.h"
+#include "guest-probe/account/tasks.h"
 #include "userspace/wire/codec.h"
 #include "userspace/wire/frame.h"
 

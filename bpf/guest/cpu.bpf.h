@@ -238,7 +238,7 @@ ITER_PROGRAM(collect_cpu) {
  * collect_unified: CPU time of every container in cgroup v2 with all that is below it, and what cpu and pids keep of it.
  *
  * Hook:    none. Run when the host asks (lib/request.bpf.h).
- * Rate:    twice per snapshot, until two runs agree (guest-probe/account/unified_account.h).
+ * Rate:    twice per snapshot, until two runs agree (guest-probe/account/cpu.h).
  * Costs:   0.14 to 0.21 us a cgroup, 0.05 to 0.10 with direct reads (read.bpf.h), of 1 to 1,000 cgroups (the fastest
  *          runs by bpf_stats; 6.18, JIT, 2 CPUs).
  * Kernels: 5.10 and later with cgroup v2.

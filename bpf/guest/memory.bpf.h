@@ -105,7 +105,7 @@ static __always_inline void add_own_stats(__u64 offset, __u64 percpu, __u64 unus
 
 DEFINE_CPU_LOOP(own_stats, add_own_stats)
 
-/* What is shared comes last: guest-probe/account/memory_account.h relies on it. */
+/* What is shared comes last: guest-probe/account/memory.h relies on it. */
 static __always_inline void read_stats(__u64 memcg, __s64 *stats, __s64 *pending) {
   struct stat_arrays pages = {}, events = {};
 
@@ -176,7 +176,7 @@ static __always_inline void read_memory(__u64 memcg, struct memory_record *recor
  * block devices (guest/io.bpf.h).
  *
  * Hook:    none. Run when the host asks (lib/request.bpf.h).
- * Rate:    twice per snapshot, until two runs agree (guest-probe/account/memory_account.h, io_account.h).
+ * Rate:    twice per snapshot, until two runs agree (guest-probe/account/memory.h, io.h).
  * Costs:   0.17 to 0.24 us a cgroup, 0.27 of 1,000, which are in no cache; with direct reads (read.bpf.h) 0.10 to 0.12
  *          and 0.19 (the fastest of test runs; 6.18, JIT, 2 CPUs, all figures of memory.stat, no block I/O).
  * Kernels: 5.10 and later; the figures of memory.stat where find_stats finds them (guest/memory_stat.bpf.c); block I/O with

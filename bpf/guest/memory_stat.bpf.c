@@ -10,7 +10,7 @@
  *
  * copy_stats: for kernels that keep the figures of memory.stat by a table which cannot be seen (guest/memory_stat.bpf.c). User
  * space compares the copies with memory.stat, and learns which position is which figure's
- * (guest-probe/self_check/stat_learner.h).
+ * (guest-probe/self_check/stat_indices.h).
  *
  * Hook:    none. Run when user space asks (lib/request.bpf.h), for the id of a memory cgroup; the answer is how many
  *          pages' items there are, and from bit 16 on events'; 0: no such cgroup.

@@ -14,11 +14,11 @@
 #include <cstddef>
 #include <fstream>
 
-#include "guest-probe/bpf/kernel_refusal.h"
+#include "guest-probe/bpf/facts.h"
 #include "guest-probe/bpf/pins.h"
 #include "guest-probe/bpf/plan.h"
-#include "userspace/bpf/skeleton.h"
-#include "userspace/cpu_list.h"
+#include "guest-probe/bpf/refusals.h"
+#include "userspace/bpf/load.h"
 #include "userspace/log.h"
 
 namespace katameter::guest {

@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "bpf/guest/records.h"
-#include "guest-probe/bpf/kernel_facts.h"
-#include "guest-probe/bpf/kernel_refusal.h"
+#include "guest-probe/bpf/facts.h"
+#include "guest-probe/bpf/refusals.h"
 
 namespace katameter::guest {
 

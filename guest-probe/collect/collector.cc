@@ -6,11 +6,11 @@
 #include <algorithm>
 #include <array>
 
+#include "guest-probe/account/cpu.h"
 #include "guest-probe/account/figure_sources.h"
-#include "guest-probe/account/unified_account.h"
-#include "guest-probe/self_check/stat_learner.h"
+#include "guest-probe/self_check/stat_indices.h"
 #include "userspace/log.h"
-#include "userspace/wire/snapshot_size.h"
+#include "userspace/wire/codec.h"
 
 namespace katameter::guest {
 namespace {
@@ -158,7 +158,7 @@ Status Collector::read_kernel() {
   if (Status status = read_pressure(); !status) return status;
   if (Status status = read_memory(); !status) return status;
   if (Status status = learn_names(); !status) return status;
-  if (Status status = learn_stats(); !status) return status;
+  if (Status status = resolve_stats(); !status) return status;
   tasks_.end();
   // Last: what is removed after its walk is then known from both, and counted once; before it, nothing is missed.
   if (Status status = take_removed(); !status) return status;
@@ -268,17 +268,17 @@ Status Collector::learn_names() {
   return {};
 }
 
-Status Collector::learn_stats() {
-  if (learner_ == nullptr || !learner_->is_due(new_memory_cgroups_)) return {};
+Status Collector::resolve_stats() {
+  if (resolver_ == nullptr || !resolver_->is_due(new_memory_cgroups_)) return {};
   std::vector<std::string> containers;
   const std::span<const memory_record> rows = containers_of(memory_rows_);
   // The last ones of a walk are the newest.
   for (auto record = rows.rbegin(); record != rows.rend(); ++record) {
     if (!memory_paths_.container_of(record->id)) continue;
-    containers.push_back(learner_->mount() + *memory_paths_.find(record->id));
-    if (containers.size() == StatLearner::max_containers) break;
+    containers.push_back(resolver_->mount() + *memory_paths_.find(record->id));
+    if (containers.size() == StatIndexResolver::max_containers) break;
   }
-  if (!learner_->try_again(containers, served_.figures)) return {};
+  if (!resolver_->try_again(containers, served_.figures)) return {};
   return read_memory();  // with what is known now
 }
 

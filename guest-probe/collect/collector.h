@@ -5,28 +5,24 @@
 #include <utility>
 #include <vector>
 
-#include "guest-probe/account/cpu_account.h"
-#include "guest-probe/account/io_account.h"
-#include "guest-probe/account/memory_account.h"
-#include "guest-probe/account/pressure_account.h"
-#include "guest-probe/account/sched_account.h"
-#include "guest-probe/account/shown_times.h"
-#include "guest-probe/account/task_account.h"
+#include "guest-probe/account/containers.h"
+#include "guest-probe/account/cpu.h"
+#include "guest-probe/account/io.h"
+#include "guest-probe/account/memory.h"
+#include "guest-probe/account/pressure.h"
+#include "guest-probe/account/tasks.h"
 #include "guest-probe/bpf/plan.h"
 #include "guest-probe/bpf/programs.h"
-#include "guest-probe/collect/guest_sources.h"
+#include "guest-probe/collect/guest_sums.h"
+#include "guest-probe/collect/guest_wide.h"
 #include "guest-probe/collect/removed_containers.h"
-#include "guest-probe/collect/reported_sums.h"
-#include "guest-probe/collect/row_limit.h"
-#include "guest-probe/containers/cgroup_paths.h"
-#include "guest-probe/containers/start_times.h"
-#include "guest-probe/self_check/served_figures.h"
+#include "guest-probe/self_check/self_check.h"
 #include "userspace/result.h"
 #include "userspace/wire/messages.h"
 
 namespace katameter::guest {
 
-class StatLearner;
+class StatIndexResolver;
 
 /// Makes snapshots: runs the BPF programs and turns their records into containers.
 class Collector {
@@ -43,7 +39,7 @@ class Collector {
   void add(ReportedSums sums) { sums_ = std::move(sums); }
 
   /// What the start could not learn or compare, to be made up for; it has to outlive the collector.
-  void add(StatLearner& learner) { learner_ = &learner; }
+  void add(StatIndexResolver& resolver) { resolver_ = &resolver; }
 
   /// The host has the snapshots up to `sequence`.
   void acknowledge(std::uint64_t sequence);
@@ -63,7 +59,7 @@ class Collector {
   Status read_memory();
   Status read_pressure();
   Status learn_names();
-  Status learn_stats();
+  Status resolve_stats();
   Status take_removed();
   void acknowledge_removed();
   void limit_rows(Rows& rows, wire::Guest& guest);
@@ -104,7 +100,7 @@ class Collector {
   // has vanished: the kernel skipped the program that would have taken its last values, or refused it.
   Rows living_;
   Rows missing_;
-  StatLearner* learner_ = nullptr;
+  StatIndexResolver* resolver_ = nullptr;
   // Removed, and by a walk still met as if they were not: a css goes offline milliseconds after its directory.
   std::vector<std::pair<Hierarchy, std::uint64_t>> gone_;
   // Of the collect that is under way.

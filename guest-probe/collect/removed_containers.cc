@@ -5,11 +5,11 @@
 #include <iterator>
 #include <utility>
 
-#include "guest-probe/account/cpu_account.h"
-#include "guest-probe/account/io_account.h"
-#include "guest-probe/account/memory_account.h"
-#include "guest-probe/account/pressure_account.h"
-#include "guest-probe/containers/containers.h"
+#include "guest-probe/account/containers.h"
+#include "guest-probe/account/cpu.h"
+#include "guest-probe/account/io.h"
+#include "guest-probe/account/memory.h"
+#include "guest-probe/account/pressure.h"
 
 namespace katameter::guest {
 

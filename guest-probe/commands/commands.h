@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "guest-probe/bpf/pins.h"
-#include "userspace/wire/snapshot_size.h"
+#include "userspace/wire/codec.h"
 
 namespace katameter::guest {
 

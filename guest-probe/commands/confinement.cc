@@ -58,9 +58,9 @@ Status drop_capabilities(Rights rights) {
 }  // namespace
 
 Status shield_from_oom_killer() {
-  constexpr std::string_view hardly_ever = "-999";
+  constexpr std::string_view oom_score_adj = "-999";
   const Fd file(open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC));
-  if (!file || write(file.get(), hardly_ever.data(), hardly_ever.size()) < 0) {
+  if (!file || write(file.get(), oom_score_adj.data(), oom_score_adj.size()) < 0) {
     return system_failure("cannot write /proc/self/oom_score_adj");
   }
   return {};

@@ -1,13 +1,17 @@
 #include "guest-probe/commands/startup.h"
 
 #include <fmt/core.h>
+#include <sys/utsname.h>
 
+#include <algorithm>
+#include <fstream>
 #include <optional>
 
 #include "guest-probe/account/figure_sources.h"
-#include "guest-probe/bpf/kernel_facts.h"
+#include "guest-probe/bpf/facts.h"
 #include "guest-probe/self_check/check_cgroup.h"
-#include "guest-probe/self_check/self_check_tasks.h"
+#include "guest-probe/self_check/self_check.h"
+#include "userspace/wire/codec.h"
 
 namespace katameter::guest {
 namespace {
@@ -69,11 +73,11 @@ CheckCgroup::Mounts mounts_to_check(const KernelFacts& facts, const GuestPlan& p
 }
 
 void compare_with_files(GuestProbe& probe, const CheckCgroup& cgroup) {
-  const auto note = [&](Result<std::vector<Refusal>> refusals) {
-    if (refusals) {
-      probe.refusals.insert(probe.refusals.end(), refusals->begin(), refusals->end());
+  const auto note = [&](Result<std::vector<Mismatch>> mismatches) {
+    if (mismatches) {
+      probe.mismatches.insert(probe.mismatches.end(), mismatches->begin(), mismatches->end());
     } else {
-      probe.check_failure = refusals.error().text;
+      probe.check_failure = mismatches.error().text;
     }
   };
   note(check_cpu(*probe.programs, cgroup, probe.served));
@@ -83,18 +87,18 @@ void compare_with_files(GuestProbe& probe, const CheckCgroup& cgroup) {
   }
 }
 
-// Learns what it can and compares; what has to wait for a container, the learner has to do then.
+// Learns what it can and compares; what has to wait for a container, the resolver has to do then.
 void check_with_cgroup(GuestProbe& probe, const KernelFacts& facts) {
   const Result<CheckCgroup> cgroup = CheckCgroup::make(mounts_to_check(facts, probe.plan, probe.served));
   const bool has_memory = cgroup && cgroup->has_memory();
   // Without one, what the process uses where it is still tells figures of the root apart that are often the same.
   std::optional<Result<CheckCgroup>> only_process;
   if (!cgroup) only_process.emplace(CheckCgroup::make({}));
-  probe.learner = std::make_unique<StatLearner>(*probe.programs, facts.memory_mount, probe.plan.unified_memory,
-                                                probe.plan.learn_stats);
+  probe.resolver = std::make_unique<StatIndexResolver>(*probe.programs, facts.memory_mount, probe.plan.unified_memory,
+                                                       probe.plan.learn_stats);
   take_out_unfound(*probe.programs, probe.served);
-  probe.learner->learn_at_start(has_memory ? cgroup->directories().memory : "", probe.served.figures);
-  if (probe.served.memory && !has_memory) probe.learner->compare_later();
+  probe.resolver->resolve_at_start(has_memory ? cgroup->directories().memory : "", probe.served.figures);
+  if (probe.served.memory && !has_memory) probe.resolver->compare_later();
   if (cgroup) {
     compare_with_files(probe, *cgroup);
   } else {
@@ -136,12 +140,12 @@ Result<GuestProbe> start_guest_probe(std::size_t containers, const std::string& 
   probe.programs = std::make_unique<GuestPrograms>(*std::move(programs));
   probe.served = planned_figures(probe.plan);
 
-  if (facts.cpuacct_v1) probe.refusals.push_back({"pressure (PSI)", "cgroup v1 does not count it", true});
+  if (facts.cpuacct_v1) probe.mismatches.push_back({"pressure (PSI)", "cgroup v1 does not count it", true});
   check_with_cgroup(probe, facts);
   if (probe.served.has(figure::processes)) {
-    const auto refusals = self_check_tasks(*probe.programs, probe.served);
-    if (refusals) probe.refusals.insert(probe.refusals.end(), refusals->begin(), refusals->end());
-    if (!refusals) probe.check_failure = refusals.error().text;
+    const auto mismatches = self_check_tasks(*probe.programs, probe.served);
+    if (mismatches) probe.mismatches.insert(probe.mismatches.end(), mismatches->begin(), mismatches->end());
+    if (!mismatches) probe.check_failure = mismatches.error().text;
   }
   // One walk gives both.
   if (!probe.served.has(figure::processes)) probe.served.figures.remove(FigureGroup::schedstat);
@@ -149,23 +153,23 @@ Result<GuestProbe> start_guest_probe(std::size_t containers, const std::string& 
   GuestSources sources = GuestSources::open();
   probe.sources_lacking = sources.lacks();
   probe.collector->add(std::move(sources));
-  probe.collector->add(*probe.learner);
+  probe.collector->add(*probe.resolver);
   probe.programs->close_iterators();
   return probe;
 }
 
-std::vector<Refusal> refusals_of(const GuestProbe& probe) {
-  std::vector<Refusal> refusals = probe.refusals;
-  if (!probe.plan.memory_stat) return refusals;  // said once, by the plan
-  const std::vector<Refusal> learned = probe.learner->refusals();
-  refusals.insert(refusals.end(), learned.begin(), learned.end());
-  return refusals;
+std::vector<Mismatch> mismatches_of(const GuestProbe& probe) {
+  std::vector<Mismatch> mismatches = probe.mismatches;
+  if (!probe.plan.memory_stat) return mismatches;  // said once, by the plan
+  const std::vector<Mismatch> learned = probe.resolver->mismatches();
+  mismatches.insert(mismatches.end(), learned.begin(), learned.end());
+  return mismatches;
 }
 
 std::vector<std::string> lacks_of(const GuestProbe& probe) {
   std::vector<std::string> lacks = probe.plan.missing_features();
-  for (const Refusal& refusal : refusals_of(probe)) lacks.push_back(refusal.figure);
-  if (!probe.check_failure.empty() || probe.learner->compares_later()) lacks.emplace_back("comparison with the files");
+  for (const Mismatch& mismatch : mismatches_of(probe)) lacks.push_back(mismatch.figure);
+  if (!probe.check_failure.empty() || probe.resolver->compares_later()) lacks.emplace_back("comparison with the files");
   return lacks;
 }
 
@@ -180,9 +184,9 @@ std::vector<std::string> describe_lacks(const GuestProbe& probe) {
                                   need.log.front(), need.impact, need.remedy));
     }
   }
-  for (const Refusal& refusal : refusals_of(probe)) {
-    if (refusal.absent) continue;  // `check` reports it; nothing is wrong
-    lines.push_back(fmt::format("{} is not served: {}", refusal.figure, refusal.text));
+  for (const Mismatch& mismatch : mismatches_of(probe)) {
+    if (mismatch.absent) continue;  // `check` reports it; nothing is wrong
+    lines.push_back(fmt::format("{} is not served: {}", mismatch.figure, mismatch.text));
   }
   lines.insert(lines.end(), probe.sources_lacking.begin(), probe.sources_lacking.end());
   if (!probe.pin_failure.empty()) {
@@ -191,8 +195,21 @@ std::vector<std::string> describe_lacks(const GuestProbe& probe) {
   if (!probe.check_failure.empty()) {
     lines.push_back(fmt::format("the figures could not be compared with the kernel's files: {}", probe.check_failure));
   }
-  if (probe.learner->compares_later()) lines.emplace_back(compares_later_text);
+  if (probe.resolver->compares_later()) lines.emplace_back(compares_later_text);
   return lines;
+}
+
+wire::Hello make_hello(const GuestProbe& probe) {
+  wire::Hello hello;
+  hello.version = KATAMETER_VERSION;
+  std::ifstream("/proc/sys/kernel/random/boot_id") >> hello.boot_id;
+  utsname system{};
+  if (uname(&system) == 0) hello.kernel = system.release;
+  hello.instance = std::to_string(probe.programs->state().instance_ns);
+  hello.lacks = lacks_of(probe);
+  // A host takes no more.
+  hello.lacks.resize(std::min(hello.lacks.size(), wire::Limits{}.lacks));
+  return hello;
 }
 
 }  // namespace katameter::guest

@@ -9,8 +9,9 @@
 #include "guest-probe/bpf/programs.h"
 #include "guest-probe/collect/collector.h"
 #include "guest-probe/self_check/self_check.h"
-#include "guest-probe/self_check/stat_learner.h"
+#include "guest-probe/self_check/stat_indices.h"
 #include "userspace/result.h"
+#include "userspace/wire/messages.h"
 
 namespace katameter::guest {
 
@@ -18,13 +19,13 @@ namespace katameter::guest {
 struct GuestProbe {
   GuestPlan plan;
   ServedFigures served;
-  std::vector<Refusal> refusals;             ///< those of the start; refusals_of() has all
+  std::vector<Mismatch> mismatches;          ///< those of the start; mismatches_of() has all
   std::string check_failure;                 ///< why the self-check could not be made; empty = it was made
   std::vector<std::string> sources_lacking;  ///< as GuestSources::lacks()
   std::string pin_failure;                   ///< why nothing survives guest-probe; empty = it does, or was not to
   PinDirectory pins;                         ///< held as long as this guest-probe runs
   std::unique_ptr<GuestPrograms> programs;
-  std::unique_ptr<StatLearner> learner;
+  std::unique_ptr<StatIndexResolver> resolver;
   std::unique_ptr<Collector> collector;
 };
 
@@ -42,12 +43,15 @@ inline constexpr const char* compares_later_text =
     "enabled below the root, or no cgroup could be made, when guest-probe started";
 
 /// The figures that are not served now: some are learned later.
-std::vector<Refusal> refusals_of(const GuestProbe& probe);
+std::vector<Mismatch> mismatches_of(const GuestProbe& probe);
 
 /// What a peer is told that this guest does not give now, each as one name.
 std::vector<std::string> lacks_of(const GuestProbe& probe);
 
 /// What is missing and what is lost, one line each; empty if everything is there.
 std::vector<std::string> describe_lacks(const GuestProbe& probe);
+
+/// What a peer is told of this guest and what it cannot give.
+wire::Hello make_hello(const GuestProbe& probe);
 
 }  // namespace katameter::guest

@@ -13,9 +13,9 @@
 #include <filesystem>
 #include <system_error>
 
+#include "guest-probe/bpf/cgroup_mounts.h"
 #include "guest-probe/self_check/check_cgroup.h"
 #include "guest-probe/self_check/kernel_files.h"
-#include "guest-probe/self_check/own_cgroup.h"
 
 namespace katameter::guest {
 namespace {

@@ -10,7 +10,7 @@
 #include <sstream>
 #include <string_view>
 
-#include "guest-probe/account/cpu_account.h"
+#include "guest-probe/account/cpu.h"
 #include "userspace/fd.h"
 
 namespace katameter::guest {

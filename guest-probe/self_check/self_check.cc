@@ -2,15 +2,19 @@
 
 #include <fmt/core.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <fstream>
+#include <sstream>
+#include <string>
 
-#include "guest-probe/account/cpu_account.h"
-#include "guest-probe/account/memory_account.h"
-#include "guest-probe/account/pressure_account.h"
-#include "guest-probe/account/shown_times.h"
+#include "guest-probe/account/cpu.h"
+#include "guest-probe/account/memory.h"
+#include "guest-probe/account/pressure.h"
+#include "guest-probe/bpf/cgroup_mounts.h"
 #include "guest-probe/self_check/check_cgroup.h"
 
 namespace katameter::guest {
@@ -77,11 +81,61 @@ Result<std::optional<cpu_record>> read_cpu(GuestPrograms& programs, const CheckC
   return std::optional<cpu_record>();
 }
 
+std::uint64_t own_cpu_ns() {
+  timespec used{};
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+  return static_cast<std::uint64_t>(used.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(used.tv_nsec);
+}
+
+// proc(5): field 22 of stat; the second one, a name in parentheses, may hold anything.
+std::uint64_t own_start_ticks() {
+  std::ifstream file("/proc/self/stat");
+  std::string line;
+  std::getline(file, line);
+  std::istringstream rest(line.substr(line.rfind(')') + 1));
+  std::string field;
+  for (int number = 3; number <= 22; ++number) rest >> field;
+  return std::strtoull(field.c_str(), nullptr, 10);
+}
+
+const char* controller_of(Hierarchy hierarchy) {
+  switch (hierarchy) {
+    case Hierarchy::memory: return "memory";
+    case Hierarchy::unified: return "";
+    case Hierarchy::cpuacct:
+    case Hierarchy::cpu:
+    case Hierarchy::io:
+    case Hierarchy::pids: break;
+  }
+  return "cpuacct";
+}
+
+// Lines of /proc/self/cgroup: "ID:CONTROLLERS:PATH", with no controllers in cgroup v2's.
+std::uint64_t own_cgroup_id(Hierarchy hierarchy) {
+  const Result<CgroupMounts> mounts = read_cgroup_mounts();
+  if (!mounts) return 0;
+  const std::string controller = controller_of(hierarchy);
+  const auto v1 = mounts->v1.find(controller);
+  const std::string wanted = v1 == mounts->v1.end() ? "" : controller;
+  const std::string& mount = v1 == mounts->v1.end() ? mounts->v2 : v1->second;
+  std::ifstream file("/proc/self/cgroup");
+  for (std::string line; std::getline(file, line);) {
+    const std::size_t controllers = line.find(':') + 1;
+    const std::size_t path = line.find(':', controllers) + 1;
+    const std::string names = "," + line.substr(controllers, path - 1 - controllers) + ",";
+    if (names != ",," && (wanted.empty() || names.find("," + wanted + ",") == std::string::npos)) continue;
+    if (names == ",," && !wanted.empty()) continue;
+    struct stat found {};
+    return stat((mount + line.substr(path)).c_str(), &found) == 0 ? found.st_ino : 0;
+  }
+  return 0;
+}
+
 }  // namespace
 
-std::vector<Refusal> compare(const FigureValues& ours, const FigureValues& before, const FigureValues& after,
-                             const CgroupDirectories& directories, const FigureSet& compared, FigureSet& served) {
-  std::vector<Refusal> refusals;
+std::vector<Mismatch> compare(const FigureValues& ours, const FigureValues& before, const FigureValues& after,
+                              const CgroupDirectories& directories, const FigureSet& compared, FigureSet& served) {
+  std::vector<Mismatch> mismatches;
   for (std::size_t i = 0; i < figure::count; ++i) {
     const FigureFile& file = file_of(i, is_unified(directories, i));
     if (!compared.has(i) || !served.has(i) || file.name == nullptr) continue;
@@ -92,17 +146,17 @@ std::vector<Refusal> compare(const FigureValues& ours, const FigureValues& befor
       high = after[figure::memory_limit_bytes];
     }
     if (!low || !high) {
-      refusals.push_back({name_of(i), "this kernel does not count it, or has it switched off", true});
+      mismatches.push_back({name_of(i), "this kernel does not count it, or has it switched off", true});
       served.remove(i);
       continue;
     }
     if (*low > *high) std::swap(low, high);
     if (ours[i] && *ours[i] >= *low && *ours[i] - *low <= *high - *low + (grain_of(file) - 1)) continue;
-    refusals.push_back({name_of(i), fmt::format("the kernel's file says {} to {}, BPF read {}", show(low), show(high),
-                                                show(ours[i]))});
+    mismatches.push_back({name_of(i), fmt::format("the kernel's file says {} to {}, BPF read {}", show(low), show(high),
+                                                  show(ours[i]))});
     served.remove(i);
   }
-  return refusals;
+  return mismatches;
 }
 
 void put_values(const cpu_record& record, FigureValues& values) {
@@ -134,8 +188,8 @@ void put_values(const pressure_totals& totals, FigureValues& values) {
   put_row(row, FigureGroup::pressure, values);
 }
 
-std::vector<Refusal> compare_held(const memory_record& record, std::uint64_t anonymous_bytes, std::uint64_t file_bytes,
-                                  bool unified, FigureSet& served) {
+std::vector<Mismatch> compare_held(const memory_record& record, std::uint64_t anonymous_bytes, std::uint64_t file_bytes,
+                                   bool unified, FigureSet& served) {
   struct Held {
     int stat;
     std::uint64_t least;
@@ -144,33 +198,33 @@ std::vector<Refusal> compare_held(const memory_record& record, std::uint64_t ano
   const std::array held{Held{STAT_ANON, anonymous_bytes / page}, Held{STAT_FILE, file_bytes / page},
                         Held{STAT_MAPPED_FILE, file_bytes / page},
                         Held{STAT_FAULTS, anonymous_bytes > 0 ? std::uint64_t{1} : 0}};
-  std::vector<Refusal> refusals;
+  std::vector<Mismatch> mismatches;
   for (std::size_t i = 0; i < figure::count; ++i) {
     for (const auto& [stat, least] : held) {
       if (stat_of(i, unified) != stat || !served.has(i)) continue;
       const std::int64_t ours = record.stat[stat] + record.pending[stat];
       if (ours >= static_cast<std::int64_t>(least)) continue;
       served.remove(i);
-      refusals.push_back({name_of(i), fmt::format("a process holds {}, BPF read {}", least, ours)});
+      mismatches.push_back({name_of(i), fmt::format("a process holds {}, BPF read {}", least, ours)});
     }
   }
-  return refusals;
+  return mismatches;
 }
 
-std::vector<Refusal> compare_busy(const pressure_totals& totals, std::uint64_t min_busy_ns, std::uint64_t max_busy_ns,
-                                  FigureSet& served) {
-  std::vector<Refusal> refusals;
-  if (totals.busy_ns >= min_busy_ns && totals.busy_ns <= max_busy_ns) return refusals;
+std::vector<Mismatch> compare_busy(const pressure_totals& totals, std::uint64_t min_busy_ns, std::uint64_t max_busy_ns,
+                                   FigureSet& served) {
+  std::vector<Mismatch> mismatches;
+  if (totals.busy_ns >= min_busy_ns && totals.busy_ns <= max_busy_ns) return mismatches;
   for (std::size_t i = 0; i < figure::count; ++i) {
     if (wire::container_figures[i].group != FigureGroup::pressure || !served.has(i)) continue;
     served.remove(i);
-    refusals.push_back({name_of(i), fmt::format("a cgroup was busy for {} to {} ns, BPF read {}", min_busy_ns,
-                                                max_busy_ns, totals.busy_ns)});
+    mismatches.push_back({name_of(i), fmt::format("a cgroup was busy for {} to {} ns, BPF read {}", min_busy_ns,
+                                                  max_busy_ns, totals.busy_ns)});
   }
-  return refusals;
+  return mismatches;
 }
 
-Result<std::vector<Refusal>> check_cpu(GuestPrograms& programs, const CheckCgroup& cgroup, ServedFigures& served) {
+Result<std::vector<Mismatch>> check_cpu(GuestPrograms& programs, const CheckCgroup& cgroup, ServedFigures& served) {
   FigureSet compared = served.figures & cpu_groups;
   CgroupDirectories directories = cgroup.directories();
   FigureValues ours;
@@ -205,8 +259,8 @@ Result<std::vector<Refusal>> check_cpu(GuestPrograms& programs, const CheckCgrou
   return compare(ours, *before, *after, directories, compared, served.figures);
 }
 
-Result<std::vector<Refusal>> check_memory(GuestPrograms& programs, const CheckCgroup& cgroup, ServedFigures& served) {
-  if (!cgroup.has_memory()) return std::vector<Refusal>();
+Result<std::vector<Mismatch>> check_memory(GuestPrograms& programs, const CheckCgroup& cgroup, ServedFigures& served) {
+  if (!cgroup.has_memory()) return std::vector<Mismatch>();
   CgroupDirectories directories = cgroup.directories();
   directories.unified_memory = served.unified_memory;
   const FigureSet compared = served.figures & FigureSet{FigureGroup::memory};
@@ -220,16 +274,16 @@ Result<std::vector<Refusal>> check_memory(GuestPrograms& programs, const CheckCg
 
   FigureValues ours;
   if (record) put_values(*record, served.unified_memory, ours);
-  std::vector<Refusal> refusals = compare(ours, *before, *after, directories, compared, served.figures);
-  if (!record) return refusals;
-  const std::vector<Refusal> held =
+  std::vector<Mismatch> mismatches = compare(ours, *before, *after, directories, compared, served.figures);
+  if (!record) return mismatches;
+  const std::vector<Mismatch> held =
       compare_held(*record, CheckCgroup::kept_bytes, CheckCgroup::file_bytes, served.unified_memory, served.figures);
-  refusals.insert(refusals.end(), held.begin(), held.end());
-  return refusals;
+  mismatches.insert(mismatches.end(), held.begin(), held.end());
+  return mismatches;
 }
 
-Result<std::vector<Refusal>> check_pressure(GuestPrograms& programs, const CheckCgroup& cgroup, int cpus,
-                                            ServedFigures& served) {
+Result<std::vector<Mismatch>> check_pressure(GuestPrograms& programs, const CheckCgroup& cgroup, int cpus,
+                                             ServedFigures& served) {
   CgroupDirectories directories = cgroup.directories();
   directories.unified = true;
   constexpr FigureSet compared{FigureGroup::pressure};
@@ -245,16 +299,16 @@ Result<std::vector<Refusal>> check_pressure(GuestPrograms& programs, const Check
   FigureValues ours;
   put_values(totals, ours);
   served.figures.add(FigureGroup::pressure);
-  std::vector<Refusal> refusals = compare(ours, *before, *after, directories, compared, served.figures);
+  std::vector<Mismatch> mismatches = compare(ours, *before, *after, directories, compared, served.figures);
   // What its process did since the scheduler's clock was last seen may not be known yet.
   const std::uint64_t max_busy_ns = cgroup.age_ns() * static_cast<std::uint64_t>(cpus);
   const auto idle = compare_busy(totals, CheckCgroup::burnt_ns / 2, max_busy_ns, served.figures);
-  refusals.insert(refusals.end(), idle.begin(), idle.end());
-  return refusals;
+  mismatches.insert(mismatches.end(), idle.begin(), idle.end());
+  return mismatches;
 }
 
-std::optional<std::vector<Refusal>> compare_living(GuestPrograms& programs, const std::string& directory, bool unified,
-                                                   FigureSet& served) {
+std::optional<std::vector<Mismatch>> compare_living(GuestPrograms& programs, const std::string& directory, bool unified,
+                                                    FigureSet& served) {
   struct stat found {};  // not by access(), which the system call filter refuses
   if (stat(directory.c_str(), &found) != 0) return std::nullopt;
   CgroupDirectories directories;
@@ -280,6 +334,43 @@ std::optional<std::vector<Refusal>> compare_living(GuestPrograms& programs, cons
     return compare(ours, *before, *after, directories, compared, served);
   }
   return std::nullopt;
+}
+
+std::vector<Mismatch> compare_tasks(const std::optional<task_record>& record, const OwnTask& own,
+                                    ServedFigures& served) {
+  std::vector<Mismatch> mismatches;
+  const auto refuse = [&](std::string text) {
+    served.figures.remove(figure::processes);
+    mismatches.push_back({"processes", std::move(text)});
+  };
+  constexpr std::uint32_t flags = TASK_LEADER | TASK_PROCESS;
+  if (!record) {
+    refuse("the walk over tasks did not meet guest-probe itself");
+  } else if ((record->flags & (flags | TASK_KERNEL)) != flags) {
+    refuse(fmt::format("guest-probe is a process with one thread, BPF read flags {:#x}", record->flags));
+  } else if (record->cpu_ns < own.cpu_before_ns || record->cpu_ns > own.cpu_after_ns) {
+    refuse(fmt::format("guest-probe has used {} to {} ns, BPF read {}", own.cpu_before_ns, own.cpu_after_ns,
+                       record->cpu_ns));
+  } else if (record->start_boottime_ns / file_tick_ns() != own.start_ticks) {
+    refuse(fmt::format("guest-probe began at tick {}, BPF read {} ns", own.start_ticks, record->start_boottime_ns));
+  } else if (own.cgroup_id != 0 && record->cgroup_id != own.cgroup_id) {
+    refuse(fmt::format("guest-probe is in cgroup {}, BPF read {}", own.cgroup_id, record->cgroup_id));
+  }
+  return mismatches;
+}
+
+Result<std::vector<Mismatch>> self_check_tasks(GuestPrograms& programs, ServedFigures& served) {
+  OwnTask own;
+  std::optional<task_record> record;
+  own.cgroup_id = own_cgroup_id(served.tasks_hierarchy);
+  own.start_ticks = own_start_ticks();
+  own.cpu_before_ns = own_cpu_ns();
+  const Status walked = programs.walk_tasks([&](const task_record& each) {
+    if (each.pid == static_cast<std::uint32_t>(getpid())) record = each;
+  });
+  if (!walked) return failure_from(walked.error());
+  own.cpu_after_ns = own_cpu_ns();
+  return compare_tasks(record, own, served);
 }
 
 }  // namespace katameter::guest

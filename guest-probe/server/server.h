@@ -12,6 +12,11 @@
 
 namespace katameter::guest {
 
+/// Gives back the memory that starting took and serving does not need: free heap, and the program's own pages, of which
+/// those that are needed again are read again; the guest's page cache gives up the program, too. Called when all is
+/// ready, and after the first snapshots.
+void release_startup_memory();
+
 /// Answers the host (and `guest-probe dump`): Hello, snapshots on request, OOM events as they happen. What one peer may
 /// ask, what is done if it asks for more, and when a peer is disconnected: docs/protocol.md.
 class Server {

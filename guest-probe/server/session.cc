@@ -1,11 +1,16 @@
 #include "guest-probe/server/session.h"
 
+#include <fmt/core.h>
+#include <linux/vm_sockets.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <chrono>
+#include <cstring>
+#include <optional>
 #include <utility>
 
 #include "userspace/log.h"
@@ -13,10 +18,78 @@
 namespace katameter::guest {
 namespace {
 
+using Time = PeerState::Time;
+
+bool is_host(const PeerState& peer) {
+  return peer.kind == PeerKind::host && peer.greeted;
+}
+
+bool acknowledges(const PeerState& peer) {
+  return peer.greeted && (peer.event_acknowledged != 0 || peer.snapshot_acknowledged != 0);
+}
+
+// The least that those have acknowledged who count; 0 if nobody does.
+std::uint64_t least(const std::vector<const PeerState*>& peers, bool hosts, std::uint64_t PeerState::*acknowledged,
+                    Time PeerState::*last, Time now) {
+  std::optional<std::uint64_t> least;
+  for (const PeerState* peer : peers) {
+    const std::uint64_t sequence = peer->*acknowledged;
+    const bool counts = hosts ? is_host(*peer) : acknowledges(*peer);
+    if (!counts || now - peer->*last > settles_for) continue;
+    least = std::min(least.value_or(sequence), sequence);
+  }
+  return least.value_or(0);
+}
+
 // 256 OOM events (OOM_SLOTS) take less than the half MiB.
 constexpr std::size_t max_unsent = wire::max_frame_bytes + (std::size_t{512} << 10);
 
 }  // namespace
+
+Result<PeerKind> kind_of_peer(const sockaddr_storage& address) {
+  if (address.ss_family == AF_UNIX) return PeerKind::local;
+  if (address.ss_family != AF_VSOCK) return failure(fmt::format("a peer of address family {}", address.ss_family));
+  sockaddr_vm vsock{};
+  std::memcpy(&vsock, &address, sizeof(vsock));
+  if (vsock.svm_cid == VMADDR_CID_HOST) return PeerKind::host;
+  return failure(fmt::format("a peer with vsock CID {}, which is not the host", vsock.svm_cid));
+}
+
+Result<Peer> accept_peer(const Fd& listening) {
+  sockaddr_storage address{};
+  socklen_t size = sizeof(address);
+  Fd socket(accept4(listening.get(), reinterpret_cast<sockaddr*>(&address), &size, SOCK_NONBLOCK | SOCK_CLOEXEC));
+  if (!socket) return system_failure("cannot take a connection");
+  const Result<PeerKind> kind = kind_of_peer(address);
+  if (!kind) return tl::make_unexpected(Error{EPERM, kind.error().text});
+  return Peer{std::move(socket), *kind};
+}
+
+void PeerState::snapshot_sent(std::uint64_t sequence) {
+  snapshot_before_ = std::exchange(snapshot_sent_, sequence);
+}
+
+void PeerState::acknowledge(const wire::Acknowledge& acknowledge) {
+  event_acknowledged = std::max(event_acknowledged, std::min(acknowledge.event_sequence, event_sent));
+  for (const std::uint64_t sent : {snapshot_before_, snapshot_sent_}) {
+    if (sent <= acknowledge.snapshot_sequence) snapshot_acknowledged = std::max(snapshot_acknowledged, sent);
+  }
+}
+
+Settled settled_by(const std::vector<const PeerState*>& peers, std::optional<Time> host_heard, Time now) {
+  const bool hosts = (host_heard && now - *host_heard <= settles_for) ||
+                     std::any_of(peers.begin(), peers.end(), [](const auto* peer) { return is_host(*peer); });
+  return {least(peers, hosts, &PeerState::event_acknowledged, &PeerState::heard, now),
+          least(peers, hosts, &PeerState::snapshot_acknowledged, &PeerState::asked, now)};
+}
+
+bool is_gone(const PeerState& peer, const std::vector<const PeerState*>& peers, Time unread_since, Time now) {
+  if (now - unread_since > max_unread) return true;
+  if (now - peer.heard <= max_silence) return false;
+  if (!is_host(peer)) return true;
+  return std::any_of(peers.begin(), peers.end(),
+                     [&](const auto* other) { return is_host(*other) && other->heard > peer.heard; });
+}
 
 Session::Session(EventLoop& loop, Peer accepted, Handler handler, Ended ended)
     : loop_(loop), socket_(std::move(accepted.socket)), handler_(std::move(handler)), ended_(std::move(ended)) {

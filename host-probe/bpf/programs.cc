@@ -14,8 +14,7 @@
 #include <string>
 
 #include "bpf/lib/records.h"
-#include "userspace/bpf/skeleton.h"
-#include "userspace/bpf/trial.h"
+#include "userspace/bpf/load.h"
 
 namespace katameter::host {
 namespace {

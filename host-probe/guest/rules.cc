@@ -8,7 +8,7 @@
 #include <string_view>
 #include <utility>
 
-#include "userspace/wire/interface_name.h"
+#include "userspace/wire/messages.h"
 
 namespace katameter::host {
 namespace {

@@ -4,7 +4,7 @@
 #include <string>
 
 #include "bpf/guest/records.h"
-#include "guest-probe/containers/containers.h"
+#include "guest-probe/account/containers.h"
 
 namespace katameter::guest {
 

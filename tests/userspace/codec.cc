@@ -1,8 +1,9 @@
-#include "userspace/wire/codec.h"
-
+#include <algorithm>
 #include <catch2/catch.hpp>
+#include <random>
 
 #include "tests/userspace/samples.h"
+#include "userspace/wire/codec.h"
 
 using namespace katameter::wire;
 
@@ -12,6 +13,58 @@ namespace {
 template <typename Message>
 std::string bytes_of(const Message& message) {
   return encode(message);
+}
+
+// Field 2 of GuestFrame (a Snapshot) around `body`; for bodies below 128 bytes.
+std::string snapshot_frame(const std::string& body) {
+  return std::string("\x12") + static_cast<char>(body.size()) + body;
+}
+
+std::string error_of(const std::string& payload, const Limits& limits = {}) {
+  const auto message = decode_guest_message(payload, limits);
+  REQUIRE_FALSE(message);
+  return message.error().text;
+}
+
+katameter::ContainerId numbered_id(std::size_t number) {
+  std::string raw(32, '\xff');
+  raw[0] = static_cast<char>(number);
+  raw[1] = static_cast<char>(number >> 8);
+  return *katameter::ContainerId::from_bytes(raw);
+}
+
+template <typename Message, typename Table>
+void set_to_largest(Message& message, const Table& table) {
+  for (const auto& figure : table) message.*figure.value = UINT64_MAX;
+}
+
+// Every figure takes all the bytes that it can.
+Snapshot largest(std::size_t rows) {
+  Snapshot snapshot;
+  snapshot.request = snapshot.sequence = snapshot.boottime_ns = UINT64_MAX;
+  BlockDevice device{UINT32_MAX, UINT32_MAX, 0, 0, 0, 0};
+  set_to_largest(device, block_device_figures);
+  Container row;
+  row.removed = true;
+  row.block_devices.assign(max_block_devices, device);
+  set_to_largest(row, container_figures);
+  row.cgroup = "/kubepods.slice/kubepods-burstable.slice/cri-containerd-" + std::string(64, 'a') + ".scope";
+  for (std::size_t number = 0; number < rows; ++number) {
+    row.id = numbered_id(number);
+    snapshot.containers.push_back(row);
+  }
+  set_to_largest(snapshot.guest, guest_figures);
+  set_to_largest(snapshot.guest, guest_losses);
+  Interface link;
+  link.name = std::string(15, 'x');
+  set_to_largest(link, interface_figures);
+  snapshot.interfaces.assign(max_interfaces, link);
+  return snapshot;
+}
+
+bool all_have_paths(const Snapshot& snapshot) {
+  return std::all_of(snapshot.containers.begin(), snapshot.containers.end(),
+                     [](const Container& row) { return !row.cgroup.empty(); });
 }
 
 }  // namespace
@@ -140,4 +193,105 @@ TEST_CASE("A message of a newer version is known to be one, in both directions")
   const auto both = decode_host_message(encode(HostMessage(Collect{3})) + newer);
   REQUIRE(both);
   CHECK(std::get<Collect>(*both).request == 3);
+}
+
+TEST_CASE("A snapshot that ends anywhere too early is an error") {
+  const std::string whole = encode(GuestMessage(sample_snapshot()));
+  for (std::size_t size = 0; size < whole.size(); ++size) {
+    INFO("cut at " << size);
+    CHECK_FALSE(decode_guest_message(std::string_view(whole).substr(0, size)));
+  }
+}
+
+TEST_CASE("Bytes changed at random never crash the decoder") {
+  std::mt19937 random(1);
+  const std::string whole = encode(GuestMessage(sample_snapshot()));
+  std::size_t rejected = 0;
+  for (int round = 0; round < 20000; ++round) {
+    std::string changed = whole;
+    for (int i = 0; i < 3; ++i) changed[random() % changed.size()] = static_cast<char>(random());
+    if (!decode_guest_message(changed)) ++rejected;
+  }
+  CHECK(rejected > 1000);  // most changes hit a length, a tag or a text
+}
+
+TEST_CASE("Nonsense is an error that says what is wrong") {
+  CHECK(error_of("") == "the frame holds no message");
+  CHECK(error_of("hello, this is text") != "");
+  CHECK(error_of(std::string(1000, '\xff')) != "");
+  CHECK(error_of(snapshot_frame(std::string("\x08", 1))) != "");  // a number that never comes
+  CHECK(error_of(snapshot_frame("\x0a\x01x")) == "Snapshot.request is not a number");
+  CHECK(error_of(snapshot_frame(std::string("\x22\x00", 2))) == "a Container has no id");
+  CHECK(error_of(snapshot_frame("\x22\x06\x0a\x04zzzz")) == "Container.id does not have 32 bytes");
+  CHECK(error_of(std::string("\x10\x01", 2)) == "the frame's content is not a message");
+}
+
+TEST_CASE("What a frame may hold is bounded") {
+  Snapshot snapshot = sample_snapshot();
+  Limits limits;
+  limits.containers = 1;
+  CHECK(error_of(encode(GuestMessage(snapshot)), limits) == "Snapshot has too many containers");
+
+  limits = Limits();
+  limits.interfaces = 1;
+  CHECK(error_of(encode(GuestMessage(snapshot)), limits) == "Snapshot has too many interfaces");
+
+  limits = Limits();
+  limits.block_devices = 1;
+  CHECK(error_of(encode(GuestMessage(snapshot)), limits) == "a Container has too many block devices");
+
+  limits = Limits();
+  snapshot.containers[0].cgroup = std::string(limits.text_bytes, 'x');
+  CHECK(decode_guest_message(encode(GuestMessage(snapshot)), limits));
+  snapshot.containers[0].cgroup += 'x';
+  CHECK(error_of(encode(GuestMessage(snapshot)), limits) == "Container.cgroup has 4097 bytes");
+
+  Hello hello = sample_hello();
+  hello.lacks.assign(limits.lacks + 1, "x");
+  CHECK(error_of(encode(GuestMessage(hello)), limits) == "Hello.lacks has too many entries");
+}
+
+TEST_CASE("Text that could break a log line is refused") {
+  OomEvent event = sample_oom_event();
+  for (const char* bad : {"two\nlines", "esc\x1b[31m", "\xc3\xa9t\xc3\xa9"}) {
+    event.victim_comm = bad;
+    CHECK(error_of(encode(GuestMessage(event))) == "OomEvent.victim_comm has a byte that is not printable ASCII");
+  }
+}
+
+TEST_CASE("A Hello without a protocol number is not taken for ours") {
+  const auto hello = decode_guest_message(std::string("\x0a\x00", 2));
+  REQUIRE(hello);
+  CHECK(std::get<Hello>(*hello).protocol == 0);
+}
+
+TEST_CASE("The largest snapshot fits a frame and is taken by the host, without its paths") {
+  const Snapshot sent = largest(max_snapshot_rows);
+  const std::string payload = encode(GuestMessage(sent));
+  CHECK(payload.size() <= encoded::max_snapshot);
+  CHECK(payload.size() + 64 >= encoded::max_snapshot);  // the bound is the sum of what is there, or it shows nothing
+  CHECK(payload.size() <= max_frame_bytes);
+  const auto received = decode_guest_message(payload);
+  REQUIRE(received);
+  const auto& snapshot = std::get<Snapshot>(*received);
+  REQUIRE(snapshot.containers.size() == max_snapshot_rows);
+  CHECK(snapshot.containers.back().id == sent.containers.back().id);
+  CHECK(snapshot.containers.back().memory_stall_ns == UINT64_MAX);
+  CHECK(snapshot.containers.back().block_devices.size() == max_block_devices);
+  CHECK(snapshot.containers.back().cgroup.empty());
+  CHECK(snapshot.interfaces.size() == max_interfaces);
+}
+
+TEST_CASE("A snapshot has its paths as long as older hosts take it with them") {
+  // Bytes of a row with its path, which is above what encoded::max_container has.
+  const std::size_t row = encode(GuestMessage(largest(1))).size() - encode(GuestMessage(largest(0))).size();
+  const std::size_t fit = max_frame_bytes_with_paths / row - 10;
+  const auto with = decode_guest_message(encode(GuestMessage(largest(fit))));
+  REQUIRE(with);
+  CHECK(all_have_paths(std::get<Snapshot>(*with)));
+  const std::string payload = encode(GuestMessage(largest(fit + 20)));
+  CHECK(payload.size() <= max_frame_bytes_with_paths);
+  const auto without = decode_guest_message(payload);
+  REQUIRE(without);
+  CHECK_FALSE(all_have_paths(std::get<Snapshot>(*without)));
 }

@@ -7,9 +7,9 @@
 #include <filesystem>
 #include <set>
 
+#include "guest-probe/bpf/cgroup_mounts.h"
 #include "guest-probe/self_check/check_process.h"
 #include "tests/vm/daemon.h"
-#include "userspace/cgroup_mounts.h"
 
 using namespace katameter;
 using namespace katameter::guest;

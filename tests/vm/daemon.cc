@@ -7,7 +7,7 @@
 #include <catch2/catch.hpp>
 #include <cstdlib>
 
-#include "guest-probe/server/client.h"
+#include "guest-probe/server/dump.h"
 #include "tests/vm/host_peer.h"
 
 namespace katameter::guest {

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "guest-probe/server/snapshot_text.h"
+#include "guest-probe/server/dump.h"
 
 namespace katameter::guest {
 

@@ -1,7 +1,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "guest-probe/bpf/kernel_facts.h"
+#include "guest-probe/bpf/facts.h"
 #include "tests/vm/memory_rows.h"
 
 using namespace katameter;

@@ -4,7 +4,7 @@
 #include <catch2/catch.hpp>
 #include <cstdlib>
 
-#include "guest-probe/bpf/kernel_facts.h"
+#include "guest-probe/bpf/facts.h"
 
 using namespace katameter;
 using namespace katameter::guest;

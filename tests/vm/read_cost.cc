@@ -14,7 +14,7 @@
 #include <string>
 #include <vector>
 
-#include "guest-probe/bpf/kernel_facts.h"
+#include "guest-probe/bpf/facts.h"
 #include "guest-probe/bpf/programs.h"
 
 using namespace katameter;

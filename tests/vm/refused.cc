@@ -8,7 +8,6 @@
 
 #include "guest-probe/account/figure_sources.h"
 #include "guest-probe/bpf/plan.h"
-#include "guest-probe/commands/greeting.h"
 #include "guest-probe/commands/startup.h"
 #include "tests/vm/truth.h"
 #include "tests/vm/workload.h"

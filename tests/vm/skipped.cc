@@ -9,7 +9,7 @@
 #include <string>
 
 #include "tests/vm/daemon.h"
-#include "userspace/bpf/trial.h"
+#include "userspace/bpf/load.h"
 #include "userspace/fd.h"
 
 using namespace katameter;

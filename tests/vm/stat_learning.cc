@@ -7,7 +7,7 @@
 #include <memory>
 
 #include "guest-probe/account/figure_sources.h"
-#include "guest-probe/bpf/kernel_facts.h"
+#include "guest-probe/bpf/facts.h"
 #include "tests/vm/loop_device.h"
 #include "tests/vm/memory_rows.h"
 

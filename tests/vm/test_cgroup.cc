@@ -8,7 +8,7 @@
 #include <filesystem>
 #include <fstream>
 
-#include "userspace/cgroup_mounts.h"
+#include "guest-probe/bpf/cgroup_mounts.h"
 
 namespace katameter::guest {
 namespace {

@@ -1,7 +1,6 @@
 #include <protozero/pbf_writer.hpp>
 
 #include "userspace/wire/codec.h"
-#include "userspace/wire/snapshot_size.h"
 
 namespace katameter::wire {
 namespace {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <optional>
@@ -175,6 +176,15 @@ inline constexpr auto guest_losses = std::to_array<GuestLoss>({
 
 /// Network interfaces that are reported of a guest.
 inline constexpr std::size_t max_interfaces = 32;
+
+/// Whether a name can be one of a network interface: 1 to 15 bytes as in the kernel (IFNAMSIZ, dev_valid_name), of
+/// printable ASCII without blanks, '/', ':', and without the quotation mark and backslash, which the kernel would take.
+inline bool is_interface_name(std::string_view name) {
+  constexpr std::size_t longest = 15;
+  if (name.empty() || name.size() > longest || name == "." || name == "..") return false;
+  return std::all_of(name.begin(), name.end(),
+                     [](char c) { return c > ' ' && c <= '~' && c != '/' && c != ':' && c != '"' && c != '\\'; });
+}
 
 struct Interface {
   std::string name;

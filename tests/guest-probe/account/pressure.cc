@@ -1,6 +1,6 @@
 #include <catch2/catch.hpp>
 
-#include "guest-probe/account/pressure_account.h"
+#include "guest-probe/account/pressure.h"
 
 using namespace katameter;
 using namespace katameter::guest;

@@ -1,9 +1,8 @@
-#include "guest-probe/self_check/self_check.h"
-
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
 
+#include "guest-probe/self_check/self_check.h"
 #include "tests/guest-probe/records.h"
 
 using namespace katameter;
@@ -94,19 +93,40 @@ struct Sample {
     return values;
   }
 
-  std::vector<Refusal> run(FigureSet& served) const {
+  std::vector<Mismatch> run(FigureSet& served) const {
     return compare(ours(), files, files, directories, FigureSet::all(), served);
   }
-  std::vector<Refusal> run() const {
+  std::vector<Mismatch> run() const {
     FigureSet served = FigureSet::all();
     return run(served);
   }
 };
 
-std::vector<std::string> names_of(const std::vector<Refusal>& refusals) {
+std::vector<std::string> names_of(const std::vector<Mismatch>& mismatches) {
   std::vector<std::string> names;
-  for (const Refusal& refusal : refusals) names.push_back(refusal.figure);
+  for (const Mismatch& mismatch : mismatches) names.push_back(mismatch.figure);
   return names;
+}
+
+const OwnTask own{.cpu_before_ns = 100, .cpu_after_ns = 200, .start_ticks = 77, .cgroup_id = 9};
+
+task_record right() {
+  return {.cgroup_id = 9,
+          .container_id = 0,
+          .start_boottime_ns = 77 * file_tick_ns() + 5,
+          .cpu_ns = 150,
+          .pid = 1,
+          .tgid = 1,
+          .flags = TASK_LEADER | TASK_PROCESS,
+          .reserved = 0};
+}
+
+bool accepted(const std::optional<task_record>& record, const OwnTask& truth = own) {
+  ServedFigures served;
+  served.figures.add(figure::processes);
+  const bool nothing_said = compare_tasks(record, truth, served).empty();
+  CHECK(nothing_said == served.has(figure::processes));
+  return nothing_said;
 }
 
 }  // namespace
@@ -149,10 +169,10 @@ TEST_CASE("Each figure that has a file is refused where it is not the file's, an
         const std::uint64_t grain = grain_of(file_of(i, v2));
         wrong.files[i] = *right.ours()[i] + (larger ? 1 : -grain);
         FigureSet served = FigureSet::all();
-        const std::vector<Refusal> refusals = wrong.run(served);
-        REQUIRE(names_of(refusals) == std::vector{std::string(wire::container_figures[i].name)});
-        CHECK(refusals[0].text.find("the kernel's file says") != std::string::npos);
-        CHECK_FALSE(refusals[0].absent);
+        const std::vector<Mismatch> mismatches = wrong.run(served);
+        REQUIRE(names_of(mismatches) == std::vector{std::string(wire::container_figures[i].name)});
+        CHECK(mismatches[0].text.find("the kernel's file says") != std::string::npos);
+        CHECK_FALSE(mismatches[0].absent);
         FigureSet others = FigureSet::all();
         others.remove(i);
         CHECK(served == others);
@@ -174,8 +194,8 @@ TEST_CASE("A counter that is read as another one is refused with what is made of
 TEST_CASE("A cgroup that the walk did not find refuses all that is compared") {
   const Sample sample(false);
   FigureSet served = FigureSet::all();
-  const auto refusals = compare(FigureValues{}, sample.files, sample.files, sample.directories, cpu_groups, served);
-  CHECK(refusals.size() == 11);
+  const auto mismatches = compare(FigureValues{}, sample.files, sample.files, sample.directories, cpu_groups, served);
+  CHECK(mismatches.size() == 11);
   CHECK_FALSE(served.has(FigureGroup::cpu));
   CHECK(served.has(FigureGroup::memory));
   compare(FigureValues{}, sample.files, sample.files, sample.directories, memory_group, served);
@@ -186,10 +206,10 @@ TEST_CASE("A figure that the kernel has no file for is absent, which is not a mi
   Sample sample(false);
   sample.files[figure::memory_swap_limit_bytes] = std::nullopt;
   FigureSet served = FigureSet::all();
-  const std::vector<Refusal> refusals = sample.run(served);
-  REQUIRE(refusals.size() == 1);
-  CHECK(refusals[0].figure == "memory_swap_limit_bytes");
-  CHECK(refusals[0].absent);
+  const std::vector<Mismatch> mismatches = sample.run(served);
+  REQUIRE(mismatches.size() == 1);
+  CHECK(mismatches[0].figure == "memory_swap_limit_bytes");
+  CHECK(mismatches[0].absent);
   CHECK_FALSE(served.has(figure::memory_swap_limit_bytes));
 }
 
@@ -200,9 +220,9 @@ TEST_CASE("A limit that is not set is compared as well") {
   sample.files[figure::memory_swap_limit_bytes] = no_limit;
   CHECK(sample.run().empty());
   sample.memory.swap_limit_pages = 17;
-  const std::vector<Refusal> refusals = sample.run();
-  REQUIRE(refusals.size() == 1);
-  CHECK(refusals[0].text.find("no limit") != std::string::npos);
+  const std::vector<Mismatch> mismatches = sample.run();
+  REQUIRE(mismatches.size() == 1);
+  CHECK(mismatches[0].text.find("no limit") != std::string::npos);
 }
 
 TEST_CASE("A peak without a file is between what is used and the limit") {
@@ -245,9 +265,9 @@ TEST_CASE("Pressure that a kernel does not count, or that has no file, is absent
   sample.pressure.kinds &= ~(1u << PRESSURE_CPU_FULL);
   CHECK(names_of(sample.run()) == std::vector<std::string>{"cpu_stalled_ns"});
   sample.files[figure::cpu_stalled_ns] = std::nullopt;
-  const std::vector<Refusal> refusals = sample.run();
-  REQUIRE(refusals.size() == 1);
-  CHECK(refusals[0].absent);
+  const std::vector<Mismatch> mismatches = sample.run();
+  REQUIRE(mismatches.size() == 1);
+  CHECK(mismatches[0].absent);
 }
 
 TEST_CASE("A number is found in each form of the kernel's files") {
@@ -275,4 +295,24 @@ TEST_CASE("A number is found in each form of the kernel's files") {
       "some avg10=0.00 avg60=0.00 avg300=0.00 total=12\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=34\n";
   CHECK(value(pressure, {"cpu.pressure", "some", Form::total}) == 12'000);
   CHECK(value(pressure, {"cpu.pressure", "full", Form::total}) == 34'000);
+}
+
+TEST_CASE("The walk over tasks is served if it reads guest-probe itself as it is") {
+  CHECK(accepted(right()));
+  OwnTask elsewhere = own;
+  elsewhere.cgroup_id = 0;  // not to be looked up
+  CHECK(accepted(right(), elsewhere));
+}
+
+TEST_CASE("A walk over tasks that reads one thing wrong is not served") {
+  CHECK_FALSE(accepted(std::nullopt));
+  for (void (*spoil)(task_record&) :
+       {+[](task_record& record) { record.cpu_ns = 99; }, +[](task_record& record) { record.cpu_ns = 201; },
+        +[](task_record& record) { record.start_boottime_ns += file_tick_ns(); },
+        +[](task_record& record) { record.cgroup_id = 10; }, +[](task_record& record) { record.flags = TASK_LEADER; },
+        +[](task_record& record) { record.flags |= TASK_KERNEL; }}) {
+    task_record record = right();
+    spoil(record);
+    CHECK_FALSE(accepted(record));
+  }
 }

@@ -1,0 +1,53 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "guest-probe/collect/network.h"
+#include "userspace/fd.h"
+#include "userspace/result.h"
+#include "userspace/wire/messages.h"
+
+namespace katameter::guest {
+
+/// The memory of the whole guest, from /proc/meminfo (fs/proc/meminfo.c). The kernel sums most of it up from per-CPU
+/// and per-node counters for whoever reads; they have no address that BPF could know in every kernel. Opened once.
+class Meminfo {
+ public:
+  static Result<Meminfo> open();
+
+  /// Fills in the memory figures; one pread(2). What the file does not have stays absent.
+  Status read(wire::Guest& guest) const;
+
+ private:
+  explicit Meminfo(Fd file) : file_(std::move(file)) {}
+  Fd file_;
+};
+
+/// What a text of "Name:   number kB" lines says. Lines that are not of this form, or whose number is beyond 64 bits in
+/// bytes, are skipped. Memory only, no allocation; any bytes are safe.
+void parse_meminfo(std::string_view text, wire::Guest& guest);
+
+/// What is asked of the kernel once for the whole guest and not by BPF: memory and network. Opened at start; later only
+/// the descriptors are used.
+class GuestSources {
+ public:
+  /// What cannot be opened is left out of the snapshots and described in lacks().
+  static GuestSources open();
+
+  /// Fills in what could be read. A source that fails is left out of this snapshot.
+  void read(wire::Snapshot& snapshot);
+
+  /// One line for each source that could not be opened.
+  const std::vector<std::string>& lacks() const { return lacks_; }
+
+ private:
+  std::optional<Meminfo> meminfo_;
+  std::optional<LinkStats> links_;
+  std::vector<std::string> lacks_;
+  bool failed_ = false;  // said once
+};
+
+}  // namespace katameter::guest

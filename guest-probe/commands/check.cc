@@ -1,0 +1,74 @@
+#include <fmt/core.h>
+
+#include <cstring>
+#include <iostream>
+
+#include "guest-probe/bpf/facts.h"
+#include "guest-probe/bpf/plan.h"
+#include "guest-probe/commands/commands.h"
+#include "guest-probe/commands/startup.h"
+
+namespace katameter::guest {
+namespace {
+
+void print(const Requirement& need) {
+  const char* state = need.log.empty() ? "NOT FOUND" : "REFUSED";
+  std::cout << fmt::format("{:<28}{}\n", need.name, need.found ? "found" : state);
+  if (need.found) return;
+  std::cout << fmt::format("    lost: {}\n    do:   {}\n", need.impact, need.remedy);
+  for (const std::string& line : need.log) std::cout << fmt::format("    kernel: {}\n", line);
+}
+
+void print(const std::string& name, bool found, const std::string& loses, const std::string& remedy) {
+  print(Requirement{name, found, loses, remedy, {}});
+}
+
+// Nothing is lost where another form does the same.
+void print_other_forms(const GuestPlan& plan) {
+  for (const KernelRefusal& refusal : plan.refused) {
+    if (impact_without(refusal.part) != "") continue;
+    std::cout << fmt::format("{:<28}refused: {}; done in another way\n", refusal.part, std::strerror(refusal.code));
+    for (const std::string& line : refusal.log) std::cout << fmt::format("    kernel: {}\n", line);
+  }
+}
+
+}  // namespace
+
+int check_command(std::size_t containers, bool schedstat) {
+  const GuestPlan found = plan_guest(read_kernel_facts(), schedstat);
+  if (!found.works()) {
+    for (const Requirement& need : found.requirements) print(need);
+    std::cout << "nothing works\n";
+    return exit_status::failed;
+  }
+  const Result<GuestProbe> probe = start_guest_probe(containers, "", schedstat, LoadOptions{true, {}});
+  const GuestPlan& plan = probe ? probe->plan : found;
+  for (const Requirement& need : plan.requirements) print(need);
+  if (!probe) {
+    print("programs load and attach", false, "everything", probe.error().text);
+    std::cout << "nothing works\n";
+    return exit_status::failed;
+  }
+  print_other_forms(plan);
+  print("programs load and attach", true, "", "");
+  print("comparison with the files", probe->check_failure.empty(), "the certainty that the figures are the kernel's",
+        probe->check_failure);
+  if (probe->resolver->compares_later()) std::cout << compares_later_text << '\n';
+  std::cout << fmt::format("{:<28}{} KiB of the kernel's memory\n", "its maps take",
+                           probe->programs->kernel_bytes() / 1024);
+  bool refused = false;
+  for (const Mismatch& mismatch : mismatches_of(*probe)) {
+    if (mismatch.absent) {
+      std::cout << fmt::format("{:<28}absent: {}\n", mismatch.figure, mismatch.text);
+      continue;
+    }
+    refused = true;
+    print(mismatch.figure, false, "this figure: " + mismatch.text, mismatch.remedy);
+  }
+  for (const std::string& lack : probe->sources_lacking) std::cout << lack << '\n';
+  const bool complete = plan.complete() && probe->sources_lacking.empty() && !refused && probe->check_failure.empty();
+  std::cout << (complete ? "everything is there\n" : "works in part\n");
+  return complete ? exit_status::done : exit_status::in_part;
+}
+
+}  // namespace katameter::guest
