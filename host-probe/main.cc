@@ -1,5 +1,6 @@
 #include <sys/resource.h>
 
+#include <csignal>
 #include <cstdio>
 #include <functional>
 #include <memory>
@@ -18,10 +19,10 @@
 #include "host-probe/pods/runtime.h"
 #include "host-probe/processes/process_account.h"
 #include "host-probe/service/systemd.h"
-#include "host-probe/signals.h"
 #include "host-probe/timer_queue.h"
 #include "userspace/event_loop.h"
 #include "userspace/log.h"
+#include "userspace/signals.h"
 
 namespace katameter::host {
 namespace {
@@ -54,12 +55,13 @@ Status run(Options options, const CommandLine& command_line) {
   auto loop = EventLoop::create();
   if (!loop) return failure_from(std::move(loop.error()));
   std::function<void()> reload;
-  const auto signals = Signals::create(*loop, {[&](int signal) {
-                                                 log_info("stopping on a signal", {{"signal", signal}});
-                                                 notify_stopping();
-                                                 loop->stop();
-                                               },
-                                               [&] { reload(); }});
+  std::signal(SIGPIPE, SIG_IGN);  // a scraper that goes away ends nothing
+  const auto signals = Signals::create(*loop, {SIGTERM, SIGINT, SIGHUP}, [&](int signal) {
+    if (signal == SIGHUP) return reload();
+    log_info("stopping on a signal", {{"signal", signal}});
+    notify_stopping();
+    loop->stop();
+  });
   if (!signals) return failure(signals.error().text);
   auto timers = TimerQueue::create(*loop);
   if (!timers) return failure_from(std::move(timers.error()));

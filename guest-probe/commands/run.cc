@@ -1,9 +1,7 @@
-#include <signal.h>
-#include <sys/epoll.h>
-#include <sys/signalfd.h>
 #include <sys/stat.h>
 
 #include <cerrno>
+#include <csignal>
 #include <filesystem>
 #include <iostream>
 #include <system_error>
@@ -17,20 +15,10 @@
 #include "guest-probe/server/server.h"
 #include "userspace/event_loop.h"
 #include "userspace/log.h"
+#include "userspace/signals.h"
 
 namespace katameter::guest {
 namespace {
-
-Status stop_on_signals(EventLoop& loop, Fd& signals) {
-  sigset_t set;
-  sigemptyset(&set);
-  sigaddset(&set, SIGTERM);
-  sigaddset(&set, SIGINT);
-  sigprocmask(SIG_BLOCK, &set, nullptr);
-  signals = Fd(signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
-  if (!signals) return system_failure("cannot take signals");
-  return loop.watch(signals, EPOLLIN, [&loop](std::uint32_t) { loop.stop(); });
-}
 
 struct Listening {
   std::vector<Fd> sockets;
@@ -73,8 +61,8 @@ Status listen_everywhere(const RunOptions& options, Listening& listening) {
 Status serve(const RunOptions& options) {
   Result<EventLoop> loop = EventLoop::create();
   if (!loop) return failure_from(loop.error());
-  Fd signals;
-  if (Status status = stop_on_signals(*loop, signals); !status) return status;
+  const Result<Signals> signals = Signals::create(*loop, {SIGTERM, SIGINT}, [&](int) { loop->stop(); });
+  if (!signals) return failure_from(signals.error());
   // Before anything is loaded: a second guest-probe is to end without having touched the kernel.
   Listening listening;
   if (Status status = listen_everywhere(options, listening); !status) return status;
