@@ -49,8 +49,10 @@ static __always_inline void read_mm_pages(__u64 mm) {
  * that was unlinked. Its pages are looked up where they belong, so that it does not matter who maps them, how often.
  */
 enum {
-  FILE_CHUNKS = 32,
   FILES_PER_CHUNK = 32, /* divides 64, in which the kernel makes descriptor tables: no chunk is over the end of one */
+  CHUNKS_PER_SPAN = 32,
+  SPANS_PER_PART = 32,
+  FILE_PARTS = 32, /* 1,048,576 descriptors: fs.nr_open, unless an administrator has raised it */
 };
 
 #define TMPFS_MAGIC 0x01021994
@@ -101,6 +103,7 @@ struct {
   __u64 leader;
   __u64 mm_thread; /* the first that still has an mm: that of a leader which has ended is gone */
   __u64 descriptors;
+  __u64 open; /* the bitmap of descriptors that are in use: a table may be far larger than what is open */
   __u32 descriptor;
   __u32 descriptor_count;
 } place;
@@ -141,7 +144,8 @@ __noinline int read_thread(void) {
   } else {
     reading->other_delay_ns += delay;
   }
-  if (!reading->mm) {
+  /* A kernel thread has no mm of its own: before 6.4 vhost's borrows the VMM's. */
+  if (!reading->mm && !(KREAD(struct task_struct, thread, flags) & PF_KTHREAD)) {
     reading->mm = KREAD(struct task_struct, thread, mm);
     place.mm_thread = thread;
   }
@@ -181,11 +185,25 @@ __noinline int read_file_chunk(void) {
   __u64 files[FILES_PER_CHUNK];
 
   if (!reading || place.descriptor >= place.descriptor_count) return 1;
-  if (bpf_probe_read_kernel(files, sizeof(files), (void *)(place.descriptors + place.descriptor * sizeof(__u64))))
-    return 1;
+  __u32 first = place.descriptor;
+  __u32 open = read_u64(place.open + first / 64 * sizeof(__u64)) >> (first % 64);
+  place.descriptor = first + FILES_PER_CHUNK;
+  if (!open) return 0;
+  if (bpf_probe_read_kernel(files, sizeof(files), (void *)(place.descriptors + first * sizeof(__u64)))) return 1;
   for (int i = 0; i < FILES_PER_CHUNK; i++)
     if (files[i]) note_file(files[i], reading);
-  place.descriptor += FILES_PER_CHUNK;
+  return 0;
+}
+
+__noinline int read_file_span(void) {
+  for (int i = 0; i < CHUNKS_PER_SPAN; i++)
+    if (read_file_chunk()) return 1;
+  return 0;
+}
+
+__noinline int read_file_part(void) {
+  for (int i = 0; i < SPANS_PER_PART; i++)
+    if (read_file_span()) return 1;
   return 0;
 }
 
@@ -195,10 +213,11 @@ static __always_inline void read_files(struct process_reading *reading) {
 
   if (!table || !descriptors) return;
   place.descriptors = KREAD(struct fdtable, descriptors, fd);
+  place.open = KREAD(struct fdtable, descriptors, open_fds);
   place.descriptor_count = KREAD(struct fdtable, descriptors, max_fds);
   place.descriptor = 0;
-  for (int i = 0; i < FILE_CHUNKS; i++)
-    if (read_file_chunk()) break;
+  for (int i = 0; i < FILE_PARTS; i++)
+    if (read_file_part()) break;
   if (place.descriptor < place.descriptor_count) reading->flags |= READING_TRUNCATED;
   /* files_struct is not freed by RCU: it was there throughout if the thread still has it. */
   if (KREAD(struct task_struct, place.mm_thread, files) != table) reading->files = 0;
