@@ -8,7 +8,8 @@
  *               Without: virtiofsd's worker (a fork that never execs) and a daemonized QEMU are not seen.
  * note_rename:  tp_btf/task_rename, once per thread that is given a name: 0.1 us. Before 6.4 the kernel names a thread
  *               that it makes for a VMM (vhost) in the VMM's own name. Without: such threads are not seen.
- * note_running: iter/task, once at start: what runs already. Without: such sandboxes have no host-side figures.
+ * note_running: iter/task, at start and after a loss: what runs already. Without: such sandboxes have no host-side
+ *               figures.
  * Kernels:      5.10 and later with BTF.
  */
 #include "bpf/host/process.bpf.h"
@@ -21,9 +22,31 @@ struct {
   __uint(max_entries, 256 * 1024); /* 120 command lines; user space is woken by the first */
 } exec_events SEC(".maps");
 
+/* Entries of a root in `processes` since user space last set it; more than CHILDREN_KEPT are not recorded, so that no
+ * sandbox fills the map for all others. */
+struct {
+  __uint(type, BPF_MAP_TYPE_HASH);
+  __uint(max_entries, 1); /* set before loading */
+  __type(key, struct process_key);
+  __type(value, __u32);
+} children SEC(".maps");
+
+/* Counts, and wakes user space now and then to look at the map: the number that it is sent is no command line. Another
+ * CPU may count between the two lines, and then it is woken the next time. */
+static __always_inline void count_and_wake(__u64 *counter) {
+  __sync_fetch_and_add(counter, 1);
+  __u64 count = *(volatile __u64 *)counter;
+  if (count % WAKE_PROCESSES == 1) bpf_ringbuf_output(&exec_events, &count, sizeof(count), BPF_RB_FORCE_WAKEUP);
+}
+
 static __always_inline void count_lost_process(void) {
   struct host_status *status = host_status();
-  if (status) __sync_fetch_and_add(&status->processes_lost, 1);
+  if (status) count_and_wake(&status->processes_lost);
+}
+
+static __always_inline void count_recorded_process(void) {
+  struct host_status *status = host_status();
+  if (status) count_and_wake(&status->processes_recorded);
 }
 
 static __always_inline void count_lost_event(void) {
@@ -42,10 +65,8 @@ static __always_inline int is_kata_shim(struct task_struct *task) {
   return is_kata_shim_name(name, sizeof(name) - 1);
 }
 
-/* PROCESS_*, 0 if this name is not watched. */
-static __always_inline __u32 watched_kind(struct task_struct *task) {
-  __u64 name[2] = {};
-  bpf_probe_read_kernel(name, sizeof(name), task->comm);
+/* PROCESS_*, 0 if a task of this name, two words, is not watched. */
+static __always_inline __u32 kind_of(struct task_struct *task, const __u64 *name) {
   for (int i = 0; i < WATCHED_NAMES; i++) {
     if (!watched[i].mask[0] || (name[0] & watched[i].mask[0]) != watched[i].name[0] ||
         (name[1] & watched[i].mask[1]) != watched[i].name[1])
@@ -53,6 +74,12 @@ static __always_inline __u32 watched_kind(struct task_struct *task) {
     return watched[i].kind == PROCESS_SHIM && !is_kata_shim(task) ? 0 : watched[i].kind;
   }
   return 0;
+}
+
+static __always_inline __u32 watched_kind(struct task_struct *task) {
+  __u64 name[2] = {};
+  bpf_probe_read_kernel(name, sizeof(name), task->comm);
+  return kind_of(task, name);
 }
 
 /* A leader; of another thread it would be the wrong start. */
@@ -74,7 +101,27 @@ static __always_inline void add_process(struct task_struct *leader, const struct
     bpf_map_delete_elem(&processes, &key);
     status = -1;
   }
-  if (status) count_lost_process();
+  if (status)
+    count_lost_process();
+  else
+    count_recorded_process();
+}
+
+/* What a process of a sandbox makes, as long as its root has not too many. */
+static __always_inline void add_child(struct task_struct *leader, const struct process_key *root, __u32 kind) {
+  __u32 none = 0;
+  __u32 *count = bpf_map_lookup_elem(&children, root);
+
+  if (!count) {
+    bpf_map_update_elem(&children, root, &none, BPF_NOEXIST);
+    count = bpf_map_lookup_elem(&children, root);
+  }
+  if (!count || *count >= CHILDREN_KEPT) {
+    count_lost_process();
+    return;
+  }
+  __sync_fetch_and_add(count, 1);
+  add_process(leader, root, kind);
 }
 
 static __always_inline void send_command_line(struct task_struct *task, const struct process_key *key, __u32 kind) {
@@ -124,19 +171,23 @@ int BPF_PROG(note_fork, struct task_struct *parent, struct task_struct *child) {
   struct process_record *known = process_of(parent);
   if (!known) return 0;
   struct process_key root = known->root;
-  add_process(child, &root, known->kind);
+  add_child(child, &root, known->kind);
   return 0;
 }
 
 SEC("tp_btf/task_rename")
-int BPF_PROG(note_rename, struct task_struct *task) {
+int BPF_PROG(note_rename, struct task_struct *task, const char *comm) {
   struct process_record *known;
+  __u64 name[2] = {};
 
   if (!(task->flags & PF_KTHREAD)) return 0;
+  /* Only those that note_running finds as well: a role must not depend on who was there first. */
+  bpf_probe_read_kernel_str(name, sizeof(name), comm);
+  if (kind_of(task, name) != PROCESS_KERNEL) return 0;
   known = process_at(bpf_get_current_task());
   if (!known || known->kind != PROCESS_VMM) return 0;
   struct process_key root = known->root;
-  add_process(task, &root, PROCESS_KERNEL);
+  add_child(task, &root, PROCESS_KERNEL);
   return 0;
 }
 

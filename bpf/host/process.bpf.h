@@ -60,11 +60,11 @@ static __always_inline int begins_with(const char *comm, const char *prefix, int
   return 1;
 }
 
-/* By its name, as cloud-hypervisor ("vcpu0"), QEMU with debug-threads ("CPU 0/KVM"), Firecracker and Dragonball give
- * it. */
+/* By its name, as cloud-hypervisor ("vcpu0"), QEMU with debug-threads ("CPU 0/KVM"), Firecracker, Dragonball and OpenVMM
+ * ("vp-0") give it. */
 static __always_inline int is_vcpu_name(const char *comm) {
   return begins_with(comm, "vcpu", 4) || begins_with(comm, "CPU ", 4) || begins_with(comm, "fc_vcpu", 7) ||
-         begins_with(comm, "db_vcpu", 7);
+         begins_with(comm, "db_vcpu", 7) || begins_with(comm, "vp-", 3);
 }
 
 /* Threads of a VMM that the kernel makes and names: vhost since 6.4, kvm-nx-lpage-recovery since 6.14. */

@@ -9,6 +9,8 @@
 enum {
   ARGUMENT_BYTES = 2048, /* of a command line; what names the sandbox stands near its beginning */
   WATCHED_NAMES = 12,
+  CHILDREN_KEPT = 256,  /* processes that one process and its children make, between two looks of user space */
+  WAKE_PROCESSES = 256, /* user space is woken each time so many were recorded, or lost */
   MEMORY_FILES = 64, /* unlinked tmpfs files that a VMM has open; guest RAM is one or a few */
 };
 
@@ -129,7 +131,8 @@ struct exec_event {
 
 /* BPF counts, C++ reads through mmap. */
 struct host_status {
-  __u64 processes_lost; /* not recorded: the map was full */
+  __u64 processes_recorded;
+  __u64 processes_lost; /* not recorded: the map was full, or had too many of one root */
   __u64 events_lost;    /* command lines not delivered: the buffer was full */
   __u64 oom_kills;      /* of processes of sandboxes, by the host's OOM killer */
 };

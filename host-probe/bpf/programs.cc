@@ -71,10 +71,10 @@ Result<Fd> attach(const bpf_program* program) {
 }
 
 /// Runs an iterator that writes nothing once over everything.
-Status run_iterator(const bpf_program* program) {
-  const Link link(bpf_program__attach_iter(program, nullptr));
-  if (link == nullptr) return system_failure("cannot attach the iterator over tasks");
-  const Fd iterator(bpf_iter_create(bpf_link__fd(link.get())));
+Status run_iterator(const Fd& program) {
+  const Fd link(bpf_link_create(program.get(), 0, BPF_TRACE_ITER, nullptr));
+  if (!link) return system_failure("cannot attach the iterator over tasks");
+  const Fd iterator(bpf_iter_create(link.get()));
   if (!iterator) return system_failure("cannot make an iterator over tasks");
   std::array<char, 64> nothing{};
   ssize_t bytes = 0;
@@ -99,13 +99,16 @@ Result<HostPrograms> HostPrograms::load(std::span<const WatchedName> names, std:
   auto& maps = skeleton->maps;
   bpf_map__set_max_entries(maps.processes, capacity);
   bpf_map__set_max_entries(maps.by_signal, capacity);
+  bpf_map__set_max_entries(maps.children, capacity);
   if (const int status = ::host::load(skeleton.get()); status != 0) {
     return system_failure("cannot load the host's BPF programs", -status);
   }
 
   auto& progs = skeleton->progs;
-  const std::array<Status, 5> taken{take(programs.read_process_, bpf_program__fd(progs.read_process)),
+  const std::array<Status, 7> taken{take(programs.read_process_, bpf_program__fd(progs.read_process)),
                                     take(programs.learn_cpu_offset_, bpf_program__fd(progs.learn_cpu_offset)),
+                                    take(programs.note_running_, bpf_program__fd(progs.note_running)),
+                                    take(programs.children_, bpf_map__fd(maps.children)),
                                     take(programs.exec_events_, bpf_map__fd(maps.exec_events)),
                                     take(programs.processes_, bpf_map__fd(maps.processes)),
                                     take(programs.by_signal_, bpf_map__fd(maps.by_signal))};
@@ -126,8 +129,12 @@ Result<HostPrograms> HostPrograms::load(std::span<const WatchedName> names, std:
     if (!link) return failure_from(link.error());
     programs.links_.push_back(*std::move(link));
   }
-  if (Status iterated = run_iterator(progs.note_running); !iterated) return failure_from(iterated.error());
+  if (Status found = programs.find_running(); !found) return failure_from(found.error());
   return programs;
+}
+
+Status HostPrograms::find_running() {
+  return run_iterator(note_running_);
 }
 
 Result<bool> HostPrograms::learn_cpu(int cpu) {
@@ -180,6 +187,14 @@ void HostPrograms::remove(const process_key& key) {
     bpf_map_delete_elem(by_signal_.get(), &record.signal);
   }
   bpf_map_delete_elem(processes_.get(), &key);
+}
+
+void HostPrograms::set_children(const process_key& root, std::uint32_t count) {
+  if (count == 0) {
+    bpf_map_delete_elem(children_.get(), &root);
+  } else {
+    bpf_map_update_elem(children_.get(), &root, &count, BPF_EXIST);
+  }
 }
 
 Result<const process_reading*> HostPrograms::read(const process_key& key) {

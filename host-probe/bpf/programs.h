@@ -26,7 +26,7 @@ using KnownProcess = std::pair<process_key, process_record>;
 class HostPrograms {
  public:
   /// Loads and attaches, then looks at what runs already. `capacity`: processes of sandboxes at one time, those that
-  /// ended since the last look included; the kernel's maps take some 450 bytes for each, from the start.
+  /// ended since the last look included; the kernel's maps take some 520 bytes for each, from the start.
   static Result<HostPrograms> load(std::span<const WatchedName> names, std::uint32_t capacity);
 
   /// Readable when the command line of a new process waits.
@@ -34,11 +34,18 @@ class HostPrograms {
   /// Hands every waiting command line to `consumer`.
   Status read_exec_events(const std::function<void(const exec_event&)>& consumer);
 
+  /// Looks at what runs already: those of a watched name that are not in the kernel's map are added.
+  Status find_running();
+
   /// All processes that the kernel's map has; costs a few system calls.
   Result<std::vector<KnownProcess>> processes() const;
 
   /// Takes a process out of the kernel's map: it has ended, or belongs to no sandbox. Its children are not followed.
   void remove(const process_key& key);
+
+  /// How many processes of this root, itself not counted, the kernel's map has: BPF counts on from there, up to
+  /// CHILDREN_KEPT.
+  void set_children(const process_key& root, std::uint32_t count);
 
   /// Reads one process now, in one system call that copies nothing. Valid until the next reading.
   Result<const process_reading*> read(const process_key& key);
@@ -56,9 +63,11 @@ class HostPrograms {
 
   Fd read_process_;
   Fd learn_cpu_offset_;
+  Fd note_running_;
   Fd exec_events_;
   Fd processes_;
   Fd by_signal_;
+  Fd children_;
   std::vector<Fd> links_;
   Mapping reading_;
   Mapping status_;

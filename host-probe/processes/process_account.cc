@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "host-probe/own_metrics/own_metrics.h"
 #include "host-probe/processes/process_identity.h"
@@ -11,15 +12,17 @@ namespace katameter::host {
 namespace {
 
 // The kernel cuts names to 15 characters. cloud-hypervisor is seen under names that only begin so.
-constexpr std::array<WatchedName, 9> watched_names{{{"qemu-sys", PROCESS_VMM},
-                                                    {"qemu-kvm", PROCESS_VMM},
-                                                    {"cloud-hy", PROCESS_VMM},
-                                                    {"firecrac", PROCESS_VMM},
-                                                    {"stratovi", PROCESS_VMM},
-                                                    {"virtiofs", PROCESS_VIRTIOFSD},
-                                                    {"containerd-shim", PROCESS_SHIM},
-                                                    {"vhost-", PROCESS_KERNEL},
-                                                    {"kvm-pit/", PROCESS_KERNEL}}};
+constexpr std::array<WatchedName, 11> watched_names{{{"qemu-sys", PROCESS_VMM},
+                                                     {"qemu-kvm", PROCESS_VMM},
+                                                     {"cloud-hy", PROCESS_VMM},
+                                                     {"firecrac", PROCESS_VMM},
+                                                     {"openvmm", PROCESS_VMM},
+                                                     {"stratovi", PROCESS_VMM},
+                                                     {"virtiofs", PROCESS_VIRTIOFSD},
+                                                     {"nydusd", PROCESS_VIRTIOFSD},
+                                                     {"containerd-shim", PROCESS_SHIM},
+                                                     {"vhost-", PROCESS_KERNEL},
+                                                     {"kvm-pit/", PROCESS_KERNEL}}};
 static_assert(watched_names.size() <= WATCHED_NAMES);
 
 // For a reading in whose few microseconds no thread dies. Without one, what is missing comes with the next pass.
@@ -58,7 +61,6 @@ Status ProcessAccount::read_exec_events() {
 }
 
 void ProcessAccount::note_exec(const exec_event& event) {
-  ++execs_since_pass_;
   const std::size_t bytes = std::min<std::size_t>(event.argument_bytes, ARGUMENT_BYTES);
   const auto identity = identify_process(split_command_line({event.arguments, bytes}));
   if (identity) {
@@ -71,7 +73,10 @@ void ProcessAccount::note_exec(const exec_event& event) {
 void ProcessAccount::serve_exec_events() {
   Status status = read_exec_events();
   // Processes that have ended stay in the kernel's map until a pass: with nobody asking it would fill up.
-  if (status && execs_since_pass_ > capacity_ / 8) status = pass();
+  const volatile host_status& counts = programs_.status();
+  const bool filled = counts.processes_recorded - recorded_ > capacity_ / 8;
+  const bool lost = counts.processes_lost != lost_ && passes_.take(1, std::chrono::steady_clock::now());
+  if (status && (filled || lost)) status = pass();
   if (!status) log_warning("cannot read exec events", {{"error", status.error().text}});
 }
 
@@ -99,11 +104,11 @@ Status ProcessAccount::read(const process_key& key, const process_record& record
     if (!account.gone(key, record, SandboxAccount::Clock::now())) return {};
     ++ends_missed_;
     log_debug("the end of a process was not noticed", {{"pid", key.tgid}});
-    programs_.remove(key);
+    remove(key);
     return {};
   }
-  if ((reading->flags & READING_TRUNCATED) != 0 && !warned_unfinished_) {
-    warned_unfinished_ = true;
+  if ((reading->flags & READING_TRUNCATED) != 0 && !truncated_) {
+    truncated_ = true;
     log_warning("a process has more threads or descriptors than are read: its values are too low", {{"pid", key.tgid}});
   }
   account.read(key, *reading);
@@ -114,19 +119,20 @@ Status ProcessAccount::pass() {
   ++pass_;
   if (Status learned = learn_cpus(); !learned) return failure_from(learned.error());
   oom_kills_ = programs_.status().oom_kills;
+  recorded_ = programs_.status().processes_recorded;
   const auto processes = programs_.processes();
   if (!processes) return failure_from(processes.error());
   // After the list: a command line is sent before its process is listed.
   if (Status read = read_exec_events(); !read) return failure_from(read.error());
-  execs_since_pass_ = 0;
   listed_.clear();
+  removed_.clear();
 
   for (auto& [id, sandbox] : sandboxes_) sandbox.account.begin_pass();
   for (const auto& [key, record] : *processes) {
     listed_.insert(key.tgid);
     const auto identity = identify(key, record);
     if (!identity) {
-      programs_.remove(key);
+      remove(key);
       continue;
     }
     Sandbox& sandbox = sandboxes_[identity->sandbox];
@@ -135,14 +141,39 @@ Status ProcessAccount::pass() {
     if (record.ended == 0) {
       if (Status status = read(key, record, sandbox.account); !status) return failure_from(status.error());
     } else if (sandbox.account.ended(key, record)) {
-      programs_.remove(key);
+      remove(key);
     }
   }
+  count_children(*processes);
   // One pass of grace: a command line may have come before its process was listed.
   std::erase_if(roots_, [this](const auto& root) { return root.second.last_pass + 1 < pass_; });
   drop_ended();
   report_losses();
-  return {};
+  // What found no room may do so now.
+  if (std::exchange(lost_, std::uint64_t{programs_.status().processes_lost}) == lost_) return {};
+  return programs_.find_running();
+}
+
+void ProcessAccount::remove(const process_key& key) {
+  programs_.remove(key);
+  removed_.insert(key);
+}
+
+void ProcessAccount::count_children(const std::vector<KnownProcess>& processes) {
+  std::map<process_key, std::uint32_t, ByAge> counts;
+  std::set<process_key, ByAge> changed;
+  for (const auto& [key, record] : processes) {
+    if (key.tgid == record.root.tgid) continue;
+    if (removed_.contains(key)) {
+      changed.insert(record.root);
+    } else {
+      ++counts[record.root];
+    }
+  }
+  for (const process_key& root : changed) {
+    const auto count = counts.find(root);
+    programs_.set_children(root, count != counts.end() ? count->second : 0);
+  }
 }
 
 Result<std::map<ContainerId, SandboxProcesses>> ProcessAccount::collect() {
@@ -166,6 +197,10 @@ void ProcessAccount::drop_ended() {
     }
     sandboxes_.erase(oldest);
   }
+}
+
+void ProcessAccount::follow(const ContainerId& sandbox) {
+  if (const auto found = sandboxes_.find(sandbox); found != sandboxes_.end()) found->second.forgotten = false;
 }
 
 HostOoms ProcessAccount::forget(const ContainerId& sandbox) {
@@ -197,7 +232,7 @@ void ProcessAccount::report_losses() {
   OwnMetrics::of_process().set_process_losses(status.processes_lost, status.events_lost);
   if (const std::uint64_t lost = status.processes_lost; lost > 0 && !warned_lost_processes_) {
     warned_lost_processes_ = true;
-    log_warning("process table full: processes of sandboxes are not tracked", {{"count", lost}});
+    log_warning("too many processes: some of a sandbox's are not tracked", {{"count", lost}});
   }
   if (const std::uint64_t lost = status.events_lost; lost > 0 && !warned_lost_events_) {
     warned_lost_events_ = true;

@@ -9,6 +9,7 @@
 #include "host-probe/processes/process_source.h"
 #include "host-probe/processes/sandbox_account.h"
 #include "userspace/event_loop.h"
+#include "userspace/token_bucket.h"
 
 namespace katameter::host {
 
@@ -23,7 +24,8 @@ namespace katameter::host {
 /// that were dead before we started is unknown to anybody.
 class ProcessAccount : public ProcessSource {
  public:
-  /// Processes of sandboxes at one time; three for a sandbox is usual. More are counted and logged, not followed.
+  /// Processes of sandboxes at one time; three for a sandbox is usual. More are counted (katameter_processes_lost_total)
+  /// and looked for again at the next pass.
   static constexpr std::uint32_t default_capacity = 8192;
   /// Sandboxes without a process that are remembered until forget(); beyond it the one longest without goes.
   static constexpr std::size_t max_ended = 1024;
@@ -40,10 +42,13 @@ class ProcessAccount : public ProcessSource {
   Result<std::map<ContainerId, SandboxProcesses>> collect() override;
   /// Processes whose end the kernel did not report: their last values were taken up to a tick early. Should be 0.
   std::uint64_t ends_missed() const { return ends_missed_; }
+  /// A process had more threads or open descriptors than a reading goes through.
+  bool truncated() const { return truncated_; }
   /// Process ids that the kernel's map had at the last collect(), those included that turned out to be no sandbox's.
   const std::set<std::uint32_t>& listed() const { return listed_; }
 
-  /// A sandbox whose processes still run is forgotten as they end, and reported no more.
+  void follow(const ContainerId& sandbox) override;
+  /// A sandbox whose processes still run is forgotten as they end, and is in no later collection.
   HostOoms forget(const ContainerId& sandbox) override;
 
   /// Known as soon as the process is, without a pass; its command line is looked at once more, so that a process id
@@ -70,6 +75,8 @@ class ProcessAccount : public ProcessSource {
   void serve_exec_events();
   std::optional<ProcessIdentity> identify(const process_key& key, const process_record& record);
   Status pass();
+  void remove(const process_key& key);
+  void count_children(const std::vector<KnownProcess>& processes);
   Status read(const process_key& key, const process_record& record, SandboxAccount& account);
   void drop_ended();
   void report_losses();
@@ -81,13 +88,16 @@ class ProcessAccount : public ProcessSource {
   std::map<ContainerId, Sandbox> sandboxes_;
   std::uint64_t pass_ = 0;
   std::uint32_t capacity_;
-  std::uint32_t execs_since_pass_ = 0;
+  std::uint64_t recorded_ = 0;            // processes_recorded at the last pass
+  std::uint64_t lost_ = 0;                // processes_lost at the last pass
+  TokenBucket passes_{4, 1};              // after losses: a storm of processes must not cost a CPU
+  std::set<process_key, ByAge> removed_;  // in this pass
   std::uint64_t ends_missed_ = 0;
   std::set<std::uint32_t> listed_;
   std::uint64_t oom_kills_ = 0;  // that the last pass has seen
   bool warned_lost_processes_ = false;
   bool warned_lost_events_ = false;
-  bool warned_unfinished_ = false;
+  bool truncated_ = false;
 };
 
 }  // namespace katameter::host

@@ -92,9 +92,11 @@ constexpr Form forms[] = {
     {"--api-socket", id_in_path, ProcessKind::vmm},     // cloud-hypervisor
     {"--api-sock", id_in_path, ProcessKind::vmm},       // Firecracker, not jailed
     {"--id", ContainerId::from_hex, ProcessKind::vmm},  // Firecracker, jailed
+    {"--ttrpc", id_in_path, ProcessKind::vmm},          // OpenVMM
     {"-id", ContainerId::from_hex, ProcessKind::shim},
     {"-o", id_of_mount_options, ProcessKind::virtiofsd},    // virtiofsd in C
     {"--shared-dir", id_of_share, ProcessKind::virtiofsd},  // virtiofsd in Rust
+    {"--apisock", id_in_path, ProcessKind::virtiofsd},      // nydusd
 };
 
 }  // namespace

@@ -80,6 +80,9 @@ class ProcessSource {
   /// One pass over all sandboxes now, keyed by sandbox id. Called from the event loop's thread, once per collection.
   virtual Result<std::map<ContainerId, SandboxProcesses>> collect() = 0;
 
+  /// The sandbox is there, maybe again after forget(): its VMM outlives its sockets where a guest reboots in place.
+  virtual void follow(const ContainerId& /*sandbox*/) {}
+
   /// The sandbox has ended: its values may be dropped. The OOM kills of its processes, up to now: the last of them may
   /// be what ended it.
   virtual HostOoms forget(const ContainerId& /*sandbox*/) { return {}; }

@@ -6,6 +6,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -101,6 +102,23 @@ int make_memory(std::size_t mebibytes) {
   if (file < 0 || ftruncate(file, static_cast<off_t>(2 * mebibytes * mebibyte)) != 0) std::exit(3);
   std::memset(map_file(file, 2 * mebibytes * mebibyte), 1, mebibytes * mebibyte);
   return file;
+}
+
+/// Moves a descriptor to another number, up to which the kernel makes the table of descriptors.
+void move_descriptor(int file, int number) {
+  rlimit limit{};
+  getrlimit(RLIMIT_NOFILE, &limit);
+  limit.rlim_cur = limit.rlim_max;
+  if (setrlimit(RLIMIT_NOFILE, &limit) != 0 || dup2(file, number) != number || close(file) != 0) std::exit(3);
+}
+
+/// Children that end at once, one after the other.
+void fork_storm(std::int64_t children) {
+  for (std::int64_t i = 0; i < children; ++i) {
+    const int child = fork();
+    if (child == 0) _exit(0);
+    waitpid(child, nullptr, 0);
+  }
 }
 
 /// Maps another process's file and touches it, as virtiofsd does with guest RAM; keeps no descriptor.
@@ -205,6 +223,8 @@ int main() {
     if (command == "storage") use_storage(static_cast<std::size_t>(number));
     if (command == "churn") churn(static_cast<int>(number));
     if (command == "memory") answer = make_memory(static_cast<std::size_t>(number));
+    if (command == "move") move_descriptor(static_cast<int>(number), static_cast<int>(other));
+    if (command == "storm") fork_storm(number);
     if (command == "share")
       answer = static_cast<std::int64_t>(share_memory(static_cast<int>(number), static_cast<int>(other)));
     if (command == "anonymous") {

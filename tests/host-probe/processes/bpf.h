@@ -54,6 +54,8 @@ class Account {
   bool listed(pid_t pid) const { return account_->listed().contains(static_cast<std::uint32_t>(pid)); }
   std::optional<std::uint32_t> vmm(const ContainerId& sandbox) const { return account_->vmm(sandbox); }
   HostOoms forget(const ContainerId& sandbox) { return account_->forget(sandbox); }
+  bool truncated() const { return account_->truncated(); }
+  void follow(const ContainerId& sandbox) { account_->follow(sandbox); }
 
  private:
   Result<EventLoop> loop_ = EventLoop::create();

@@ -219,3 +219,54 @@ TEST_CASE("with nobody asking, the ended do not fill up the map") {
   CHECK(total_ns(values) + account.tolerance_ns() >= used);
   CHECK(total_ns(values) <= used + used / 50);
 }
+
+TEST_CASE("a storm of forks below one process leaves room for others") {
+  Account account(1024);
+  Actor stormy = Actor::qemu(fresh_id());
+  account.turn();
+  stormy.tell("storm 3000");  // nothing reads the map meanwhile
+  const ContainerId next = fresh_id();
+  const Actor started_after = Actor::qemu(next);
+  account.turn();
+  CHECK(account.collect().count(next) == 1);
+  // Once its ended children are out of the map it has room for new ones.
+  const auto child = static_cast<pid_t>(stormy.tell("fork 0"));
+  account.collect();
+  CHECK(account.listed(child));
+}
+
+TEST_CASE("a VMM that found no room is found once there is") {
+  Account account(4);
+  std::vector<std::unique_ptr<Actor>> actors;
+  for (int i = 0; i < 4; ++i) {
+    const std::vector<std::string> arguments{"-name", "sandbox-" + fresh_id().hex()};
+    actors.push_back(std::make_unique<Actor>("qemu-system-x86_64", arguments));
+  }
+  const ContainerId late = fresh_id();
+  const Actor lost = Actor::qemu(late);
+  CHECK(account.collect().count(late) == 0);
+  actors.clear();
+  account.wait_for(late, [](const auto& now) { return !now.cpu.empty(); });
+  CHECK(account.collect().count(late) == 1);
+}
+
+TEST_CASE("a sandbox that comes back while its VMM runs has its values again") {
+  const ContainerId id = fresh_id();
+  Account account;
+  Actor qemu = Actor::qemu(id);
+  qemu.tell("burn main 20");
+  const auto before = total_ns(account.of(id));
+  account.forget(id);
+  CHECK(account.collect().count(id) == 0);
+  account.follow(id);
+  CHECK(total_ns(account.of(id)) >= before);
+}
+
+TEST_CASE("OpenVMM's vCPUs are told by their names") {
+  const ContainerId id = fresh_id();
+  Account account;
+  Actor vmm("openvmm", {"--ttrpc", "/run/kata/" + id.hex() + "/openvmm.sock"});
+  vmm.tell("thread vp-0");
+  vmm.tell("burn vp-0 10");
+  CHECK(account.of(id).cpu.at(Role::vcpu).cpu_ns >= 10'000'000);
+}

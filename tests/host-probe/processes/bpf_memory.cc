@@ -44,6 +44,21 @@ TEST_CASE("guest RAM is counted once, and each process's own memory as /proc has
   CHECK_FALSE(holds_memory_file());
 }
 
+TEST_CASE("guest RAM is found behind any descriptor, and a table that is nearly empty is read whole") {
+  const ContainerId id = fresh_id();
+  Account account;
+  Actor qemu = Actor::qemu(id);
+  rlimit limit{};
+  REQUIRE(getrlimit(RLIMIT_NOFILE, &limit) == 0);
+  const auto last = std::min<rlim_t>(limit.rlim_max, 1'048'576) - 1;
+  const auto file = qemu.tell("memory 8");
+  qemu.tell("move " + std::to_string(file) + " 4000");
+  CHECK(account.of(id).memory.guest_ram_bytes == 8 * mebibyte);
+  qemu.tell("move 4000 " + std::to_string(last));
+  CHECK(account.of(id).memory.guest_ram_bytes == 8 * mebibyte);
+  CHECK_FALSE(account.truncated());
+}
+
 TEST_CASE("memory of many CPUs' making is exact") {
   const ContainerId id = fresh_id();
   Account account;
