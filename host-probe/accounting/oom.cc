@@ -4,6 +4,7 @@
 #include <utility>
 
 namespace katameter::host {
+
 void OomKillCounters::container_ended(const wire::Container& container, Time now) {
   if (!container.oom_kills) return;
   Entry& entry = entries_[container.id];
@@ -26,6 +27,12 @@ void OomKillCounters::update(const std::vector<wire::Container>& living, Time no
   for (auto& [id, entry] : entries_) {
     if (!entry.ended_at && !seen.contains(id)) entry.ended_at = now;
   }
+}
+
+void OomKillCounters::add_unreported(const ContainerId& container, Time now) {
+  Entry& entry = entries_[container];
+  ++entry.before;
+  if (!entry.ended_at) entry.ended_at = now;
 }
 
 void OomKillCounters::rebase(const std::vector<wire::Container>& containers) {

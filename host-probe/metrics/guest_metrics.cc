@@ -46,15 +46,17 @@ void write_rejected(SeriesWriter& out) {
   }
 }
 
-// From 0 on, so that the first kill is an increase; classes that ought not to be there only if they are.
+// From 0 on, so that the first kill is an increase; classes that ought not to be there only if they are. Also of
+// sandboxes that have ended: of a guest whose memory ran out, this kill was the end.
 void write_oom_kills(SeriesWriter& out) {
   for (std::size_t i = 0; i < wire::oom_classes; ++i) {
     const auto oom_class = static_cast<wire::OomClass>(i);
     const bool rare = oom_class == wire::OomClass::unknown || oom_class == wire::OomClass::other_limit;
-    out.each_sandbox({{"class", wire::name(oom_class)}}, [i, rare](const SandboxReport& of) {
-      const std::uint64_t kills = of.oom_kills_by_class[i];
-      return rare && kills == 0 ? std::nullopt : number(kills);
-    });
+    for (const LabelledSandbox& sandbox : out.report().all()) {
+      const std::uint64_t kills = sandbox.report.oom_kills_by_class[i];
+      if (kills == 0 && (rare || sandbox.report.ended)) continue;
+      out.add(sandbox.id, {{"class", wire::name(oom_class)}}, static_cast<double>(kills));
+    }
   }
 }
 

@@ -19,9 +19,9 @@ namespace {
 
 using prometheus::MetricType;
 
-// To join on sandbox_id what has no other label of the pod.
+// To join on sandbox_id what has no other label of the pod; OOM kills outlive their sandbox for a while.
 void write_info(SeriesWriter& out) {
-  for (const LabelledSandbox& sandbox : out.report().living()) {
+  for (const LabelledSandbox& sandbox : out.report().all()) {
     if (!sandbox.report.names) continue;
     const SandboxNames& names = *sandbox.report.names;
     out.add(sandbox.id,

@@ -46,26 +46,32 @@ struct SandboxHistory {
   using Time = OomKillCounters::Time;
 
   OomKillCounters oom_kills;
+  std::uint64_t oom_events = 0;
+  std::array<std::uint64_t, wire::oom_classes> oom_kills_by_class{};
   BoundedSet<std::string, 64> interface_names;
   BoundedSet<std::pair<std::uint32_t, std::uint32_t>, 64> block_device_numbers;
 
-  // Of an ended sandbox, on the host.
-  HostOoms host_ooms;
-  Time host_ooms_until{};
+  // Of an ended sandbox.
+  HostOoms host_ooms;  // by the host's OOM killer
+  Time ended_at{};
+
+  void count(const wire::OomEvent& event) {
+    ++oom_events;
+    ++oom_kills_by_class[static_cast<std::size_t>(event.oom_class)];
+  }
 
   /// The sandbox has ended, having had these kills on the host.
   void end(Time now, HostOoms kills) {
     std::erase_if(kills, [](const auto& role) { return role.second == 0; });
     host_ooms = std::move(kills);
-    host_ooms_until = now + OomKillCounters::window;
+    ended_at = now;
     oom_kills.all_ended(now);
   }
 
-  /// Nothing is left to report after end().
-  bool expired(Time now) {
-    oom_kills.expire(now);
-    return oom_kills.empty() && (host_ooms.empty() || now >= host_ooms_until);
-  }
+  /// Whether there is anything to report of an ended sandbox.
+  bool has_kills() const { return oom_events > 0 || !oom_kills.empty() || !host_ooms.empty(); }
+  /// end() was longer ago than a sandbox that comes back takes, or a scraper to see what ended it.
+  bool expired(Time now) const { return now - ended_at >= OomKillCounters::window; }
 };
 
 /// One moment by the clocks that a guest's snapshot is compared with.
@@ -101,6 +107,8 @@ class GuestRun {
  public:
   /// A snapshot older than this is not reported, unless the next answer is on its way.
   static constexpr std::chrono::milliseconds freshness{1000};
+  /// Kills that no snapshot has yet; beyond it they are in katameter_guest_oom_kills_total alone.
+  static constexpr std::size_t max_kills = 256;
   /// Last values of removed containers that wait to be reported; beyond it the oldest are dropped.
   static constexpr std::size_t max_removed = 4096;
 
@@ -121,7 +129,8 @@ class GuestRun {
   std::optional<Drop> take(const wire::Snapshot& snapshot, std::chrono::steady_clock::time_point asked,
                            const HostTime& now, SandboxHistory& history);
 
-  OomEventFilter& oom_events() { return oom_events_; }
+  /// True once per event; what is new is a kill until a snapshot has it.
+  bool take(const wire::OomEvent& event);
   CpuPlausibility& cpu_plausibility() { return cpu_plausibility_; }
 
   /// The last accepted snapshot as a part of the report of the collection that began at `began`; nothing if there is
@@ -131,6 +140,8 @@ class GuestRun {
                                 bool waiting) const;
   /// Counts the OOM kills of the last accepted snapshot, and of the containers that were removed since the last call.
   void count_oom_kills(OomKillCounters& counters, std::chrono::steady_clock::time_point now) const;
+  /// This run has ended: counts the kills that came after the last accepted snapshot.
+  void count_unreported_kills(OomKillCounters& counters, std::chrono::steady_clock::time_point now) const;
   /// The removed containers were reported: they are not in the next view.
   void drop_removed() { removed_.clear(); }
   /// The last accepted snapshot is not believed after all: nothing of it is reported or counted.
@@ -150,6 +161,7 @@ class GuestRun {
   std::uint64_t number_ = 1;  // among the runs of its sandbox
   SnapshotRules rules_;
   OomEventFilter oom_events_;
+  std::vector<wire::OomEvent> kills_since_;  // the last accepted snapshot
   CpuPlausibility cpu_plausibility_;
   StartTimes start_times_;
   std::set<Listing> listed_removed_;  // by the last snapshot; sent again until it is acknowledged

@@ -51,13 +51,18 @@ void Node::sandbox_appeared(const SandboxPlace& place) {
   log_info("sandbox appeared", {{"sandbox", place.id.hex()},
                                 {"hypervisor", place.hypervisor},
                                 {"socket", place.directory + "/" + place.socket}});
+  if (processes_ != nullptr) processes_->follow(place.id);
   // One of this id that was here a short while ago goes on counting where it ended.
   auto before = ended_.extract(place.id);
   const auto find_vmm = [this, id = place.id] { return processes_ != nullptr ? processes_->vmm(id) : std::nullopt; };
   SandboxListener& listener = *this;
+  SandboxHistory history;
+  if (before) {
+    history = std::move(before.mapped().history);
+    accounting_.insert_or_assign(place.id, std::move(before.mapped().accounting));
+  }
   auto sandbox =
-      std::make_unique<Sandbox>(loop_, timers_, place, find_vmm, before ? std::move(before.mapped()) : SandboxHistory(),
-                                listener, timing_, guest_port_);
+      std::make_unique<Sandbox>(loop_, timers_, place, find_vmm, std::move(history), listener, timing_, guest_port_);
   Sandbox& added = *(sandboxes_[place.id] = std::move(sandbox));
   added.start();
   if (names_ != nullptr) names_->sandbox_appeared(place.id);
@@ -74,15 +79,17 @@ void Node::sandbox_gone(const ContainerId& id) {
     if (count == 0) continue;
     log_warning("oom kill on the host", {{"sandbox", id.hex()}, {"role", name(role)}, {"count", count}});
   }
-  ended_.insert_or_assign(id, found->second->end(now, std::move(kills)));
+  Ended ended{found->second->end(now, std::move(kills)), {}};
+  if (auto accounting = accounting_.extract(id)) ended.accounting = std::move(accounting.mapped());
+  if (!ended.history.has_kills() && names_ != nullptr) names_->forget(id);
+  ended_.insert_or_assign(id, std::move(ended));
   sandboxes_.erase(found);
-  accounting_.erase(id);
   sandbox_answered(id);
 }
 
 void Node::drop_expired(Sandbox::Time now) {
   for (auto item = ended_.begin(); item != ended_.end();) {
-    if (!item->second.expired(now)) {
+    if (!item->second.history.expired(now)) {
       ++item;
       continue;
     }
@@ -132,7 +139,9 @@ std::shared_ptr<const NodeReport> Node::report(const CollectorReport& guests) {
   }
   report->processes = {seconds_since(now), processes.has_value()};
   drop_expired(now);
-  for (const auto& [id, history] : ended_) report->sandboxes.push_back(report_of_ended(id, history));
+  for (const auto& [id, ended] : ended_) {
+    if (ended.history.has_kills()) report->sandboxes.push_back(report_of_ended(id, ended.history));
+  }
   add_names(*report);
   const auto wall_time = std::chrono::system_clock::now().time_since_epoch();
   report->unix_seconds = std::chrono::floor<std::chrono::seconds>(wall_time).count();
@@ -171,6 +180,8 @@ SandboxReport Node::report_of_ended(const ContainerId& id, const SandboxHistory&
   report.id = id;
   report.ended = true;
   report.oom_kills = history.oom_kills.kills();
+  report.oom_events = history.oom_events;
+  report.oom_kills_by_class = history.oom_kills_by_class;
   report.host_ooms = history.host_ooms;
   return report;
 }

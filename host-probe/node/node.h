@@ -66,7 +66,13 @@ class Node : private SandboxListener {
   std::uint32_t guest_port_;
   std::map<ContainerId, std::unique_ptr<Sandbox>> sandboxes_;
   std::map<ContainerId, SandboxAccounting> accounting_;
-  std::map<ContainerId, SandboxHistory> ended_;  // their OOM kills are still reported
+
+  // A sandbox that is gone: its OOM kills are still reported, and one of its id that comes back goes on from here.
+  struct Ended {
+    SandboxHistory history;
+    SandboxAccounting accounting;
+  };
+  std::map<ContainerId, Ended> ended_;
 
   // Of the collection under way; empty if there is none.
   std::vector<Answer> waiting_;

@@ -61,15 +61,18 @@ SandboxReport Sandbox::report(Time now) {
   SandboxReport report;
   report.id = id_;
   report.oom_kills = history_.oom_kills.kills();
-  report.oom_events = oom_events_;
-  report.oom_kills_by_class = oom_kills_by_class_;
+  report.oom_events = history_.oom_events;
+  report.oom_kills_by_class = history_.oom_kills_by_class;
   report.rejected = rejected_;
   report.suspect = suspected_at_ && now - *suspected_at_ <= suspicion;
   return report;
 }
 
 SandboxHistory Sandbox::end(Time now, HostOoms kills) {
-  if (run_) run_->count_oom_kills(history_.oom_kills, now);
+  if (run_) {
+    run_->count_oom_kills(history_.oom_kills, now);
+    run_->count_unreported_kills(history_.oom_kills, now);
+  }
   history_.end(now, std::move(kills));
   return std::move(history_);
 }
@@ -86,7 +89,10 @@ void Sandbox::guest_connected(const wire::Hello& hello) {
   if (run_) {
     const Time now = TimerQueue::Clock::now();
     run_->count_oom_kills(history_.oom_kills, now);
-    if (!run_->same_boot(hello)) history_.oom_kills.guest_booted(now);
+    if (!run_->same_boot(hello)) {
+      run_->count_unreported_kills(history_.oom_kills, now);
+      history_.oom_kills.guest_booted(now);
+    }
   }
   run_ = GuestRun(hello, new_plausibility(), run_ ? &*run_ : nullptr);
 }
@@ -107,9 +113,8 @@ bool Sandbox::guest_snapshot(const wire::Snapshot& snapshot, Time asked) {
 }
 
 void Sandbox::guest_oom_event(const wire::OomEvent& event) {
-  if (!run_->oom_events().is_new(event)) return;
-  ++oom_events_;
-  ++oom_kills_by_class_[static_cast<std::size_t>(event.oom_class)];
+  if (!run_->take(event)) return;
+  history_.count(event);
   const bool has_line = event_lines_.take(1, TimerQueue::Clock::now());
   const LogFields facts = describe(id_, event);
   log(has_line ? LogLevel::info : LogLevel::debug, "oom kill", facts);
@@ -121,7 +126,8 @@ void Sandbox::guest_refused(const Drop& drop, bool answer) {
 }
 
 void Sandbox::guest_disconnected(const Drop& drop) {
-  if (is_fault(drop.reason)) {
+  const bool boots = !run_ && drop.reason == DropReason::silent && TimerQueue::Clock::now() - appeared_ < boot_time;
+  if (is_fault(drop.reason) && !boots) {
     count(drop);
   } else {
     log_debug("guest not reached", {{"sandbox", id_.hex()}, {"reason", name(drop.reason)}, {"error", drop.text}});

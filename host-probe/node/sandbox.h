@@ -33,6 +33,9 @@ class Sandbox : private GuestListener {
   /// How long a guest is marked as suspect: seen by every scraper and long enough for an alert.
   static constexpr std::chrono::minutes suspicion{10};
 
+  /// How long a guest that has never connected may be silent: a VMM may take connections before its guest does.
+  static constexpr std::chrono::minutes boot_time{2};
+
   /// A guest that takes longer is late: its answer is in the next report.
   static constexpr std::chrono::milliseconds collect_deadline{500};
 
@@ -70,13 +73,12 @@ class Sandbox : private GuestListener {
   SandboxListener& listener_;
   SandboxHistory history_;
   std::optional<GuestRun> run_;  // since the guest has introduced itself for the first time
-  std::uint64_t oom_events_ = 0;
-  std::array<std::uint64_t, wire::oom_classes> oom_kills_by_class_{};
   std::array<std::uint64_t, drop_reasons> rejected_{};
   std::bitset<drop_reasons> logged_;  // reasons that have had their line; the counters have the rest
   std::optional<Time> suspected_at_;
   TokenBucket steps_{5, 1.0 / 120};   // that an honest guest may take: no one restores a guest more often
   TokenBucket event_lines_{256, 10};  // lines of the log for OOM events; the counters have the rest
+  Time appeared_ = TimerQueue::Clock::now();
   GuestClient client_;
 };
 

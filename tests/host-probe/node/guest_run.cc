@@ -209,12 +209,12 @@ TEST_CASE("OOM events of another run are new") {
   Guest guest;
   wire::OomEvent event;
   event.sequence = 9;
-  CHECK(guest.run.oom_events().is_new(event));
+  CHECK(guest.run.take(event));
   event.sequence = 1;
-  CHECK_FALSE(guest.run.oom_events().is_new(event));
+  CHECK_FALSE(guest.run.take(event));
   guest.begin(hello("boot-1", "run-2"));
-  CHECK(guest.run.oom_events().is_new(event));
-  CHECK_FALSE(guest.run.oom_events().is_new(event));
+  CHECK(guest.run.take(event));
+  CHECK_FALSE(guest.run.take(event));
 }
 
 TEST_CASE("another instance in the same boot does not report a removed container again") {
@@ -325,4 +325,33 @@ TEST_CASE("of an ended sandbox only the OOM kills are kept, for the window") {
   CHECK(guest.history.host_ooms == HostOoms{{Role::vmm, 1}});
   CHECK_FALSE(guest.history.expired(noon.monotonic + OomKillCounters::window - 1s));
   CHECK(guest.history.expired(noon.monotonic + OomKillCounters::window));
+}
+
+TEST_CASE("a kill whose event came after the last snapshot is counted when the run ends, and not twice") {
+  Guest guest;
+  wire::OomEvent event;
+  event.container = id_of('a');
+  event.sequence = 1;
+  event.boottime_ns = 1001 * second;
+  guest.take(snapshot({container('a', 1, 2)}, 1000));
+  REQUIRE(guest.run.take(event));
+  REQUIRE_FALSE(guest.run.take(event));
+  SECTION("no snapshot has it") {
+    guest.run.count_oom_kills(guest.history.oom_kills, noon.monotonic);
+    guest.run.count_unreported_kills(guest.history.oom_kills, noon.monotonic);
+    CHECK(guest.oom_kills('a') == 3);
+  }
+  SECTION("the next one has it") {
+    guest.take(snapshot({container('a', 1, 3)}, 1002), after(2s));
+    guest.run.count_oom_kills(guest.history.oom_kills, noon.monotonic);
+    guest.run.count_unreported_kills(guest.history.oom_kills, noon.monotonic);
+    CHECK(guest.oom_kills('a') == 3);
+  }
+  SECTION("of a container that no snapshot had") {
+    event.container = id_of('b');
+    event.sequence = 2;
+    REQUIRE(guest.run.take(event));
+    guest.run.count_unreported_kills(guest.history.oom_kills, noon.monotonic);
+    CHECK(guest.oom_kills('b') == 1);
+  }
 }

@@ -31,6 +31,7 @@ struct FakeProcesses : ProcessSource {
     if (fails) return failure("cannot read");
     return figures;
   }
+  void follow(const ContainerId& sandbox) override { followed.push_back(sandbox); }
   HostOoms forget(const ContainerId& sandbox) override {
     forgotten.push_back(sandbox);
     return {{Role::vmm, 1}, {Role::virtiofsd, 0}};
@@ -42,6 +43,7 @@ struct FakeProcesses : ProcessSource {
   }
 
   std::map<ContainerId, SandboxProcesses> figures;
+  std::vector<ContainerId> followed;
   std::vector<ContainerId> forgotten;
   mutable std::vector<ContainerId> asked_for_vmm;
   int passes = 0;
@@ -353,6 +355,58 @@ TEST_CASE("a sandbox that comes back goes on where it ended, in one row") {
   REQUIRE(report->sandboxes.size() == 1);
   CHECK(report->sandboxes[0].guest);
   CHECK(report->sandboxes[0].oom_kills.at(id_of('1')) == 1);
+}
+
+TEST_CASE("a sandbox that comes back while its VMM runs goes on with what the VMM had used") {
+  Fixture test;
+  test.processes.figures[id_of('a')].cpu[Role::vmm] = {.cpu_ns = 5'000'000'000};
+  test.add('a');
+  const std::uint64_t before = test.collect()->sandboxes.at(0).account->cpu_total_ns;
+  test.node->sandbox_gone(id_of('a'));
+  test.guests.clear();
+  test.collect();
+  test.processes.figures[id_of('a')].cpu[Role::vmm] = {.cpu_ns = 6'000'000'000};
+  test.add('a');
+  CHECK(test.processes.followed == std::vector{id_of('a'), id_of('a')});
+  const auto report = test.collect();
+  REQUIRE(report->sandboxes.size() == 1);
+  CHECK(report->sandboxes[0].account->cpu_total_ns == before + 1'000'000'000);
+}
+
+TEST_CASE("what ended a sandbox is reported with its pod's name: events that no snapshot has, and their class") {
+  Fixture test;
+  FakeGuest& guest = test.add('a');
+  test.collect();
+  wire::OomEvent event;
+  event.sequence = 1;
+  event.boottime_ns = 1'000'000'000;
+  event.container = id_of('1');
+  event.oom_class = wire::OomClass::guest;
+  guest.send(event);
+  REQUIRE(test.loop.until([&] {
+    return !guest.received<wire::Acknowledge>().empty() &&
+           guest.received<wire::Acknowledge>().back().event_sequence == 1;
+  }));
+  test.node->sandbox_gone(id_of('a'));
+  const auto report = test.collect();
+  REQUIRE(report->sandboxes.size() == 1);
+  CHECK(report->sandboxes[0].oom_kills.at(id_of('1')) == 2);
+  CHECK(report->sandboxes[0].oom_kills_by_class[static_cast<std::size_t>(wire::OomClass::guest)] == 1);
+}
+
+TEST_CASE("a guest that boots behind a VMM that takes connections already is nothing to warn of") {
+  Fixture test;
+  GuestTiming timing;
+  timing.connect_timeout = 20ms;
+  timing.absence_backoff_min = timing.violation_backoff_min = 1ms;
+  test.node = std::make_unique<Node>(test.loop.events(), test.loop.timers(), &test.processes, nullptr, timing);
+  const auto directory = test.temporary.path() / "a";
+  std::filesystem::create_directories(directory);
+  FakeGuest booting(test.loop, directory / "clh.sock");
+  booting.hello.reset();
+  test.node->sandbox_appeared({id_of('a'), directory.string(), "clh.sock", "cloud-hypervisor"});
+  REQUIRE(test.loop.until([&] { return booting.connections > 1; }));
+  CHECK(rejected(test.collect()->sandboxes.at(0), DropReason::silent) == 0);
 }
 
 TEST_CASE("a host that cannot be read leaves the guests' values") {
