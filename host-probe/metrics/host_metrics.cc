@@ -55,7 +55,7 @@ void write_memory_components(SeriesWriter& out) {
                                                     {"shim", &SandboxMemory::shim_bytes},
                                                     {"page_tables", &SandboxMemory::page_tables_bytes}},
                    [](const SandboxReport& of, std::uint64_t SandboxMemory::*part) {
-                     return of.processes ? number(of.processes->memory.*part) : std::nullopt;
+                     return of.account ? number(of.processes->memory.*part) : std::nullopt;
                    });
 }
 
@@ -131,7 +131,18 @@ void write_host_oom_kills(SeriesWriter& out) {
   }
 }
 
+void write_vmm_found(SeriesWriter& out) {
+  if (!out.report().node().processes.success) return;
+  out.each_sandbox([](const SandboxReport& of) -> Value { return of.processes && of.processes->has_vmm(); });
+}
+
 constexpr MetricRow accounting_rows[] = {
+    {{"katameter_sandbox_vmm_found",
+      "1 if the sandbox's VMM is among the processes that are followed, else 0; then it has no other "
+      "katameter_sandbox_* "
+      "metric.",
+      MetricType::Gauge, "0 or 1", "", "exec and fork on the host"},
+     &write_vmm_found},
     {{"katameter_sandbox_cpu_seconds_total",
       "CPU time of the host that the sandbox used, by component, in seconds; the components sum to "
       "katameter_sandbox_host_cpu_seconds_total. Counted since the sandbox or host-probe started, whichever was later.",

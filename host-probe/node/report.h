@@ -42,7 +42,7 @@ struct SandboxReport {
   std::array<std::uint64_t, wire::oom_classes> oom_kills_by_class{};  // the same, by wire::OomClass
   std::array<std::uint64_t, drop_reasons> rejected{};                 // by DropReason
   std::optional<SandboxProcesses> processes;                          // absent if the host's values are
-  std::optional<Account> account;                                     // absent with processes
+  std::optional<Account> account;                                     // absent with processes, or without a VMM
   HostOoms host_ooms;  // by role, those included of a sandbox that ended a short while ago
 };
 

@@ -70,6 +70,10 @@ struct SandboxProcesses {
   std::map<Role, RoleMemory> role_memory{};  // by process
   HostOoms oom_kills{};                      // by the host's OOM killer, from 0 on
   bool io = false;                           // the kernel counts read_bytes and write_bytes
+
+  /// The sandbox's VMM is, or was, among them; Dragonball is a part of the shim. Without it their sums are not the
+  /// sandbox's.
+  bool has_vmm() const { return cpu.contains(Role::vmm) || cpu.contains(Role::vcpu); }
 };
 
 /// Where the host's values come from: BPF in production (process_account.h), a table in tests.

@@ -409,6 +409,27 @@ TEST_CASE("a guest that boots behind a VMM that takes connections already is not
   CHECK(rejected(test.collect()->sandboxes.at(0), DropReason::silent) == 0);
 }
 
+TEST_CASE("a sandbox whose VMM is not followed has no sums, and says so") {
+  Fixture test;
+  test.processes.figures[id_of('a')].cpu[Role::shim] = {.cpu_ns = 5'000'000'000};
+  test.processes.figures[id_of('a')].memory.shim_bytes = 4096;
+  test.add('a');
+  const auto count = [&](const std::string& metric) {
+    const std::string text = rendered_text(*test.collect());
+    return std::pair(
+        text.find(metric + "{") != std::string::npos,
+        text.find("katameter_sandbox_vmm_found{sandbox_id=\"" + id_of('a').hex() + "\"} 1") != std::string::npos);
+  };
+  for (const char* metric : {"katameter_sandbox_host_cpu_seconds_total", "katameter_sandbox_cpu_seconds_total",
+                             "katameter_sandbox_memory_bytes", "katameter_sandbox_host_memory_bytes"}) {
+    INFO(metric);
+    test.processes.figures[id_of('a')].cpu.erase(Role::vmm);
+    CHECK(count(metric) == std::pair(false, false));
+    test.processes.figures[id_of('a')].cpu[Role::vmm] = {.cpu_ns = 1};
+    CHECK(count(metric) == std::pair(true, true));
+  }
+}
+
 TEST_CASE("a host that cannot be read leaves the guests' values") {
   Fixture test;
   test.add('a');
