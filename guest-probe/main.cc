@@ -27,7 +27,7 @@ int report(const CLI::App& app, const CLI::ParseError& error, bool in_background
   return katameter::guest::exit_status::usage;
 }
 
-// `in_background`: nobody reads stderr, and what was said wrongly is learned from the kernel's log.
+// `in_background`: nobody reads stderr, and errors of the command line go to the kernel's log.
 int act(int argc, char** argv, bool in_background) {
   using namespace katameter;
   using namespace katameter::guest;
@@ -51,7 +51,7 @@ int act(int argc, char** argv, bool in_background) {
   app.add_option("--log.target", log_target, "stderr or kmsg (the kernel's log)")
       ->capture_default_str()
       ->check(CLI::IsMember({"stderr", "kmsg"}));
-  app.add_option("--max-containers", containers, "Containers with a row of their own; the rest is told as a sum")
+  app.add_option("--max-containers", containers, "Containers with a row of their own; the others are one sum")
       ->capture_default_str()
       ->check(CLI::Range(std::size_t{1}, max_containers));
   bool schedstat = false;

@@ -39,7 +39,7 @@ std::string_view find_name(std::string_view printed, std::string_view kind, std:
   return name.find('\'') == std::string_view::npos ? name : std::string_view();
 }
 
-// What it says on success as well tells no reason.
+// What it also says on success is not a reason.
 bool gives_reason(const std::vector<std::string>& log) {
   return std::any_of(log.begin(), log.end(), [](std::string_view line) {
     return !line.starts_with("processed ") && !line.starts_with("verification time ") &&
@@ -214,7 +214,7 @@ bool GuestLoader::go_on_without(const KernelRefusal& refusal) {
   return true;
 }
 
-// Each has its own: what one that was never looked at says is not what the one before it was told. BPF_LOG_STATS alone
+// Each has its own: a program that was never verified must not show the log of the one before it. BPF_LOG_STATS alone
 // brings errors and sums; without a buffer libbpf would load a refused program again and again for a log of many MiB.
 void GuestLoader::take_logs() {
   constexpr std::uint32_t instructions = 1;

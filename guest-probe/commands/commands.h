@@ -15,7 +15,7 @@ namespace katameter::guest {
 inline const std::string default_socket = "/run/katameter/guest-probe.sock";
 inline const std::string reported_sums_file = "/run/katameter/reported-sums";
 
-/// The most that --max-containers takes: with those that have ended and wait to be told of, all fit one snapshot.
+/// The most that --max-containers takes: with those that have ended and wait to be reported, all fit one snapshot.
 inline constexpr std::size_t max_containers = wire::max_snapshot_rows - 100;
 
 struct RunOptions {

@@ -61,7 +61,7 @@ constexpr int state_timeout_ms = 2000;
 // As patient as the unit is. A container that starts later has its hook try once more.
 constexpr std::array<std::chrono::milliseconds, 5> retry_waits{1s, 2s, 4s, 8s, 16s};
 
-// Where it cannot be told, guest-probe itself ends if there is another.
+// Where the lock cannot be taken, guest-probe itself ends if there is another.
 Status start(const std::function<int()>& run) {
   Result<Fd> lock = lock_start();
   if (!lock && lock.error().code == EWOULDBLOCK) return {};

@@ -91,7 +91,7 @@ void compare_with_files(GuestProbe& probe, const CheckCgroup& cgroup) {
 void check_with_cgroup(GuestProbe& probe, const KernelFacts& facts) {
   const Result<CheckCgroup> cgroup = CheckCgroup::make(mounts_to_check(facts, probe.plan, probe.served));
   const bool has_memory = cgroup && cgroup->has_memory();
-  // Without one, what the process uses where it is still tells figures of the root apart that are often the same.
+  // Without one, what the process uses where it is makes values of the root differ that are often the same.
   std::optional<Result<CheckCgroup>> only_process;
   if (!cgroup) only_process.emplace(CheckCgroup::make({}));
   probe.resolver = std::make_unique<StatIndexResolver>(*probe.programs, facts.memory_mount, probe.plan.unified_memory,

@@ -45,13 +45,13 @@ inline constexpr const char* compares_later_text =
 /// The figures that are not served now: some are learned later.
 std::vector<Mismatch> mismatches_of(const GuestProbe& probe);
 
-/// What a peer is told that this guest does not give now, each as one name.
+/// What this guest does not report now, each as one name: for the Hello.
 std::vector<std::string> lacks_of(const GuestProbe& probe);
 
 /// What is missing and what is lost, one line each; empty if everything is there.
 std::vector<std::string> describe_lacks(const GuestProbe& probe);
 
-/// What a peer is told of this guest and what it cannot give.
+/// Who this guest is, and what it does not report.
 wire::Hello make_hello(const GuestProbe& probe);
 
 }  // namespace katameter::guest

@@ -167,7 +167,7 @@ Result<Dump> ask_daemon(const std::string& socket_path, int timeout_s) {
     Result<wire::GuestMessage> message = receive_message(*peer, reader, timeout_s);
     if (!message) return failure_from(message.error());
     if (auto* event = std::get_if<wire::OomEvent>(&*message)) dump.oom_events.push_back(std::move(*event));
-    if (auto* greeting = std::get_if<wire::Hello>(&*message)) dump.hello = std::move(*greeting);
+    if (auto* first = std::get_if<wire::Hello>(&*message)) dump.hello = std::move(*first);
     if (const auto* refusal = std::get_if<wire::Refusal>(&*message)) {
       // Others ask too: their turn is over soon.
       if (refusal->request != 1 || Clock::now() > end) {

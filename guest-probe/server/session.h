@@ -84,7 +84,7 @@ bool is_gone(const PeerState& peer, const std::vector<const PeerState*>& peers, 
              PeerState::Time now);
 
 /// One connected peer: cuts what it sends into messages, and sends it ours without ever blocking. One that sends what
-/// cannot be read, or more than a host ever does, is told so and disconnected.
+/// cannot be read, or more than a host ever does, gets an answer that says so and is disconnected.
 class Session {
  public:
   /// Called for each message of the peer. An error ends the session.

@@ -27,7 +27,7 @@ class OomKillCounters {
   void container_ended(const wire::Container& container, Time now);
   /// All living containers of a snapshot; those of before that are not among them have ended.
   void update(const std::vector<wire::Container>& living, Time now);
-  /// A kill in a container that has ended, of which no snapshot has told.
+  /// A kill in a container that has ended, that no snapshot has.
   void add_unreported(const ContainerId& container, Time now);
   /// The guest was restored to another state: what it counts now of these containers adds nothing.
   void rebase(const std::vector<wire::Container>& containers);
