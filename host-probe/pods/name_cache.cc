@@ -74,7 +74,8 @@ void PodNameCache::apply(const ContainerId& id, Sandbox& sandbox, const LookupRe
   const bool named = found != answer.sandboxes.end();
   if (named) merge(id, sandbox, found->second);
   std::set<ContainerId> missing;
-  const bool runtime_may_know_more = named && sandbox.names->from_bundle && answer.error;
+  // A bundle has no runtime handler, and the runtime lists a pod some time after its bundle is there.
+  const bool runtime_may_know_more = named && sandbox.names->from_bundle;
   if (!sandbox.names || sandbox.names->pod.empty() || runtime_may_know_more) missing.insert(id);
   for (const ContainerId& container : sandbox.seen) {
     if (container != id && !(sandbox.names && sandbox.names->containers.contains(container))) missing.insert(container);

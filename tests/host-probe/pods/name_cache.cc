@@ -214,6 +214,20 @@ TEST_CASE("a bundle's names are used, and the runtime's when it answers") {
   CHECK(test.cache.names(sandbox)->runtime_handler == "kata");
 }
 
+TEST_CASE("a runtime that does not list the pod yet is asked again, although the bundle has its names") {
+  Fixture test;
+  SandboxNames bundled = pod("web");
+  bundled.from_bundle = true;
+  bundled.runtime_handler = "";
+  test.cache.sandbox_appeared(sandbox);
+  test.exchange({{sandbox, bundled}});
+  test.now += 1min;
+  REQUIRE(test.cache.due());
+  test.exchange({{sandbox, pod("web")}});
+  CHECK(test.cache.names(sandbox)->runtime_handler == "kata");
+  CHECK_FALSE(test.cache.due());
+}
+
 TEST_CASE("a sandbox that is forgotten is gone, also from a request that is open") {
   Fixture test;
   test.cache.sandbox_appeared(sandbox);
