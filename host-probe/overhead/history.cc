@@ -39,7 +39,9 @@ Result<SandboxOverhead> from_json(const json& object) {
   object.at("cpu_seconds").get_to(sandbox.cpu_seconds);
   object.at("seconds").get_to(sandbox.seconds);
   object.at("memory_bytes").get_to(sandbox.memory_bytes);
-  if (sandbox.first < 0 || sandbox.last < sandbox.first) return failure("a sandbox was last seen before it was first");
+  if (sandbox.first < 0) return failure("a sandbox was first seen before 1970");
+  // The clock was set back while it was written.
+  sandbox.last = std::max(sandbox.first, sandbox.last);
   if (sandbox.seconds < 0 || sandbox.cpu_seconds < 0 || sandbox.cpu_seconds > sandbox.seconds * max_cpus) {
     return failure("a sandbox used more CPU time than there can be");
   }
@@ -83,7 +85,7 @@ void OverheadHistory::update(const NodeReport& report, const HandlerOf& handler_
     SandboxOverhead& history = sandboxes_[id];
     if (std::string handler = handler_of(sandbox); !handler.empty()) history.handler = std::move(handler);
     if (history.first == 0) history.first = report.unix_seconds;
-    history.last = report.unix_seconds;
+    history.last = std::max(history.first, report.unix_seconds);  // the clock may have been set back
     const MemoryAccount& memory = sandbox.account->memory;
     history.memory_bytes =
         std::max(history.memory_bytes, *memory.overhead - std::min(*memory.overhead, memory.by_use->free));
@@ -91,7 +93,8 @@ void OverheadHistory::update(const NodeReport& report, const HandlerOf& handler_
     const Seen now{sandbox.account->cpu_overhead_ns, report.monotonic_seconds};
     const auto last = before.find(id);
     // A step that was not divided has none of the vCPUs' overhead in it.
-    if (sandbox.account->divided && last != before.end() && now.at > last->second.at) {
+    if (sandbox.account->divided && last != before.end() && now.at > last->second.at &&
+        now.overhead_ns >= last->second.overhead_ns) {
       history.cpu_seconds += static_cast<double>(now.overhead_ns - last->second.overhead_ns) / 1e9;
       history.seconds += now.at - last->second.at;
     }
@@ -181,9 +184,49 @@ Status replace_state(const std::string& path, const std::string& text) {
   return {};
 }
 
-OverheadKeeper::OverheadKeeper(std::string path, OverheadHistory::HandlerOf handler_of)
-    : path_(std::move(path)), handler_of_(std::move(handler_of)), saved_(std::chrono::steady_clock::now()) {
+StateWriter::StateWriter(std::string path) : path_(std::move(path)), thread_([this] { run(); }) {}
+
+StateWriter::~StateWriter() {
+  {
+    const std::lock_guard lock(mutex_);
+    ending_ = true;
+  }
+  changed_.notify_one();
+  thread_.join();
+}
+
+void StateWriter::write(std::string text) {
+  {
+    const std::lock_guard lock(mutex_);
+    next_ = std::move(text);
+  }
+  changed_.notify_one();
+}
+
+void StateWriter::run() {
+  bool warned = false;
+  std::unique_lock lock(mutex_);
+  while (true) {
+    changed_.wait(lock, [this] { return next_ || ending_; });
+    if (!next_) return;
+    const std::string text = *std::exchange(next_, std::nullopt);
+    lock.unlock();
+    const Status replaced = replace_state(path_, text);
+    if (!replaced && !std::exchange(warned, true)) {
+      log_warning("cannot save the overhead history; choose another file with --state-file",
+                  {{"error", replaced.error().text}});
+    }
+    lock.lock();
+  }
+}
+
+OverheadKeeper::OverheadKeeper(std::string path, OverheadHistory::HandlerOf handler_of, std::chrono::seconds interval)
+    : path_(std::move(path)),
+      handler_of_(std::move(handler_of)),
+      interval_(interval),
+      saved_(std::chrono::steady_clock::now()) {
   if (path_.empty()) return;
+  writer_ = std::make_unique<StateWriter>(path_);
   const Result<std::string> text = read_file(path_);
   if (!text) {
     if (text.error().code != ENOENT) log_warning("starting a new overhead history", {{"error", text.error().text}});
@@ -209,16 +252,13 @@ void OverheadKeeper::update(const NodeReport& report) {
   if (path_.empty()) return;
   history_.update(report, handler_of_);
   changed_ = changed_ || !history_.empty();
-  if (changed_ && std::chrono::steady_clock::now() - saved_ >= interval) save();
+  if (changed_ && std::chrono::steady_clock::now() - saved_ >= interval_) save();
 }
 
 void OverheadKeeper::save() {
   saved_ = std::chrono::steady_clock::now();
-  const Status replaced = replace_state(path_, history_.text());
-  changed_ = !replaced;
-  if (replaced || std::exchange(warned_, true)) return;
-  log_warning("cannot save the overhead history; choose another file with --state-file",
-              {{"error", replaced.error().text}});
+  changed_ = false;
+  writer_->write(history_.text());
 }
 
 }  // namespace katameter::host

@@ -1,11 +1,16 @@
 #pragma once
 
 #include <chrono>
+#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "host-probe/node/report.h"
@@ -79,16 +84,39 @@ std::vector<HandlerOverhead> summarize(const OverheadHistory& history);
 /// whole. Makes the last folder of the path if that is missing.
 Status replace_state(const std::string& path, const std::string& text);
 
+/// Writes a file from a thread of its own: a disk may take as long as it likes to answer. What is not yet begun when
+/// more comes is replaced. A file that cannot be written is logged once.
+class StateWriter {
+ public:
+  explicit StateWriter(std::string path);
+  /// Waits until the last text is written.
+  ~StateWriter();
+  StateWriter(const StateWriter&) = delete;
+  StateWriter& operator=(const StateWriter&) = delete;
+
+  void write(std::string text);
+
+ private:
+  void run();
+
+  std::string path_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::optional<std::string> next_;
+  bool ending_ = false;
+  std::thread thread_;
+};
+
 /// Keeps the history in its file while host-probe serves. Nothing that is wrong with the file stops it: a file that
 /// cannot be read is logged once, put aside as <file>.bad and begun anew, one that cannot be written is logged once.
 class OverheadKeeper {
  public:
   /// How much may be lost when the machine dies.
-  static constexpr std::chrono::seconds interval{60};
+  static constexpr std::chrono::seconds max_loss{60};
 
   /// Goes on from `path`; empty: nothing is kept.
-  OverheadKeeper(std::string path, OverheadHistory::HandlerOf handler_of);
-  /// Saves what is left to be saved.
+  OverheadKeeper(std::string path, OverheadHistory::HandlerOf handler_of, std::chrono::seconds interval = max_loss);
+  /// Saves what is not saved yet.
   ~OverheadKeeper();
   OverheadKeeper(const OverheadKeeper&) = delete;
   OverheadKeeper& operator=(const OverheadKeeper&) = delete;
@@ -102,9 +130,10 @@ class OverheadKeeper {
   std::string path_;
   OverheadHistory::HandlerOf handler_of_;
   OverheadHistory history_;
+  std::chrono::seconds interval_;
   std::chrono::steady_clock::time_point saved_;
   bool changed_ = false;
-  bool warned_ = false;
+  std::unique_ptr<StateWriter> writer_;
 };
 
 }  // namespace katameter::host

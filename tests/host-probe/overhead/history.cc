@@ -1,4 +1,6 @@
+#include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <catch2/catch.hpp>
 #include <csignal>
@@ -10,6 +12,7 @@
 #include "host-probe/overhead/history.h"
 #include "tests/host-probe/support/program.h"
 #include "tests/support/temporary_directory.h"
+#include "userspace/fd.h"
 
 using namespace katameter;
 using namespace katameter::host;
@@ -244,6 +247,40 @@ TEST_CASE("a bad file is put aside, and the service goes on with a new one") {
   }
   CHECK(slurp(file + ".bad") == R"({"version": 1, "sandb)");
   CHECK(OverheadHistory::parse(slurp(file)));
+}
+
+TEST_CASE("a disk that does not answer keeps no scrape waiting") {
+  const TemporaryDirectory folder;
+  const std::string file = folder.path() / "overhead.json";
+  // Opening it blocks until there is a reader.
+  const std::string slow = file + ".new";
+  REQUIRE(mkfifo(slow.c_str(), 0600) == 0);
+  Reports reports;
+  reports.add(1, 100 * mib);
+  Fd reader;
+  {
+    OverheadKeeper keeper(file, handler_of, std::chrono::seconds(0));
+    for (int i = 0; i < 3; ++i) keeper.update(reports.next());
+    reader = Fd(open(slow.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+    REQUIRE(reader);
+  }
+  // What had waited was written before the keeper went.
+  std::string written(4096, '\0');
+  written.resize(static_cast<std::size_t>(std::max<ssize_t>(0, read(reader.get(), written.data(), written.size()))));
+  CHECK_THAT(written, Catch::Contains("\"last\":" + std::to_string(reports.report.unix_seconds)));
+}
+
+TEST_CASE("a clock that is set back costs neither the history nor the file") {
+  Reports reports;
+  reports.add(1, 100 * mib);
+  OverheadHistory history;
+  history.update(reports.next(), handler_of);
+  reports.report.unix_seconds -= 86'400;
+  history.update(reports.next(), handler_of);
+  const auto read = OverheadHistory::parse(history.text());
+  REQUIRE(read);
+  const SandboxOverhead& sandbox = read->sandboxes().begin()->second;
+  CHECK(sandbox.first <= sandbox.last);
 }
 
 TEST_CASE("a file that cannot be written harms nobody, and none at all is wanted by an empty name") {
