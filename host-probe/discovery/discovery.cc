@@ -3,12 +3,14 @@
 #include <sys/inotify.h>
 
 #include <filesystem>
+#include <optional>
 #include <set>
 #include <string_view>
 #include <utility>
 
 #include "host-probe/discovery/layout.h"
 #include "host-probe/own_metrics/own_metrics.h"
+#include "userspace/log.h"
 
 namespace katameter::host {
 namespace {
@@ -31,9 +33,48 @@ std::set<std::string> users_in(const std::string& directory) {
 
 }  // namespace
 
-RootlessWatch::RootlessWatch(Inotify& inotify, const std::string& run_root, DiscoveryEvents events)
+DiscoveryEvents Claims::of_watch(bool user) {
+  const std::uint64_t watch = ++watches_;
+  return {[this, watch, user](const SandboxPlace& place) {
+            add({watch, user, place});
+          },
+          [this, watch](const ContainerId& id) { remove(id, watch); }};
+}
+
+void Claims::add(Claim claim) {
+  std::vector<Claim>& claims = claims_[claim.place.id];
+  if (claims.empty()) {
+    claims.push_back(std::move(claim));
+    return events_.appeared(claims.front().place);
+  }
+  const SandboxPlace place = claim.place;
+  const bool first = claims.front().user && !claim.user;
+  const std::string& other = claims.front().place.directory;
+  log_warning("two directories claim one sandbox", {{"sandbox", place.id.hex()},
+                                                    {"used", first ? place.directory : other},
+                                                    {"ignored", first ? other : place.directory}});
+  claims.insert(first ? claims.begin() : claims.end(), std::move(claim));
+  if (!first) return;
+  events_.gone(place.id);
+  events_.appeared(place);
+}
+
+void Claims::remove(const ContainerId& id, std::uint64_t watch) {
+  const auto known = claims_.find(id);
+  if (known == claims_.end()) return;
+  std::vector<Claim>& claims = known->second;
+  const bool reported = claims.front().watch == watch;
+  std::erase_if(claims, [&](const Claim& claim) { return claim.watch == watch; });
+  const std::optional<SandboxPlace> next = claims.empty() ? std::nullopt : std::optional(claims.front().place);
+  if (claims.empty()) claims_.erase(known);
+  if (!reported) return;
+  events_.gone(id);
+  if (next) events_.appeared(*next);
+}
+
+RootlessWatch::RootlessWatch(Inotify& inotify, const std::string& run_root, Claims& claims)
     : inotify_(inotify),
-      events_(std::move(events)),
+      claims_(claims),
       watcher_(inotify, [this](const Inotify::Event& event) { on_event(event); }),
       root_(watcher_, run_root, rootless_users, LogLevel::debug) {
   root_.walk();
@@ -69,7 +110,8 @@ void RootlessWatch::add(const std::string& user) {
   if (!added) return;
   const std::string run_root = root_.path() + "/" + user + "/" + std::string(rootless_below);
   for (const Layout& layout : layouts) {
-    entry->second.push_back(std::make_unique<LayoutWatch>(inotify_, run_root, layout, events_, LogLevel::debug));
+    entry->second.push_back(std::make_unique<LayoutWatch>(inotify_, run_root, layout, claims_.of_watch(true),
+                                                          LogLevel::debug, max_sandboxes));
   }
 }
 
@@ -87,10 +129,13 @@ Result<Discovery> Discovery::create(EventLoop& loop, const std::string& run_root
   if (!inotify) return failure_from(std::move(inotify.error()));
   Discovery discovery;
   discovery.inotify_ = std::move(*inotify);
+  discovery.claims_ = std::make_unique<Claims>(events);
+  Claims& claims = *discovery.claims_;
   for (const Layout& layout : layouts) {
-    discovery.watches_.push_back(std::make_unique<LayoutWatch>(*discovery.inotify_, absolute.string(), layout, events));
+    discovery.watches_.push_back(
+        std::make_unique<LayoutWatch>(*discovery.inotify_, absolute.string(), layout, claims.of_watch(false)));
   }
-  discovery.rootless_ = std::make_unique<RootlessWatch>(*discovery.inotify_, absolute.string(), events);
+  discovery.rootless_ = std::make_unique<RootlessWatch>(*discovery.inotify_, absolute.string(), claims);
   return discovery;
 }
 

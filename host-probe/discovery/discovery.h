@@ -1,8 +1,11 @@
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "host-probe/discovery/inotify.h"
@@ -13,13 +16,39 @@
 
 namespace katameter::host {
 
+/// Who has an id, where several directories claim it: the first one, and root's before those of users. Else any user
+/// with a directory of the right name could take another pod's place, or end it.
+class Claims {
+ public:
+  explicit Claims(DiscoveryEvents events) : events_(std::move(events)) {}
+
+  /// What one watch reports to; `user`: it watches a user's directory.
+  DiscoveryEvents of_watch(bool user);
+
+ private:
+  struct Claim {
+    std::uint64_t watch = 0;
+    bool user = false;
+    SandboxPlace place;
+  };
+  void add(Claim claim);
+  void remove(const ContainerId& id, std::uint64_t watch);
+
+  DiscoveryEvents events_;
+  std::map<ContainerId, std::vector<Claim>> claims_;  // the first of each is reported
+  std::uint64_t watches_ = 0;
+};
+
 /// Sees the sandboxes whose VMM runs as a user of its own (`rootless = true` in Kata's configuration; each has a user
 /// id that no other has) come and go. A user's directory that cannot be looked into is nothing to warn of: people who
 /// are logged in have one, too.
 class RootlessWatch {
  public:
-  /// Reports what exists already before it returns. `run_root` is absolute.
-  RootlessWatch(Inotify& inotify, const std::string& run_root, DiscoveryEvents events);
+  /// Directories of sandboxes that are watched in each layout of one user: Kata gives each VM a user of its own.
+  static constexpr std::size_t max_sandboxes = 16;
+
+  /// Reports what exists already before it returns. `run_root` is absolute; `claims` must outlive it.
+  RootlessWatch(Inotify& inotify, const std::string& run_root, Claims& claims);
 
  private:
   using Layouts = std::vector<std::unique_ptr<LayoutWatch>>;
@@ -30,7 +59,7 @@ class RootlessWatch {
   void remove(const std::string& user);
 
   Inotify& inotify_;
-  DiscoveryEvents events_;
+  Claims& claims_;
   Inotify::Watcher watcher_;
   RootWatch root_;
   std::map<std::string, Layouts> users_;  // by the name of their directory
@@ -45,6 +74,7 @@ class Discovery {
 
  private:
   std::unique_ptr<Inotify> inotify_;
+  std::unique_ptr<Claims> claims_;
   std::vector<std::unique_ptr<LayoutWatch>> watches_;
   std::unique_ptr<RootlessWatch> rootless_;
 };

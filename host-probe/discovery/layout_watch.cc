@@ -80,9 +80,10 @@ bool RootWatch::affects(const Inotify::Event& event) const {
 
 namespace {
 
+// A link is none: it could lead host-probe to any socket that root can connect to.
 bool is_socket(const std::string& path) {
   struct stat found {};
-  return stat(path.c_str(), &found) == 0 && S_ISSOCK(found.st_mode);
+  return lstat(path.c_str(), &found) == 0 && S_ISSOCK(found.st_mode);
 }
 
 std::set<ContainerId> valid_entries(const std::string& directory) {
@@ -98,8 +99,9 @@ std::set<ContainerId> valid_entries(const std::string& directory) {
 }  // namespace
 
 LayoutWatch::LayoutWatch(Inotify& inotify, const std::string& run_root, const Layout& layout, DiscoveryEvents events,
-                         LogLevel error_level)
+                         LogLevel error_level, std::size_t max_sandboxes)
     : layout_(layout),
+      max_sandboxes_(max_sandboxes),
       events_(std::move(events)),
       watcher_(inotify, [this](const Inotify::Event& event) { on_event(event); }),
       root_(watcher_, run_root, layout.root, error_level) {
@@ -154,6 +156,7 @@ void LayoutWatch::entry_changed(const Inotify::Event& event) {
 }
 
 void LayoutWatch::consider(const ContainerId& id) {
+  if (candidates_.size() >= max_sandboxes_ && !candidates_.contains(id)) return;
   const Result<int> watch = watcher_.watch(directory_of(id));
   if (!watch) {
     if (watch.error().code != ENOENT && watch.error().code != ENOTDIR) {

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <functional>
+#include <limits>
 #include <map>
 #include <string>
 #include <string_view>
@@ -58,9 +59,10 @@ struct DiscoveryEvents {
 class LayoutWatch {
  public:
   /// Reports what exists already before it returns. `run_root` is absolute. That a directory cannot be watched is
-  /// logged on the level `error_level`.
+  /// logged on the level `error_level`. Directories beyond `max_sandboxes` are not watched.
   LayoutWatch(Inotify& inotify, const std::string& run_root, const Layout& layout, DiscoveryEvents events,
-              LogLevel error_level = LogLevel::warning);
+              LogLevel error_level = LogLevel::warning,
+              std::size_t max_sandboxes = std::numeric_limits<std::size_t>::max());
 
   /// Reports all that was there as gone. No event comes after it.
   void clear();
@@ -87,6 +89,7 @@ class LayoutWatch {
   std::string directory_of(const ContainerId& id) const { return root_.path() + "/" + id.hex(); }
 
   Layout layout_;
+  std::size_t max_sandboxes_;
   DiscoveryEvents events_;
   Inotify::Watcher watcher_;
   RootWatch root_;

@@ -162,6 +162,48 @@ TEST_CASE("a symbolic link to a VM's directory is followed into what is nested i
   CHECK(test.becomes({}));
 }
 
+TEST_CASE("a user's directory takes no other sandbox's place, whoever was there first") {
+  Fixture test;
+  const fs::path users = test.run() / "user/4711/run/vc/vm" / id / "clh.sock";
+  const fs::path roots = test.run() / "vc/vm" / id / "clh.sock";
+  SECTION("root's first") {
+    test.make_socket(roots);
+    test.start();
+    test.make_socket(users);
+    test.loop.pass(50ms);
+  }
+  SECTION("the user's first") {
+    test.make_socket(users);
+    test.start();
+    REQUIRE(test.becomes({id}));
+    test.make_socket(roots);
+    REQUIRE(test.loop.until([&] { return test.places.back().directory == roots.parent_path(); }));
+  }
+  CHECK(test.places.back().directory == roots.parent_path());
+  // Nor does its end end it.
+  fs::remove_all(test.run() / "user/4711");
+  test.loop.pass(50ms);
+  CHECK(test.present == std::set<std::string>{id});
+  fs::remove_all(roots.parent_path());
+  CHECK(test.becomes({}));
+}
+
+TEST_CASE("a user has a bounded number of sandboxes, and no socket by a link") {
+  Fixture test;
+  const fs::path users = test.run() / "user/4711/run/vc/vm";
+  for (std::size_t i = 0; i < RootlessWatch::max_sandboxes + 4; ++i) {
+    std::string many = std::to_string(100 + i);
+    many.insert(0, 64 - many.size(), 'a');
+    test.make_socket(users / many / "clh.sock");
+  }
+  test.make_socket(test.run() / "other.sock");
+  fs::create_directories(test.run() / "vc/vm" / id);
+  fs::create_symlink(test.run() / "other.sock", test.run() / "vc/vm" / id / "clh.sock");
+  test.start();
+  CHECK(test.present.size() == RootlessWatch::max_sandboxes);
+  CHECK_FALSE(test.present.contains(id));
+}
+
 TEST_CASE("a rootless VM goes with its user's directory, and what is no user's is passed over") {
   Fixture test;
   test.make_socket(test.run() / "user/x1/run/vc/vm" / id / "clh.sock");
