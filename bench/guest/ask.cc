@@ -3,21 +3,24 @@
 // What a host is to a guest-probe: asks for a snapshot ROUNDS times, one every INTERVAL_MS, and acknowledges each. Prints
 // of the last one its bytes on the wire, those of the same figures as Prometheus text, and how many containers it had.
 
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <exception>
+#include <thread>
 
-#include "bench/guest/host_side.h"
-#include "bench/text_of.h"
+#include "tests/support/host_peer.h"
+#include "tests/support/rendered.h"
 
 using namespace katameter;
 using namespace katameter::guest;
 
-int main(int argc, char** argv) {
+int main(int argc, char** argv) try {
   if (argc != 4) {
     std::fprintf(stderr, "usage: ask SOCKET ROUNDS INTERVAL_MS\n");
     return 2;
   }
-  bench::HostSide host(argv[1]);
+  HostPeer host(argv[1]);
   const std::chrono::milliseconds interval(std::atol(argv[3]));
   auto next = std::chrono::steady_clock::now();
   wire::Snapshot snapshot;
@@ -26,7 +29,10 @@ int main(int argc, char** argv) {
     snapshot = host.collect();
     host.acknowledge();
   }
-  std::printf("%zu %zu %zu\n", host.snapshot_bytes(), bench::container_series(snapshot).size(),
+  std::printf("%zu %zu %zu\n", host.snapshot_bytes(), host::container_series(snapshot).size(),
               snapshot.containers.size());
   return 0;
+} catch (const std::exception& error) {
+  std::fprintf(stderr, "ask: %s\n", error.what());
+  return 1;
 }

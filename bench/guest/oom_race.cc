@@ -14,10 +14,11 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <exception>
 #include <string>
 #include <thread>
 
-#include "bench/guest/host_side.h"
+#include "tests/support/host_peer.h"
 
 using namespace katameter;
 using namespace katameter::guest;
@@ -56,7 +57,7 @@ std::uint64_t wait_for_line(int log, const char* text) {
 
 }  // namespace
 
-int main(int argc, char** argv) {
+int main(int argc, char** argv) try {
   const int kills = argc == 5 ? std::atoi(argv[3]) : 0;
   const int log = open("/dev/kmsg", O_RDONLY);
   const int log_of_host = argc == 5 ? open(argv[4], O_RDONLY) : -1;
@@ -66,7 +67,7 @@ int main(int argc, char** argv) {
   }
   // Once host-probe is connected there, it has what this program has.
   wait_for_line(log_of_host, "guest connected");
-  bench::HostSide host(argv[1]);
+  HostPeer host(argv[1]);
   (void)host.collect();
   for (int i = 0; i < kills; ++i) {
     std::uint64_t line_ns = 0;
@@ -90,4 +91,7 @@ int main(int argc, char** argv) {
     std::printf("%.1f %.1f %.1f\n", after(event_ns), after(counted_ns), after(line_ns));
   }
   return 0;
+} catch (const std::exception& error) {
+  std::fprintf(stderr, "oom_race: %s\n", error.what());
+  return 1;
 }

@@ -9,9 +9,9 @@
 #include <cstdio>
 #include <cstdlib>
 
-#include "bench/host/exposed.h"
-#include "bench/host/plain_registry.h"
-#include "bench/host/synthetic_report.h"
+#include "tests/support/plain_registry.h"
+#include "tests/support/rendered.h"
+#include "tests/support/synthetic_report.h"
 
 using namespace katameter;
 using namespace katameter::host;
@@ -34,18 +34,18 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "usage: scrape_race SANDBOXES ROUNDS\n");
     return 2;
   }
-  const NodeReport report = bench::synthetic_report(static_cast<std::size_t>(sandboxes), containers_of_each);
-  bench::PlainRegistry registry;
-  if (const Status status = registry.fill(bench::exposed(report)); !status) {
+  const NodeReport report = testing::synthetic_report(static_cast<std::size_t>(sandboxes), containers_of_each);
+  testing::PlainRegistry registry;
+  if (const Status status = registry.fill(rendered_text(report)); !status) {
     std::fprintf(stderr, "scrape_race: %s\n", status.error().text.c_str());
     return 1;
   }
   std::printf("series %zu\n", registry.series());
   const double each = 1.0 / static_cast<double>(registry.series());
-  std::size_t bytes = bench::exposed(report).size() + registry.written().size();  // the allocator has grown
+  std::size_t bytes = rendered_text(report).size() + registry.written().size();  // the allocator has grown
   for (int round = std::atoi(argv[2]); round > 0; --round) {
     const double start = cpu_ns();
-    bytes += bench::exposed(report).size();
+    bytes += rendered_text(report).size();
     const double between = cpu_ns();
     bytes += registry.written().size();
     const double end = cpu_ns();

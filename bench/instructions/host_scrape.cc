@@ -1,7 +1,7 @@
 // The way of a scrape on the host from a report to text, for callgrind to count: 20 sandboxes of 4 containers.
 
-#include "bench/host/synthetic_report.h"
 #include "host-probe/metrics/render.h"
+#include "tests/support/synthetic_report.h"
 
 using namespace katameter;
 using namespace katameter::host;
@@ -16,6 +16,6 @@ extern "C" __attribute__((noinline)) std::size_t measured_part(const NodeReport&
 }
 
 int main() {
-  const NodeReport report = bench::synthetic_report(20, 4);
+  const NodeReport report = testing::synthetic_report(20, 4);
   return measured_part(report) > 0 ? 0 : 1;
 }

@@ -4,7 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
-#include "tests/host-probe/support/program.h"
+#include "tests/support/program.h"
 #include "tests/support/temporary_directory.h"
 
 using namespace katameter::host::testing;

@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "tests/host-probe/support/http_get.h"
-#include "tests/host-probe/support/program.h"
+#include "tests/support/http_get.h"
+#include "tests/support/program.h"
 #include "tests/support/temporary_directory.h"
 #include "userspace/fd.h"
 

@@ -3,10 +3,10 @@
 #include <fstream>
 #include <optional>
 
-#include "tests/host-probe/support/bcrypt.h"
-#include "tests/host-probe/support/fake_manager.h"
-#include "tests/host-probe/support/http_get.h"
-#include "tests/host-probe/support/program.h"
+#include "tests/support/bcrypt.h"
+#include "tests/support/fake_manager.h"
+#include "tests/support/http_get.h"
+#include "tests/support/program.h"
 #include "tests/support/temporary_directory.h"
 
 using namespace katameter::host::testing;

@@ -3,7 +3,7 @@
 #include <catch2/catch.hpp>
 #include <string>
 
-#include "tests/host-probe/support/loop.h"
+#include "tests/support/loop.h"
 
 using namespace std::chrono_literals;
 using katameter::host::TimerQueue;
@@ -11,9 +11,10 @@ using katameter::host::TimerQueue;
 TEST_CASE("timers fire in the order of their times, each once") {
   katameter::host::testing::Loop loop;
   std::string fired;
-  const auto late = loop.timers().after(6ms, [&] { fired += 'c'; });
-  const auto early = loop.timers().after(2ms, [&] { fired += 'a'; });
-  const auto middle = loop.timers().after(4ms, [&] { fired += 'b'; });
+  // So far apart that the order holds when the process has to wait between two of them.
+  const auto late = loop.timers().after(600ms, [&] { fired += 'c'; });
+  const auto early = loop.timers().after(200ms, [&] { fired += 'a'; });
+  const auto middle = loop.timers().after(400ms, [&] { fired += 'b'; });
   CHECK(loop.until([&] { return fired.size() == 3; }));
   loop.pass(5ms);
   CHECK(fired == "abc");

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""usage: check_page.py STAND_IN_NODE [FOLDER]
+"""usage: check_page.py FAKE_NODE [FOLDER]
 
 Looks at the page at `/` with Chromium: its values, that it works below the
 prefix of a proxy, by TLS, and with a login, that it fits a phone, sends requests to host-probe alone and none
@@ -14,7 +14,7 @@ import tempfile
 import time
 
 from browser import Browser
-from processes import Certificates, proxy, stand_in_node
+from processes import Certificates, fake_node, proxy
 
 ALICE_S3CRET = "$2b$04$katameterkatameterkatOaSAzraFVD3f2JmVCeyG4CGX1lhaDj9a"  # as htpasswd -nbB prints it
 READY = "document.querySelectorAll('article .figure').length === 6 && !document.querySelector('#status.warn')"
@@ -49,7 +49,7 @@ def check_figures(browser):
     assert "No guest-probe" in silent["warning"] and not silent["rows"] and not web["warning"]
 
     cpu, memory = web["figures"]
-    # As in stand_in_report.cc: what the containers use, and 0.095 CPUs around them.
+    # As in fake_report.cc: what the containers use, and 0.095 CPUs around them.
     assert near(percent(cpu["title"].split(",")[0]), 44.5), cpu
     assert near(percent(cpu["title"].split(",")[1].replace(" beyond its containers", "")), 9.5), cpu
     assert near(sum(percent(part) for part in cpu["parts"]), 44.5), cpu
@@ -99,7 +99,7 @@ def check_login_over_tls(browser, program, folder):
     web_config.write_text(f"tls_server_config: {{cert_file: {certificate}, key_file: {key}}}\n"
                           f"basic_auth_users: {{alice: {ALICE_S3CRET}}}\n")
     browser.take_any_certificate()
-    with stand_in_node(program, web_config) as node:
+    with fake_node(program, web_config) as node:
         browser.show(f"https://{node}/", 1180, 640)
         browser.wait_for("document.querySelector('#status.warn')?.textContent.startsWith('No new values')")
         assert browser.evaluate("document.querySelectorAll('article').length") == 0
@@ -114,7 +114,7 @@ def check_login_over_tls(browser, program, folder):
         browser.show("about:blank", 1180, 640)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
-    with stand_in_node(program) as node, proxy(node, "/node-1", login="alice:s3cret", tls=context) as address:
+    with fake_node(program) as node, proxy(node, "/node-1", login="alice:s3cret", tls=context) as address:
         browser.show(f"https://{address}/node-1/", 1180, 640)
         browser.wait_for(READY)
         check_figures(browser)
@@ -145,7 +145,7 @@ def check_that_nobody_is_asked_while_nobody_looks(browser):
 def main():
     shots = pathlib.Path(sys.argv[2]) if len(sys.argv) > 2 else None
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder, Browser(folder) as browser:
-        with stand_in_node(sys.argv[1]) as node:
+        with fake_node(sys.argv[1]) as node:
             browser.show(f"http://{node}/", 1180, 640)
             browser.wait_for(READY)
             check_figures(browser)
@@ -169,7 +169,7 @@ def main():
             browser.wait_for(READY)
         browser.wait_for("document.querySelector('#status.warn')?.textContent.startsWith('No new values')")
         browser.problems.clear()
-        with stand_in_node(sys.argv[1], "hostile") as node:
+        with fake_node(sys.argv[1], "hostile") as node:
             browser.show(f"http://{node}/", 360, 740)
             browser.wait_for(READY)
             titles = [card["title"] for card in browser.evaluate(CARDS)]

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""usage: check_prometheus.py STAND_IN_NODE
+"""usage: check_prometheus.py FAKE_NODE
 
 Runs the real Prometheus with the shipped scrape configuration against a node
 and a kubelet that stand in for real ones, with rules of the form that
@@ -18,7 +18,7 @@ import yaml
 
 import dashboard
 import kubelet_pages
-from processes import ROOT, Prometheus, stand_in_node, tool
+from processes import ROOT, Prometheus, fake_node, tool
 
 PACKAGING = ROOT / "packaging/prometheus"
 # As the Operator names them, and as Prometheus does.
@@ -162,7 +162,7 @@ def main():
     endpoint = check_that_both_forms_agree(scrape)
     relabelings = next(job for job in scrape["scrape_configs"] if job["job_name"] == "kubelet")["metric_relabel_configs"]
     kubelet = kubelet_pages.serve()
-    with stand_in_node(sys.argv[1]) as node, tempfile.TemporaryDirectory() as folder:
+    with fake_node(sys.argv[1]) as node, tempfile.TemporaryDirectory() as folder:
         check_syntax(scrape, folder)
         config = pathlib.Path(folder, "prometheus.yml")
         config.write_text(yaml.safe_dump({

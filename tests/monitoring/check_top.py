@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""usage: check_top.py HOST_PROBE STAND_IN_NODE
+"""usage: check_top.py HOST_PROBE FAKE_NODE
 
 `host-probe top` in a pseudo terminal: what it draws, its keys, its size, a node
 that goes away, signals that end it, and that the terminal is afterwards as it
@@ -22,9 +22,9 @@ import tempfile
 import termios
 import time
 
-from processes import Certificates, proxy, stand_in_node
+from processes import Certificates, proxy, fake_node
 
-HOST_PROBE, STAND_IN_NODE = sys.argv[1:]
+HOST_PROBE, FAKE_NODE = sys.argv[1:]
 NEW_SCREEN = "\033[H\033[2J"
 SECOND_SCREEN, FIRST_SCREEN, CURSOR = "\033[?1049h", "\033[?1049l", "\033[?25h"
 CTRL_C = "\x03"
@@ -106,7 +106,7 @@ def near(value, expected):
 
 def check_keys(node):
     with Terminal() as terminal, top(terminal, "--address", node) as program:
-        # As in stand_in_report.cc: what the containers use, and 0.095 CPUs around them. The first screen has no rates yet.
+        # As in fake_report.cc: what the containers use, and 0.095 CPUs around them. The first screen has no rates yet.
         lines = terminal.wait_for("rates", lambda lines: (row(lines, "shop/web-0") or ["", "", "-"])[2] not in ("-", "0.0"))
         assert terminal.said.startswith(SECOND_SCREEN), repr(terminal.said[:40])
         assert lines[0].startswith("SANDBOX") and "CPU%" in lines[0] and "OVERHEAD%" in lines[0], lines[0]
@@ -152,7 +152,7 @@ def check_sort_and_filter(node):
         lines = terminal.wait_for("memory", lambda lines: any("sorted by memory" in line for line in lines))
         assert len(order(lines)) == 3, lines
         terminal.press("o")
-        # The stand-in guests have the same overhead; of the one that is silent it is not known.
+        # The fake guests have the same overhead; of the one that is silent it is not known.
         lines = terminal.wait_for("overhead", lambda lines: any("sorted by overhead" in line for line in lines))
         assert order(lines)[2] == "shop/silent-0", lines
         terminal.press("/shoq\x7fp\r")
@@ -251,7 +251,7 @@ def check_signals(node):
 def check_signal_while_asking():
     """While it waits for a node that accepts and says nothing."""
     with Terminal() as terminal, contextlib.ExitStack() as running:
-        node = running.enter_context(stand_in_node(STAND_IN_NODE))
+        node = running.enter_context(fake_node(FAKE_NODE))
         with top(terminal, "--address", node) as program:
             terminal.wait_for("a table", lambda lines: row(lines, "shop/web-0"))
             running.close()
@@ -267,7 +267,7 @@ def check_signal_while_asking():
 
 def check_node_that_goes():
     with Terminal() as terminal, contextlib.ExitStack() as running:
-        node = running.enter_context(stand_in_node(STAND_IN_NODE))
+        node = running.enter_context(fake_node(FAKE_NODE))
         with top(terminal, "--address", node) as program:
             terminal.wait_for("a table", lambda lines: row(lines, "shop/web-0"))
             running.close()
@@ -299,7 +299,7 @@ def check_plain(node):
 
 
 def main():
-    with stand_in_node(STAND_IN_NODE) as node:
+    with fake_node(FAKE_NODE) as node:
         check_keys(node)
         check_interrupt(node)
         check_signals(node)

@@ -5,7 +5,7 @@ import json
 from processes import ROOT
 
 FILE = ROOT / "packaging/grafana/kata-sandboxes.json"
-# As Grafana fills them in; the sandbox is batch/crunch-0 of stand_in_report.cc.
+# As Grafana fills them in; the sandbox is batch/crunch-0 of fake_report.cc.
 VARIABLES = {
     "$__rate_interval": "6s", "$__range": "1m", "$job": ".+", "$instance": ".+", "$namespace": ".*", "$sandbox": "b" * 64,
 }

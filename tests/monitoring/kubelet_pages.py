@@ -1,4 +1,4 @@
-"""What kubelet and kube-state-metrics say of the pods of stand_in_report.cc, and of an ordinary one beside them."""
+"""What kubelet and kube-state-metrics say of the pods of fake_report.cc, and of an ordinary one beside them."""
 
 import http.server
 import threading

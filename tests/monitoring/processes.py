@@ -31,16 +31,16 @@ def free_port():
 
 
 @contextlib.contextmanager
-def stand_in_node(program, *arguments):
-    """stand_in_node (see there) on a port of its own; the address."""
+def fake_node(program, *arguments):
+    """fake_node (see there) on a port of its own; the address."""
     node = subprocess.Popen([program, "127.0.0.1:0", *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
         url = node.stdout.readline()
-        assert url.startswith(("http://", "https://")), f"stand_in_node printed '{url}'"
+        assert url.startswith(("http://", "https://")), f"fake_node printed '{url}'"
         yield url.split("/")[2]
     finally:
         node.stdin.close()
-        assert node.wait(20) == 0, "stand_in_node failed"
+        assert node.wait(20) == 0, "fake_node failed"
 
 
 @contextlib.contextmanager

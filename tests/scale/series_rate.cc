@@ -3,9 +3,9 @@
 #include <chrono>
 #include <limits>
 
-#include "bench/host/exposed.h"
-#include "bench/host/plain_registry.h"
-#include "bench/simulator/figures.h"
+#include "tests/support/plain_registry.h"
+#include "tests/support/rendered.h"
+#include "tests/support/simulator/figures.h"
 
 using namespace katameter;
 using namespace katameter::host;
@@ -37,15 +37,15 @@ double seconds(const Work& work) {
 
 TEST_CASE("a series takes at most half the time of one kept in a prometheus-cpp registry") {
   const NodeReport report = report_of(100);
-  bench::PlainRegistry registry;
-  REQUIRE(registry.fill(bench::exposed(report)));
+  testing::PlainRegistry registry;
+  REQUIRE(registry.fill(rendered_text(report)));
   double ours = std::numeric_limits<double>::max();
   double theirs = ours;
   std::size_t our_bytes = 0;
   std::size_t their_bytes = 0;
   // In turns, the fastest of each: both meet the same machine.
   for (int round = 0; round < 5; ++round) {
-    ours = std::min(ours, seconds([&] { our_bytes = bench::exposed(report).size(); }));
+    ours = std::min(ours, seconds([&] { our_bytes = rendered_text(report).size(); }));
     theirs = std::min(theirs, seconds([&] { their_bytes = registry.written().size(); }));
   }
   const double per_series = 1e9 / static_cast<double>(registry.series());

@@ -15,7 +15,7 @@
 #include <sstream>
 #include <thread>
 
-#include "tests/host-probe/support/http_get.h"
+#include "tests/support/http_get.h"
 
 namespace katameter::host::testing {
 

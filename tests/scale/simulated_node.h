@@ -5,13 +5,13 @@
 #include <cstdint>
 #include <string>
 
-#include "tests/host-probe/support/program.h"
+#include "tests/support/program.h"
 #include "tests/support/temporary_directory.h"
 #include "userspace/fd.h"
 
 namespace katameter::host::testing {
 
-/// The simulator (bench/simulator) as a child.
+/// The simulator (tests/support/simulator) as a child.
 class SimulatorProcess {
  public:
   SimulatorProcess(const std::string& run_root, int guests);

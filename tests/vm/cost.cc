@@ -6,8 +6,8 @@
 #include <list>
 #include <string>
 
+#include "tests/support/host_peer.h"
 #include "tests/vm/daemon.h"
-#include "tests/vm/host_peer.h"
 #include "tests/vm/test_cgroup.h"
 #include "tests/vm/workload.h"
 
@@ -71,7 +71,7 @@ class TenContainers {
 TEST_CASE("Cost: at most 1.75 MiB stay resident with 10 containers", "[any][life][cost]") {
   const TenContainers containers;
   const Daemon daemon;
-  HostPeer host(daemon);
+  HostPeer host(daemon.socket());
   scrape(host, 10);
   // As the page tables have it: before 6.2 VmRSS lags behind.
   const std::uint64_t resident_kb = figure_of(daemon.pid(), "smaps_rollup", "Rss");
@@ -87,7 +87,7 @@ TEST_CASE("Cost: a Collect of 10 containers takes at most 20 system calls, every
   const std::string trace = "/tmp/katameter-strace-cost";
   // Time is a system call only where an emulated clock cannot be read without.
   const Daemon daemon({"strace", "-D", "-f", "-e", "trace=!clock_gettime", "-o", trace});
-  HostPeer host(daemon);
+  HostPeer host(daemon.socket());
   scrape(host, 2);  // learns the names, and gives back what starting took
   sleep(1);
   const std::size_t before = lines_of(trace);
@@ -105,7 +105,7 @@ TEST_CASE("Cost: with nobody asking guest-probe does not wake in 30 s", "[cost]"
   const TestCgroup cgroup('b');
   Workload workload(cgroup);
   const Daemon daemon;
-  HostPeer host(daemon);  // connected, as a host is between two scrapes
+  HostPeer host(daemon.socket());  // connected, as a host is between two scrapes
   (void)host.collect();
   sleep(1);
   const std::uint64_t before = switches_of(daemon.pid());

@@ -3,11 +3,13 @@
 #include <catch2/catch.hpp>
 
 #include "tests/vm/daemon.h"
-#include "tests/vm/test_cgroup.h"
+#include "tests/vm/truth.h"
 #include "tests/vm/workload.h"
 
 using namespace katameter;
 using namespace katameter::guest;
+
+// Against the kernel's own file of either version: cpuacct.usage of v1, cpu.stat of v2.
 
 namespace {
 
@@ -18,65 +20,64 @@ std::uint64_t cpu_of(const Daemon& daemon, const TestCgroup& cgroup) {
   return *row->cpu_usage_ns;
 }
 
+// What is reported now; it lies between two reads of the file, and is not less than `last`.
+std::uint64_t check_between(const Daemon& daemon, const TestCgroup& cgroup, std::uint64_t last) {
+  const CpuFile before = CpuFile::read(cgroup);
+  const std::uint64_t ours = cpu_of(daemon, cgroup);
+  const CpuFile after = CpuFile::read(cgroup);
+  INFO(ours << " ns, the file " << before.ns << " before and " << after.ns << " after");
+  CHECK(lies_between(before, ours, after));
+  CHECK(ours >= last);
+  return ours;
+}
+
 }  // namespace
 
-TEST_CASE("The CPU time of a busy container lies between two reads of cpuacct.usage", "[cpu]") {
+TEST_CASE("The CPU time of a busy container lies between two reads of its file and never goes back", "[both][cpu]") {
   const Daemon daemon;
   const TestCgroup cgroup('1');
   Workload workload(cgroup);
   workload.start_burning_ms(3000);
   std::uint64_t last = 0;
-  for (int sample = 0; sample < 20; ++sample) {
-    const std::uint64_t before = cgroup.read("cpuacct", "cpuacct.usage");
-    const std::uint64_t ours = cpu_of(daemon, cgroup);
-    const std::uint64_t after = cgroup.read("cpuacct", "cpuacct.usage");
-    CHECK(ours >= before);
-    CHECK(ours <= after);
-    CHECK(ours >= last);
-    last = ours;
-  }
+  for (int sample = 0; sample < 20; ++sample) last = check_between(daemon, cgroup, last);
   CHECK(last > 0);
   workload.wait_done();
 }
 
-TEST_CASE("The CPU time of a container at rest is cpuacct.usage to the nanosecond", "[cpu]") {
+TEST_CASE("The CPU time of a container at rest is its file's, as exactly as that shows it", "[both][cpu]") {
   const Daemon daemon;
   const TestCgroup cgroup('1');
   Workload workload(cgroup);
   for (int round = 0; round < 5; ++round) {
     workload.burn_cpu_ms(20);
-    // The process may still be on its way to sleep, on a loaded machine for a while.
-    std::uint64_t before = 0;
-    for (std::uint64_t now = 1; before != now; usleep(50'000)) {
-      before = now;
-      now = cgroup.read("cpuacct", "cpuacct.usage");
-    }
+    const CpuFile before = settled_cpu(cgroup);
     const std::uint64_t ours = cpu_of(daemon, cgroup);
-    const std::uint64_t after = cgroup.read("cpuacct", "cpuacct.usage");
-    CHECK(ours == before);
-    CHECK(ours == after);
+    const CpuFile after = CpuFile::read(cgroup);
+    CHECK(equals(before, ours));
+    CHECK(equals(after, ours));
   }
 }
 
-TEST_CASE("What a cgroup inside a container uses is the container's", "[cpu][nested]") {
+TEST_CASE("What a nested cgroup used stays the container's after it is gone", "[both][cpu][nested]") {
   const Daemon daemon;
   const TestCgroup cgroup('1');
+  std::uint64_t last = 0;
   {
     const TestCgroup nested('1', "/nested");
-    Workload workload(nested);
-    workload.burn_cpu_ms(50);
-    CHECK(cpu_of(daemon, cgroup) >= 50'000'000);
+    const TestCgroup deep('1', "/nested/deep");
+    Workload workload(deep);
+    workload.touch_anonymous(100);
+    workload.burn_cpu_ms(300);
+    last = cpu_of(daemon, cgroup);
+    CHECK(last >= 300'000'000);
   }
-  // The last slice of the process that ended may still be on its way.
-  const std::uint64_t before = cgroup.read("cpuacct", "cpuacct.usage");
-  const std::uint64_t ours = cpu_of(daemon, cgroup);
-  const std::uint64_t after = cgroup.read("cpuacct", "cpuacct.usage");
-  CHECK(ours >= before);
-  CHECK(ours <= after);
-  CHECK(ours >= 50'000'000);
+  for (int sample = 0; sample < 50; ++sample) {
+    last = check_between(daemon, cgroup, last);
+    usleep(10'000);
+  }
 }
 
-TEST_CASE("The guest's books close: containers and the rest are the root's CPU time", "[guest]") {
+TEST_CASE("The guest's CPU time is at least that of its containers", "[both][guest]") {
   const Daemon daemon;
   const TestCgroup cgroup('1');
   Workload workload(cgroup);

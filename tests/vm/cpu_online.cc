@@ -4,6 +4,7 @@
 #include <catch2/catch.hpp>
 #include <fstream>
 
+#include "tests/vm/daemon.h"
 #include "tests/vm/truth.h"
 #include "tests/vm/workload.h"
 
@@ -38,7 +39,7 @@ TEST_CASE("What runs on a CPU that came after guest-probe had started is counted
   const OnlineAgain online_again;
   REQUIRE(set_online(false));
   const Daemon daemon;
-  HostPeer host(daemon);
+  HostPeer host(daemon.socket());
   const TestCgroup cgroup('1');
   Workload workload(cgroup);
   workload.burn_cpu_ms(10);

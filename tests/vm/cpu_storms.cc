@@ -7,6 +7,7 @@
 #include <fstream>
 #include <thread>
 
+#include "tests/vm/daemon.h"
 #include "tests/vm/storms.h"
 #include "tests/vm/truth.h"
 #include "tests/vm/workload.h"
@@ -43,7 +44,7 @@ void move_to(const TestCgroup& cgroup, pid_t pid) {
 TEST_CASE("In every storm the CPU time lies between two readings of the kernel's file, and nothing goes back",
           "[any][cpu]") {
   const Daemon daemon;
-  HostPeer host(daemon);
+  HostPeer host(daemon.socket());
   const TestCgroup cgroup('1');
   NeverBack never_back;
   Workload workload(cgroup);
@@ -79,7 +80,7 @@ TEST_CASE("In every storm the CPU time lies between two readings of the kernel's
 TEST_CASE("A process whose threads are moved between two containers in mid-work is charged to both, nothing twice",
           "[any][cpu]") {
   const Daemon daemon;
-  HostPeer host(daemon);
+  HostPeer host(daemon.socket());
   const TestCgroup one('1');
   const TestCgroup two('2');
   NeverBack never_back;
@@ -121,7 +122,7 @@ TEST_CASE("A process whose threads are moved between two containers in mid-work 
 TEST_CASE("Sampled every 10 ms beside a throttled container, dying cgroups and another reader, no counter goes back",
           "[any][cpu][cfs]") {
   const Daemon daemon;
-  HostPeer host(daemon);
+  HostPeer host(daemon.socket());
   const TestCgroup cgroup('1');
   if (cgroup.has("cpu", "cpu.max")) {
     cgroup.write("cpu", "cpu.max", "60000 100000");

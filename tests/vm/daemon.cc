@@ -8,7 +8,7 @@
 #include <cstdlib>
 
 #include "guest-probe/server/dump.h"
-#include "tests/vm/host_peer.h"
+#include "tests/support/host_peer.h"
 
 namespace katameter::guest {
 namespace {
@@ -78,7 +78,7 @@ Dump Daemon::dump() const {
 }
 
 void Daemon::acknowledge_all() const {
-  HostPeer host(*this);
+  HostPeer host(socket_);
   (void)host.collect();
   host.acknowledge();
   host.close();

@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "guest-probe/commands/startup.h"
+#include "tests/support/host_peer.h"
 #include "tests/vm/daemon.h"
-#include "tests/vm/host_peer.h"
 #include "tests/vm/test_cgroup.h"
 #include "tests/vm/truth.h"
 #include "tests/vm/workload.h"
@@ -72,7 +72,7 @@ void check_row(const wire::Snapshot& snapshot, const TestCgroup& cgroup) {
 // Older containers have a row, and so has the one that is made after `count` cgroups of a guest, in stacks of `levels`.
 void newest_has_its_row(const std::string& top, std::size_t count, std::size_t levels) {
   const Daemon daemon;
-  HostPeer host(daemon);
+  HostPeer host(daemon.socket());
   NeverBack never_back;
   const auto oldest = burnt_container(7001, 20);
   never_back.check(host.collect());
@@ -91,7 +91,7 @@ void newest_has_its_row(const std::string& top, std::size_t count, std::size_t l
 TEST_CASE("1,400 cgroups inside a container push no other container out, and leave no figure behind",
           "[any][cpu][many]") {
   const Daemon daemon;
-  HostPeer host(daemon);
+  HostPeer host(daemon.socket());
   NeverBack never_back;
   const auto crowded = burnt_container(7000, 20);
   const auto before = burnt_container(7001, 20);
@@ -123,7 +123,7 @@ TEST_CASE("The newest container has its row among 50,000 cgroups, 4 levels deep"
 TEST_CASE("Containers that found no place in the ring of removed ones stay in the guest's sum",
           "[any][removed][many]") {
   const Daemon daemon;
-  HostPeer host(daemon);
+  HostPeer host(daemon.socket());
   NeverBack never_back;
   const auto first = burnt_container(7000, 20);
   const std::uint64_t used = settled_cpu(*first).ns;

@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <fstream>
 
+#include "tests/vm/daemon.h"
 #include "tests/vm/truth.h"
 #include "tests/vm/workload.h"
 
@@ -86,7 +87,7 @@ TEST_CASE("Page cache grows up to the limit and is reclaimed there: usage, cache
   REQUIRE(stat(GUEST_PROBE "-next", &file) == 0);
   REQUIRE(static_cast<std::uint64_t>(file.st_size) > 2 * limit);
   const Daemon daemon;
-  HostPeer host(daemon);
+  HostPeer host(daemon.socket());
   const TestCgroup cgroup('3');
   set_limit(cgroup);
   Workload workload(cgroup);
@@ -117,7 +118,7 @@ TEST_CASE("Page cache grows up to the limit and is reclaimed there: usage, cache
 TEST_CASE("What was swapped out is swap and no longer rss", "[any][memory][swap]") {
   const Swap swap;
   const Daemon daemon;
-  HostPeer host(daemon);
+  HostPeer host(daemon.socket());
   const TestCgroup cgroup('3');
   set_limit(cgroup);
   Workload workload(cgroup);

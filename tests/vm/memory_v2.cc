@@ -73,18 +73,6 @@ TEST_CASE("memory v2: failcnt is what memory.events says of a cgroup that was at
   if (kernel_types_have("track_failcnt")) CHECK(*row.memory_failcnt <= after);
 }
 
-TEST_CASE("memory v2: a peak that no sample saw is reported", "[memory][.v2]") {
-  const Daemon daemon;
-  const TestCgroup cgroup('2');
-  {
-    Workload brief(cgroup);
-    brief.touch_anonymous(4000);
-  }
-  const wire::Container row = memory_row(daemon, cgroup);
-  CHECK(*row.memory_peak_bytes >= 4000 * page_bytes);
-  CHECK(*row.memory_usage_bytes < 1000 * page_bytes);
-}
-
 TEST_CASE("memory v2: rss, cache and mapped file are right to the page where memory.stat is late",
           "[memory.stat][.v2]") {
   const Daemon daemon;
@@ -111,24 +99,6 @@ TEST_CASE("memory v2: rss, cache and mapped file are right to the page where mem
   const std::uint64_t ours = *memory_row(daemon, cgroup).memory_rss_bytes;
   CHECK(ours + 200 * page_bytes >= stat.at("anon"));
   CHECK(stat.at("anon") + 200 * page_bytes >= ours);
-}
-
-TEST_CASE("memory v2: page faults are exact: what the process itself counted is the witness", "[memory.stat][.v2]") {
-  const Daemon daemon;
-  const TestCgroup cgroup('3');
-  Workload workload(cgroup);
-  workload.touch_anonymous(1);
-  const wire::Container base = memory_row(daemon, cgroup);
-  const Faults faults_base = faults_of(workload);
-  // Anonymous ones: a fault on a shared file may be tried twice (mm/memory.c, fault_dirty_shared_page), which the
-  // kernel counts as two for the cgroup and as one, and major, for the process.
-  for (const std::size_t pages : {1u, 31u, 32u, 33u, 1234u, 7u}) {
-    workload.touch_anonymous(pages);
-    const wire::Container row = memory_row(daemon, cgroup);
-    const Faults faults = faults_of(workload);
-    CHECK(*row.page_faults - *base.page_faults == faults.minor - faults_base.minor + faults.major - faults_base.major);
-    CHECK(*row.major_page_faults - *base.major_page_faults == faults.major - faults_base.major);
-  }
 }
 
 TEST_CASE("memory v2: file pages that were read are inactive or active, as in memory.stat", "[memory.stat][.v2]") {
@@ -189,19 +159,4 @@ TEST_CASE("memory v2: OOM kills are counted and reported, nested ones as the con
     CHECK(event.victim_comm == "victim-" + std::to_string(kill));
     CHECK(event.memory_limit_bytes == 8388608);
   }
-}
-
-TEST_CASE("memory v2: a container that lived shortly is in the next snapshot with its peak", "[removed][.v2]") {
-  const Daemon daemon;
-  TestCgroup cgroup('8');
-  {
-    Workload workload(cgroup);
-    workload.touch_anonymous(500);
-  }
-  cgroup.remove();
-  const auto row = Daemon::find(daemon.dump(), cgroup.id());
-  REQUIRE(row);
-  CHECK(row->removed);
-  CHECK(*row->memory_peak_bytes >= 500 * page_bytes);
-  CHECK(*row->page_faults >= 500);
 }

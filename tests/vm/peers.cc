@@ -10,8 +10,8 @@
 #include <cstdlib>
 #include <memory>
 
+#include "tests/support/host_peer.h"
 #include "tests/vm/daemon.h"
-#include "tests/vm/host_peer.h"
 #include "tests/vm/test_cgroup.h"
 #include "tests/vm/truth.h"
 #include "tests/vm/workload.h"
@@ -47,11 +47,11 @@ Fd connect_over_loopback(unsigned port) {
 
 TEST_CASE("An ended container is reported to each of two hosts, whoever acknowledges first", "[any][removed]") {
   const Daemon daemon;
-  HostPeer first(daemon);
+  HostPeer first(daemon.socket());
   (void)first.collect();
   first.acknowledge();
   const std::string id = run_out_of_memory('c');
-  HostPeer second(daemon);
+  HostPeer second(daemon.socket());
   REQUIRE(find_container(second.collect(), id));
   second.acknowledge();
   second.close();
@@ -65,10 +65,10 @@ TEST_CASE("An ended container is reported to each of two hosts, whoever acknowle
 
 TEST_CASE("What a session was not sent it cannot acknowledge", "[any][removed]") {
   const Daemon daemon;
-  HostPeer host(daemon);
+  HostPeer host(daemon.socket());
   (void)host.collect();
   host.acknowledge();
-  HostPeer hostile(daemon);
+  HostPeer hostile(daemon.socket());
   (void)hostile.collect();
   const std::string id = run_out_of_memory('d');
   // It saw neither the container's end nor, unless it came by itself in time, the event.
@@ -86,7 +86,7 @@ TEST_CASE("What a session was not sent it cannot acknowledge", "[any][removed]")
 
 TEST_CASE("Asked without end, guest-probe answers so many and says of the others why not", "[any][life]") {
   const Daemon daemon;
-  HostPeer host(daemon);
+  HostPeer host(daemon.socket());
   constexpr std::uint64_t asked = 60;
   for (std::uint64_t request = 1; request <= asked; ++request) host.send(wire::Collect{request});
   std::uint64_t answered = 0;
@@ -107,7 +107,7 @@ TEST_CASE("Asked without end, guest-probe answers so many and says of the others
 
 TEST_CASE("A message of a newer host, and a second Hello, are answered, and the connection stays", "[any][life]") {
   const Daemon daemon;
-  HostPeer host(daemon);
+  HostPeer host(daemon.socket());
   host.send(wire::Unknown{15});
   wire::GuestMessage message = host.receive();
   while (std::holds_alternative<wire::Hello>(message)) message = host.receive();
@@ -122,11 +122,11 @@ TEST_CASE("A message of a newer host, and a second Hello, are answered, and the 
 
 TEST_CASE("Who has no place takes that of the one that was silent for the longest time", "[any][life]") {
   const Daemon daemon;
-  HostPeer host(daemon);
+  HostPeer host(daemon.socket());
   (void)host.collect();
   std::vector<std::unique_ptr<HostPeer>> others;
   for (int i = 0; i < 40; ++i) {
-    others.push_back(std::make_unique<HostPeer>(daemon));
+    others.push_back(std::make_unique<HostPeer>(daemon.socket()));
     (void)others.back()->receive();  // its Hello
     (void)host.collect();
   }
@@ -140,7 +140,7 @@ TEST_CASE("What connects to guest-probe from within the guest over vsock is not 
   }
   constexpr unsigned port = 1000;  // that it may take this one is tested, too
   const Daemon daemon({}, {"--listen", "vsock:1000"});
-  HostPeer host(daemon);
+  HostPeer host(daemon.socket());
   const wire::Snapshot before = host.collect();
   const std::string id = run_out_of_memory('e');
   std::string hostile;

@@ -3,16 +3,16 @@
 #include <catch2/catch.hpp>
 
 #include "tests/vm/daemon.h"
-#include "tests/vm/test_cgroup.h"
+#include "tests/vm/truth.h"
 #include "tests/vm/workload.h"
 
 using namespace katameter;
 using namespace katameter::guest;
 
-TEST_CASE("A container that lived 50 ms is in the next snapshot with its final CPU and peak", "[removed]") {
+TEST_CASE("A container that lived 50 ms is in the next snapshot with its final CPU time and peak", "[both][removed]") {
   const Daemon daemon;
-  std::uint64_t final_cpu = 0;
-  std::uint64_t final_peak = 0;
+  CpuFile final_cpu;
+  std::optional<std::uint64_t> final_peak;
   std::string id;
   {
     TestCgroup cgroup('8');
@@ -23,17 +23,19 @@ TEST_CASE("A container that lived 50 ms is in the next snapshot with its final C
       workload.burn_cpu_ms(50);
     }
     // Its last process is gone: nothing can be added between these reads and the removal.
-    usleep(20'000);
-    final_cpu = cgroup.read("cpuacct", "cpuacct.usage");
-    final_peak = cgroup.read("memory", "memory.max_usage_in_bytes");
+    final_cpu = settled_cpu(cgroup);
+    final_peak = read_memory_peak(cgroup);
     cgroup.remove();
   }
   const auto row = Daemon::find(daemon.dump(), id);
   REQUIRE(row);
   CHECK(row->removed);
-  CHECK(final_cpu >= 50'000'000);
-  CHECK(row->cpu_usage_ns == final_cpu);
-  CHECK(row->memory_peak_bytes == final_peak);
+  REQUIRE((row->cpu_usage_ns && row->memory_peak_bytes && row->page_faults));
+  CHECK(*row->cpu_usage_ns >= 50'000'000);
+  CHECK(equals(final_cpu, *row->cpu_usage_ns));
+  CHECK(*row->memory_peak_bytes >= 500 * 4096);
+  if (final_peak) CHECK(row->memory_peak_bytes == final_peak);
+  CHECK(*row->page_faults >= 500);
 }
 
 TEST_CASE("What removed containers used stays in the workload's total", "[removed][guest]") {

@@ -5,6 +5,7 @@
 #include <memory>
 #include <vector>
 
+#include "tests/vm/daemon.h"
 #include "tests/vm/truth.h"
 #include "tests/vm/workload.h"
 
@@ -35,7 +36,7 @@ std::unique_ptr<TestCgroup> numbered(std::uint64_t number) {
 
 TEST_CASE("300 containers that live 20 ms are each reported once, with their final CPU time", "[any][removed]") {
   const Daemon daemon;
-  HostPeer host(daemon);
+  HostPeer host(daemon.socket());
   std::map<std::string, CpuFile> used;
   std::map<std::string, wire::Container> reported;
   NeverBack never_back;
@@ -90,7 +91,7 @@ TEST_CASE("300 containers that live 20 ms are each reported once, with their fin
 // The kernel gives a removed cgroup's css id to the next one that is made.
 TEST_CASE("A container made in a removed one's place has none of its figures", "[any][removed]") {
   const Daemon daemon;
-  HostPeer host(daemon);
+  HostPeer host(daemon.socket());
   for (std::uint64_t round = 0; round < 40; ++round) {
     INFO("round " << round);
     auto gone = numbered(2 * round);
@@ -123,7 +124,7 @@ TEST_CASE("A container made in a removed one's place has none of its figures", "
 
 TEST_CASE("A removed container that the host has does not come back, however soon it asks again", "[any][removed]") {
   const Daemon daemon;
-  HostPeer host(daemon);
+  HostPeer host(daemon.socket());
   NeverBack never_back;
   for (std::uint64_t round = 0; round < 20; ++round) {
     INFO("round " << round);

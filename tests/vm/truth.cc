@@ -70,6 +70,13 @@ CgroupDirectories directories_of(const TestCgroup& cgroup) {
   return directories;
 }
 
+std::optional<std::uint64_t> read_memory_peak(const TestCgroup& cgroup) {
+  for (const char* file : {"memory.max_usage_in_bytes", "memory.peak"}) {
+    if (cgroup.has("memory", file)) return cgroup.read("memory", file);
+  }
+  return std::nullopt;
+}
+
 void limit_memory(const TestCgroup& cgroup, std::uint64_t bytes) {
   const bool v1 = cgroup.has("memory", "memory.limit_in_bytes");
   cgroup.write("memory", v1 ? "memory.limit_in_bytes" : "memory.max", std::to_string(bytes));

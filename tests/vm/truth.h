@@ -2,13 +2,14 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 
 #include "guest-probe/self_check/kernel_files.h"
-#include "tests/vm/host_peer.h"
+#include "tests/support/host_peer.h"
 #include "tests/vm/test_cgroup.h"
 
-// For tests that hold for cgroup v1 and v2 alike; they have the tag [any].
+// For tests that hold for cgroup v1 and v2 alike; they have the tag [any] or [both] (CMakeLists.txt).
 namespace katameter::guest {
 
 /// A container's CPU time as the kernel's own file shows it: cpuacct.usage of v1, usage_usec in cpu.stat of v2.
@@ -33,6 +34,9 @@ CpuFile settled_cpu(const TestCgroup& cgroup);
 
 /// The directories of a container's cgroups, for read_kernel_files().
 CgroupDirectories directories_of(const TestCgroup& cgroup);
+
+/// The highest usage by the kernel's file, of which v2 has one from 5.19 on.
+std::optional<std::uint64_t> read_memory_peak(const TestCgroup& cgroup);
 
 /// Sets the memory limit.
 void limit_memory(const TestCgroup& cgroup, std::uint64_t bytes);

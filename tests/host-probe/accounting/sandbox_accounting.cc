@@ -2,7 +2,7 @@
 
 #include <catch2/catch.hpp>
 
-#include "tests/host-probe/support/containers.h"
+#include "tests/support/containers.h"
 
 using namespace katameter;
 using namespace katameter::host;

@@ -7,8 +7,8 @@
 #include "host-probe/cli/http_client.h"
 #include "host-probe/cli/sandbox_table.h"
 #include "host-probe/http/api.h"
-#include "tests/host-probe/support/program.h"
-#include "tests/monitoring/stand_in_report.h"
+#include "tests/support/fake_report.h"
+#include "tests/support/program.h"
 #include "tests/support/temporary_directory.h"
 
 using namespace katameter;
@@ -20,7 +20,7 @@ using nlohmann::json;
 namespace {
 
 json served(double seconds, NameStyle names = NameStyle::ordinary) {
-  const NodeReport report = stand_in_report(seconds, names);
+  const NodeReport report = fake_report(seconds, names);
   auto document = parse_sandboxes(answer_sandboxes(&report).json);
   if (!document) FAIL(document.error().text);
   return *std::move(document);

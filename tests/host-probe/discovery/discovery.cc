@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "tests/host-probe/support/loop.h"
+#include "tests/support/loop.h"
 #include "tests/support/temporary_directory.h"
 
 using namespace katameter;
@@ -57,7 +57,7 @@ struct Fixture {
     discovery.emplace(std::move(*made));
   }
   bool becomes(const std::set<std::string>& expected) {
-    return loop.until([&] { return present == expected; }, 2000ms);
+    return loop.until([&] { return present == expected; });
   }
 
   katameter::testing::TemporaryDirectory temporary;

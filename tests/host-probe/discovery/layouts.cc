@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "host-probe/discovery/discovery.h"
-#include "tests/host-probe/support/fake_guest.h"
-#include "tests/host-probe/support/loop.h"
+#include "tests/support/fake_guest.h"
+#include "tests/support/loop.h"
 #include "tests/support/temporary_directory.h"
 
 // One tree per layout, with all the files that this runtime and hypervisor leave.
@@ -79,7 +79,7 @@ struct Fixture {
     discovery.emplace(std::move(*made));
   }
   bool becomes(const std::set<std::string>& expected) {
-    return loop.until([&] { return present == expected; }, 5000ms);
+    return loop.until([&] { return present == expected; });
   }
 
   TemporaryDirectory temporary;

@@ -5,10 +5,10 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
-#include "tests/host-probe/support/http_get.h"
-#include "tests/host-probe/support/program.h"
-#include "tests/host-probe/support/rendered.h"
-#include "tests/monitoring/stand_in_report.h"
+#include "tests/support/fake_report.h"
+#include "tests/support/http_get.h"
+#include "tests/support/program.h"
+#include "tests/support/rendered.h"
 #include "tests/support/temporary_directory.h"
 
 using namespace katameter;
@@ -20,7 +20,7 @@ using nlohmann::json;
 namespace {
 
 NodeReport report_after(double seconds) {
-  NodeReport report = stand_in_report(seconds, NameStyle::ordinary);
+  NodeReport report = fake_report(seconds, NameStyle::ordinary);
   report.unix_seconds = 1'700'000'000;
   return report;
 }
@@ -53,7 +53,7 @@ std::string metric_of_container(const std::string& field) {
 }  // namespace
 
 TEST_CASE("the document of /api/sandboxes is the documented one") {
-  std::ifstream file(GOLDEN_FOLDER "/sandboxes.json");
+  std::ifstream file(GOLDEN_FOLDER "/http/sandboxes.json");
   REQUIRE(file);
   const json expected = json::parse(file);
   const json document = document_of(report_after(100));

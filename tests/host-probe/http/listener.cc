@@ -7,8 +7,8 @@
 #include <catch2/catch.hpp>
 #include <csignal>
 
-#include "tests/host-probe/support/http_get.h"
-#include "tests/host-probe/support/program.h"
+#include "tests/support/http_get.h"
+#include "tests/support/program.h"
 #include "tests/support/temporary_directory.h"
 
 using namespace katameter;

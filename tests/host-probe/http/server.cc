@@ -1,4 +1,5 @@
 #include <netinet/in.h>
+#include <poll.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -10,9 +11,9 @@
 #include <regex>
 #include <thread>
 
-#include "tests/host-probe/support/bcrypt.h"
-#include "tests/host-probe/support/http_get.h"
-#include "tests/host-probe/support/program.h"
+#include "tests/support/bcrypt.h"
+#include "tests/support/http_get.h"
+#include "tests/support/program.h"
 #include "tests/support/temporary_directory.h"
 #include "userspace/fd.h"
 
@@ -44,12 +45,17 @@ Fd connected(const std::string& address) {
 std::chrono::duration<double> time_of(const std::string& address, const std::string& path,
                                       const std::string& expected) {
   std::chrono::duration<double> best = 1h;
-  for (int i = 0; i < 3; ++i) {
+  for (int i = 0; i < 3 || (best >= 1s && i < 20); ++i) {
     const auto start = std::chrono::steady_clock::now();
     CHECK_THAT(http_get(address, path), Catch::Contains(expected));
     best = std::min<std::chrono::duration<double>>(best, std::chrono::steady_clock::now() - start);
   }
   return best;
+}
+
+bool has_answer(const Fd& socket) {
+  pollfd answer{socket.get(), POLLIN, 0};
+  return poll(&answer, 1, 0) > 0;
 }
 
 // A request that is sent a byte at a time and never ends.
@@ -197,11 +203,10 @@ TEST_CASE("wrong passwords in number do not stop those who have logged in, nor h
     guesses.push_back(connected(address));
     REQUIRE(send(guesses.back().get(), guess.data(), guess.size(), MSG_NOSIGNAL) > 0);
   }
-  const auto start = std::chrono::steady_clock::now();
   CHECK_THAT(http_get(address, "/metrics", alice), Catch::Contains(" 200 "));
   CHECK_THAT(http_get(address, "/-/healthy"), Catch::Contains(" 200 "));
-  // 20 hashes of cost 12 take seconds.
-  CHECK(std::chrono::steady_clock::now() - start < 2s);
+  // 20 hashes of cost 12 take seconds: most of them still wait.
+  CHECK(std::ranges::count_if(guesses, has_answer) < 10);
   // It ends at once, though some of them wait.
   program.stop(SIGTERM);
   CHECK(program.status() == 0);

@@ -5,7 +5,7 @@
 #include <fstream>
 #include <memory>
 
-#include "tests/host-probe/support/program.h"
+#include "tests/support/program.h"
 #include "tests/support/temporary_directory.h"
 
 using namespace katameter::host::http;

@@ -6,7 +6,7 @@
 #include <future>
 
 #include "host-probe/http/basic_auth.h"
-#include "tests/host-probe/support/bcrypt.h"
+#include "tests/support/bcrypt.h"
 #include "tests/support/temporary_directory.h"
 
 using namespace katameter::host::http;

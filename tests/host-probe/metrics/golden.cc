@@ -5,8 +5,8 @@
 #include <sstream>
 #include <string>
 
-#include "tests/host-probe/support/rendered.h"
-#include "tests/monitoring/stand_in_report.h"
+#include "tests/support/fake_report.h"
+#include "tests/support/rendered.h"
 
 using namespace katameter;
 using namespace katameter::host;
@@ -17,7 +17,7 @@ constexpr std::uint64_t billion = 1'000'000'000;
 
 // In the first sandbox every value is another one, so that one metric cannot be served with the value of its neighbour.
 NodeReport report_of_distinct_values() {
-  NodeReport report = testing::stand_in_report(60, testing::NameStyle::ordinary);
+  NodeReport report = testing::fake_report(60, testing::NameStyle::ordinary);
   report.unix_seconds = 1'800'000'000;
   SandboxReport& sandbox = report.sandboxes.at(0);
   wire::Guest& guest = sandbox.guest->guest_wide;
@@ -64,14 +64,14 @@ std::string comparable(const std::string& text) {
 // Names, types, help, labels and values of all metrics. After a wanted change: UPDATE_GOLDEN=1 host_probe_tests "*golden*"
 TEST_CASE("the exposition of a node that has every value is that of the golden file") {
   const std::string rendered = comparable(rendered_text(report_of_distinct_values()));
-  if (std::getenv("UPDATE_GOLDEN") != nullptr) std::ofstream(EXPOSITION_GOLDEN) << rendered;
-  std::ifstream file(EXPOSITION_GOLDEN);
+  if (std::getenv("UPDATE_GOLDEN") != nullptr) std::ofstream(GOLDEN_FOLDER "/metrics/exposition.golden") << rendered;
+  std::ifstream file(GOLDEN_FOLDER "/metrics/exposition.golden");
   REQUIRE(file);
   std::istringstream ours(rendered);
   std::size_t number = 0;
   for (std::string line, expected; std::getline(file, expected);) {
     ++number;
-    INFO("line " << number << " of " << EXPOSITION_GOLDEN);
+    INFO("line " << number << " of " << GOLDEN_FOLDER "/metrics/exposition.golden");
     REQUIRE(std::getline(ours, line));
     REQUIRE(line == expected);
   }

@@ -2,7 +2,8 @@
 #include <catch2/catch.hpp>
 #include <set>
 
-#include "tests/host-probe/support/rendered.h"
+#include "host-probe/metrics/render.h"
+#include "tests/support/rendered.h"
 
 using namespace katameter;
 using namespace katameter::host;

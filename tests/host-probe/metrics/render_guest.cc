@@ -1,6 +1,6 @@
 #include <catch2/catch.hpp>
 
-#include "tests/host-probe/support/rendered.h"
+#include "tests/support/rendered.h"
 
 using namespace katameter;
 using namespace katameter::host;

@@ -1,7 +1,7 @@
 #include <catch2/catch.hpp>
 #include <memory>
 
-#include "tests/host-probe/support/rendered.h"
+#include "tests/support/rendered.h"
 
 using namespace katameter;
 using namespace katameter::host;

@@ -7,10 +7,10 @@
 #include <sstream>
 #include <type_traits>
 
-#include "tests/host-probe/support/containers.h"
-#include "tests/host-probe/support/fake_guest.h"
-#include "tests/host-probe/support/loop.h"
-#include "tests/host-probe/support/rendered.h"
+#include "tests/support/containers.h"
+#include "tests/support/fake_guest.h"
+#include "tests/support/loop.h"
+#include "tests/support/rendered.h"
 #include "tests/support/temporary_directory.h"
 
 using namespace katameter;
@@ -300,14 +300,14 @@ TEST_CASE("a guest whose answer is overdue has no part in the report") {
   Fixture test;
   test.node = nullptr;
   GuestTiming timing;
-  timing.answer_timeout = 1500ms;
+  timing.answer_timeout = 4s;
   timing.absence_backoff_min = timing.absence_backoff_max;  // it does not come back within the test
   test.node = std::make_unique<Node>(test.loop.events(), test.loop.timers(), &test.processes, nullptr, timing);
   FakeGuest& guest = test.add('a');
   REQUIRE(test.collect()->sandboxes.at(0).guest);
   guest.snapshot = nullptr;
   CHECK(test.collect()->sandboxes.at(0).guest);  // one scrape old
-  test.loop.pass(1100ms);
+  test.loop.pass(timing.answer_timeout);
   const auto report = test.collect();
   CHECK_FALSE(report->sandboxes.at(0).guest);
   CHECK(rejected(report->sandboxes[0], DropReason::silent) == 1);

@@ -10,7 +10,7 @@
 
 #include "host-probe/cli/overhead.h"
 #include "host-probe/overhead/history.h"
-#include "tests/host-probe/support/program.h"
+#include "tests/support/program.h"
 #include "tests/support/temporary_directory.h"
 #include "userspace/fd.h"
 

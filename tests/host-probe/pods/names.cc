@@ -4,7 +4,7 @@
 #include <catch2/catch.hpp>
 #include <future>
 
-#include "tests/host-probe/support/loop.h"
+#include "tests/support/loop.h"
 
 using namespace katameter;
 using namespace katameter::host;

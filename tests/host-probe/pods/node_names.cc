@@ -3,8 +3,8 @@
 
 #include "host-probe/node/node.h"
 #include "host-probe/pods/names.h"
-#include "tests/host-probe/support/fake_guest.h"
-#include "tests/host-probe/support/loop.h"
+#include "tests/support/fake_guest.h"
+#include "tests/support/loop.h"
 #include "tests/support/temporary_directory.h"
 
 // A node's reports with the names in them.

@@ -7,9 +7,9 @@
 
 #include "tests/host-probe/pods/child.h"
 #include "tests/host-probe/pods/containerd.h"
-#include "tests/host-probe/support/fake_guest.h"
-#include "tests/host-probe/support/http_get.h"
-#include "tests/host-probe/support/loop.h"
+#include "tests/support/fake_guest.h"
+#include "tests/support/http_get.h"
+#include "tests/support/loop.h"
 #include "tests/support/temporary_directory.h"
 
 // host-probe itself, beside a real containerd and guests that report the containers of its pods.

@@ -31,11 +31,11 @@ class Account {
     auto values = collect();
     return values[sandbox];
   }
-  /// Asks until `done` is satisfied: what a thread leaves behind takes an RCU grace period. At most 3 s.
+  /// Asks until `done` is satisfied: what a thread leaves behind takes an RCU grace period. At most 30 s.
   template <typename Done>
   SandboxProcesses wait_for(const ContainerId& sandbox, Done done) {
     SandboxProcesses values;
-    for (int i = 0; i < 300; ++i) {
+    for (int i = 0; i < 3000; ++i) {
       values = of(sandbox);
       if (done(values)) break;
       std::this_thread::sleep_for(std::chrono::milliseconds(10));

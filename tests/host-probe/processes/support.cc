@@ -7,11 +7,13 @@
 #include <unistd.h>
 
 #include <array>
+#include <chrono>
 #include <ctime>
 #include <fstream>
 #include <random>
 #include <sstream>
 #include <stdexcept>
+#include <thread>
 
 namespace katameter::host::testing {
 namespace {
@@ -38,7 +40,28 @@ std::uint64_t sum_schedstat(pid_t pid, const std::string& comm, int index) {
   return sum;
 }
 
+bool all_asleep(pid_t pid) {
+  for (const auto& task : fs::directory_iterator("/proc/" + std::to_string(pid) + "/task")) {
+    std::ifstream file(task.path() / "stat");
+    std::string stat;
+    std::getline(file, stat);
+    const std::size_t name_end = stat.rfind(") ");
+    if (name_end == std::string::npos || stat.at(name_end + 2) != 'S') return false;
+  }
+  return true;
+}
+
 }  // namespace
+
+void wait_asleep(pid_t pid) {
+  const auto end = std::chrono::steady_clock::now() + std::chrono::minutes(1);
+  // Twice: a thread is marked asleep shortly before it leaves its CPU.
+  for (int asleep = 0; asleep < 2;) {
+    if (std::chrono::steady_clock::now() > end) throw std::runtime_error("the process does not come to rest");
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    asleep = all_asleep(pid) ? asleep + 1 : 0;
+  }
+}
 
 ContainerId fresh_id() {
   static std::random_device random;

@@ -51,6 +51,8 @@ class Actor {
   Fd output_;
 };
 
+/// Waits until no thread of the process runs or wants to, for a minute at most.
+void wait_asleep(pid_t pid);
 /// CPU time by the process's clock, which also brings the kernel's own sums up to date.
 std::uint64_t process_cpu_ns(pid_t pid);
 /// Sum of the second field of /proc/<pid>/task/*/schedstat, of threads with a name that begins so.

@@ -3,9 +3,9 @@
 #include <chrono>
 #include <csignal>
 
-#include "tests/host-probe/support/fake_manager.h"
-#include "tests/host-probe/support/http_get.h"
-#include "tests/host-probe/support/program.h"
+#include "tests/support/fake_manager.h"
+#include "tests/support/http_get.h"
+#include "tests/support/program.h"
 #include "tests/support/temporary_directory.h"
 
 using namespace katameter::host::testing;
@@ -36,13 +36,12 @@ TEST_CASE("the service manager is notified when it serves, and when it stops") {
 TEST_CASE("where the manager has a watchdog, the event loop tells it that it lives") {
   const TemporaryDirectory folder;
   FakeManager manager(200ms);
+  const auto begin = std::chrono::steady_clock::now();
   Program program(arguments(folder));
   REQUIRE_FALSE(manager.message_with("READY=1").empty());
-  // Every 100 ms; a machine under load may be late.
-  const auto messages = manager.messages_of(2s);
-  CHECK(messages.size() >= 10);
-  CHECK(messages.size() <= 21);
-  CHECK(std::ranges::all_of(messages, [](const auto& message) { return message == "\nWATCHDOG=1\n"; }));
+  // Every 100 ms: ten of them come, on a busy machine late, and never sooner.
+  for (int i = 0; i < 10; ++i) CHECK(manager.message_with("WATCHDOG=1") == "\nWATCHDOG=1\n");
+  CHECK(std::chrono::steady_clock::now() - begin >= 900ms);
 }
 
 TEST_CASE("one that cannot be reached is no reason not to serve") {
@@ -58,15 +57,15 @@ TEST_CASE("one that cannot be reached is no reason not to serve") {
 
 TEST_CASE("it stops at once") {
   const TemporaryDirectory folder;
-  std::chrono::steady_clock::duration taken{};
+  std::chrono::steady_clock::duration fastest = 1h;
   for (int round = 0; round < 5; ++round) {
     Program program(arguments(folder));
     CHECK_THAT(http_get(program.addresses().at(0), "/metrics"), Catch::Contains(" 200 "));
     const auto begin = std::chrono::steady_clock::now();
     program.stop(SIGTERM);
     CHECK(program.status() == 0);
-    taken += std::chrono::steady_clock::now() - begin;
+    fastest = std::min(fastest, std::chrono::steady_clock::now() - begin);
   }
-  // Where the server's own thread is left to look, every 2 s, it is some 10 s.
-  CHECK(taken < 3s);
+  // Where the server's own thread is left to look, it is 2 s each time.
+  CHECK(fastest < 1s);
 }

@@ -1,4 +1,4 @@
-#include "bench/host/plain_registry.h"
+#include "tests/support/plain_registry.h"
 
 #include <prometheus/gauge.h>
 #include <prometheus/text_serializer.h>
@@ -8,7 +8,7 @@
 
 #include "tests/support/exposition_text.h"
 
-namespace katameter::host::bench {
+namespace katameter::host::testing {
 
 Status PlainRegistry::fill(const std::string& text) {
   const auto series = parse_exposition(text);
@@ -29,4 +29,4 @@ std::string PlainRegistry::written() const {
   return std::move(text).str();
 }
 
-}  // namespace katameter::host::bench
+}  // namespace katameter::host::testing

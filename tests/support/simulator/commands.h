@@ -3,7 +3,7 @@
 #include <string>
 #include <string_view>
 
-#include "bench/simulator/fleet.h"
+#include "tests/support/simulator/fleet.h"
 
 namespace katameter::simulator {
 

@@ -1,27 +1,32 @@
-#pragma once
+#include "tests/support/rendered.h"
 
 #include <algorithm>
-#include <map>
-#include <optional>
+#include <sstream>
 #include <stdexcept>
-#include <string>
-#include <vector>
-
-#include <prometheus/metric_family.h>
 
 #include "host-probe/metrics/render.h"
 #include "tests/support/exposition_text.h"
 
-// What the tests of rendering look at, and what they render.
 namespace katameter::host {
 
-inline const std::string sandbox_hex(64, 'a');
-inline const std::string container_hex(64, 'c');
+std::string rendered_text(const NodeReport& report) {
+  std::string text;
+  render(report, [&](std::string_view part) { text += part; });
+  return text;
+}
 
-using Series = std::map<std::string, std::string>;  // label -> value
+std::string container_series(const wire::Snapshot& snapshot) {
+  NodeReport report;
+  report.sandboxes.emplace_back().guest.emplace().containers = snapshot.containers;
+  std::istringstream lines(rendered_text(report));
+  std::string series;
+  for (std::string line; std::getline(lines, line);) {
+    if (line.starts_with("container_")) series += line + '\n';
+  }
+  return series;
+}
 
-// Reads a rendered text back: a family for each TYPE line, with the series that follow it.
-inline std::vector<prometheus::MetricFamily> read_families(const std::string& text) {
+std::vector<prometheus::MetricFamily> read_families(const std::string& text) {
   std::vector<prometheus::MetricFamily> families;
   for (std::size_t begin = 0, end = 0; begin < text.size(); begin = end) {
     end = std::min(text.find("# HELP ", begin + 1), text.size());
@@ -45,50 +50,28 @@ inline std::vector<prometheus::MetricFamily> read_families(const std::string& te
   return families;
 }
 
-inline std::string rendered_text(const NodeReport& report) {
-  std::string text;
-  render(report, [&](std::string_view part) { text += part; });
-  return text;
+Rendered::Rendered(const NodeReport& report) : families(read_families(rendered_text(report))) {}
+
+const prometheus::MetricFamily* Rendered::family(const std::string& name) const {
+  for (const auto& found : families) {
+    if (found.name == name) return &found;
+  }
+  return nullptr;
 }
 
-// The families of one rendering, looked at by name and labels.
-struct Rendered {
-  explicit Rendered(const NodeReport& report) : families(read_families(rendered_text(report))) {}
-
-  const prometheus::MetricFamily* family(const std::string& name) const {
-    for (const auto& found : families) {
-      if (found.name == name) return &found;
-    }
-    return nullptr;
+std::optional<double> Rendered::value(const std::string& name, const Series& labels) const {
+  const auto* found = family(name);
+  if (found == nullptr) return std::nullopt;
+  for (const auto& metric : found->metric) {
+    Series these;
+    for (const auto& label : metric.label) these.emplace(label.name, label.value);
+    if (these == labels)
+      return found->type == prometheus::MetricType::Counter ? metric.counter.value : metric.gauge.value;
   }
-  std::optional<double> value(const std::string& name, const Series& labels) const {
-    const auto* found = family(name);
-    if (found == nullptr) return std::nullopt;
-    for (const auto& metric : found->metric) {
-      Series these;
-      for (const auto& label : metric.label) these.emplace(label.name, label.value);
-      if (these == labels)
-        return found->type == prometheus::MetricType::Counter ? metric.counter.value : metric.gauge.value;
-    }
-    return std::nullopt;
-  }
-
-  std::vector<prometheus::MetricFamily> families;
-};
-
-inline const Series container_labels{{"id", "/kata/" + sandbox_hex + "/" + container_hex},
-                                     {"name", container_hex},
-                                     {"image", ""},
-                                     {"namespace", ""},
-                                     {"pod", ""},
-                                     {"container", ""}};
-
-inline Series with(Series labels, const std::string& name, const std::string& value) {
-  labels[name] = value;
-  return labels;
+  return std::nullopt;
 }
 
-inline wire::Container full_container() {
+wire::Container full_container() {
   wire::Container made;
   made.id = *ContainerId::from_hex(container_hex);
   made.cpu_usage_ns = 1'500'000'000;
@@ -136,7 +119,7 @@ inline wire::Container full_container() {
   return made;
 }
 
-inline NodeReport with_container(const wire::Container& container) {
+NodeReport with_container(const wire::Container& container) {
   NodeReport report;
   SandboxReport& sandbox = report.sandboxes.emplace_back();
   sandbox.id = *ContainerId::from_hex(sandbox_hex);

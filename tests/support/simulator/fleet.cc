@@ -1,11 +1,11 @@
-#include "bench/simulator/fleet.h"
+#include "tests/support/simulator/fleet.h"
 
 #include <algorithm>
 #include <filesystem>
 #include <limits>
 #include <system_error>
 
-#include "bench/simulator/figures.h"
+#include "tests/support/simulator/figures.h"
 
 namespace katameter::simulator {
 namespace {

@@ -1,10 +1,10 @@
-#include "bench/host/synthetic_report.h"
+#include "tests/support/synthetic_report.h"
 
 #include <fmt/format.h>
 
-#include "tests/monitoring/stand_in_report.h"
+#include "tests/support/fake_report.h"
 
-namespace katameter::host::bench {
+namespace katameter::host::testing {
 namespace {
 
 ContainerId id_of(std::size_t number) {
@@ -14,8 +14,8 @@ ContainerId id_of(std::size_t number) {
 }  // namespace
 
 NodeReport synthetic_report(std::size_t sandboxes, std::size_t containers) {
-  // The first sandbox of the stand-in has all figures; the others are copies of it under names of their own.
-  NodeReport report = testing::stand_in_report(3600, testing::NameStyle::ordinary);
+  // The first sandbox of the fake report has all figures; the others are copies of it under names of their own.
+  NodeReport report = fake_report(3600, NameStyle::ordinary);
   const SandboxReport pattern = report.sandboxes.front();
   report.sandboxes.clear();
   std::size_t next_id = 1;
@@ -50,4 +50,4 @@ NodeReport synthetic_report(std::size_t sandboxes, std::size_t containers) {
   return report;
 }
 
-}  // namespace katameter::host::bench
+}  // namespace katameter::host::testing

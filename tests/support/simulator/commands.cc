@@ -1,4 +1,4 @@
-#include "bench/simulator/commands.h"
+#include "tests/support/simulator/commands.h"
 
 #include <fmt/core.h>
 

@@ -1,4 +1,4 @@
-#include "tests/host-probe/support/fake_manager.h"
+#include "tests/support/fake_manager.h"
 
 #include <poll.h>
 #include <sys/socket.h>

@@ -1,4 +1,4 @@
-#include "tests/monitoring/stand_in_report.h"
+#include "tests/support/fake_report.h"
 
 #include <chrono>
 #include <numeric>
@@ -127,7 +127,7 @@ void add_container(SandboxReport& sandbox, wire::Container made, std::uint64_t o
 
 }  // namespace
 
-NodeReport stand_in_report(double seconds, NameStyle style) {
+NodeReport fake_report(double seconds, NameStyle style) {
   const bool hostile = style == NameStyle::hostile;
   const std::string pod = hostile ? "<img src=x onerror=\"document.title='hole'\">" : "web-0";
   const std::string app = hostile ? "\"><script>document.title='hole'</script>\\" : "app";

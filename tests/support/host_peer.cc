@@ -1,40 +1,48 @@
-#include "tests/vm/host_peer.h"
+#include "tests/support/host_peer.h"
 
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <array>
-#include <catch2/catch.hpp>
+#include <stdexcept>
 
 #include "guest-probe/server/listen_address.h"
 #include "userspace/wire/codec.h"
 
 namespace katameter::guest {
+namespace {
 
-HostPeer::HostPeer(const Daemon& daemon) {
-  Result<Fd> socket = connect_to(daemon.socket(), 30);
-  if (!socket) FAIL(socket.error().text);
-  socket_ = *std::move(socket);
+constexpr int answer_timeout_s = 60;
+
+template <typename T>
+T value_of(Result<T> result) {
+  if (!result) throw std::runtime_error(result.error().text);
+  return *std::move(result);
+}
+
+}  // namespace
+
+HostPeer::HostPeer(const std::string& socket) : socket_(value_of(connect_to(socket, answer_timeout_s))) {
   send(wire::Hello{});
 }
 
 void HostPeer::send(const wire::HostMessage& message) {
   const std::string bytes = wire::frame(wire::encode(message));
-  REQUIRE(::send(socket_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(bytes.size()));
+  if (::send(socket_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(bytes.size())) {
+    throw std::runtime_error("guest-probe does not read");
+  }
 }
 
 wire::GuestMessage HostPeer::receive() {
   while (true) {
-    const auto payload = reader_.next();
-    if (!payload) FAIL(payload.error().text);
-    if (*payload) {
-      Result<wire::GuestMessage> message = wire::decode_guest_message(**payload);
-      if (!message) FAIL(message.error().text);
-      return *std::move(message);
+    if (const std::optional<std::string> payload = value_of(reader_.next())) {
+      wire::GuestMessage message = value_of(wire::decode_guest_message(*payload));
+      if (std::holds_alternative<wire::Snapshot>(message)) snapshot_bytes_ = wire::frame(*payload).size();
+      return message;
     }
-    std::array<char, 4096> bytes{};
+    std::array<char, 65536> bytes{};
     const ssize_t size = recv(socket_.get(), bytes.data(), bytes.size(), 0);
-    if (size <= 0) FAIL("guest-probe does not answer");
+    if (size <= 0) throw std::runtime_error("guest-probe does not answer");
     reader_.append({bytes.data(), static_cast<std::size_t>(size)});
   }
 }
@@ -55,12 +63,19 @@ wire::Snapshot HostPeer::collect() {
   }
 }
 
+wire::OomEvent HostPeer::wait_for_event() {
+  while (true) {
+    const wire::GuestMessage message = receive();
+    if (const auto* event = std::get_if<wire::OomEvent>(&message)) return events.emplace_back(*event);
+  }
+}
+
 void HostPeer::acknowledge() {
   send(wire::Acknowledge{events.empty() ? 0 : events.back().sequence, sequence_});
 }
 
 void HostPeer::close() {
-  REQUIRE(shutdown(socket_.get(), SHUT_WR) == 0);
+  if (shutdown(socket_.get(), SHUT_WR) != 0) throw std::runtime_error("guest-probe has closed the connection");
   std::array<char, 4096> rest{};
   while (recv(socket_.get(), rest.data(), rest.size(), 0) > 0) {
   }

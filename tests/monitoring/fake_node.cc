@@ -1,6 +1,6 @@
-// usage: stand_in_node IP:PORT [hostile] [WEB_CONFIG]
+// usage: fake_node IP:PORT [hostile] [WEB_CONFIG]
 //
-// Serves what a node would, from figures that are made up (stand_in_report.h), through host-probe's own exposition and
+// Serves what a node would, from figures that are made up (fake_report.h), through host-probe's own exposition and
 // web server. Says on stdout where, and ends with its input.
 
 #include <unistd.h>
@@ -12,7 +12,7 @@
 
 #include "host-probe/http/server.h"
 #include "host-probe/timer_queue.h"
-#include "tests/monitoring/stand_in_report.h"
+#include "tests/support/fake_report.h"
 #include "userspace/event_loop.h"
 
 using namespace katameter;
@@ -21,7 +21,7 @@ using katameter::host::testing::NameStyle;
 
 int main(int argc, char** argv) {
   const auto complain = [](const Error& error) {
-    std::fprintf(stderr, "stand_in_node: %s\n", error.text.c_str());
+    std::fprintf(stderr, "fake_node: %s\n", error.text.c_str());
     return 1;
   };
   if (argc < 2) return 2;
@@ -40,7 +40,7 @@ int main(int argc, char** argv) {
       *loop, **timers, options,
       [&](auto answer) {
         const std::chrono::duration<double> age = std::chrono::steady_clock::now() - start;
-        answer(std::make_shared<NodeReport>(katameter::host::testing::stand_in_report(age.count(), style)));
+        answer(std::make_shared<NodeReport>(katameter::host::testing::fake_report(age.count(), style)));
       },
       http::report_pages(options.telemetry_path));
   if (!server) return complain(server.error());

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "tests/host-probe/support/loop.h"
+#include "tests/support/loop.h"
 #include "userspace/fd.h"
 #include "userspace/wire/frame.h"
 #include "userspace/wire/messages.h"

@@ -1,4 +1,4 @@
-#include "bench/simulator/figures.h"
+#include "tests/support/simulator/figures.h"
 
 #include <fmt/core.h>
 

@@ -5,7 +5,7 @@
 #include <memory>
 #include <string>
 
-#include "bench/simulator/simulated_guest.h"
+#include "tests/support/simulator/simulated_guest.h"
 #include "userspace/event_loop.h"
 #include "userspace/result.h"
 

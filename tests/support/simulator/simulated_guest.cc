@@ -1,4 +1,4 @@
-#include "bench/simulator/simulated_guest.h"
+#include "tests/support/simulator/simulated_guest.h"
 
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -7,7 +7,7 @@
 #include <cerrno>
 #include <cstring>
 
-#include "bench/simulator/figures.h"
+#include "tests/support/simulator/figures.h"
 #include "userspace/wire/codec.h"
 
 namespace katameter::simulator {

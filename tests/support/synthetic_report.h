@@ -4,10 +4,10 @@
 
 #include "host-probe/node/report.h"
 
-namespace katameter::host::bench {
+namespace katameter::host::testing {
 
 /// A node with `sandboxes` sandboxes of `containers` containers each, with every figure that there is: named, with their
 /// guests' and their hosts' accounts.
 NodeReport synthetic_report(std::size_t sandboxes, std::size_t containers);
 
-}  // namespace katameter::host::bench
+}  // namespace katameter::host::testing

@@ -1,4 +1,4 @@
-#include "tests/host-probe/support/fake_guest.h"
+#include "tests/support/fake_guest.h"
 
 #include <fcntl.h>
 #include <sys/socket.h>

@@ -8,8 +8,8 @@
 #include <cstdio>
 #include <string>
 
-#include "bench/simulator/commands.h"
-#include "bench/simulator/fleet.h"
+#include "tests/support/simulator/commands.h"
+#include "tests/support/simulator/fleet.h"
 #include "userspace/event_loop.h"
 
 namespace katameter::simulator {

@@ -7,7 +7,7 @@
 
 #include "userspace/result.h"
 
-namespace katameter::host::bench {
+namespace katameter::host::testing {
 
 /// prometheus-cpp's Registry with each series of a text in it, as of an exporter that keeps them and at a scrape has
 /// only to write them; all as gauges, which are written the same.
@@ -25,4 +25,4 @@ class PlainRegistry {
   std::size_t series_ = 0;
 };
 
-}  // namespace katameter::host::bench
+}  // namespace katameter::host::testing

@@ -14,6 +14,6 @@ enum class NameStyle {
 /// grow evenly. shop/web-0 has two containers besides its pause container, which use 0.3 and 0.05 CPUs; batch/crunch-0
 /// has one that uses its quota of 0.2 CPUs, is throttled in 9 of 10 periods and OOM-killed every 2 s; the guest of
 /// shop/silent-0 has no guest-probe.
-NodeReport stand_in_report(double seconds, NameStyle names);
+NodeReport fake_report(double seconds, NameStyle names);
 
 }  // namespace katameter::host::testing

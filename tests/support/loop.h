@@ -14,9 +14,9 @@ class Loop {
  public:
   Loop();
 
-  /// Serves until `done` says so; false if it does not within `longest`.
-  bool until(const std::function<bool()>& done, std::chrono::milliseconds longest = std::chrono::seconds(5));
-  /// Serves for a fixed time, to see that something does not happen.
+  /// Serves until `done` says so; false if it does not within `max_wait`.
+  bool until(const std::function<bool()>& done, std::chrono::milliseconds max_wait = std::chrono::seconds(60));
+  /// Serves for a fixed time, and everything that is ready several times over, to see that something does not happen.
   void pass(std::chrono::milliseconds time);
 
   EventLoop& events() { return *loop_; }
