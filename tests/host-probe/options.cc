@@ -82,7 +82,7 @@ TEST_CASE("wrong usage is one line that says what to do, and status 2") {
 TEST_CASE("--version and --help") {
   Program version({"--version"});
   CHECK(version.status() == 0);
-  CHECK(version.said() == std::string("host-probe ") + KATAMETER_VERSION + "\n");
+  CHECK(version.said() == "host-probe " KATAMETER_VERSION "\n");
   Program help({"--help"});
   CHECK(help.status() == 0);
   for (const char* flag :
