@@ -39,7 +39,7 @@ Result<SandboxOverhead> from_json(const json& object) {
   object.at("cpu_seconds").get_to(sandbox.cpu_seconds);
   object.at("seconds").get_to(sandbox.seconds);
   object.at("memory_bytes").get_to(sandbox.memory_bytes);
-  if (sandbox.first < 0) return failure("a sandbox was first seen before 1970");
+  if (sandbox.first < 0 || sandbox.last < 0) return failure("a sandbox was seen before 1970");
   // The clock was set back while it was written.
   sandbox.last = std::max(sandbox.first, sandbox.last);
   if (sandbox.seconds < 0 || sandbox.cpu_seconds < 0 || sandbox.cpu_seconds > sandbox.seconds * max_cpus) {
