@@ -11,7 +11,7 @@ enum {
   WATCHED_NAMES = 12,
   CHILDREN_KEPT = 256,  /* processes that one process and its children make, between two looks of user space */
   WAKE_PROCESSES = 256, /* user space is woken each time so many were recorded, or lost */
-  MEMORY_FILES = 64, /* unlinked tmpfs files that a VMM has open; guest RAM is one or a few */
+  MEMORY_FILES = 64,    /* unlinked tmpfs files that a VMM has open; guest RAM is one or a few */
 };
 
 /* What a process is to its sandbox. */

@@ -7,7 +7,6 @@
 #include "userspace/wire/frame.h"
 
 using namespace katameter;
-using namespace katameter::guest;
 
 namespace {
 
