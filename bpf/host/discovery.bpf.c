@@ -22,8 +22,8 @@ struct {
   __uint(max_entries, 256 * 1024); /* 120 command lines; user space is woken by the first */
 } exec_events SEC(".maps");
 
-/* Entries of a root in `processes` since user space last set it; more than CHILDREN_KEPT are not recorded, so that no
- * sandbox fills the map for all others. */
+/* How many processes of a root, itself not counted, `processes` has. Beyond CHILDREN_KEPT they are not recorded, so that
+ * no sandbox fills the map for all others. User space sets the number when it has taken some out. */
 struct {
   __uint(type, BPF_MAP_TYPE_HASH);
   __uint(max_entries, 1); /* set before loading */
@@ -31,8 +31,8 @@ struct {
   __type(value, __u32);
 } children SEC(".maps");
 
-/* Counts, and wakes user space now and then to look at the map: the number that it is sent is no command line. Another
- * CPU may count between the two lines, and then it is woken the next time. */
+/* Counts, and wakes user space once in WAKE_PROCESSES to look at the map. The record wakes it and has no other use. When
+ * two CPUs count at the same time, user space may be woken one round later. */
 static __always_inline void count_and_wake(__u64 *counter) {
   __sync_fetch_and_add(counter, 1);
   __u64 count = *(volatile __u64 *)counter;
@@ -88,7 +88,7 @@ static __always_inline struct process_key key_of(struct task_struct *leader) {
   return key;
 }
 
-static __always_inline void add_process(struct task_struct *leader, const struct process_key *root, __u32 kind) {
+static __always_inline int add_process(struct task_struct *leader, const struct process_key *root, __u32 kind) {
   struct process_key key = key_of(leader);
   struct process_record record = {.root = *root, .leader = (__u64)leader, .kind = kind};
   __u64 signal = (__u64)leader->signal;
@@ -96,7 +96,7 @@ static __always_inline void add_process(struct task_struct *leader, const struct
 
   record.signal = signal;
   status = bpf_map_update_elem(&processes, &key, &record, BPF_NOEXIST);
-  if (status == -17 /* EEXIST: exec or fork has shown it to us before the iterator */) return;
+  if (status == -17 /* EEXIST: exec or fork has shown it to us before the iterator */) return 0;
   if (!status && bpf_map_update_elem(&by_signal, &signal, &key, BPF_ANY)) {
     bpf_map_delete_elem(&processes, &key);
     status = -1;
@@ -105,6 +105,7 @@ static __always_inline void add_process(struct task_struct *leader, const struct
     count_lost_process();
   else
     count_recorded_process();
+  return !status;
 }
 
 /* What a process of a sandbox makes, as long as its root has not too many. */
@@ -116,12 +117,16 @@ static __always_inline void add_child(struct task_struct *leader, const struct p
     bpf_map_update_elem(&children, root, &none, BPF_NOEXIST);
     count = bpf_map_lookup_elem(&children, root);
   }
-  if (!count || *count >= CHILDREN_KEPT) {
+  if (!count || *count >= CHILDREN_KEPT)
     count_lost_process();
-    return;
-  }
-  __sync_fetch_and_add(count, 1);
-  add_process(leader, root, kind);
+  else if (add_process(leader, root, kind))
+    __sync_fetch_and_add(count, 1);
+}
+
+/* A child that becomes a root of its own. */
+static __always_inline void release_child(const struct process_key *root, const struct process_key *child) {
+  __u32 *count = root->tgid == child->tgid ? 0 : bpf_map_lookup_elem(&children, root);
+  if (count && *count) __sync_fetch_and_add(count, -1);
 }
 
 static __always_inline void send_command_line(struct task_struct *task, const struct process_key *key, __u32 kind) {
@@ -155,6 +160,8 @@ int BPF_PROG(note_exec, struct task_struct *task) {
   /* Sent before it is recorded: for a record that it finds, user space need not wait for the command line. */
   send_command_line(task, &key, kind);
   if (known) {
+    struct process_key root = known->root;
+    release_child(&root, &key);
     known->root = key;
     known->leader = (__u64)task; /* exec by a thread that was not the leader makes it one */
     known->kind = kind;

@@ -9,7 +9,7 @@
 enum {
   ARGUMENT_BYTES = 2048, /* of a command line; what names the sandbox stands near its beginning */
   WATCHED_NAMES = 12,
-  CHILDREN_KEPT = 256,  /* processes that one process and its children make, between two looks of user space */
+  CHILDREN_KEPT = 256,  /* of one root, ended ones included until user space takes them out */
   WAKE_PROCESSES = 256, /* user space is woken each time so many were recorded, or lost */
   MEMORY_FILES = 64,    /* unlinked tmpfs files that a VMM has open; guest RAM is one or a few */
 };

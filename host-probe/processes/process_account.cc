@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <utility>
 
 #include "host-probe/own_metrics/own_metrics.h"
 #include "host-probe/processes/process_identity.h"
@@ -77,7 +76,7 @@ void ProcessAccount::serve_exec_events() {
   const bool filled = counts.processes_recorded - recorded_ > capacity_ / 8;
   const bool lost = counts.processes_lost != lost_ && passes_.take(1, std::chrono::steady_clock::now());
   if (status && (filled || lost)) status = pass();
-  if (!status) log_warning("cannot read exec events", {{"error", status.error().text}});
+  if (!status) log_warning("cannot read new processes", {{"error", status.error().text}});
 }
 
 std::optional<ProcessIdentity> ProcessAccount::identify(const process_key& key, const process_record& record) {
@@ -149,9 +148,18 @@ Status ProcessAccount::pass() {
   std::erase_if(roots_, [this](const auto& root) { return root.second.last_pass + 1 < pass_; });
   drop_ended();
   report_losses();
-  // What found no room may do so now.
-  if (std::exchange(lost_, std::uint64_t{programs_.status().processes_lost}) == lost_) return {};
-  return programs_.find_running();
+  look_again_after_loss();
+  return {};
+}
+
+void ProcessAccount::look_again_after_loss() {
+  const std::uint64_t lost = programs_.status().processes_lost;
+  if (lost == lost_) return;
+  lost_ = lost;
+  // What had found no room may do so now that the ended ones are out of the map.
+  if (Status found = programs_.find_running(); !found) {
+    log_warning("cannot look for the processes that were lost", {{"error", found.error().text}});
+  }
 }
 
 void ProcessAccount::remove(const process_key& key) {

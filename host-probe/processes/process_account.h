@@ -80,6 +80,7 @@ class ProcessAccount : public ProcessSource {
   Status read(const process_key& key, const process_record& record, SandboxAccount& account);
   void drop_ended();
   void report_losses();
+  void look_again_after_loss();
 
   EventLoop& loop_;
   HostPrograms programs_;
