@@ -77,18 +77,18 @@ std::optional<Drop> GuestRun::take(const wire::Snapshot& snapshot, std::chrono::
                        [&](const wire::Interface& link) { return history.interface_names.admit(link.name); });
   accepted_ = std::move(next);
   take_containers(snapshot, history);
-  std::erase_if(kills_since_, [&](const wire::OomEvent& kill) { return kill.boottime_ns <= snapshot.boottime_ns; });
+  std::erase_if(kills_since_, [&](const Kill& kill) { return kill.boottime_ns <= snapshot.boottime_ns; });
   return std::nullopt;
 }
 
 bool GuestRun::take(const wire::OomEvent& event) {
   if (!oom_events_.is_new(event)) return false;
-  if (event.container && kills_since_.size() < max_kills) kills_since_.push_back(event);
+  if (event.container && kills_since_.size() < max_kills) kills_since_.push_back({*event.container, event.boottime_ns});
   return true;
 }
 
 void GuestRun::count_unreported_kills(OomKillCounters& counters, std::chrono::steady_clock::time_point now) const {
-  for (const wire::OomEvent& kill : kills_since_) counters.add_unreported(*kill.container, now);
+  for (const Kill& kill : kills_since_) counters.add_unreported(kill.container, now);
 }
 
 GuestRun::Listing GuestRun::listing_of(const wire::Container& container) {

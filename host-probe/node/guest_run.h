@@ -70,8 +70,11 @@ struct SandboxHistory {
 
   /// Whether there is anything to report of an ended sandbox.
   bool has_kills() const { return oom_events > 0 || !oom_kills.empty() || !host_ooms.empty(); }
-  /// end() was longer ago than a sandbox that comes back takes, or a scraper to see what ended it.
-  bool expired(Time now) const { return now - ended_at >= OomKillCounters::window; }
+  /// Of an ended sandbox: drops the kills whose window is over. True if its own is over as well.
+  bool expire(Time now) {
+    oom_kills.expire(now);
+    return now - ended_at >= OomKillCounters::window;
+  }
 };
 
 /// One moment by the clocks that a guest's snapshot is compared with.
@@ -129,7 +132,7 @@ class GuestRun {
   std::optional<Drop> take(const wire::Snapshot& snapshot, std::chrono::steady_clock::time_point asked,
                            const HostTime& now, SandboxHistory& history);
 
-  /// True once per event; what is new is a kill until a snapshot has it.
+  /// True once per event. A new one is kept as a kill until a snapshot has counted it.
   bool take(const wire::OomEvent& event);
   CpuPlausibility& cpu_plausibility() { return cpu_plausibility_; }
 
@@ -161,7 +164,11 @@ class GuestRun {
   std::uint64_t number_ = 1;  // among the runs of its sandbox
   SnapshotRules rules_;
   OomEventFilter oom_events_;
-  std::vector<wire::OomEvent> kills_since_;  // the last accepted snapshot
+  struct Kill {
+    ContainerId container;
+    std::uint64_t boottime_ns = 0;
+  };
+  std::vector<Kill> kills_since_;  // the last accepted snapshot
   CpuPlausibility cpu_plausibility_;
   StartTimes start_times_;
   std::set<Listing> listed_removed_;  // by the last snapshot; sent again until it is acknowledged

@@ -79,17 +79,27 @@ void Node::sandbox_gone(const ContainerId& id) {
     if (count == 0) continue;
     log_warning("oom kill on the host", {{"sandbox", id.hex()}, {"role", name(role)}, {"count", count}});
   }
-  Ended ended{found->second->end(now, std::move(kills)), {}};
-  if (auto accounting = accounting_.extract(id)) ended.accounting = std::move(accounting.mapped());
-  if (!ended.history.has_kills() && names_ != nullptr) names_->forget(id);
-  ended_.insert_or_assign(id, std::move(ended));
+  keep_ended(id, found->second->end(now, std::move(kills)));
   sandboxes_.erase(found);
   sandbox_answered(id);
 }
 
+void Node::keep_ended(const ContainerId& id, SandboxHistory history) {
+  auto accounting = accounting_.extract(id);
+  if (!history.has_kills() && names_ != nullptr) names_->forget(id);
+  if (!history.has_kills() && !accounting) return;  // a directory behind which no VMM was seen
+  ended_.insert_or_assign(id,
+                          Ended{std::move(history), accounting ? std::move(accounting.mapped()) : SandboxAccounting()});
+  if (ended_.size() <= max_ended) return;
+  const auto oldest =
+      std::ranges::min_element(ended_, {}, [](const auto& item) { return item.second.history.ended_at; });
+  if (names_ != nullptr) names_->forget(oldest->first);
+  ended_.erase(oldest);
+}
+
 void Node::drop_expired(Sandbox::Time now) {
   for (auto item = ended_.begin(); item != ended_.end();) {
-    if (!item->second.history.expired(now)) {
+    if (!item->second.history.expire(now)) {
       ++item;
       continue;
     }

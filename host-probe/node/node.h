@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <functional>
 #include <map>
 #include <memory>
@@ -43,6 +44,9 @@ class Node : private SandboxListener {
   void sandbox_appeared(const SandboxPlace& place);
   void sandbox_gone(const ContainerId& id);
 
+  /// Sandboxes that are gone and of which something is kept.
+  std::size_t ended() const { return ended_.size(); }
+
   /// Collects; a caller that asks while a collection is under way gets the same report.
   void collect(Answer answer);
 
@@ -50,6 +54,7 @@ class Node : private SandboxListener {
   using ProcessesBySandbox = std::map<ContainerId, SandboxProcesses>;
 
   void sandbox_answered(const ContainerId& id) override;
+  void keep_ended(const ContainerId& id, SandboxHistory history);
   void drop_expired(Sandbox::Time now);
   void finish();
   std::shared_ptr<const NodeReport> report(const CollectorReport& guests);
@@ -67,11 +72,13 @@ class Node : private SandboxListener {
   std::map<ContainerId, std::unique_ptr<Sandbox>> sandboxes_;
   std::map<ContainerId, SandboxAccounting> accounting_;
 
-  // A sandbox that is gone: its OOM kills are still reported, and one of its id that comes back goes on from here.
+  // A sandbox that is gone: its OOM kills are still reported, and one of its id that comes back goes on from here. Of
+  // more than max_ended the one that ended first is dropped.
   struct Ended {
     SandboxHistory history;
     SandboxAccounting accounting;
   };
+  static constexpr std::size_t max_ended = 1024;
   std::map<ContainerId, Ended> ended_;
 
   // Of the collection under way; empty if there is none.

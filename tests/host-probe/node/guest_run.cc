@@ -323,8 +323,8 @@ TEST_CASE("of an ended sandbox only the OOM kills are kept, for the window") {
   guest.history.end(noon.monotonic, {{Role::vmm, 1}, {Role::virtiofsd, 0}});
   CHECK(guest.oom_kills('a') == 2);
   CHECK(guest.history.host_ooms == HostOoms{{Role::vmm, 1}});
-  CHECK_FALSE(guest.history.expired(noon.monotonic + OomKillCounters::window - 1s));
-  CHECK(guest.history.expired(noon.monotonic + OomKillCounters::window));
+  CHECK_FALSE(guest.history.expire(noon.monotonic + OomKillCounters::window - 1s));
+  CHECK(guest.history.expire(noon.monotonic + OomKillCounters::window));
 }
 
 TEST_CASE("a kill whose event came after the last snapshot is counted when the run ends, and not twice") {

@@ -34,7 +34,7 @@ struct FakeProcesses : ProcessSource {
   void follow(const ContainerId& sandbox) override { followed.push_back(sandbox); }
   HostOoms forget(const ContainerId& sandbox) override {
     forgotten.push_back(sandbox);
-    return {{Role::vmm, 1}, {Role::virtiofsd, 0}};
+    return {{Role::vmm, no_kills ? 0 : 1}, {Role::virtiofsd, 0}};
   }
 
   std::optional<std::uint32_t> vmm(const ContainerId& sandbox) const override {
@@ -47,6 +47,7 @@ struct FakeProcesses : ProcessSource {
   std::vector<ContainerId> forgotten;
   mutable std::vector<ContainerId> asked_for_vmm;
   int passes = 0;
+  bool no_kills = false;
   bool fails = false;
 };
 
@@ -355,6 +356,21 @@ TEST_CASE("a sandbox that comes back goes on where it ended, in one row") {
   REQUIRE(report->sandboxes.size() == 1);
   CHECK(report->sandboxes[0].guest);
   CHECK(report->sandboxes[0].oom_kills.at(id_of('1')) == 1);
+}
+
+TEST_CASE("of a directory behind which no VMM was seen, nothing is kept") {
+  Fixture test;
+  test.processes.no_kills = true;
+  test.add('a').snapshot = [](std::uint64_t request) { return wire::Snapshot{request, 1, 1, {}, {}, {}}; };
+  test.collect();
+  test.node->sandbox_gone(id_of('a'));
+  CHECK(test.node->ended() == 0);
+  test.guests.clear();
+  test.processes.figures[id_of('a')].cpu[Role::vmm] = {.cpu_ns = 5};
+  test.add('a').snapshot = [](std::uint64_t request) { return wire::Snapshot{request, 1, 1, {}, {}, {}}; };
+  test.collect();
+  test.node->sandbox_gone(id_of('a'));
+  CHECK(test.node->ended() == 1);
 }
 
 TEST_CASE("a sandbox that comes back while its VMM runs goes on with what the VMM had used") {
