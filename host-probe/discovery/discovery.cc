@@ -50,9 +50,11 @@ void Claims::add(Claim claim) {
   const SandboxPlace place = claim.place;
   const bool first = claims.front().user && !claim.user;
   const std::string& other = claims.front().place.directory;
-  log_warning("two directories claim one sandbox", {{"sandbox", place.id.hex()},
-                                                    {"used", first ? place.directory : other},
-                                                    {"ignored", first ? other : place.directory}});
+  log(lines_.take(1, std::chrono::steady_clock::now()) ? LogLevel::warning : LogLevel::debug,
+      "two directories claim one sandbox",
+      {{"sandbox", place.id.hex()},
+       {"used", first ? place.directory : other},
+       {"ignored", first ? other : place.directory}});
   claims.insert(first ? claims.begin() : claims.end(), std::move(claim));
   if (!first) return;
   events_.gone(place.id);

@@ -13,11 +13,12 @@
 #include "host-probe/discovery/layout_watch.h"
 #include "userspace/event_loop.h"
 #include "userspace/result.h"
+#include "userspace/token_bucket.h"
 
 namespace katameter::host {
 
-/// Who has an id, where several directories claim it: the first one, and root's before those of users. Else any user
-/// with a directory of the right name could take another pod's place, or end it.
+/// Which directory has an id that several claim: root's before those of users, and of equals the first. Without this, a
+/// user could replace or end another pod's sandbox by making and removing a directory of its name.
 class Claims {
  public:
   explicit Claims(DiscoveryEvents events) : events_(std::move(events)) {}
@@ -37,6 +38,7 @@ class Claims {
   DiscoveryEvents events_;
   std::map<ContainerId, std::vector<Claim>> claims_;  // the first of each is reported
   std::uint64_t watches_ = 0;
+  TokenBucket lines_{16, 1.0 / 60};  // of the log: a user can make and remove directories all day
 };
 
 /// Sees the sandboxes whose VMM runs as a user of its own (`rootless = true` in Kata's configuration; each has a user

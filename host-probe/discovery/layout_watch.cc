@@ -156,7 +156,13 @@ void LayoutWatch::entry_changed(const Inotify::Event& event) {
 }
 
 void LayoutWatch::consider(const ContainerId& id) {
-  if (candidates_.size() >= max_sandboxes_ && !candidates_.contains(id)) return;
+  if (candidates_.size() >= max_sandboxes_ && !candidates_.contains(id)) {
+    if (!std::exchange(warned_of_limit_, true)) {
+      log_warning("a user has more sandboxes than are watched",
+                  {{"directory", root_.path()}, {"limit", max_sandboxes_}});
+    }
+    return;
+  }
   const Result<int> watch = watcher_.watch(directory_of(id));
   if (!watch) {
     if (watch.error().code != ENOENT && watch.error().code != ENOTDIR) {

@@ -90,6 +90,7 @@ class LayoutWatch {
 
   Layout layout_;
   std::size_t max_sandboxes_;
+  bool warned_of_limit_ = false;
   DiscoveryEvents events_;
   Inotify::Watcher watcher_;
   RootWatch root_;
