@@ -12,7 +12,6 @@
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
-#include <iterator>
 
 #include "guest-probe/bpf/cgroup_mounts.h"
 #include "guest-probe/bpf/refusals.h"
@@ -192,10 +191,9 @@ Result<std::vector<int>> parse_cpu_list(std::string_view text) {
 
 Result<std::vector<int>> read_cpu_list(const std::string& name) {
   const std::string path = "/sys/devices/system/cpu/" + name;
-  std::ifstream file(path);
-  const std::string text(std::istreambuf_iterator<char>(file), {});
-  if (!file || text.empty()) return failure("cannot read " + path);
-  Result<std::vector<int>> cpus = parse_cpu_list(text);
+  const Result<std::string> text = read_file(path);
+  if (!text) return failure_from(text.error());
+  Result<std::vector<int>> cpus = parse_cpu_list(*text);
   if (!cpus) return failure_from(cpus.error(), path);
   return cpus;
 }

@@ -110,25 +110,15 @@ const char* controller_of(Hierarchy hierarchy) {
   return "cpuacct";
 }
 
-// Lines of /proc/self/cgroup: "ID:CONTROLLERS:PATH", with no controllers in cgroup v2's.
 std::uint64_t own_cgroup_id(Hierarchy hierarchy) {
   const Result<CgroupMounts> mounts = read_cgroup_mounts();
   if (!mounts) return 0;
   const std::string controller = controller_of(hierarchy);
   const auto v1 = mounts->v1.find(controller);
-  const std::string wanted = v1 == mounts->v1.end() ? "" : controller;
+  const std::string own = own_cgroup_of(v1 == mounts->v1.end() ? "" : controller);
   const std::string& mount = v1 == mounts->v1.end() ? mounts->v2 : v1->second;
-  std::ifstream file("/proc/self/cgroup");
-  for (std::string line; std::getline(file, line);) {
-    const std::size_t controllers = line.find(':') + 1;
-    const std::size_t path = line.find(':', controllers) + 1;
-    const std::string names = "," + line.substr(controllers, path - 1 - controllers) + ",";
-    if (names != ",," && (wanted.empty() || names.find("," + wanted + ",") == std::string::npos)) continue;
-    if (names == ",," && !wanted.empty()) continue;
-    struct stat found {};
-    return stat((mount + line.substr(path)).c_str(), &found) == 0 ? found.st_ino : 0;
-  }
-  return 0;
+  struct stat found {};
+  return !own.empty() && stat((mount + own).c_str(), &found) == 0 ? found.st_ino : 0;
 }
 
 }  // namespace

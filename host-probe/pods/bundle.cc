@@ -1,10 +1,7 @@
 #include "host-probe/pods/bundle.h"
 
-#include <fcntl.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
-#include <array>
 #include <cerrno>
 #include <filesystem>
 #include <initializer_list>
@@ -49,22 +46,14 @@ BundleNames names_of(const json& annotations, const ContainerId& sandbox) {
 }
 
 Result<std::string> read_config(const std::string& path) {
-  // Non-blocking, so that what is no file after all cannot hold anything up.
-  const Fd file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  if (!file) return system_failure("cannot open " + path);
   struct stat status {};
-  if (fstat(file.get(), &status) != 0) return system_failure("cannot look at " + path);
+  if (stat(path.c_str(), &status) != 0) return system_failure("cannot open " + path);
   if (!S_ISREG(status.st_mode)) return failure(path + " is no regular file");
-  std::string text;
-  std::array<char, 64 * 1024> buffer;
-  while (text.size() <= Bundles::max_config_bytes) {
-    const ssize_t got = read(file.get(), buffer.data(), buffer.size());
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return system_failure("cannot read " + path);
-    if (got == 0) return text;
-    text.append(buffer.data(), static_cast<std::size_t>(got));
+  Result<std::string> text = read_file(path, Bundles::max_config_bytes + 1);
+  if (text && text->size() > Bundles::max_config_bytes) {
+    return failure(path + " is larger than " + std::to_string(Bundles::max_config_bytes) + " bytes");
   }
-  return failure(path + " is larger than " + std::to_string(Bundles::max_config_bytes) + " bytes");
+  return text;
 }
 
 }  // namespace
