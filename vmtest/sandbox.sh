@@ -97,13 +97,15 @@ work=$(mktemp -d /tmp/katameter-sandbox.XXXXXX)
 qemu_pid=''
 
 clean_up() {
-    local status=$?
+    local status=$? made
     # A second signal must not interrupt this.
     trap '' INT TERM HUP
     sandbox_stop || status=1
     rm -rf "$work" "$vm" "$storage" "$shared" || status=1
-    (cd "$dir" && rmdir -p run/vc/vm run/vc/sbs \
-        run/kata-containers/shared/sandboxes 2>/dev/null) || true
+    # Another sandbox of this directory may use them, or have removed them.
+    for made in run/vc/vm run/vc/sbs run/kata-containers/shared/sandboxes; do
+        [[ ! -d $dir/$made ]] || (cd "$dir" && rmdir -p --ignore-fail-on-non-empty "$made") || status=1
+    done
     exit "$status"
 }
 trap clean_up EXIT

@@ -61,8 +61,10 @@ work=$(mktemp -d /tmp/katameter-systemd.XXXXXX)
 qemu_pid=''
 finish() {
     trap '' INT TERM HUP
+    local left=0
     if [[ $qemu_pid ]] && kill -TERM "$qemu_pid" 2>/dev/null; then
-        wait "$qemu_pid" || true
+        wait "$qemu_pid" || left=$?
+        ((left == 0 || left == 128 + 15)) || say "QEMU ended with status $left"
     fi
     rm -rf "$work"
 }

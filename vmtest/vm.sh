@@ -84,8 +84,11 @@ job=$(mktemp -d /tmp/katameter-vm.XXXXXX)
 runner=''
 
 finish() {
+    local left=0
     if [[ $runner ]] && kill -TERM "$runner" 2>/dev/null; then
-        wait "$runner" || true
+        wait "$runner" || left=$?
+        # 1 is what virtme-ng ends with at a signal.
+        ((left <= 1 || left == 128 + 15)) || say "virtme-ng ended with status $left"
     fi
     rm -rf "$job"
 }

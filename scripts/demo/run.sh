@@ -92,17 +92,16 @@ make_table() { # PORT SECONDS FILE
 # On every way out: ends what was started, waits for it, removes the rest. What
 # does not end as it was asked to is a failure of the demo.
 stop_demo() {
-    local status=$? process pid left
+    local status=$? process pid left how
     trap '' INT TERM HUP
     for process in "top $top_pid" "host-probe $probe_pid" "sandbox $sandbox_pid"; do
-        pid=${process#* } left=0
+        pid=${process#* } left=0 how=''
         [[ $pid ]] || continue
-        # One that has ended already is reported with its status. bash reports each
-        # that a signal ends.
-        kill -TERM "$pid" 2>/dev/null || true
+        kill -TERM "$pid" 2>/dev/null || how=' by itself'
+        # bash reports each that a signal ends.
         wait "$pid" 2>/dev/null || left=$?
         if ((left != 0 && left != 128 + 15 && left != 128 + 2)); then
-            say "${process% *} ended with status $left"
+            say "${process% *} ended$how with status $left"
             ((status)) || status=1
         fi
     done
