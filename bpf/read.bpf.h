@@ -20,7 +20,7 @@
 
 extern void *bpf_rdonly_cast(const void *object, __u32 type) __ksym;
 
-/* A type of the kernel's that begins with 64 bits that are no pointer. */
+/* A type of the kernel's that begins with 64 bits that are not a pointer. */
 struct task_cputime___number {
   __u64 stime;
 } __attribute__((preserve_access_index));

@@ -136,7 +136,7 @@ Status run_command(const Options& options, const CommandLine& command_line) {
 int main(int argc, char** argv) {
   const katameter::host::CommandLine command_line{argc, argv};
   const auto parsed = katameter::host::parse_options(argc, argv);
-  if (const auto* leave = std::get_if<katameter::host::Leave>(&parsed)) {
+  if (const auto* leave = std::get_if<katameter::host::EarlyExit>(&parsed)) {
     std::fprintf(leave->status == 0 ? stdout : stderr, "%s\n", leave->text.c_str());
     return leave->status;
   }

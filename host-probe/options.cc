@@ -26,7 +26,7 @@ std::string one_line(std::string text) {
   return text;
 }
 
-Leave wrong_usage(const std::string& what) {
+EarlyExit wrong_usage(const std::string& what) {
   return {usage_error, "host-probe: " + one_line(what) + "; 'host-probe --help' lists what can be given"};
 }
 
@@ -65,7 +65,7 @@ const CLI::App* add_top(CLI::App& app, TopOptions& options) {
 
 }  // namespace
 
-std::variant<Options, Leave> parse_options(int argc, const char* const* argv) {
+std::variant<Options, EarlyExit> parse_options(int argc, const char* const* argv) {
   Options options;
   std::string log_level = "info";
   std::string log_format = "logfmt";
@@ -116,9 +116,9 @@ std::variant<Options, Leave> parse_options(int argc, const char* const* argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::CallForHelp&) {
-    return Leave{0, app.help()};
+    return EarlyExit{0, app.help()};
   } catch (const CLI::CallForVersion& version) {
-    return Leave{0, version.what()};
+    return EarlyExit{0, version.what()};
   } catch (const CLI::ConfigError& error) {
     return wrong_usage("--config " + app.get_config_ptr()->as<std::string>() + ": " + error.what());
   } catch (const CLI::Error& error) {
@@ -141,7 +141,8 @@ std::variant<Options, Leave> parse_options(int argc, const char* const* argv) {
   const std::string& path = options.web.telemetry_path;
   if (path.find_first_not_of(path_characters) != std::string::npos || !path.starts_with('/') ||
       path.starts_with("/-/") || path.starts_with("/api/")) {
-    return wrong_usage("--web.telemetry-path: '" + path + "' is no path of letters, digits and -._~/, as /metrics is");
+    return wrong_usage("--web.telemetry-path: '" + path +
+                       "' is not a path of letters, digits and -._~/, as /metrics is");
   }
   for (const std::string& endpoint : options.runtime_endpoints) {
     const auto socket = parse_runtime_endpoint(endpoint);
@@ -156,7 +157,7 @@ Result<Options> read_again(const CommandLine& command_line) {
   auto parsed = parse_options(command_line.argc, command_line.argv);
   if (auto* options = std::get_if<Options>(&parsed)) return std::move(*options);
   constexpr std::string_view program = "host-probe: ";
-  std::string text = std::get<Leave>(parsed).text;
+  std::string text = std::get<EarlyExit>(parsed).text;
   if (text.starts_with(program)) text.erase(0, program.size());
   return failure(std::move(text));
 }

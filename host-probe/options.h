@@ -30,14 +30,14 @@ struct Options {
 };
 
 /// There is nothing to run: print `text` (to stderr if `status` is not 0) and leave with `status`.
-struct Leave {
+struct EarlyExit {
   int status = 0;
   std::string text;
 };
 
 /// Reads the arguments. Wrong usage, a bad configuration file included, leaves with status 2 and one line that says
 /// what to do.
-std::variant<Options, Leave> parse_options(int argc, const char* const* argv);
+std::variant<Options, EarlyExit> parse_options(int argc, const char* const* argv);
 
 /// As main() got it.
 struct CommandLine {

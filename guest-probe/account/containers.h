@@ -56,7 +56,7 @@ class CgroupPaths {
 /// When the cgroups of one hierarchy were made, CLOCK_BOOTTIME in ns. What is known of one never changes.
 class StartTimes {
  public:
-  /// All names of the hierarchy: takes what the kernel program saw being made, and forgets what is no more.
+  /// All names of the hierarchy: takes what the kernel program saw being made, and forgets removed cgroups.
   void learn(std::span<const name_record> names);
 
   /// For a cgroup that was there before the program: its oldest process began at `ns`. Ignored if it is known.

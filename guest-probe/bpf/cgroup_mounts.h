@@ -14,7 +14,7 @@ struct CgroupMounts {
   std::string v2;                                      ///< the unified hierarchy; empty = not mounted
 };
 
-/// From the text of a mountinfo file (proc(5)). Lines that are no cgroup mount are skipped.
+/// From the text of a mountinfo file (proc(5)). Lines of other mounts are skipped.
 CgroupMounts parse_cgroup_mounts(std::string_view mountinfo);
 
 /// Of this process: /proc/self/mountinfo.

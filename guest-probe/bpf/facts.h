@@ -10,7 +10,7 @@
 namespace katameter::guest {
 
 /// The CPU numbers of a list as the kernel writes it, rising: "0-3,8\n" gives 0 1 2 3 8 (lib/bitmap.c, %*pbl).
-/// An error if it is no such list, or has a number of 65,536 and more.
+/// An error if the text is not such a list, or has a number above 65,535.
 Result<std::vector<int>> parse_cpu_list(std::string_view text);
 
 /// The list in a file of /sys/devices/system/cpu: "possible", "online". The numbers need not be dense.

@@ -101,7 +101,7 @@ std::string remedy_of(const KernelRefusal& refusal) {
            "(an LSM, a patch) refuses such programs: report the kernel to us";
   }
   if (refusal.code == ENOENT || refusal.code == ESRCH) {
-    return "this kernel lacks what the program stands on: report the kernel and its configuration to us";
+    return "this kernel does not have what the program needs: report the kernel and its configuration to us";
   }
   return "report this kernel and its configuration to us; --log.level=debug shows what libbpf says";
 }

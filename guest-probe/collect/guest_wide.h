@@ -34,7 +34,7 @@ void parse_meminfo(std::string_view text, wire::Guest& guest);
 /// the descriptors are used.
 class GuestSources {
  public:
-  /// What cannot be opened is left out of the snapshots and described in lacks().
+  /// A source that cannot be opened is left out of the snapshots; lacks() describes it.
   static GuestSources open();
 
   /// Fills in what could be read. A source that fails is left out of this snapshot.

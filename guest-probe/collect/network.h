@@ -31,7 +31,7 @@ class LinkStats {
 
   /// All interfaces but those that kubelet leaves out; two system calls. Of more than wire::max_interfaces, the oldest:
   /// the sandbox's own were there before any container could make more. Of some 2,800 no more are looked at, and the
-  /// rest counts as one unreported. Errors: the socket's, or an answer that is no such answer.
+  /// rest counts as one unreported. Errors: the socket's, or bytes that are not an answer to it.
   Result<Links> read();
 
  private:
@@ -48,7 +48,7 @@ class LinkStats {
 };
 
 /// Takes in one datagram of the answer to request `sequence`; what answers another one is skipped. An error if the
-/// kernel refused or the bytes are no netlink messages.
+/// kernel refused or the bytes are not netlink messages.
 Status parse_links(std::span<const std::byte> datagram, std::uint32_t sequence, Links& links);
 
 /// Whether kubelet leaves an interface out (cAdvisor: loopback and the bridges' ends, by the beginning of the name).

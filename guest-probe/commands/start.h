@@ -28,7 +28,7 @@ Status daemonize(const Fd& keep, const std::function<int()>& work);
 /// it; what the last one returned. SIGTERM or SIGINT while it waits: exit_status::done. They are blocked when it returns.
 int try_again(const std::function<int()>& run, std::span<const std::chrono::milliseconds> waits);
 
-/// In that process: the log goes to the kernel's. What cannot be logged is no reason not to run.
+/// In that process: the log goes to the kernel's. It runs also where nothing can be logged.
 void start_log_in_background(LogLevel level);
 
 /// The id in a container's state as the OCI runtime specification has it ("State"): what hooks get on stdin. An error for

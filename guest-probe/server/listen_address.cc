@@ -69,7 +69,7 @@ Result<Fd> listen_on_unix(const ListenAddress& listen_address) {
     }
     struct stat left_behind {};
     if (lstat(listen_address.path.c_str(), &left_behind) != 0 || !S_ISSOCK(left_behind.st_mode)) {
-      return failure("cannot listen on " + listen_address.text + ": there is a file of that name that is no socket");
+      return failure("cannot listen on " + listen_address.text + ": there is a file of that name that is not a socket");
     }
     unlink(listen_address.path.c_str());
     if (bind(socket_fd.get(), raw, sizeof(*address)) != 0) {
@@ -95,7 +95,7 @@ Result<ListenAddress> ListenAddress::parse(std::string_view text) {
     const auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), address.port);
     if (error == std::errc() && end == port.data() + port.size() && address.port != 0) return address;
   }
-  return failure("'" + address.text + "' is no address to listen on: use vsock:PORT or unix:PATH");
+  return failure("'" + address.text + "' is not an address to listen on: use vsock:PORT or unix:PATH");
 }
 
 Result<Fd> listen_on(const ListenAddress& address) {

@@ -138,9 +138,9 @@ void write_vmm_found(SeriesWriter& out) {
 
 constexpr MetricRow accounting_rows[] = {
     {{"katameter_sandbox_vmm_found",
-      "1 if the sandbox's VMM is among the processes that are followed, else 0; then it has no other "
+      "1 if the sandbox's VMM is among the processes that are followed, else 0 and there is no other "
       "katameter_sandbox_* "
-      "metric.",
+      "metric of it.",
       MetricType::Gauge, "0 or 1", "", "exec and fork on the host"},
      &write_vmm_found},
     {{"katameter_sandbox_cpu_seconds_total",

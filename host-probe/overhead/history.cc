@@ -30,7 +30,7 @@ json to_json(const SandboxOverhead& sandbox) {
 /// Nothing but what update() can have made: whoever adds these up must not have to look.
 Result<SandboxOverhead> from_json(const json& object) {
   for (const char* key : {"first", "last", "memory_bytes"}) {
-    if (!object.at(key).is_number_unsigned()) return failure(std::string(key) + " is no whole number from 0 on");
+    if (!object.at(key).is_number_unsigned()) return failure(std::string(key) + " is not a whole number from 0 on");
   }
   SandboxOverhead sandbox;
   object.at("handler").get_to(sandbox.handler);
@@ -55,12 +55,12 @@ Result<OverheadHistory> OverheadHistory::parse(const std::string& text) {
     const json document = json::parse(text);
     // Compared as what it is: a number in a file may be larger than any of ours.
     if (const json& found = document.at("version"); found != version) {
-      const std::string its = found.is_number() ? "it has version " + found.dump() : "its version is no number";
+      const std::string its = found.is_number() ? "it has version " + found.dump() : "its version is not a number";
       return failure(its + ", this program reads " + std::to_string(version));
     }
     OverheadHistory history;
     for (const auto& [id, object] : document.at("sandboxes").items()) {
-      if (!ContainerId::from_hex(id)) return failure("'" + id + "' is no sandbox id");
+      if (!ContainerId::from_hex(id)) return failure("'" + id + "' is not a sandbox id");
       Result<SandboxOverhead> sandbox = from_json(object);
       if (!sandbox) return failure_from(std::move(sandbox.error()), id);
       history.sandboxes_.emplace(id, *std::move(sandbox));

@@ -56,7 +56,7 @@ struct CriListing {
 NamesBySandbox names_in(const CriListing& listing, const LookupRequest& request);
 
 // Read the answers of CRI that cri.proto describes; what they hold is added to `listing`. Fields that are not in it are
-// skipped. An error if the bytes are no protobuf message; `listing` may then have some.
+// skipped. An error if the bytes are not a protobuf message; `listing` may then have some.
 Status decode_pods(std::string_view answer, CriListing& listing);
 Status decode_containers(std::string_view answer, CriListing& listing);
 Status decode_images(std::string_view answer, CriListing& listing);

@@ -74,7 +74,7 @@ struct Limits {
   std::size_t lacks = 64;                         // entries of Hello.lacks
 };
 
-/// The bytes come from the other side and may be anything: a frame that is no well-formed message of the schema, or
+/// The bytes come from the other side and may be anything: a frame that is not a well-formed message of the schema, or
 /// goes beyond `limits`, is an error that says which field was wrong. Unknown fields are skipped; a frame with nothing
 /// else is an Unknown message. Never throws.
 Result<HostMessage> decode_host_message(std::string_view payload, const Limits& limits = {});

@@ -72,7 +72,7 @@ TEST_CASE("What to do about a refusal depends on its kind") {
   CHECK(has(remedy(Step::create, ENOMEM, {}), "--max-containers"));
   CHECK(has(remedy(Step::load, EACCES, {"R0 !read_ok", "processed 9 insns"}), "verifier"));
   CHECK(has(remedy(Step::load, E2BIG, {}), "verifier"));
-  CHECK(has(remedy(Step::load, ESRCH, {}), "lacks"));
+  CHECK(has(remedy(Step::load, ESRCH, {}), "does not have"));
   CHECK(describe({"note_mkdir", Step::attach, EBUSY, {}}) == "attaching note_mkdir: Device or resource busy");
 }
 
