@@ -296,8 +296,13 @@ struct super_block {
   unsigned long s_magic;
 };
 
+struct address_space {
+  unsigned long nrpages;
+};
+
 struct inode {
   struct super_block *i_sb;
+  struct address_space *i_mapping;
   unsigned int i_nlink;
   __u64 i_blocks;
 };

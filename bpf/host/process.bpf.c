@@ -15,6 +15,7 @@
  * Loops are cut as in lib/walk.bpf.h: 5.10's verifier looks at each global function on its own.
  */
 #include "bpf/host/process.bpf.h"
+#include "bpf/lib/cgroup.bpf.h"
 #include "bpf/lib/percpu.bpf.h"
 #include "bpf/lib/task.bpf.h"
 
@@ -45,8 +46,25 @@ static __always_inline void read_mm_pages(__u64 mm) {
 }
 
 /*
- * Guest RAM that the VMM shares with virtiofsd is a file without a name: a memfd, or one in /dev/shm or a hugetlbfs
- * that was unlinked. Its pages are looked up where they belong, so that it does not matter who maps them, how often.
+ * Where in the threads and descriptors of a process the reading is; addresses. Not static: clang 14 would take a static
+ * struct apart into variables whose BTF no kernel accepts, and without BTF there are no global functions.
+ */
+struct {
+  __u64 head;
+  __u64 next;
+  __u64 leader;
+  __u64 mm_thread; /* the first that still has an mm: that of a leader which has ended is gone */
+  __u64 descriptors;
+  __u64 other_inode; /* the last one seen without memory: all eventfds and the like have one inode */
+  __u64 open;        /* the bitmap of descriptors that are in use: a table may be far larger than what is open */
+  __u32 descriptor;
+  __u32 descriptor_count;
+} place;
+
+/*
+ * Guest RAM that the VMM shares with virtiofsd is a file without a name: a memfd, or one in /dev/shm, a hugetlbfs or on
+ * a disk that was unlinked. That of a confidential guest is a guest_memfd. Its pages are looked up where they belong, so
+ * that it does not matter who maps them, how often.
  */
 enum {
   FILES_PER_CHUNK = 32, /* divides 64, in which the kernel makes descriptor tables: no chunk is over the end of one */
@@ -57,21 +75,36 @@ enum {
 
 #define TMPFS_MAGIC 0x01021994
 #define HUGETLBFS_MAGIC 0x958458f6
+/* Of guest_memfd: the inodes that have no file system of their own, and since 6.18 one that has. */
+#define ANON_INODE_FS_MAGIC 0x09041934
+#define GUEST_MEMORY_MAGIC 0x474d454d
 
 static __always_inline void note_file(__u64 file, struct process_reading *reading) {
   __u64 inode = KREAD(struct file, file, f_inode);
+  if (inode == place.other_inode) return;
   __u64 super = KREAD(struct inode, inode, i_sb);
   __u64 magic = KREAD(struct super_block, super, s_magic);
 
-  if (magic != TMPFS_MAGIC && magic != HUGETLBFS_MAGIC) return;
-  if (KREAD(struct inode, inode, i_nlink)) return;
+  int in_memory = magic == TMPFS_MAGIC || magic == HUGETLBFS_MAGIC;
+  int guest_memfd = magic == ANON_INODE_FS_MAGIC || magic == GUEST_MEMORY_MAGIC;
+  __u64 pages = 0;
+
+  if (!guest_memfd && KREAD(struct inode, inode, i_nlink)) return;
+  if (!in_memory) {
+    pages = KREAD(struct address_space, KREAD(struct inode, inode, i_mapping), nrpages);
+    if (!pages) {
+      place.other_inode = inode;
+      return;
+    }
+  }
   if (reading->files >= MEMORY_FILES) {
     reading->flags |= READING_TRUNCATED;
     return;
   }
   struct memory_file *entry = &reading->file[reading->files & (MEMORY_FILES - 1)];
   entry->inode = inode;
-  entry->blocks = KREAD(struct inode, inode, i_blocks);
+  entry->blocks = in_memory ? KREAD(struct inode, inode, i_blocks) : 0;
+  entry->pages = pages;
   reading->files++;
 }
 
@@ -92,21 +125,6 @@ static __always_inline struct process_reading *current_reading(void) {
   __u32 zero = 0;
   return bpf_map_lookup_elem(&reading_map, &zero);
 }
-
-/*
- * Where in the threads and descriptors of a process the reading is; addresses. Not static: clang 14 would take a static
- * struct apart into variables whose BTF no kernel accepts, and without BTF there are no global functions.
- */
-struct {
-  __u64 head;
-  __u64 next;
-  __u64 leader;
-  __u64 mm_thread; /* the first that still has an mm: that of a leader which has ended is gone */
-  __u64 descriptors;
-  __u64 open; /* the bitmap of descriptors that are in use: a table may be far larger than what is open */
-  __u32 descriptor;
-  __u32 descriptor_count;
-} place;
 
 __noinline int read_thread(void) {
   struct process_reading *reading = current_reading();
@@ -216,11 +234,25 @@ static __always_inline void read_files(struct process_reading *reading) {
   place.open = KREAD(struct fdtable, descriptors, open_fds);
   place.descriptor_count = KREAD(struct fdtable, descriptors, max_fds);
   place.descriptor = 0;
+  place.other_inode = 0;
   for (int i = 0; i < FILE_PARTS; i++)
     if (read_file_part()) break;
   if (place.descriptor < place.descriptor_count) reading->flags |= READING_TRUNCATED;
   /* files_struct is not freed by RCU: it was there throughout if the thread still has it. */
   if (KREAD(struct task_struct, place.mm_thread, files) != table) reading->files = 0;
+}
+
+/* What the kernel charges to the cgroup that the process is in, its memory and whatever else. */
+static __always_inline void read_memory_cgroup(__u64 task, struct process_reading *reading) {
+  int index = memory_index();
+  __u64 css = index < 0 ? 0 : task_css(task, index);
+
+  if (!css) return;
+  __u64 node = css_kernfs_node(css);
+  __u64 counter = FIELD(struct mem_cgroup, CONTAINER(struct mem_cgroup, css, css), memory);
+  reading->memory_cgroup = kernfs_id(node);
+  reading->memory_cgroup_pages = KREAD(struct page_counter, counter, usage.counter);
+  bpf_probe_read_kernel_str(reading->memory_cgroup_name, CGROUP_NAME_BYTES, (void *)kernfs_name(node));
 }
 
 static __always_inline int is_leader(__u64 task, const struct process_key *key, __u64 signal) {
@@ -253,6 +285,7 @@ int read_process(struct bpf_raw_tracepoint_args *context) {
     reading->file_pages = not_negative(mm_pages[MM_FILEPAGES]);
     reading->shared_pages = not_negative(mm_pages[MM_SHMEMPAGES]);
     reading->page_table_bytes = KREAD(struct mm_struct, reading->mm, pgtables_bytes);
+    read_memory_cgroup(place.mm_thread, reading);
     /* Dragonball is a part of the shim. */
     if (process->kind == PROCESS_VMM || (process->kind == PROCESS_SHIM && reading->vcpu_threads)) read_files(reading);
   }

@@ -9,9 +9,10 @@
 enum {
   ARGUMENT_BYTES = 2048, /* of a command line; what names the sandbox stands near its beginning */
   WATCHED_NAMES = 12,
-  CHILDREN_KEPT = 256,  /* of one root, ended ones included until user space takes them out */
-  WAKE_PROCESSES = 256, /* user space is woken each time so many were recorded, or lost */
-  MEMORY_FILES = 64,    /* unlinked tmpfs files that a VMM has open; guest RAM is one or a few */
+  CHILDREN_KEPT = 256,     /* of one root, ended ones included until user space takes them out */
+  WAKE_PROCESSES = 256,    /* user space is woken each time so many were recorded, or lost */
+  MEMORY_FILES = 64,       /* files of guest RAM that a VMM has open: one or a few */
+  CGROUP_NAME_BYTES = 192, /* of a cgroup's name: "kubepods-<class>-pod<uid>.slice:cri-containerd:<64 hex>" has 145 */
 };
 
 /* What a process is to its sandbox. */
@@ -83,9 +84,11 @@ struct process_record {
   __u64 classified_frees;
 };
 
+/* One of the two counts is 0. */
 struct memory_file {
   __u64 inode;  /* address: identifies the file while the process has it open */
   __u64 blocks; /* inode.i_blocks, of 512 bytes: pages in memory and in swap, whoever maps them */
+  __u64 pages;  /* address_space.nrpages: pages in memory, whoever maps them */
 };
 
 enum {
@@ -104,19 +107,22 @@ struct process_reading {
   __u32 kernel_threads;             /* by their names */
   __u32 exiting_classified_threads; /* of both, begun to exit */
   __u32 files;
-  __u64 cpu_ns;                 /* the whole process: sum_sched_runtime + live threads; dead ones included */
-  __u64 vcpu_ns;                /* sum_exec_runtime of vCPU threads */
-  __u64 vcpu_delay_ns;          /* run_delay of vCPU threads */
-  __u64 kernel_ns;              /* sum_exec_runtime of the kernel's threads */
-  __u64 kernel_delay_ns;        /* run_delay of the kernel's threads */
-  __u64 other_delay_ns;         /* run_delay of the others */
-  struct process_usage usage;   /* the whole process, dead threads included */
-  __u64 mm;                     /* address of mm_struct: a vforked child has its parent's. 0 for a zombie */
-  __u64 anonymous_pages;        /* mm.rss_stat[MM_ANONPAGES], what the CPUs have not flushed included */
-  __u64 file_pages;             /* the same of MM_FILEPAGES */
-  __u64 shared_pages;           /* the same of MM_SHMEMPAGES; guest RAM that is mapped is in it */
-  __u64 page_table_bytes;       /* mm.pgtables_bytes */
-  __u64 classified_exits;       /* as in the record, but after the threads were looked at */
+  __u64 cpu_ns;               /* the whole process: sum_sched_runtime + live threads; dead ones included */
+  __u64 vcpu_ns;              /* sum_exec_runtime of vCPU threads */
+  __u64 vcpu_delay_ns;        /* run_delay of vCPU threads */
+  __u64 kernel_ns;            /* sum_exec_runtime of the kernel's threads */
+  __u64 kernel_delay_ns;      /* run_delay of the kernel's threads */
+  __u64 other_delay_ns;       /* run_delay of the others */
+  struct process_usage usage; /* the whole process, dead threads included */
+  __u64 mm;                   /* address of mm_struct: a vforked child has its parent's. 0 for a zombie */
+  __u64 anonymous_pages;      /* mm.rss_stat[MM_ANONPAGES], what the CPUs have not flushed included */
+  __u64 file_pages;           /* the same of MM_FILEPAGES */
+  __u64 shared_pages;         /* the same of MM_SHMEMPAGES; guest RAM that is mapped is in it */
+  __u64 page_table_bytes;     /* mm.pgtables_bytes */
+  __u64 classified_exits;     /* as in the record, but after the threads were looked at */
+  __u64 memory_cgroup;        /* kernfs_node.id of its cgroup with the memory controller; 0: there is none */
+  __u64 memory_cgroup_pages;  /* mem_cgroup.memory.usage, cgroups below it included */
+  char memory_cgroup_name[CGROUP_NAME_BYTES];
   struct process_record record; /* as it was before */
   struct memory_file file[MEMORY_FILES];
 };

@@ -86,9 +86,16 @@ void add_account(Json& object, const Account& account) {
     put(object, "overhead_cpu_seconds_total", account.cpu_overhead_ns, Unit::seconds);
     put(object, "steal_seconds_total", account.steal_ns, Unit::seconds);
   }
-  put(object, "host_memory_bytes", account.memory.host_total, Unit::bytes);
+  put(object, "host_memory_bytes", account.memory.host_total(), Unit::bytes);
   put(object, "overhead_memory_bytes", account.memory.overhead, Unit::bytes);
   put(object, "reclaimable_memory_bytes", account.memory.reclaimable, Unit::bytes);
+  const SandboxMemory& memory = account.memory.by_component;
+  object["memory_bytes"] = {{"guest_ram", memory.guest_ram_bytes},
+                            {"vmm", memory.vmm_bytes},
+                            {"virtiofsd", memory.virtiofsd_bytes},
+                            {"shim", memory.shim_bytes},
+                            {"page_tables", memory.page_tables_bytes}};
+  put(object, "cgroup_memory_bytes", memory.cgroup_bytes, Unit::bytes);
   if (!account.memory.by_use) return;
   const GuestRamUse& use = *account.memory.by_use;
   object["guest_ram_bytes"] = {
@@ -99,12 +106,6 @@ void add_processes(Json& object, const SandboxProcesses& processes) {
   Json cpu;
   for (const auto& [role, usage] : processes.cpu) put(cpu, name(role), usage.cpu_ns, Unit::seconds);
   put_object(object, "process_cpu_seconds_total", std::move(cpu));
-  const SandboxMemory& memory = processes.memory;
-  object["memory_bytes"] = {{"guest_ram", memory.guest_ram_bytes},
-                            {"vmm", memory.vmm_bytes},
-                            {"virtiofsd", memory.virtiofsd_bytes},
-                            {"shim", memory.shim_bytes},
-                            {"page_tables", memory.page_tables_bytes}};
 }
 
 Json sandbox_json(const SandboxReport& sandbox) {

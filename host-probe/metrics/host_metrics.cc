@@ -29,7 +29,7 @@ void write_guest_dependent_cpu(SeriesWriter& out) {
 }
 
 template <auto member>
-void write_memory_total(SeriesWriter& out) {
+void write_memory_sum(SeriesWriter& out) {
   each_account(out, {}, [](const Account& account) { return number(account.memory.*member); });
 }
 
@@ -55,7 +55,7 @@ void write_memory_components(SeriesWriter& out) {
                                                     {"shim", &SandboxMemory::shim_bytes},
                                                     {"page_tables", &SandboxMemory::page_tables_bytes}},
                    [](const SandboxReport& of, std::uint64_t SandboxMemory::*part) {
-                     return of.account ? number(of.processes->memory.*part) : std::nullopt;
+                     return of.account ? number(of.account->memory.by_component.*part) : std::nullopt;
                    });
 }
 
@@ -164,18 +164,22 @@ constexpr MetricRow accounting_rows[] = {
       MetricType::Counter, "seconds", "", "what the guest counted, scaled by the vCPUs' run delay"},
      &write_guest_dependent_cpu<&Account::steal_ns>},
     {{"katameter_sandbox_memory_bytes",
-      "Memory of the host that the sandbox holds, by component, in bytes; guest RAM counts the touched pages, once.",
+      "Memory of the host that the sandbox holds, by component, in bytes; guest RAM counts the touched pages, once. "
+      "Guest "
+      "RAM that is not a file is taken out of the VMM's memory, as far as the guest was seen to use it.",
       MetricType::Gauge, "bytes", "component",
       "host: anonymous pages of each process, pages of each guest-RAM file once, page tables"},
      &write_memory_components},
     {{"katameter_sandbox_host_memory_bytes",
       "Memory of the host that the sandbox holds, in bytes: the sum of katameter_sandbox_memory_bytes.",
       MetricType::Gauge, "bytes", "", "the sum of katameter_sandbox_memory_bytes"},
-     &write_memory_total<&MemoryAccount::host_total>},
+     [](SeriesWriter& out) {
+       each_account(out, {}, [](const Account& account) { return number(account.memory.host_total()); });
+     }},
     {{"katameter_sandbox_overhead_memory_bytes",
       "Memory of the host that the sandbox holds beyond its workload, in bytes.", MetricType::Gauge, "bytes", "",
       "the sum less what the containers are charged with"},
-     &write_memory_total<&MemoryAccount::overhead>},
+     &write_memory_sum<&MemoryAccount::overhead>},
     {{"katameter_sandbox_guest_ram_bytes",
       "Guest RAM that the host holds, by the guest's use of it, in bytes; free was used before and not returned, "
       "residual is what the guest's kernel does not count.",
@@ -184,7 +188,24 @@ constexpr MetricRow accounting_rows[] = {
     {{"katameter_sandbox_reclaimable_memory_bytes",
       "Guest RAM that a balloon could return to the host: free memory and page cache, in bytes.", MetricType::Gauge,
       "bytes", "", "guest: MemFree, Cached and Buffers"},
-     &write_memory_total<&MemoryAccount::reclaimable>},
+     &write_memory_sum<&MemoryAccount::reclaimable>},
+    {{"katameter_sandbox_cgroup_memory_bytes",
+      "Memory that the kernel charges to the sandbox's own cgroups on the host, in bytes: page cache of files and the "
+      "kernel's own memory included. Absent while one of its processes is in a cgroup that is not the sandbox's.",
+      MetricType::Gauge, "bytes", "", "host: `mem_cgroup.memory`, as `memory.current` has it"},
+     [](SeriesWriter& out) {
+       each_account(out, {}, [](const Account& account) { return number(account.memory.by_component.cgroup_bytes); });
+     }},
+    {{"katameter_sandbox_unaccounted_memory_bytes",
+      "katameter_sandbox_cgroup_memory_bytes less katameter_sandbox_host_memory_bytes, in bytes: page cache and memory "
+      "of the kernel that no component has. Negative where a component is charged to another cgroup.",
+      MetricType::Gauge, "bytes", "", "the difference of both"},
+     [](SeriesWriter& out) {
+       each_account(out, {}, [](const Account& account) -> Value {
+         if (!account.memory.unaccounted) return std::nullopt;
+         return static_cast<double>(*account.memory.unaccounted);
+       });
+     }},
 };
 
 constexpr MetricRow process_rows[] = {

@@ -134,7 +134,7 @@ Status ProcessAccount::pass() {
       remove(key);
       continue;
     }
-    Sandbox& sandbox = sandboxes_[identity->sandbox];
+    Sandbox& sandbox = sandboxes_.try_emplace(identity->sandbox, identity->sandbox).first->second;
     sandbox.last_pass = pass_;
     sandbox.account.follow(key, record.kind == PROCESS_KERNEL ? ProcessKind::kernel : identity->kind);
     if (record.ended == 0) {

@@ -61,6 +61,7 @@ class ProcessAccount : public ProcessSource {
     std::uint64_t last_pass = 0;  // that had a process of it, or when it came
   };
   struct Sandbox {
+    explicit Sandbox(const ContainerId& id) : account(id) {}
     SandboxAccount account;
     std::uint64_t last_pass = 0;  // that had a process of it
     bool forgotten = false;

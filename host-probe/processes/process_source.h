@@ -61,6 +61,11 @@ struct SandboxMemory {
   std::uint64_t virtiofsd_bytes = 0;
   std::uint64_t shim_bytes = 0;
   std::uint64_t page_tables_bytes = 0;
+  /// What the kernel charges to the sandbox's own cgroups (memory.current; v1: memory.usage_in_bytes), page cache and
+  /// the kernel's memory included. Absent while one of its processes is in another cgroup.
+  std::optional<std::uint64_t> cgroup_bytes{};
+
+  std::uint64_t total() const { return guest_ram_bytes + vmm_bytes + virtiofsd_bytes + shim_bytes + page_tables_bytes; }
 };
 
 struct SandboxProcesses {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <string_view>
 #include <utility>
 
 namespace katameter::host {
@@ -155,6 +156,8 @@ void SandboxAccount::begin_pass() {
   role_memory_.clear();
   counted_mms_.clear();
   counted_files_.clear();
+  counted_cgroups_.clear();
+  in_other_cgroup_ = false;
 }
 
 void SandboxAccount::follow(const process_key& key, ProcessKind kind) {
@@ -180,7 +183,8 @@ void SandboxAccount::read(const process_key& key, const process_reading& reading
   const std::uint32_t files = std::min<std::uint32_t>(reading.files, MEMORY_FILES);
   for (std::uint32_t i = 0; i < files; ++i) {
     const memory_file& file = reading.file[i];
-    if (counted_files_.insert(file.inode).second) memory_.guest_ram_bytes += file.blocks * block_bytes;
+    if (!counted_files_.insert(file.inode).second) continue;
+    memory_.guest_ram_bytes += file.blocks * block_bytes + file.pages * page_bytes();
   }
   if (reading.mm == 0 || !counted_mms_.insert(reading.mm).second) return;
   const Role role = role_of(process->second.totals.kind());
@@ -189,11 +193,21 @@ void SandboxAccount::read(const process_key& key, const process_reading& reading
   if (role == Role::virtiofsd) memory_.virtiofsd_bytes += anonymous;
   if (role == Role::shim) memory_.shim_bytes += anonymous;
   memory_.page_tables_bytes += reading.page_table_bytes;
+  count_cgroup(reading);
   RoleMemory& memory = role_memory_[role];
   memory.anonymous_bytes += anonymous;
   memory.file_bytes += reading.file_pages * page_bytes();
   memory.shared_bytes += reading.shared_pages * page_bytes();
   memory.page_tables_bytes += reading.page_table_bytes;
+}
+
+void SandboxAccount::count_cgroup(const process_reading& reading) {
+  if (!counted_cgroups_.insert(reading.memory_cgroup).second) return;
+  if (std::string_view(reading.memory_cgroup_name).find(id_) == std::string_view::npos) {
+    in_other_cgroup_ = true;
+    return;
+  }
+  memory_.cgroup_bytes = memory_.cgroup_bytes.value_or(0) + reading.memory_cgroup_pages * page_bytes();
 }
 
 void SandboxAccount::note_oom_kills(Process& process, const process_record& record) {
@@ -243,6 +257,7 @@ SandboxProcesses SandboxAccount::values() const {
     process.totals.add_to(values.cpu);
     process.totals.add_to(values.usage);
   }
+  if (in_other_cgroup_) values.memory.cgroup_bytes.reset();
   return values;
 }
 

@@ -5,6 +5,7 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <string>
 
 #include "bpf/host/records.h"
 #include "host-probe/processes/process_identity.h"
@@ -72,11 +73,17 @@ struct ByAge {
 /// Memory is the sum of RssAnon by kind, the pages of each guest-RAM file once, and page tables. Guest RAM that is
 /// private anonymous memory (no virtiofsd, hence no sharing) cannot be distinguished from the VMM's own:
 /// guest_ram_bytes is then 0 and vmm_bytes has it. RssFile is in none of them: page cache, most of it shared between
-/// sandboxes. Any unlinked tmpfs or hugetlbfs file that a VMM has open counts as guest RAM; Dragonball's, a part of the
-/// shim, too.
+/// sandboxes. Any unlinked file (tmpfs, hugetlbfs, of a disk) that a VMM has open counts as guest RAM, and any
+/// guest_memfd; Dragonball's, a part of the shim, too. A file that still has a name, as the memory of a VM template,
+/// belongs to no sandbox.
+///
+/// A cgroup is the sandbox's own if the sandbox's id is in its name, as Kata and the container runtimes name them.
 class SandboxAccount {
  public:
   using Clock = std::chrono::steady_clock;
+
+  explicit SandboxAccount(const ContainerId& sandbox) : id_(sandbox.hex()) {}
+
   /// From when a process cannot be read until nothing more is expected of it; an RCU grace period is some 10 ms.
   static constexpr std::chrono::seconds exit_timeout{1};
 
@@ -105,9 +112,11 @@ class SandboxAccount {
     std::optional<Clock::time_point> gone_since;
     std::uint64_t oom_kills = 0;
   };
+  void count_cgroup(const process_reading& reading);
   void note_oom_kills(Process& process, const process_record& record);
   void conclude(const process_key& key);
 
+  std::string id_;
   std::map<process_key, Process, ByAge> processes_;
   // Of processes that are not in processes_ any more, or were of another kind.
   std::map<Role, RoleCpu> past_;
@@ -119,6 +128,8 @@ class SandboxAccount {
   // Of this pass: a vforked child has its parent's mm, and two descriptors may have one file.
   std::set<std::uint64_t> counted_mms_;
   std::set<std::uint64_t> counted_files_;
+  std::set<std::uint64_t> counted_cgroups_;
+  bool in_other_cgroup_ = false;
 };
 
 }  // namespace katameter::host

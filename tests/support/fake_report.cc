@@ -80,7 +80,7 @@ void add_host(SandboxReport& sandbox, double seconds, double workload_cpus) {
     processes.role_memory[role] = {8 * mebibyte, 4 * mebibyte, 2 * mebibyte, mebibyte};
     processes.oom_kills[role] = 0;
   }
-  processes.memory = {520 * mebibyte, 30 * mebibyte, 6 * mebibyte, 12 * mebibyte, 3 * mebibyte};
+  processes.memory = {520 * mebibyte, 30 * mebibyte, 6 * mebibyte, 12 * mebibyte, 3 * mebibyte, 600 * mebibyte};
   processes.io = true;
   Account account;
   const auto of = [&](CpuComponent component) -> std::uint64_t& {
@@ -96,7 +96,8 @@ void add_host(SandboxReport& sandbox, double seconds, double workload_cpus) {
   account.cpu_overhead_ns = account.cpu_total_ns - of(CpuComponent::workload) - of(CpuComponent::guest_silent);
   account.steal_ns = cpu_ns(seconds, 0.01);
   account.guest_known = sandbox.guest.has_value();
-  account.memory.host_total = 571 * mebibyte;
+  account.memory.by_component = processes.memory;
+  account.memory.unaccounted = 29 * mebibyte;
   if (sandbox.guest) {
     for (const wire::Container& of_sandbox : sandbox.guest->containers) {
       account.container_cpu_ns[of_sandbox.id] = *of_sandbox.cpu_usage_ns;

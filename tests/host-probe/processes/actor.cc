@@ -104,6 +104,16 @@ int make_memory(std::size_t mebibytes) {
   return file;
 }
 
+/// The same as a file of a disk, not of /tmp, which may be memory.
+int make_disk_memory(std::size_t mebibytes) {
+  std::string path = "/var/tmp/katameter-actor-XXXXXX";
+  const int file = mkstemp(path.data());
+  const auto size = mebibytes * mebibyte;
+  if (file < 0 || unlink(path.c_str()) != 0 || ftruncate(file, static_cast<off_t>(size)) != 0) std::exit(3);
+  std::memset(map_file(file, size), 1, size);
+  return file;
+}
+
 /// Moves a descriptor to another number, up to which the kernel makes the table of descriptors.
 void move_descriptor(int file, int number) {
   rlimit limit{};
@@ -223,6 +233,7 @@ int main() {
     if (command == "storage") use_storage(static_cast<std::size_t>(number));
     if (command == "churn") churn(static_cast<int>(number));
     if (command == "memory") answer = make_memory(static_cast<std::size_t>(number));
+    if (command == "disk") answer = make_disk_memory(static_cast<std::size_t>(number));
     if (command == "move") move_descriptor(static_cast<int>(number), static_cast<int>(other));
     if (command == "storm") fork_storm(number);
     if (command == "share")

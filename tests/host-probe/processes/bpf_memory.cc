@@ -59,6 +59,14 @@ TEST_CASE("guest RAM is found behind any descriptor, and a table that is nearly 
   CHECK_FALSE(account.truncated());
 }
 
+TEST_CASE("guest RAM in a file of a disk counts while it is in memory") {
+  const ContainerId id = fresh_id();
+  Account account;
+  Actor qemu = Actor::qemu(id);
+  qemu.tell("disk 8");
+  CHECK(account.of(id).memory.guest_ram_bytes == 8 * mebibyte);
+}
+
 TEST_CASE("memory of many CPUs' making is exact") {
   const ContainerId id = fresh_id();
   Account account;

@@ -1,4 +1,4 @@
-// Needs /dev/vhost-net, so it runs in guests (vhost_in_guest.sh): before 6.4 a vhost thread is a process of the kernel's
+// Needs /dev/vhost-net, so it runs in guests (in_guest.sh): before 6.4 a vhost thread is a process of the kernel's
 // own, from then on a thread of the VMM.
 #include <fstream>
 
@@ -31,7 +31,7 @@ std::uint64_t vhost_ns(pid_t owner) {
 
 }  // namespace
 
-TEST_CASE("a vhost thread's CPU is its VMM's sandbox's, in a role of its own", "[.vhost]") {
+TEST_CASE("a vhost thread's CPU is its VMM's sandbox's, in a role of its own", "[.guest]") {
   const ContainerId id = fresh_id();
   Account account;
   Actor qemu = Actor::qemu(id);

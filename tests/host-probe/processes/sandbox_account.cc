@@ -3,6 +3,7 @@
 #include <catch2/catch.hpp>
 
 #include "host-probe/processes/sandbox_account.h"
+#include "tests/support/containers.h"
 
 using katameter::host::add_roles;
 using katameter::host::ProcessCpu;
@@ -11,6 +12,7 @@ using katameter::host::ProcessTotals;
 using katameter::host::Role;
 using katameter::host::RoleCpu;
 using katameter::host::SandboxAccount;
+using katameter::host::testing::id_of;
 
 namespace {
 
@@ -86,17 +88,17 @@ TEST_CASE("guest RAM that two processes have is counted once, and anew at each p
   vmm.anonymous_pages = 3;
   vmm.page_table_bytes = 8192;
   vmm.files = 3;
-  vmm.file[0] = {.inode = 0xa, .blocks = 2048};
-  vmm.file[1] = {.inode = 0xa, .blocks = 2048};  // a second descriptor
-  vmm.file[2] = {.inode = 0xb, .blocks = 8};
+  vmm.file[0] = {.inode = 0xa, .blocks = 2048, .pages = 0};
+  vmm.file[1] = {.inode = 0xa, .blocks = 2048, .pages = 0};  // a second descriptor
+  vmm.file[2] = {.inode = 0xb, .blocks = 8, .pages = 0};
   process_reading virtiofsd{};
   virtiofsd.mm = 0x2000;
   virtiofsd.anonymous_pages = 1;
   virtiofsd.page_table_bytes = 4096;
   virtiofsd.files = 1;
-  virtiofsd.file[0] = {.inode = 0xa, .blocks = 2048};
+  virtiofsd.file[0] = {.inode = 0xa, .blocks = 2048, .pages = 0};
 
-  SandboxAccount account;
+  SandboxAccount account(id_of('a'));
   account.follow(vmm_key, ProcessKind::vmm);
   account.follow(virtiofsd_key, ProcessKind::virtiofsd);
   for (int pass = 0; pass < 2; ++pass) {
@@ -111,11 +113,59 @@ TEST_CASE("guest RAM that two processes have is counted once, and anew at each p
   }
 }
 
+TEST_CASE("guest RAM of a disk or of a confidential guest counts by its pages in memory") {
+  process_reading vmm{};
+  vmm.mm = 0x1000;
+  vmm.files = 2;
+  vmm.file[0] = {.inode = 0xa, .blocks = 0, .pages = 7};
+  vmm.file[1] = {.inode = 0xb, .blocks = 8, .pages = 0};
+  SandboxAccount account(id_of('a'));
+  account.follow(vmm_key, ProcessKind::vmm);
+  account.begin_pass();
+  account.read(vmm_key, vmm);
+  CHECK(account.values().memory.guest_ram_bytes == 7 * page + 8 * 512);
+}
+
+TEST_CASE("what the kernel charges a sandbox is the sum over its own cgroups, if all of its processes are in them") {
+  const std::string id = id_of('a').hex();
+  process_reading vmm{};
+  vmm.mm = 0x1000;
+  vmm.memory_cgroup = 1;
+  vmm.memory_cgroup_pages = 100;
+  process_reading virtiofsd{};
+  virtiofsd.mm = 0x2000;
+  virtiofsd.memory_cgroup = 2;
+  virtiofsd.memory_cgroup_pages = 10;
+  const auto call = [](process_reading& reading, const std::string& name) {
+    name.copy(reading.memory_cgroup_name, CGROUP_NAME_BYTES - 1);
+  };
+  call(vmm, "kubepods-besteffort-podx.slice:cri-containerd:" + id);
+  call(virtiofsd, id);
+  SandboxAccount account(id_of('a'));
+  account.follow(vmm_key, ProcessKind::vmm);
+  account.follow(virtiofsd_key, ProcessKind::virtiofsd);
+  const auto charged = [&] {
+    account.begin_pass();
+    account.read(vmm_key, vmm);
+    account.read(virtiofsd_key, virtiofsd);
+    return account.values().memory.cgroup_bytes;
+  };
+  CHECK(charged() == 110 * page);
+  CHECK(charged() == 110 * page);
+  virtiofsd.memory_cgroup = 1;
+  CHECK(charged() == 100 * page);
+  // containerd.service's has more in it than this sandbox.
+  virtiofsd.memory_cgroup = 3;
+  std::fill(std::begin(virtiofsd.memory_cgroup_name), std::end(virtiofsd.memory_cgroup_name), '\0');
+  call(virtiofsd, "containerd.service");
+  CHECK_FALSE(charged());
+}
+
 TEST_CASE("a vforked child does not double its parent's memory, a zombie has none") {
   process_reading reading{};
   reading.mm = 0x1000;
   reading.anonymous_pages = 3;
-  SandboxAccount account;
+  SandboxAccount account(id_of('a'));
   account.follow(vmm_key, ProcessKind::vmm);
   account.follow(virtiofsd_key, ProcessKind::vmm);
   account.begin_pass();
@@ -129,7 +179,7 @@ TEST_CASE("a vforked child does not double its parent's memory, a zombie has non
 }
 
 TEST_CASE("what a process used stays when it is gone, with what its late threads add") {
-  SandboxAccount account;
+  SandboxAccount account(id_of('a'));
   account.follow(vmm_key, ProcessKind::vmm);
   process_reading reading{};
   reading.cpu_ns = 100;
@@ -155,7 +205,7 @@ TEST_CASE("what a process used stays when it is gone, with what its late threads
 }
 
 TEST_CASE("a pid that is used again is another process") {
-  SandboxAccount account;
+  SandboxAccount account(id_of('a'));
   process_key again = vmm_key;
   again.start_boottime_ns = 11;
   account.follow(vmm_key, ProcessKind::virtiofsd);
@@ -173,7 +223,7 @@ TEST_CASE("a pid that is used again is another process") {
 
 TEST_CASE("a process whose end was not noticed leaves what it had when it began to exit") {
   using namespace std::chrono_literals;
-  SandboxAccount account;
+  SandboxAccount account(id_of('a'));
   account.follow(vmm_key, ProcessKind::vmm);
   process_record record{};
   record.exit_cpu_ns = 100;
@@ -189,7 +239,7 @@ TEST_CASE("a process whose end was not noticed leaves what it had when it began 
 }
 
 TEST_CASE("a reading that may have counted a thread twice is not believed") {
-  SandboxAccount account;
+  SandboxAccount account(id_of('a'));
   account.follow(vmm_key, ProcessKind::vmm);
   process_reading reading{};
   reading.cpu_ns = 100;
@@ -205,7 +255,7 @@ TEST_CASE("a reading that may have counted a thread twice is not believed") {
 }
 
 TEST_CASE("vCPU threads on their way out are counted once") {
-  SandboxAccount account;
+  SandboxAccount account(id_of('a'));
   account.follow(vmm_key, ProcessKind::vmm);
   const auto vcpu = [&] { return account.values().cpu.at(Role::vcpu).cpu_ns; };
   const auto vmm = [&] { return account.values().cpu.at(Role::vmm).cpu_ns; };
