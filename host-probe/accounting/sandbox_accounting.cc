@@ -4,6 +4,34 @@
 
 namespace katameter::host {
 
+namespace {
+
+void subtract(std::uint64_t& value, std::uint64_t before) {
+  value -= std::min(value, before);
+}
+
+}  // namespace
+
+void SandboxAccounting::begin(const SandboxProcesses& before) {
+  cpu_.begin(before);
+  before_ = before;
+}
+
+SandboxProcesses SandboxAccounting::since_begin(SandboxProcesses host) const {
+  for (const auto& [role, before] : before_.cpu) {
+    const auto now = host.cpu.find(role);
+    if (now == host.cpu.end()) continue;
+    subtract(now->second.cpu_ns, before.cpu_ns);
+    subtract(now->second.run_delay_ns, before.run_delay_ns);
+  }
+  for (const auto& [role, before] : before_.usage) {
+    const auto now = host.usage.find(role);
+    if (now == host.usage.end()) continue;
+    for (const auto counter : usage_counters) subtract(now->second.*counter, before.*counter);
+  }
+  return host;
+}
+
 Account SandboxAccounting::update(const SandboxProcesses& host, const std::optional<GuestReading>& guest) {
   const bool current = guest && !guest->late;
   const std::optional<GuestCpuReading> cpu = current ? guest->cpu : std::nullopt;

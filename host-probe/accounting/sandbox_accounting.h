@@ -37,8 +37,12 @@ struct Account {
 /// The accounting of one sandbox over all collections: its components sum to the host's total.
 class SandboxAccounting {
  public:
-  /// See CpuAccount::begin().
-  void begin(const SandboxProcesses& before) { cpu_.begin(before); }
+  /// What the processes had used before counting begins; without it, counting begins at their start.
+  void begin(const SandboxProcesses& before);
+  /// The processes with their counters less what they were at begin(). Of threads and processes that had ended by then
+  /// the kernel keeps only a part: a counter that includes it would fall a little when host-probe starts again, which
+  /// for Prometheus is a reset that adds the whole value once more.
+  SandboxProcesses since_begin(SandboxProcesses host) const;
   /// Adds one collection.
   Account update(const SandboxProcesses& host, const std::optional<GuestReading>& guest);
 
@@ -47,6 +51,7 @@ class SandboxAccounting {
   ContainerShares shares_;
   MemoryAccounting memory_;
   std::uint64_t last_workload_ns_ = 0;
+  SandboxProcesses before_;
 };
 
 }  // namespace katameter::host

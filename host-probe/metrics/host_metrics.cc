@@ -209,7 +209,10 @@ constexpr MetricRow accounting_rows[] = {
 };
 
 constexpr MetricRow process_rows[] = {
-    {{"katameter_process_cpu_seconds_total", "CPU time of the sandbox's processes on the host by role, in seconds.",
+    {{"katameter_process_cpu_seconds_total",
+      "CPU time of the sandbox's processes on the host by role, in seconds. Like all katameter_process_*_total: since "
+      "the "
+      "sandbox or host-probe started, whichever was later.",
       MetricType::Counter, "seconds", "role",
       "host: `task_struct.se.sum_exec_runtime` of each thread, `signal_struct.sum_sched_runtime` of the dead"},
      &write_role_cpu<&RoleCpu::cpu_ns>},

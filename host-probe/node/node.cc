@@ -176,7 +176,12 @@ std::optional<Node::ProcessesBySandbox> Node::read_processes() {
 SandboxReport Node::report_of(Sandbox& sandbox, std::optional<SandboxProcesses> host, Sandbox::Time now) {
   std::optional<GuestView> guest = sandbox.judge(started_, now, host ? &*host : nullptr);
   std::optional<Account> account;
-  if (host && host->has_vmm()) account = accounting_[sandbox.id()].update(*host, reading_of(guest));
+  if (host) {
+    if (host->has_vmm()) account = accounting_[sandbox.id()].update(*host, reading_of(guest));
+    if (const auto known = accounting_.find(sandbox.id()); known != accounting_.end()) {
+      host = known->second.since_begin(*std::move(host));
+    }
+  }
   SandboxReport report = sandbox.report(now);
   report.guest = std::move(guest);
   report.account = std::move(account);

@@ -27,7 +27,8 @@ constexpr const char* name(Role role) {
   return "vhost";
 }
 
-/// Cumulative over the sandbox's life, dead threads and processes included.
+/// Cumulative over the sandbox's life, dead threads and processes included; of those that were dead when host-probe
+/// started only what the kernel has kept.
 struct RoleCpu {
   std::uint64_t cpu_ns = 0;        // time on a CPU
   std::uint64_t run_delay_ns = 0;  // time spent runnable, waiting for one
@@ -41,6 +42,9 @@ struct RoleUsage {
   std::uint64_t read_bytes = 0;  // fetched from storage
   std::uint64_t write_bytes = 0;
 };
+
+inline constexpr std::array usage_counters{&RoleUsage::guest_ns, &RoleUsage::minor_faults, &RoleUsage::major_faults,
+                                           &RoleUsage::read_bytes, &RoleUsage::write_bytes};
 
 /// Resident memory of the role's processes at the moment of the pass, each process's added up: page cache and guest RAM
 /// that several have mapped are in it several times.

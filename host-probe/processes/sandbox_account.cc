@@ -10,9 +10,6 @@
 namespace katameter::host {
 namespace {
 
-constexpr std::array usage_fields{&RoleUsage::guest_ns, &RoleUsage::minor_faults, &RoleUsage::major_faults,
-                                  &RoleUsage::read_bytes, &RoleUsage::write_bytes};
-
 std::uint64_t above(std::uint64_t value, std::uint64_t least) {
   return value > least ? value - least : 0;
 }
@@ -50,7 +47,7 @@ ProcessTotals::ProcessTotals(ProcessKind kind, const ProcessTotals& before)
   add(base_, before.vcpu_);
   add(base_, before.kernel_);
   add(base_, before.other_);
-  for (const auto field : usage_fields) usage_base_.*field += before.usage_.*field;
+  for (const auto field : usage_counters) usage_base_.*field += before.usage_.*field;
 }
 
 void ProcessTotals::update(const ProcessCpu& now) {
@@ -78,7 +75,7 @@ void ProcessTotals::update(const ProcessCpu& now) {
 }
 
 void ProcessTotals::update(const RoleUsage& now) {
-  for (const auto field : usage_fields) raise(usage_.*field, above(now.*field, usage_base_.*field));
+  for (const auto field : usage_counters) raise(usage_.*field, above(now.*field, usage_base_.*field));
 }
 
 void ProcessTotals::add_to(std::map<Role, RoleCpu>& sums) const {
@@ -89,7 +86,7 @@ void ProcessTotals::add_to(std::map<Role, RoleCpu>& sums) const {
 
 void ProcessTotals::add_to(std::map<Role, RoleUsage>& sums) const {
   RoleUsage& sum = sums[role_of(kind_)];
-  for (const auto field : usage_fields) sum.*field += usage_.*field;
+  for (const auto field : usage_counters) sum.*field += usage_.*field;
 }
 
 void add_roles(std::map<Role, RoleCpu>& sums, const std::map<Role, RoleCpu>& more) {

@@ -637,3 +637,31 @@ TEST_CASE("a report has one member for what a guest's snapshots say") {
   node.sandboxes = {report};
   CHECK(rendered_text(node).find("\ncontainer_") == std::string::npos);
 }
+
+TEST_CASE("host-probe starts the counters of processes that ran before it at 0, all of them") {
+  Fixture test;
+  auto& figures = test.processes.figures[id_of('a')];
+  figures.cpu[Role::vmm] = {1000, 30};
+  figures.usage[Role::vmm] = {1, 2, 3, 4, 5};
+  figures.memory.vmm_bytes = 4096;
+  auto& shim = test.processes.figures[id_of('b')];  // its VMM is not known yet
+  shim.cpu[Role::shim] = {70, 7};
+  test.node->begin();
+  test.add('a');
+  test.add('b');
+  test.collect();
+  figures.cpu[Role::vmm] = {1600, 31};
+  figures.cpu[Role::virtiofsd] = {9, 0};
+  figures.usage[Role::vmm] = {11, 22, 33, 44, 55};
+  shim.cpu[Role::shim] = {75, 8};
+  const auto report = test.collect();
+  const SandboxProcesses& found = *report->sandboxes.at(0).processes;
+  CHECK(found.cpu.at(Role::vmm).cpu_ns == 600);
+  CHECK(found.cpu.at(Role::vmm).run_delay_ns == 1);
+  CHECK(found.cpu.at(Role::virtiofsd).cpu_ns == 9);
+  const RoleUsage& usage = found.usage.at(Role::vmm);
+  CHECK(std::array{usage.guest_ns, usage.minor_faults, usage.major_faults, usage.read_bytes, usage.write_bytes} ==
+        std::array<std::uint64_t, 5>{10, 20, 30, 40, 50});
+  CHECK(found.memory.vmm_bytes == 4096);
+  CHECK(report->sandboxes.at(1).processes->cpu.at(Role::shim).cpu_ns == 5);
+}
