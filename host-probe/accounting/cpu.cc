@@ -119,7 +119,7 @@ void CpuAccount::divide(const RoleCpu& vcpus, const GuestCpuReading& guest, bool
   }
 }
 
-void CpuAccount::update(const SandboxProcesses& host, const std::optional<GuestCpuReading>& guest) {
+void CpuAccount::update(const SandboxProcesses& host, const std::optional<GuestCpuReading>& guest, bool late) {
   const RoleCpu vcpu = step_of(host, Role::vcpu);
   const RoleCpu vmm = step_of(host, Role::vmm);
   at(CpuComponent::virtiofsd) += step_of(host, Role::virtiofsd).cpu_ns;
@@ -128,10 +128,20 @@ void CpuAccount::update(const SandboxProcesses& host, const std::optional<GuestC
 
   const bool vcpus_known = host.cpu.contains(Role::vcpu);
   if (vcpus_known) at(CpuComponent::vmm) += vmm.cpu_ns;
-  const RoleCpu& vcpus = vcpus_known ? vcpu : vmm;
+  const RoleCpu& step = vcpus_known ? vcpu : vmm;
+  const RoleCpu vcpus{held_.cpu_ns + step.cpu_ns, held_.run_delay_ns + step.run_delay_ns};
 
   workload_step_ns_ = 0;
   guest_known_ = guest_known_ || guest.has_value();
+  const bool may_return = !first_ && last_guest_ && held_steps_ < max_held_steps;
+  if (!guest && !late && may_return) {
+    divided_ = false;
+    held_ = vcpus;
+    ++held_steps_;
+    return;
+  }
+  held_ = {};
+  held_steps_ = 0;
   const bool at_start = first_ && last_guest_;
   divided_ = guest && last_guest_ && (at_start || guest->run == last_guest_->run) &&
              guest->cpu_ns >= last_guest_->cpu_ns && guest->workload_ns >= last_guest_->workload_ns;

@@ -53,13 +53,13 @@ std::optional<GuestSystemCpu> divide_guest_system_cpu(std::uint64_t guest_system
 
 /// CPU time of a guest as its kernel counts it: both cumulative in one run of the guest.
 struct GuestCpuReading {
-  std::uint64_t run = 0;  // number of the run: readings of different runs are not compared
+  std::uint64_t run = 0;  // readings of different runs are not compared
   std::uint64_t cpu_ns = 0;
   std::uint64_t workload_ns = 0;  // part of it
 };
 
 /// The CPU account of one sandbox: every nanosecond that the host gave it is in one component, so that their sum is the
-/// host's total whatever the guest reports. No component ever falls: each step adds what came since the last one.
+/// host's total, less held_ns(), whatever the guest reports. No component ever falls: each step adds what came since the last one.
 ///
 /// A guest counts the time that its vCPUs waited for a host CPU as its own, and exits that happen while something runs in
 /// it: what it reports is scaled by vCPU time / (vCPU time + wait), the rest is steal. This assumes the wait is spread
@@ -68,20 +68,27 @@ struct GuestCpuReading {
 /// reports beyond the vCPU time of a step is carried over to the next ones, a second's worth at most. So a guest cannot
 /// be charged with more than the vCPUs had.
 ///
-/// Only a step at whose both ends the guest answered is divided; all others are guest_silent. A VMM whose vCPU threads
+/// Only a step at whose both ends the guest answered is divided; all others are guest_silent. A guest that has answered
+/// and then does not, for max_held_steps collections at most, has its vCPU time held back: if it is back, what it used
+/// meanwhile is known from its counters, and no component could give back what it got. A VMM whose vCPU threads
 /// cannot be identified has them in vmm; what the guest reports is then taken out of that.
 class CpuAccount {
  public:
   static constexpr std::uint64_t max_carried_ns = 1'000'000'000;
+  static constexpr int max_held_steps =
+      2;  // guest-probe starts again within seconds, a collection comes every 15 to 60
 
   /// What the processes had used before counting begins; without it, counting begins at their start.
   void begin(const SandboxProcesses& before);
-  /// The values of one collection. `guest` is the guest's answer to this collection, or nothing.
-  void update(const SandboxProcesses& host, const std::optional<GuestCpuReading>& guest);
+  /// The values of one collection. `guest` is the guest's answer to this collection, or nothing. `late`: there is one to
+  /// an earlier collection instead, so that nothing is held back: a slow guest stays slow.
+  void update(const SandboxProcesses& host, const std::optional<GuestCpuReading>& guest, bool late = false);
 
   std::uint64_t of(CpuComponent component) const { return components_[static_cast<std::size_t>(component)]; }
   /// The sum of all components.
   std::uint64_t total_ns() const;
+  /// vCPU time that is in no component yet: the guest is waited for.
+  std::uint64_t held_ns() const { return held_.cpu_ns; }
   /// What the sandbox cost beyond its workload, without guest_silent: what that was is not known.
   std::uint64_t overhead_ns() const;
   /// How much of what the guest counted was waiting for a host CPU.
@@ -103,6 +110,8 @@ class CpuAccount {
   std::optional<GuestCpuReading> last_guest_{GuestCpuReading{}};  // at the start of the processes: nothing
   double workload_due_ns_ = 0;                                    // reported and not yet charged, the wait taken out
   double system_due_ns_ = 0;
+  RoleCpu held_;
+  int held_steps_ = 0;
   std::uint64_t steal_ns_ = 0;
   std::uint64_t workload_step_ns_ = 0;
   bool divided_ = false;

@@ -35,7 +35,7 @@ SandboxProcesses SandboxAccounting::since_begin(SandboxProcesses host) const {
 Account SandboxAccounting::update(const SandboxProcesses& host, const std::optional<GuestReading>& guest) {
   const bool current = guest && !guest->late;
   const std::optional<GuestCpuReading> cpu = current ? guest->cpu : std::nullopt;
-  cpu_.update(host, cpu);
+  cpu_.update(host, cpu, guest && guest->late);
   if (cpu) {
     const std::uint64_t step = cpu->workload_ns - std::min(cpu->workload_ns, last_workload_ns_);
     last_workload_ns_ = cpu->workload_ns;

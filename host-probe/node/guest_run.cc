@@ -44,8 +44,11 @@ std::map<ContainerId, std::int64_t> StartTimes::of(const std::vector<wire::Conta
 GuestRun::GuestRun(const wire::Hello& hello, CpuPlausibility cpu, const GuestRun* before)
     : boot_id_(hello.boot_id), instance_(hello.instance), cpu_plausibility_(std::move(cpu)) {
   if (before == nullptr) return;
-  number_ = before->number_ + 1;
-  if (!before->same_boot(hello)) return;
+  number_ = before->number_;
+  if (!before->same_boot(hello)) {
+    ++number_;
+    return;
+  }
   start_times_ = before->start_times_;
   listed_removed_ = before->listed_removed_;
 }
@@ -55,6 +58,7 @@ GuestRun GuestRun::after_step(const wire::Snapshot& snapshot, const HostTime& no
   same.boot_id = boot_id_;
   same.instance = instance_;
   GuestRun next(same, cpu_plausibility_, this);
+  ++next.number_;
   next.rules_.compare_with(snapshot, now.boottime);
   next.cpu_plausibility_.rebase(snapshot.guest, snapshot.containers);
   next.oom_events_ = oom_events_;

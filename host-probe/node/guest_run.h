@@ -161,7 +161,7 @@ class GuestRun {
 
   std::string boot_id_;
   std::string instance_;
-  std::uint64_t number_ = 1;  // among the runs of its sandbox
+  std::uint64_t number_ = 1;  // of the guest's boot, counted up at a step as well: in one of it the kernel counts on
   SnapshotRules rules_;
   OomEventFilter oom_events_;
   struct Kill {

@@ -26,7 +26,7 @@ struct GuestView {
   std::vector<wire::Interface> interfaces;          // each name once
   std::optional<GuestCpu> cpu;                      // absent if the guest does not report it
   std::optional<GuestSystemCpu> system_cpu;         // absent with cpu, or if the guest does not report it
-  std::uint64_t run = 0;                            // counts the runs of this sandbox's guest: cpu is of this one
+  std::uint64_t run = 0;                            // cpu is to be compared with that of the same number only
   bool late = false;                                // answers an earlier collection than the report's
   std::int64_t age_seconds = 0;                     // of the snapshot when the report was made
 };

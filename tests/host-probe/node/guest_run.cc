@@ -192,7 +192,7 @@ TEST_CASE("a guest that numbers its block devices ever anew makes no more series
   }
 }
 
-TEST_CASE("another boot and another instance of guest-probe are another run, whose counters begin anew") {
+TEST_CASE("another boot and another instance of guest-probe are another run, whose snapshots are not compared") {
   Guest guest;
   guest.take(snapshot({container('a', 100)}));
   CHECK(guest.run.is_of(hello()));
@@ -202,7 +202,8 @@ TEST_CASE("another boot and another instance of guest-probe are another run, who
   guest.begin(other);
   CHECK_FALSE(guest.view());
   guest.take(snapshot({container('a', 1)}, 1));
-  CHECK(guest.view()->run == first + 1);
+  // The kernel goes on counting while guest-probe starts again.
+  CHECK(guest.view()->run == (guest.run.same_boot(hello()) ? first : first + 1));
 }
 
 TEST_CASE("OOM events of another run are new") {
