@@ -1,5 +1,8 @@
 #include <algorithm>
 #include <catch2/catch.hpp>
+#include <chrono>
+#include <sstream>
+#include <string>
 
 #include "tests/scale/simulated_node.h"
 #include "tests/support/sanitized.h"
@@ -39,6 +42,28 @@ void check_flat(int generations, int guests) {
 
 TEST_CASE("sandboxes that come and go leave neither memory nor descriptors behind") {
   check_flat(18, 50);
+}
+
+TEST_CASE("a hundred births and deaths leave only lines of level info, and reject nothing") {
+  SimulatedNode node(10);
+  for (int i = 0; i < 4; ++i) {
+    node.boot(25, std::chrono::milliseconds(700));
+    node.scrape();  // while they boot
+    node.settle();
+    node.scrape();
+    node.remove(25);
+    node.settle();
+  }
+  std::istringstream lines(node.logged());
+  int gone = 0;
+  for (std::string line; std::getline(lines, line);) {
+    // This node has no container runtime, which is told once.
+    if (line.find("there is no container runtime") != std::string::npos) continue;
+    CHECK_THAT(line, Catch::Contains(" level=info "));
+    if (line.find("sandbox gone") != std::string::npos) ++gone;
+  }
+  CHECK(gone == 100);
+  CHECK_THAT(node.scrape(), !Catch::Contains("\nkatameter_guest_frames_rejected_total{"));
 }
 
 TEST_CASE("10,000 sandboxes come and go, and leave neither memory nor descriptors behind", "[.][full]") {

@@ -84,6 +84,11 @@ void SimulatedNode::add(int guests) {
   guests_ += guests;
 }
 
+void SimulatedNode::boot(int guests, std::chrono::milliseconds duration) {
+  REQUIRE(simulator_.ask("boot " + std::to_string(guests) + " " + std::to_string(duration.count())) == "ok");
+  guests_ += guests;
+}
+
 void SimulatedNode::remove(int guests) {
   REQUIRE(simulator_.ask("remove " + std::to_string(guests)) == "ok");
   guests_ -= guests;
@@ -95,11 +100,12 @@ void SimulatedNode::settle() {
   bool settled = false;
   while (!settled && std::chrono::steady_clock::now() < end) {
     settled = simulator_.ask("count").starts_with("guests " + count + " connected " + count + " ");
-    host_probe_.discard();
+    log_ += host_probe_.take();
     if (!settled) std::this_thread::sleep_for(std::chrono::milliseconds(5));
   }
   REQUIRE(settled);
   REQUIRE_THAT(scrape(), Catch::Contains("\nkatameter_sandboxes " + count + "\n"));
+  log_ += host_probe_.take();
 }
 
 SimulatedNode::Collects SimulatedNode::collects() {

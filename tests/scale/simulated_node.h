@@ -2,6 +2,7 @@
 
 #include <sys/types.h>
 
+#include <chrono>
 #include <cstdint>
 #include <string>
 
@@ -39,6 +40,8 @@ class SimulatedNode {
   /// The answer to a scrape, compressed as Prometheus asks for it or not.
   std::string scrape(bool compressed = false);
   void add(int guests);
+  /// As add(), of guests behind VMMs that accept connections for so long before the guest does.
+  void boot(int guests, std::chrono::milliseconds duration);
   void remove(int guests);
   /// Waits until host-probe has a connection to every guest, and no sandbox beside.
   void settle();
@@ -50,6 +53,9 @@ class SimulatedNode {
   /// How often one guest was asked.
   Collects collects();
 
+  /// What host-probe has logged up to the last settle().
+  const std::string& logged() const { return log_; }
+
   std::size_t resident_kb() const;
   std::size_t descriptors() const;
 
@@ -59,6 +65,7 @@ class SimulatedNode {
   Program host_probe_;
   std::string address_;
   int guests_;
+  std::string log_;
 };
 
 }  // namespace katameter::host::testing

@@ -66,11 +66,15 @@ std::vector<std::string> Program::addresses() {
   return found;
 }
 
-void Program::discard() {
+std::string Program::take() {
+  std::string taken;
   char buffer[4096];
   for (pollfd wait{output_.get(), POLLIN, 0}; poll(&wait, 1, 0) > 0;) {
-    if (read(output_.get(), buffer, sizeof buffer) <= 0) return;
+    const ssize_t bytes = read(output_.get(), buffer, sizeof buffer);
+    if (bytes <= 0) break;
+    taken.append(buffer, static_cast<std::size_t>(bytes));
   }
+  return taken;
 }
 
 void Program::stop(int signal) const {

@@ -22,8 +22,8 @@ class Program {
   bool says(const std::string& text);
   /// Waits until it serves; the `IP:PORT` that it says.
   std::vector<std::string> addresses();
-  /// Throws away what it has said since: before the pipe is full and it has to wait.
-  void discard();
+  /// Takes what it has said since, before the pipe is full and it has to wait.
+  std::string take();
   void stop(int signal) const;
   /// Waits for its end; its exit status, or -1.
   int status();

@@ -18,12 +18,20 @@ std::optional<std::uint64_t> number_after(std::string_view line, std::string_vie
   return number;
 }
 
+std::string answer_of(const Status& status) {
+  return status ? "ok" : "error: " + status.error().text;
+}
+
 }  // namespace
 
 std::string carry_out(std::string_view line, Fleet& fleet) {
   if (const auto count = number_after(line, "add ")) {
-    const Status added = fleet.add(*count);
-    return added ? "ok" : "error: " + added.error().text;
+    return answer_of(fleet.add(*count));
+  }
+  if (const std::size_t space = line.rfind(' '); line.starts_with("boot ") && space > 4) {
+    const auto count = number_after(line.substr(0, space), "boot ");
+    const auto boot = number_after(line.substr(space), " ");
+    if (count && boot) return answer_of(fleet.add(*count, std::chrono::milliseconds(*boot)));
   }
   if (const auto count = number_after(line, "remove ")) {
     fleet.remove(*count);
@@ -34,7 +42,7 @@ std::string carry_out(std::string_view line, Fleet& fleet) {
     return fmt::format("guests {} connected {} collects {} {}", counts.guests, counts.connected, counts.fewest_collects,
                        counts.most_collects);
   }
-  return fmt::format("error: '{}' is none of: add N, remove N, count", line);
+  return fmt::format("error: '{}' is none of: add N, boot N MS, remove N, count", line);
 }
 
 }  // namespace katameter::simulator

@@ -33,7 +33,7 @@ std::string Fleet::directory_of(std::uint64_t number) const {
   return run_root_ + layout + "/" + container_id(number, 0).hex();
 }
 
-Status Fleet::add(std::uint64_t count) {
+Status Fleet::add(std::uint64_t count, std::chrono::milliseconds boot) {
   for (std::uint64_t i = 0; i < count; ++i) {
     const std::uint64_t number = oldest_ + guests_.size();
     const std::string directory = directory_of(number);
@@ -46,6 +46,7 @@ Status Fleet::add(std::uint64_t count) {
       std::filesystem::remove_all(directory, error);
       return failure_from(std::move(guest.error()));
     }
+    (*guest)->boot_for(boot);
     guests_.push_back(std::move(*guest));
   }
   return {};

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <deque>
 #include <memory>
@@ -28,8 +29,8 @@ class Fleet {
   /// Removes every sandbox, and the directories above them if nobody else uses them.
   ~Fleet();
 
-  /// Births. An error after the first that failed; those before it stay.
-  Status add(std::uint64_t count);
+  /// Births, of guests that take so long to boot. An error after the first that failed; those before it stay.
+  Status add(std::uint64_t count, std::chrono::milliseconds boot = {});
   /// Deaths, the oldest first; of all if there are fewer.
   void remove(std::uint64_t count);
   Counts counts() const;

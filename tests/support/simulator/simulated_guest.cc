@@ -91,7 +91,7 @@ void SimulatedGuest::take_connect_line(const std::string& bytes) {
   line_ += bytes;
   const std::string expected = "CONNECT " + std::to_string(wire::default_port) + "\n";
   if (line_ != expected.substr(0, line_.size())) return close();
-  if (line_ != expected) return;
+  if (line_ != expected || Clock::now() < booted_) return;
   open_ = true;
   unsent_ += "OK 1073741824\n";
   flush();

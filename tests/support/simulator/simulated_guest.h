@@ -20,6 +20,9 @@ class SimulatedGuest {
   /// Listens in `directory`, which has to exist, as clh.sock. `number` decides ids and figures.
   static Result<std::unique_ptr<SimulatedGuest>> create(EventLoop& loop, const std::string& directory,
                                                         std::uint64_t number, std::uint32_t containers);
+
+  /// For so long connections are taken and stay silent: cloud-hypervisor accepts before its guest has a vsock.
+  void boot_for(std::chrono::milliseconds duration) { booted_ = Clock::now() + duration; }
   ~SimulatedGuest();
   SimulatedGuest(const SimulatedGuest&) = delete;
   SimulatedGuest& operator=(const SimulatedGuest&) = delete;
@@ -47,6 +50,7 @@ class SimulatedGuest {
   std::uint64_t number_;
   std::uint32_t containers_;
   Clock::time_point born_ = Clock::now();
+  Clock::time_point booted_ = born_;
   std::uint64_t sequence_ = 0;
   std::uint64_t collects_ = 0;
 
