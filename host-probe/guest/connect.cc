@@ -3,12 +3,16 @@
 #include <fcntl.h>
 #include <linux/vm_sockets.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
+#include <chrono>
 #include <cstring>
+
+#include "host-probe/bounded_read.h"
 
 namespace katameter::host {
 namespace {
@@ -34,6 +38,7 @@ Result<Fd> connect_path(const std::string& path, const std::string& shown) {
 
 // Enough for the longest command line of a VMM; never more is read of what claims to be one.
 constexpr std::size_t max_file_bytes = 128 * 1024;
+constexpr std::chrono::milliseconds max_wait{100};
 
 /// The number that `text` begins with, if there is nothing but white space or one of `ends` after it.
 std::optional<std::uint32_t> number(std::string_view text, std::string_view ends) {
@@ -46,7 +51,7 @@ std::optional<std::uint32_t> number(std::string_view text, std::string_view ends
 
 Result<std::uint32_t> vmm_of(const std::string& directory, const FindVmm& find_vmm) {
   const std::string path = directory + "/pid";
-  auto text = read_file(path, max_file_bytes);
+  auto text = read_file_within(max_wait, path, max_file_bytes);
   if (!text) {
     const auto found = text.error().code == ENOENT && find_vmm ? find_vmm() : std::nullopt;
     if (found) return *found;
@@ -55,6 +60,15 @@ Result<std::uint32_t> vmm_of(const std::string& directory, const FindVmm& find_v
   const auto pid = number(*text, "\n");
   if (!pid || *pid == 0) return failure(path + " holds no process id");
   return *pid;
+}
+
+/// A user may write any process id into a directory of their own: not one of another user's, whose guest it would be.
+bool may_speak_for(const std::string& directory, std::uint32_t pid) {
+  struct stat of_directory {};
+  struct stat of_process {};
+  if (stat(directory.c_str(), &of_directory) != 0) return false;
+  if (of_directory.st_uid == 0 || stat(("/proc/" + std::to_string(pid)).c_str(), &of_process) != 0) return true;
+  return of_process.st_uid == of_directory.st_uid;
 }
 
 }  // namespace
@@ -101,7 +115,10 @@ Result<std::uint32_t> guest_cid(const std::string& directory, const FindVmm& fin
   const auto pid = vmm_of(directory, find_vmm);
   if (!pid) return failure_from(pid.error());
   const std::string process = "process " + std::to_string(*pid) + ", the VMM of " + directory + ",";
-  auto command_line = read_file("/proc/" + std::to_string(*pid) + "/cmdline", max_file_bytes);
+  if (!may_speak_for(directory, *pid)) return failure(process + " is not of the user whose directory that is");
+  auto command_line = read_file_within(max_wait, "/proc/" + std::to_string(*pid) + "/cmdline", max_file_bytes);
+  if (!command_line && command_line.error().code == ETIMEDOUT)
+    return failure_from(command_line.error(), "the guest's CID is not known");
   if (!command_line) return system_failure(process + " is not there", ESRCH);
   const auto cid = guest_cid_in(*command_line);
   if (!cid) return failure(process + " was given no guest-cid");

@@ -1,16 +1,13 @@
 #include "host-probe/processes/process_identity.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <array>
 #include <charconv>
+#include <chrono>
 #include <cstddef>
 #include <string>
 
 #include "bpf/host/records.h"
-#include "userspace/fd.h"
+#include "host-probe/bounded_read.h"
 
 namespace katameter::host {
 namespace {
@@ -135,14 +132,10 @@ std::vector<std::string_view> split_command_line(std::string_view raw) {
 
 namespace {
 
-/// The beginning of /proc/<pid>/`name`; empty if there is none.
+/// The beginning of /proc/<pid>/`name`; empty if there is none, or it does not answer.
 std::string read_proc(std::uint32_t pid, const char* name) {
   const std::string path = "/proc/" + std::to_string(pid) + "/" + name;
-  const Fd file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!file) return {};
-  std::array<char, ARGUMENT_BYTES> buffer{};
-  const ssize_t bytes = read(file.get(), buffer.data(), buffer.size());
-  return bytes > 0 ? std::string(buffer.data(), static_cast<std::size_t>(bytes)) : std::string();
+  return read_file_within(std::chrono::milliseconds(100), path, ARGUMENT_BYTES).value_or(std::string());
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <spawn.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -106,6 +107,26 @@ TEST_CASE("where the runtime leaves no process id, the VMM is the one whose proc
   known = vmm.pid();
   std::ofstream(temporary.path() / "pid") << of_file.pid();
   CHECK(guest_cid(temporary.path(), find_vmm) == 43U);
+}
+
+TEST_CASE("a pid file that is a FIFO is an error at once") {
+  TemporaryDirectory temporary;
+  REQUIRE(mkfifo((temporary.path() / "pid").c_str(), 0600) == 0);
+  const auto cid = guest_cid(temporary.path(), {});
+  REQUIRE_FALSE(cid);
+  CHECK_THAT(cid.error().text, Catch::Contains("no process id"));
+}
+
+TEST_CASE("a user's directory cannot name another user's process as its VMM") {
+  TemporaryDirectory temporary;
+  const Process vmm(",guest-cid=42");
+  std::ofstream(temporary.path() / "pid") << vmm.pid();
+  CHECK(guest_cid(temporary.path(), {}) == 42U);
+  // Either the directory becomes another user's, or the process is root's.
+  if (chown(temporary.path().c_str(), 12345, 12345) != 0) std::ofstream(temporary.path() / "pid") << 1;
+  const auto refused = guest_cid(temporary.path(), {});
+  REQUIRE_FALSE(refused);
+  CHECK_THAT(refused.error().text, Catch::Contains("not of the user"));
 }
 
 TEST_CASE("the request is the port in one line") {
