@@ -17,6 +17,7 @@
 #include "host-probe/overhead/history.h"
 #include "host-probe/pods/names.h"
 #include "host-probe/pods/runtime.h"
+#include "host-probe/processes/limitations.h"
 #include "host-probe/processes/process_account.h"
 #include "host-probe/service/systemd.h"
 #include "host-probe/timer_queue.h"
@@ -40,8 +41,8 @@ void allow_descriptors() {
 std::unique_ptr<ProcessSource> open_processes(EventLoop& loop) {
   auto account = ProcessAccount::create(loop);
   if (account) return std::move(*account);
-  log_warning("no CPU and memory of VMMs and virtiofsd (katameter_process_*, katameter_sandbox_*)",
-              {{"error", account.error().text}});
+  report_limitations({{"bpf", "no CPU and memory of VMMs and virtiofsd (katameter_process_*, katameter_sandbox_*): " +
+                                  account.error().text}});
   return nullptr;
 }
 
@@ -82,6 +83,7 @@ Status run(Options options, const CommandLine& command_line) {
       },
       http::report_pages(options.web.telemetry_path));
   if (!server) return failure(server.error().text);
+  report_limitations(find_limitations({}));
   const std::unique_ptr<ProcessSource> processes = open_processes(*loop);
   const auto names = Names::create(*loop, **timers, open_runtimes(options));
   if (!names) return failure(names.error().text);

@@ -28,6 +28,7 @@ OwnMetrics::OwnMetrics()
       processes_lost_(counters(own::processes_lost).Add({})),
       process_events_lost_(counters(own::process_events_lost).Add({})),
       inotify_overflows_(counters(own::inotify_overflows).Add({})),
+      host_limitation_(gauges(own::host_limitation)),
       last_reload_(gauges(own::last_reload).Add({})),
       last_reload_time_(gauges(own::last_reload_time).Add({})) {
   for (std::size_t i = 0; i < operations.size(); ++i) {
@@ -67,6 +68,10 @@ void OwnMetrics::count_guest_connect(bool success) {
 void OwnMetrics::set_process_losses(std::uint64_t processes, std::uint64_t events) {
   raise_to(processes_lost_, processes);
   raise_to(process_events_lost_, events);
+}
+
+void OwnMetrics::set_host_limitation(const std::string& reason) {
+  host_limitation_.Add({{"reason", reason}}).Set(1);
 }
 
 void OwnMetrics::count_reload(bool success) {

@@ -78,6 +78,13 @@ inline constexpr OwnMetric inotify_overflows{
     "times",
     "",
     "IN_Q_OVERFLOW"};
+inline constexpr OwnMetric host_limitation{
+    "katameter_host_limitation",
+    "1 for each reason for which values of the host's processes are missing or not whole; none on an ordinary node.",
+    MetricType::Gauge,
+    "1",
+    "reason",
+    "host-probe"};
 inline constexpr OwnMetric reloads{"katameter_config_reloads_total",
                                    "Reloads of the configuration, by result.",
                                    MetricType::Counter,
@@ -98,9 +105,9 @@ inline constexpr OwnMetric last_reload_time{"katameter_config_last_reload_succes
                                             "host-probe"};
 
 /// All of them.
-inline constexpr std::array all{http_requests,  http_connections, runtime_operations,  runtime_errors,
-                                guest_connects, processes_lost,   process_events_lost, inotify_overflows,
-                                reloads,        last_reload,      last_reload_time};
+inline constexpr std::array all{http_requests,   http_connections, runtime_operations,  runtime_errors,
+                                guest_connects,  processes_lost,   process_events_lost, inotify_overflows,
+                                host_limitation, reloads,          last_reload,         last_reload_time};
 
 }  // namespace own
 
@@ -124,6 +131,8 @@ class OwnMetrics {
   /// Totals of the BPF programs since they were loaded; they never fall.
   void set_process_losses(std::uint64_t processes, std::uint64_t events);
   void count_inotify_overflow() { inotify_overflows_.Increment(); }
+  /// `reason`: Limitation::reason. There from now on.
+  void set_host_limitation(const std::string& reason);
   void count_reload(bool success);
 
   /// All of it in Prometheus' text format.
@@ -146,6 +155,7 @@ class OwnMetrics {
   Counter& processes_lost_;
   Counter& process_events_lost_;
   Counter& inotify_overflows_;
+  Family<prometheus::Gauge>& host_limitation_;
   std::array<Counter*, 2> reloads_{};
   prometheus::Gauge& last_reload_;
   prometheus::Gauge& last_reload_time_;

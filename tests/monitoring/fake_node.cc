@@ -11,6 +11,7 @@
 #include <string_view>
 
 #include "host-probe/http/server.h"
+#include "host-probe/own_metrics/own_metrics.h"
 #include "host-probe/timer_queue.h"
 #include "tests/support/fake_report.h"
 #include "userspace/event_loop.h"
@@ -44,6 +45,7 @@ int main(int argc, char** argv) {
       },
       http::report_pages(options.telemetry_path));
   if (!server) return complain(server.error());
+  OwnMetrics::of_process().set_host_limitation("cpus");
   (*server)->set_ready();
   std::printf("%s\n", (*server)->urls().c_str());
   std::fflush(stdout);

@@ -1,0 +1,32 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace katameter::host {
+
+/// Something on this node keeps values of the host's processes from being there, or from being whole.
+struct Limitation {
+  std::string reason;  // label of katameter_host_limitation
+  std::string text;    // what is missing, and what to do about it
+};
+
+/// Where the kernel shows what limits; other files in tests.
+struct KernelViews {
+  std::string pid_namespace = "/proc/self/ns/pid";
+  std::string first_process = "/proc/1";
+  std::string lockdown = "/sys/kernel/security/lockdown";
+  std::string possible_cpus = "/sys/devices/system/cpu/possible";
+};
+
+/// What limits here, in the kernel's own files; empty on an ordinary node.
+/// - pid_namespace: process ids of the kernel are not those of /proc here (include/linux/proc_ns.h, PROC_PID_INIT_INO)
+/// - hidepid: /proc hides processes of others (proc(5))
+/// - lockdown: lockdown=confidentiality refuses BPF programs that read the kernel's memory (security/lockdown)
+/// - cpus: more possible CPUs than are read
+std::vector<Limitation> find_limitations(const KernelViews& views);
+
+/// Logs each as a warning, and sets its series.
+void report_limitations(const std::vector<Limitation>& limitations);
+
+}  // namespace katameter::host
