@@ -69,6 +69,7 @@ std::optional<GuestSystemCpu> divide_guest_system_cpu(std::uint64_t guest_system
 
 void CpuAccount::begin(const SandboxProcesses& before) {
   last_ = before.cpu;
+  last_guest_mode_ns_ = before.guest_mode_ns();
   last_guest_.reset();
 }
 
@@ -81,11 +82,13 @@ RoleCpu CpuAccount::step_of(const SandboxProcesses& host, Role role) {
   return step;
 }
 
-std::uint64_t CpuAccount::charge_guest(const RoleCpu& vcpus, const GuestCpuReading& guest) {
+std::uint64_t CpuAccount::charge_guest(const VcpuStep& vcpus, const GuestCpuReading& guest) {
   const auto cpu = static_cast<double>(guest.cpu_ns - last_guest_->cpu_ns);
   const double workload = std::min(static_cast<double>(guest.workload_ns - last_guest_->workload_ns), cpu);
   const auto occupied = static_cast<double>(vcpus.cpu_ns) + static_cast<double>(vcpus.run_delay_ns);
-  const double ran = occupied > 0 ? static_cast<double>(vcpus.cpu_ns) / occupied : 1;
+  const double even = occupied > 0 ? static_cast<double>(vcpus.cpu_ns) / occupied : 1;
+  const double in_guest_mode = cpu > 0 ? std::min(static_cast<double>(vcpus.guest_mode_ns) / cpu, 1.0) : 0;
+  const double ran = std::max(even, in_guest_mode);
   workload_due_ns_ += workload * ran;
   system_due_ns_ += (cpu - workload) * ran;
   // Whatever the guest reports, it waited no longer than its vCPUs did.
@@ -104,7 +107,7 @@ std::uint64_t CpuAccount::charge_guest(const RoleCpu& vcpus, const GuestCpuReadi
   return taken;
 }
 
-void CpuAccount::divide(const RoleCpu& vcpus, const GuestCpuReading& guest, bool vcpus_known, bool at_start) {
+void CpuAccount::divide(const VcpuStep& vcpus, const GuestCpuReading& guest, bool vcpus_known, bool at_start) {
   const std::uint64_t surely_exits = above(vcpus.cpu_ns, guest.cpu_ns - last_guest_->cpu_ns);
   const std::uint64_t rest = vcpus.cpu_ns - charge_guest(vcpus, guest);
   if (!vcpus_known) {
@@ -129,7 +132,11 @@ void CpuAccount::update(const SandboxProcesses& host, const std::optional<GuestC
   const bool vcpus_known = host.cpu.contains(Role::vcpu);
   if (vcpus_known) at(CpuComponent::vmm) += vmm.cpu_ns;
   const RoleCpu& step = vcpus_known ? vcpu : vmm;
-  const RoleCpu vcpus{held_.cpu_ns + step.cpu_ns, held_.run_delay_ns + step.run_delay_ns};
+  const std::uint64_t guest_mode_ns = host.guest_mode_ns();
+  VcpuStep vcpus = held_;
+  vcpus.cpu_ns += step.cpu_ns;
+  vcpus.run_delay_ns += step.run_delay_ns;
+  vcpus.guest_mode_ns += above(guest_mode_ns, std::exchange(last_guest_mode_ns_, guest_mode_ns));
 
   workload_step_ns_ = 0;
   guest_known_ = guest_known_ || guest.has_value();

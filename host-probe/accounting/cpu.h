@@ -63,8 +63,10 @@ struct GuestCpuReading {
 ///
 /// A guest counts the time that its vCPUs waited for a host CPU as its own, and exits that happen while something runs in
 /// it: what it reports is scaled by vCPU time / (vCPU time + wait), the rest is steal. This assumes the wait is spread
-/// evenly over busy and idle periods; `residual` bounds the error if it is not. On a host with idle CPUs there is no
-/// wait, hence no residual. Guest and host are read a moment apart, up to a collection's deadline; what the guest
+/// evenly over busy and idle periods. With KVM the host also counts the time in guest mode (gtime), in which an idle
+/// guest hardly is: what the guest reports is not scaled below that. So the wait of an idle guest is not taken for its
+/// steal, and neither is a guest scaled that takes the steal out itself (CONFIG_PARAVIRT_TIME_ACCOUNTING). `residual`
+/// bounds the error that is left. On a host with idle CPUs there is no wait, hence no residual. Guest and host are read a moment apart, up to a collection's deadline; what the guest
 /// reports beyond the vCPU time of a step is carried over to the next ones, a second's worth at most. So a guest cannot
 /// be charged with more than the vCPUs had.
 ///
@@ -100,17 +102,22 @@ class CpuAccount {
   bool guest_known() const { return guest_known_; }
 
  private:
+  /// What the vCPUs had since the step before.
+  struct VcpuStep : RoleCpu {
+    std::uint64_t guest_mode_ns = 0;  // 0 without KVM
+  };
   std::uint64_t& at(CpuComponent component) { return components_[static_cast<std::size_t>(component)]; }
   RoleCpu step_of(const SandboxProcesses& host, Role role);
-  std::uint64_t charge_guest(const RoleCpu& vcpus, const GuestCpuReading& guest);
-  void divide(const RoleCpu& vcpus, const GuestCpuReading& guest, bool vcpus_known, bool at_start);
+  std::uint64_t charge_guest(const VcpuStep& vcpus, const GuestCpuReading& guest);
+  void divide(const VcpuStep& vcpus, const GuestCpuReading& guest, bool vcpus_known, bool at_start);
 
   std::array<std::uint64_t, cpu_components> components_{};
   std::map<Role, RoleCpu> last_;
   std::optional<GuestCpuReading> last_guest_{GuestCpuReading{}};  // at the start of the processes: nothing
   double workload_due_ns_ = 0;                                    // reported and not yet charged, the wait taken out
   double system_due_ns_ = 0;
-  RoleCpu held_;
+  std::uint64_t last_guest_mode_ns_ = 0;
+  VcpuStep held_;
   int held_steps_ = 0;
   std::uint64_t steal_ns_ = 0;
   std::uint64_t workload_step_ns_ = 0;

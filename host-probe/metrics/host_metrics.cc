@@ -86,9 +86,7 @@ void write_role_cpu(SeriesWriter& out) {
 void write_guest_mode(SeriesWriter& out) {
   out.each_sandbox([](const SandboxReport& of) -> Value {
     if (!of.processes || !of.processes->cpu.contains(Role::vcpu)) return std::nullopt;
-    std::uint64_t guest_ns = 0;
-    for (const auto& [role, usage] : of.processes->usage) guest_ns += usage.guest_ns;
-    return seconds(guest_ns);
+    return seconds(of.processes->guest_mode_ns());
   });
 }
 

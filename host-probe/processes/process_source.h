@@ -83,6 +83,12 @@ struct SandboxProcesses {
   /// The sandbox's VMM is, or was, among them; Dragonball is a part of the shim. Without it their sums are not the
   /// sandbox's.
   bool has_vmm() const { return cpu.contains(Role::vmm) || cpu.contains(Role::vcpu); }
+  /// Time in guest mode of all of them; 0 without KVM.
+  std::uint64_t guest_mode_ns() const {
+    std::uint64_t sum = 0;
+    for (const auto& [role, counters] : usage) sum += counters.guest_ns;
+    return sum;
+  }
 };
 
 /// Where the host's values come from: BPF in production (process_account.h), a table in tests.

@@ -155,6 +155,41 @@ TEST_CASE("what the vCPUs' waiting hides is the residual, and no more than that"
   CHECK(world.of(CpuComponent::residual) == 40 * ms);
 }
 
+TEST_CASE("with KVM the time in guest mode bounds the residual of a full node") {
+  World world;
+  world.collect();
+  // Busy for 60 of the 100 ms that it ran, all of it in guest mode; nearly all of the wait fell into its idle periods.
+  world.vcpu() = {62 * ms, 60 * ms};
+  world.host.usage[Role::vmm].guest_ns = 60 * ms;
+  world.run_guest(50 * ms, 11 * ms);
+  world.collect();
+  CHECK(world.of(CpuComponent::workload) + world.of(CpuComponent::guest_system) == 60 * ms);
+  CHECK(world.of(CpuComponent::residual) <= ms);
+  CHECK(world.of(CpuComponent::vcpu_exits) == ms);
+  CHECK(world.account.steal_ns() <= ms);
+  // A guest that is busy throughout: its wait is steal.
+  world.vcpu() = {162 * ms, 160 * ms};
+  world.host.usage[Role::vmm].guest_ns = 159 * ms;
+  world.run_guest(200 * ms, 0);
+  world.collect();
+  CHECK(world.of(CpuComponent::workload) + world.of(CpuComponent::guest_system) == 160 * ms);
+  CHECK(world.of(CpuComponent::residual) <= ms);
+  CHECK(world.account.steal_ns() >= 99 * ms);
+}
+
+TEST_CASE("a guest that takes the steal out itself is not scaled once more") {
+  World world;
+  world.collect();
+  world.vcpu() = {100 * ms, 100 * ms};
+  world.host.usage[Role::vmm].guest_ns = 99 * ms;
+  world.run_guest(90 * ms, 9 * ms);
+  world.collect();
+  CHECK(world.of(CpuComponent::workload) == 90 * ms);
+  CHECK(world.of(CpuComponent::guest_system) == 9 * ms);
+  CHECK(world.of(CpuComponent::residual) == 0);
+  CHECK(world.account.steal_ns() == 0);
+}
+
 TEST_CASE("what a guest used while guest-probe was away for a moment is known when it is back") {
   World world;
   world.collect();
@@ -295,6 +330,7 @@ TEST_CASE("whatever comes, the components are the total and none falls") {
       cpu.cpu_ns += up_to(300 * ms);
       cpu.run_delay_ns += up_to(up_to(1) * 300 * ms);
     }
+    world.host.usage[Role::vmm].guest_ns += up_to(300 * ms);
     world.run_guest(up_to(600 * ms), up_to(600 * ms));
     if (up_to(50) == 0) world.guest = {world.guest.run + up_to(1), up_to(ms), 0};
     if (up_to(50) == 0) world.guest.workload_ns = world.guest.cpu_ns;
