@@ -1,7 +1,7 @@
 #!/bin/bash
 # usage: bench/run.sh [--quick] [--only SECTION]... [--lock FILE]
 #
-# Measures what katameter costs beside its rivals, in the same guest or on the
+# Measures what katameter costs beside its baselines, in the same guest or on the
 # same machine, in turns; prints one table and writes bench/results/: JSON, the
 # table, and plots; docs/cost.md gets the table, too. Without KVM the guest's
 # clock counts instructions, so that what is measured in it does not depend on

@@ -12,7 +12,7 @@
 #   schemas fetches those of the Prometheus Operator
 #   browser looks at the page that host-probe serves
 #   demo    what scripts/demo.sh needs besides
-#   bench   the rivals that bench/run.sh measures beside, and its plots
+#   bench   the baselines that bench/run.sh measures beside, and its plots
 #   lint    formatting and static checks
 #   hooks   checks before each commit (.pre-commit-config.yaml)
 # Does nothing, quickly, when all is there. Runs apt-get by sudo if you are not

@@ -10,37 +10,37 @@
 set -euo pipefail
 containers=$1 tasks=$2 windows=$3 seconds=$4 cadvisor=$5
 . bench/guest/lib.sh
-. bench/guest/peers.sh
+. bench/guest/baselines.sh
 
 # How what one minute costs is called: it grows with containers, or with tasks.
 size=$containers row=cpu
 ((tasks <= containers)) || size=$tasks row=tasks-cpu
 
-cpu_of() { "$bin/used" "$1" | cut -d' ' -f1; }
-wakeups_of() { "$bin/used" "$1" | cut -d' ' -f2; }
-resident_of() { "$bin/used" "$1" | cut -d' ' -f3; }
+cpu_of() { "$bin/proc_usage" "$1" | cut -d' ' -f1; }
+wakeups_of() { "$bin/proc_usage" "$1" | cut -d' ' -f2; }
+resident_of() { "$bin/proc_usage" "$1" | cut -d' ' -f3; }
 
 # What each had used before and after a window, and what that makes a minute.
 window() {
-    local rival start
+    local baseline start
     local -A cpu=() wakeups=()
-    for rival in "${!pids[@]}"; do
-        wakeups[$rival]=$(wakeups_of "${pids[$rival]}")
-        cpu[$rival]=$(cpu_of "${pids[$rival]}")
+    for baseline in "${!pids[@]}"; do
+        wakeups[$baseline]=$(wakeups_of "${pids[$baseline]}")
+        cpu[$baseline]=$(cpu_of "${pids[$baseline]}")
     done
     start=$(now_ns)
-    "$bin/ask" "$bin/socket" "$seconds" 1000 >$bin/asked &
+    "$bin/client" "$bin/socket" "$seconds" 1000 >$bin/client.log &
     local asker=$!
     [[ ! $cadvisor ]] || scrape_cadvisor "$seconds"
     wait "$asker"
     local elapsed=$(($(now_ns) - start))
-    for rival in "${!pids[@]}"; do
-        local used=$(($(cpu_of "${pids[$rival]}") - cpu[$rival]))
-        local polls=$(($(wakeups_of "${pids[$rival]}") - wakeups[$rival]))
-        case $rival in
-        guest-probe) measured $row "$rival" "$size" ms "$(per_minute "$used" 6 "$seconds")" ;;
-        cAdvisor) measured $row "$rival" "$size" ms "$(per_minute "$used" 60000000000 "$elapsed")" ;;
-        *) measured $row "$rival" "$size" ms "$(per_minute "$used" 6 "$polls")" ;;
+    for baseline in "${!pids[@]}"; do
+        local used=$(($(cpu_of "${pids[$baseline]}") - cpu[$baseline]))
+        local polls=$(($(wakeups_of "${pids[$baseline]}") - wakeups[$baseline]))
+        case $baseline in
+        guest-probe) measured $row "$baseline" "$size" ms "$(per_minute "$used" 6 "$seconds")" ;;
+        cAdvisor) measured $row "$baseline" "$size" ms "$(per_minute "$used" 60000000000 "$elapsed")" ;;
+        *) measured $row "$baseline" "$size" ms "$(per_minute "$used" 6 "$polls")" ;;
         esac
     done
 }
@@ -50,17 +50,17 @@ per_minute() { # NS TIMES PARTS: in ms
 }
 
 idle() {
-    local rival
+    local baseline
     local -A wakeups=()
-    for rival in "${!pids[@]}"; do wakeups[$rival]=$(wakeups_of "${pids[$rival]}"); done
+    for baseline in "${!pids[@]}"; do wakeups[$baseline]=$(wakeups_of "${pids[$baseline]}"); done
     sleep 20
-    for rival in "${!pids[@]}"; do
-        measured wakeups "$rival" "$size" /min $((3 * ($(wakeups_of "${pids[$rival]}") - wakeups[$rival])))
+    for baseline in "${!pids[@]}"; do
+        measured wakeups "$baseline" "$size" /min $((3 * ($(wakeups_of "${pids[$baseline]}") - wakeups[$baseline])))
     done
 }
 
 make_containers "$containers"
-start_crowd "$containers" "$tasks"
+start_sleepers "$containers" "$tasks"
 declare -A pids=()
 # Not from memory: the pages of a program there would all count as resident, where those of one on a disk leave the cache.
 start_probe build/bin/guest-probe
@@ -69,9 +69,9 @@ start_poller 'poller, same values' 1000 "${same_figures[@]}"
 start_poller 'poller, 3 files' 1000 "${three_files[@]}"
 [[ ! $cadvisor ]] || start_cadvisor
 
-"$bin/ask" "$bin/socket" 3 100 >$bin/asked # names are learned once
+"$bin/client" "$bin/socket" 3 100 >$bin/client.log # names are learned once
 for ((i = 0; i < windows; ++i)); do window; done
-read -r snapshot text containers_read <$bin/asked
+read -r snapshot text containers_read <$bin/client.log
 ((containers_read == containers))
 # By tasks it is the time alone that grows.
 [[ $row == cpu ]] || exit 0
@@ -85,8 +85,8 @@ measured memory-maps guest-probe "$size" KiB $((maps / 1024))
 
 if [[ $row == cpu ]]; then
     # From here on there are no requests; the pollers poll every 10 s.
-    for rival in "${!pids[@]}"; do
-        [[ $rival != poller* ]] || end "${pids[$rival]}" >/dev/null
+    for baseline in "${!pids[@]}"; do
+        [[ $baseline != poller* ]] || end "${pids[$baseline]}" >/dev/null
     done
     unset 'pids[poller, 3 files]'
     start_poller 'poller, same values' 10000 "${same_figures[@]}"

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # What the measurements in the guest share. They run with the tree as the
 # current directory and print lines for bench/report/samples.py:
-#   @m ROW RIVAL SIZE UNIT VALUE   (tabs between)
+#   @m ROW BASELINE SIZE UNIT VALUE   (tabs between)
 
 # shellcheck source=bench/wait_for.sh
 . bench/wait_for.sh
@@ -12,7 +12,7 @@ bin=/dev/shm/bench
 mkdir -p $bin
 cp build/bin/bench/* build/bin/guest-probe $bin
 
-measured() { # ROW RIVAL SIZE UNIT VALUE
+measured() { # ROW BASELINE SIZE UNIT VALUE
     printf '@m\t%s\t%s\t%s\t%s\t%s\n' "$@"
 }
 

@@ -11,7 +11,7 @@ containers=$1 collects=$2
 possible=$(cat /sys/devices/system/cpu/possible)
 possible=$((${possible##*-} + 1))
 
-cpu_ns() { "$bin/used" "$1" | cut -d' ' -f1; }
+cpu_ns() { "$bin/proc_usage" "$1" | cut -d' ' -f1; }
 
 # The kernel reads its own BTF when the first program is loaded.
 start_probe "$bin/guest-probe"
@@ -22,9 +22,9 @@ end "$probe"
 
 make_containers "$containers"
 start_probe "$bin/guest-probe"
-"$bin/ask" "$bin/socket" 3 200 >/dev/null # names are learned once
+"$bin/client" "$bin/socket" 3 200 >/dev/null # names are learned once
 before=$(cpu_ns "$probe")
-"$bin/ask" "$bin/socket" "$collects" 200 >/dev/null
+"$bin/client" "$bin/socket" "$collects" 200 >/dev/null
 measured collect-cpu guest-probe "$possible" us \
     "$(awk -v ns=$(($(cpu_ns "$probe") - before)) -v n="$collects" 'BEGIN { printf "%.1f", ns / n / 1000 }')"
 end "$probe"

@@ -2,7 +2,7 @@
 # usage: bench/guest/start.sh TIMES
 #
 # In a guest: from nothing to a guest-probe that serves, beside the same programs
-# loaded and nothing else (bench/rivals/load.c), in turns.
+# loaded and nothing else (bench/baselines/load.c), in turns.
 
 set -euo pipefail
 . bench/guest/lib.sh

@@ -94,7 +94,7 @@ done
 known=$(curl -s "$page" | grep -c '^katameter_process_cpu_seconds_total{.*role="shim"' || true)
 ((known == sandboxes)) || die "host-probe knows the processes of $known sandboxes, not of $sandboxes"
 
-cpu_of() { "$bin/used" "$1" | cut -d' ' -f1; }
+cpu_of() { "$bin/proc_usage" "$1" | cut -d' ' -f1; }
 collecting() { cut -d' ' -f1 "/proc/$probe/task/$probe/schedstat"; }
 measured() { # WHO NS
     printf '@m\tscrape\t%s\t%s\tus\t%s\n' "$1" "$sandboxes" $(($2 / sandboxes / 1000))

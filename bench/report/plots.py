@@ -36,15 +36,15 @@ def growth(samples: Samples, path: str, row: str, x: str, y: str, who: list[str]
     if len(samples.sizes(row)) < 2:
         return
     blocks, curves = "", []
-    for index, rival in enumerate(who):
-        points = [(size, samples.of(row, rival, size)) for size in samples.sizes(row) if samples.of(row, rival, size)]
+    for index, baseline in enumerate(who):
+        points = [(size, samples.of(row, baseline, size)) for size in samples.sizes(row) if samples.of(row, baseline, size)]
         if not points:
             continue
         blocks += f"$d{index} << end\n"
         for size, values in points:
-            blocks += f"{size} {samples.median(row, rival, size)} {min(values)} {max(values)}\n"
+            blocks += f"{size} {samples.median(row, baseline, size)} {min(values)} {max(values)}\n"
         blocks += "end\n"
-        curves.append(f"$d{index} using 1:2:3:4 with yerrorlines linewidth 2 title '{rival}'")
+        curves.append(f"$d{index} using 1:2:3:4 with yerrorlines linewidth 2 title '{baseline}'")
     if curves:
         gnuplot(head(path) + f"set logscale xy\nset xlabel '{x}'\nset ylabel '{y}'\n{blocks}plot {', '.join(curves)}\n")
 
@@ -56,10 +56,10 @@ def hot_path(samples: Samples, path: str) -> None:
         return
     blocks, curves = "$d << end\n", []
     for storm in present:
-        added = [100 * (samples.median(storm, rival, 1) / samples.median(storm, "no probe", 1) - 1) for rival in HOT]
+        added = [100 * (samples.median(storm, baseline, 1) / samples.median(storm, "no probe", 1) - 1) for baseline in HOT]
         blocks += f"\"{STORMS[storm]}\" " + " ".join(f"{value:.3f}" for value in added) + "\n"
-    for index, rival in enumerate(HOT):
-        curves.append(f"$d using {index + 2}:xtic(1) title '{rival}'")
+    for index, baseline in enumerate(HOT):
+        curves.append(f"$d using {index + 2}:xtic(1) title '{baseline}'")
     style = "set style data histogram\nset style histogram clustered gap 1\nset style fill solid\n"
     gnuplot(f"{head(path)}{style}set ylabel 'added time, %'\n{blocks}end\nplot {', '.join(curves)}\n")
 

@@ -33,14 +33,14 @@ def number(value: float) -> str:
 
 def compare(samples: Samples, row: Row, size: int) -> dict | None:
     """A line of the table; nothing if one of the two was not measured at this size."""
-    ours, theirs = samples.median(row.key, row.ours, size), samples.median(row.key, row.rival, size)
+    ours, theirs = samples.median(row.key, row.ours, size), samples.median(row.key, row.baseline, size)
     if ours is None or theirs is None:
         return None
-    line = {"row": row.key, "what": row.what, "size": size, "ours": row.ours, "rival": row.rival,
-            "unit": samples.units[row.key], "ours_median": ours, "rival_median": theirs, "aim": row.aim_text}
+    line = {"row": row.key, "what": row.what, "size": size, "ours": row.ours, "baseline": row.baseline,
+            "unit": samples.units[row.key], "ours_median": ours, "baseline_median": theirs, "aim": row.aim_text}
     if not row.divide:
         return line | {"held": ours <= row.aim}
-    ratios = samples.ratios(row.key, row.ours, row.rival, size)
+    ratios = samples.ratios(row.key, row.ours, row.baseline, size)
     middle = statistics.median(ratios)
     line |= {"ratio": middle, "ratio_min": min(ratios), "ratio_max": max(ratios), "repetitions": len(ratios)}
     return line if row.aim is None else line | {"held": middle <= row.aim}
@@ -60,7 +60,7 @@ def table(lines: list[dict]) -> str:
         held = {True: "yes", False: "**no**"}.get(line.get("held"), "")
         unit = line["unit"]
         text += (f"| {line['what']} | {line['size']} | {line['ours']} {number(line['ours_median'])} {unit} "
-                 f"| {line['rival']} {number(line['rival_median'])} {unit} "
+                 f"| {line['baseline']} {number(line['baseline_median'])} {unit} "
                  f"| {ratio_text(line)} | {line['aim']} | {held} |\n")
     return text
 

@@ -8,8 +8,8 @@ class Row:
     key: str  # as in the samples
     what: str
     ours: str
-    rival: str
-    aim: float | None  # the ratio of ours to the rival's, at most; None = nothing was aimed at
+    baseline: str
+    aim: float | None  # the ratio of ours to the baseline's, at most; None = nothing was aimed at
     aim_text: str
     divide: bool = True  # False: the row shows the difference, for what may be 0
 
@@ -19,8 +19,8 @@ def hot(storm: str, what: str) -> list[Row]:
     most = 1.05 if storm == "cgroup" else 1.01
     text = "at most 5 %" if storm == "cgroup" else "nothing (within 1 %)"
     ours = Row(f"time-{storm}", what, "guest-probe", "no probe", most, text)
-    rivals = ["no probe, again", "empty BPF program", "hash per pid", "hash per cgroup", "cpudist"]
-    return [ours] + [Row(f"time-{storm}", what, rival, "no probe", None, "") for rival in rivals]
+    baselines = ["no probe, again", "empty BPF program", "hash per pid", "hash per cgroup", "cpudist"]
+    return [ours] + [Row(f"time-{storm}", what, baseline, "no probe", None, "") for baseline in baselines]
 
 
 ROWS = [

@@ -2,7 +2,7 @@
 #ifndef KATAMETER_BENCH_RIVALS_KERNEL_H
 #define KATAMETER_BENCH_RIVALS_KERNEL_H
 
-/* The kernel's fields that the rivals read. */
+/* The kernel's fields that the baselines read. */
 
 #include <linux/bpf.h>
 

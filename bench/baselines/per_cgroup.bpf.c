@@ -4,7 +4,7 @@
  * to a hash by cgroup id. When it began is kept per CPU, the cheapest way there is.
  */
 
-#include "bench/rivals/kernel.h"
+#include "bench/baselines/kernel.h"
 
 /* cpuacct_cgrp_id of enum cgroup_subsys_id, as CO-RE finds it in the running kernel. */
 enum cgroup_subsys_id {

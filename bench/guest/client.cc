@@ -1,4 +1,4 @@
-// usage: ask SOCKET ROUNDS INTERVAL_MS
+// usage: client SOCKET ROUNDS INTERVAL_MS
 //
 // What a host is to a guest-probe: asks for a snapshot ROUNDS times, one every INTERVAL_MS, and acknowledges each. Prints
 // of the last one its bytes on the wire, those of the same figures as Prometheus text, and how many containers it had.
@@ -17,7 +17,7 @@ using namespace katameter::guest;
 
 int main(int argc, char** argv) try {
   if (argc != 4) {
-    std::fprintf(stderr, "usage: ask SOCKET ROUNDS INTERVAL_MS\n");
+    std::fprintf(stderr, "usage: client SOCKET ROUNDS INTERVAL_MS\n");
     return 2;
   }
   HostPeer host(argv[1]);
@@ -33,6 +33,6 @@ int main(int argc, char** argv) try {
               snapshot.containers.size());
   return 0;
 } catch (const std::exception& error) {
-  std::fprintf(stderr, "ask: %s\n", error.what());
+  std::fprintf(stderr, "client: %s\n", error.what());
   return 1;
 }

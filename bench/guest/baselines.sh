@@ -11,8 +11,8 @@ three_files=("cpu,cpuacct/cpuacct.usage" memory/memory.{usage_in_bytes,stat})
 
 now_ns() { date +%s%N; }
 
-start_poller() { # RIVAL PERIOD_MS FILE...
-    local rival=$1 period=$2 i file path
+start_poller() { # BASELINE PERIOD_MS FILE...
+    local baseline=$1 period=$2 i file path
     shift 2
     for ((i = 1; i <= containers; ++i)); do
         path=$(container_path "$i")
@@ -23,18 +23,18 @@ start_poller() { # RIVAL PERIOD_MS FILE...
         done
     done >"$bin/files"
     "$bin/poller" "$period" <"$bin/files" >"$bin/poller.log" &
-    pids["$rival"]=$!
+    pids["$baseline"]=$!
     wait_for ready "$bin/poller.log"
 }
 
-start_crowd() { # CONTAINERS TASKS
+start_sleepers() { # CONTAINERS TASKS
     local i path files=()
     for ((i = 1; i <= $1; ++i)); do
         path=$(container_path "$i")
         files+=("$(printf ":/sys/fs/cgroup/%s/$path/cgroup.procs" "${hierarchies[@]}")")
     done
-    "$bin/crowd" "$2" "${files[@]#:}" >"$bin/crowd.log" &
-    wait_for ready "$bin/crowd.log"
+    "$bin/spawn_sleepers" "$2" "${files[@]#:}" >"$bin/spawn_sleepers.log" &
+    wait_for ready "$bin/spawn_sleepers.log"
 }
 
 cadvisor_page=http://127.0.0.1:18080/metrics

@@ -4,7 +4,7 @@
  * hash by pid; an exit removes the entry.
  */
 
-#include "bench/rivals/kernel.h"
+#include "bench/baselines/kernel.h"
 
 struct {
   __uint(type, BPF_MAP_TYPE_HASH);

@@ -1,4 +1,4 @@
-// usage: used PID
+// usage: proc_usage PID
 //
 // Prints what a process has used so far, as "CPU_NS WAKEUPS RSS_KB": CPU time by its clock, which is exact where
 // /proc/PID/stat counts ticks; how often its threads went to sleep, each of which ended in a wake-up; its RSS as
@@ -46,7 +46,7 @@ int main(int argc, char** argv) {
   clockid_t clock;
   struct timespec time;
   if (argc != 2 || clock_getcpuclockid(atoi(argv[1]), &clock) != 0 || clock_gettime(clock, &time) != 0) {
-    fprintf(stderr, "used: no such process\n");
+    fprintf(stderr, "proc_usage: no such process\n");
     return 1;
   }
   char path[64];

@@ -1,4 +1,4 @@
-// usage: crowd PROCESSES CGROUP.PROCS...
+// usage: spawn_sleepers PROCESSES CGROUP.PROCS...
 //
 // Keeps a number of sleeping processes, shared out over the cgroups whose cgroup.procs files are named (several of one
 // container are joined by a colon). Says "ready" on stdout; all end with it.
@@ -27,14 +27,14 @@ int main(int argc, char** argv) {
   const int processes = argc > 2 ? atoi(argv[1]) : 0;
   const int cgroups = argc - 2;
   if (processes <= 0) {
-    fprintf(stderr, "usage: crowd PROCESSES CGROUP.PROCS...\n");
+    fprintf(stderr, "usage: spawn_sleepers PROCESSES CGROUP.PROCS...\n");
     return 2;
   }
   const pid_t parent = getpid();
   for (int i = 0; i < processes; ++i) {
     const pid_t child = fork();
     if (child < 0) {
-      perror("crowd: fork");
+      perror("spawn_sleepers: fork");
       return 1;
     }
     if (child == 0) {

@@ -1,4 +1,4 @@
-// usage: storms KIND ROUNDS
+// usage: microbench KIND ROUNDS
 //
 // Does one thing over and over and prints how many nanoseconds each took: the hot paths on which a probe may not be felt.
 //   switch   two processes hand a byte to and fro: one context switch each
@@ -22,7 +22,7 @@ static const char* const hierarchies[] = {"cpu,cpuacct", "memory", "pids", "blki
 #define CONTAINER "cri-containerd/bebebebebebebebebebebebebebebebebebebebebebebebebebebebebebebebe"
 
 static void fail(const char* what) {
-  fprintf(stderr, "storms: %s: %s\n", what, strerror(errno));
+  fprintf(stderr, "microbench: %s: %s\n", what, strerror(errno));
   exit(1);
 }
 
@@ -97,7 +97,7 @@ int main(int argc, char** argv) {
   if (argc == 1) return 0;  // what do_spawns() runs
   const long rounds = argc == 3 ? atol(argv[2]) : 0;
   if (rounds <= 0) {
-    fprintf(stderr, "usage: storms switch|spawn|fault|cgroup ROUNDS\n");
+    fprintf(stderr, "usage: microbench switch|spawn|fault|cgroup ROUNDS\n");
     return 2;
   }
   void (*storm)(long) = strcmp(argv[1], "switch") == 0   ? do_switches
@@ -106,7 +106,7 @@ int main(int argc, char** argv) {
                         : strcmp(argv[1], "cgroup") == 0 ? do_cgroups
                                                          : NULL;
   if (storm == NULL) {
-    fprintf(stderr, "storms: no kind '%s'\n", argv[1]);
+    fprintf(stderr, "microbench: no kind '%s'\n", argv[1]);
     return 2;
   }
   storm(rounds / 10 + 2);  // what happens the first time only
