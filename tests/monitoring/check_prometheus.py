@@ -144,7 +144,7 @@ def check_dashboard(prometheus):
         assert abs(parts - whole) < 1e-3 * whole, f"{stack}: {parts}, not {whole}"
 
 
-def settle(holds, seconds):
+def wait_until(holds, seconds):
     """On a machine that is busy a scrape comes late, and the rates of the next seconds are off: what is right becomes
     right within some windows, what is counted twice never does."""
     end = time.monotonic() + seconds
@@ -176,8 +176,8 @@ def main():
             prometheus.wait_until("eight samples of each target", lambda: min(
                 [value for _, value in prometheus.query("count_over_time(up[1m])")], default=0) >= 9)
             prometheus.wait_until("the alert", lambda: prometheus.query('ALERTS{alertstate="firing"}'))
-            settle(lambda: check(prometheus), 60)
-            settle(lambda: check_dashboard(prometheus), 30)
+            wait_until(lambda: check(prometheus), 60)
+            wait_until(lambda: check_dashboard(prometheus), 30)
     print("Prometheus shows Kata pods as it shows all others")
 
 

@@ -36,7 +36,7 @@ TEST_CASE("a node of 1,000 sandboxes answers within a second and takes 24 KiB fo
   static_cast<void>(node.scrape(true));
   const std::size_t empty_kb = node.resident_kb();
   node.add(sandboxes);
-  node.settle();
+  node.wait_connected();
   // The fastest of some: what else runs on the machine is not host-probe's.
   double fastest = 1e9;
   std::string answer;

@@ -72,7 +72,7 @@ SimulatedNode::SimulatedNode(int guests)
       host_probe_({"--run-root", folder_.path(), "--web.listen-address", "127.0.0.1:0"}),
       address_(host_probe_.addresses().at(0)),
       guests_(guests) {
-  settle();
+  wait_connected();
 }
 
 std::string SimulatedNode::scrape(bool compressed) {
@@ -94,16 +94,16 @@ void SimulatedNode::remove(int guests) {
   guests_ -= guests;
 }
 
-void SimulatedNode::settle() {
+void SimulatedNode::wait_connected() {
   const std::string count = std::to_string(guests_);
   const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(60);
-  bool settled = false;
-  while (!settled && std::chrono::steady_clock::now() < end) {
-    settled = simulator_.ask("count").starts_with("guests " + count + " connected " + count + " ");
+  bool connected = false;
+  while (!connected && std::chrono::steady_clock::now() < end) {
+    connected = simulator_.ask("count").starts_with("guests " + count + " connected " + count + " ");
     log_ += host_probe_.take();
-    if (!settled) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    if (!connected) std::this_thread::sleep_for(std::chrono::milliseconds(5));
   }
-  REQUIRE(settled);
+  REQUIRE(connected);
   REQUIRE_THAT(scrape(), Catch::Contains("\nkatameter_sandboxes " + count + "\n"));
   log_ += host_probe_.take();
 }

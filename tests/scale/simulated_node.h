@@ -44,7 +44,7 @@ class SimulatedNode {
   void boot(int guests, std::chrono::milliseconds duration);
   void remove(int guests);
   /// Waits until host-probe has a connection to every guest, and no sandbox beside.
-  void settle();
+  void wait_connected();
 
   struct Collects {
     std::uint64_t fewest = 0;
@@ -53,7 +53,7 @@ class SimulatedNode {
   /// How often one guest was asked.
   Collects collects();
 
-  /// What host-probe has logged up to the last settle().
+  /// What host-probe has logged up to the last wait_connected().
   const std::string& logged() const { return log_; }
 
   std::size_t resident_kb() const;

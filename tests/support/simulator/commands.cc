@@ -40,7 +40,7 @@ std::string carry_out(std::string_view line, Fleet& fleet) {
   if (line == "count") {
     const Fleet::Counts counts = fleet.counts();
     return fmt::format("guests {} connected {} collects {} {}", counts.guests, counts.connected, counts.fewest_collects,
-                       counts.most_collects);
+                       counts.max_collects);
   }
   return fmt::format("error: '{}' is none of: add N, boot N MS, remove N, count", line);
 }

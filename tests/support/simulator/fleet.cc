@@ -69,7 +69,7 @@ Fleet::Counts Fleet::counts() const {
   for (const auto& guest : guests_) {
     if (guest->connected()) ++counts.connected;
     counts.fewest_collects = std::min(counts.fewest_collects, guest->collects());
-    counts.most_collects = std::max(counts.most_collects, guest->collects());
+    counts.max_collects = std::max(counts.max_collects, guest->collects());
   }
   return counts;
 }

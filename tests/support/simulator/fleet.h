@@ -20,7 +20,7 @@ class Fleet {
     std::size_t guests = 0;
     std::size_t connected = 0;
     std::uint64_t fewest_collects = 0;  // of one guest
-    std::uint64_t most_collects = 0;
+    std::uint64_t max_collects = 0;
   };
 
   /// `containers` a guest, the pause container included. Makes the directories.
@@ -29,9 +29,9 @@ class Fleet {
   /// Removes every sandbox, and the directories above them if nobody else uses them.
   ~Fleet();
 
-  /// Births, of guests that take so long to boot. An error after the first that failed; those before it stay.
+  /// Starts sandboxes, whose guests take so long to boot. An error after the first that failed; those before it stay.
   Status add(std::uint64_t count, std::chrono::milliseconds boot = {});
-  /// Deaths, the oldest first; of all if there are fewer.
+  /// Ends some, the oldest first; of all if there are fewer.
   void remove(std::uint64_t count);
   Counts counts() const;
 

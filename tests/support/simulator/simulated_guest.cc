@@ -15,7 +15,7 @@ namespace {
 
 constexpr std::size_t read_bytes = 4096;
 // A guest is never younger than this: the figures of its first second would all be 0.
-constexpr std::chrono::seconds uptime_at_birth{60};
+constexpr std::chrono::seconds initial_uptime{60};
 
 }  // namespace
 
@@ -108,7 +108,7 @@ void SimulatedGuest::answer(const wire::HostMessage& message) {
     send(hello);
   } else if (const auto* collect = std::get_if<wire::Collect>(&message)) {
     ++collects_;
-    wire::Snapshot snapshot = figures_of(number_, containers_, uptime_at_birth + (Clock::now() - born_));
+    wire::Snapshot snapshot = figures_of(number_, containers_, initial_uptime + (Clock::now() - born_));
     snapshot.request = collect->request;
     snapshot.sequence = ++sequence_;
     send(snapshot);

@@ -14,4 +14,4 @@ shared=$1/usr/lib/vmtest
 mkdir "$shared"/{first,later}
 pack "$top/build" "$shared/first"
 repack_later "$shared/first" "$shared/later"
-cp "$top/tests/starting/in_guest.sh" "$shared/"
+cp "$top/tests/init/in_guest.sh" "$shared/"
