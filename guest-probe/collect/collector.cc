@@ -15,20 +15,11 @@
 namespace katameter::guest {
 namespace {
 
-constexpr std::size_t removed_kept = 1024;
-// A CPU hands in every 32 pages, so on a busy guest a pair of walks may be disturbed several times in a row.
+constexpr std::size_t max_removed = 1024;
+// A CPU flushes every 32 pages, so on a busy guest a pair of walks may be disturbed several times in a row.
 constexpr int max_walks = 10;
 // Measured with a reader of cpu.stat beside: 4 at most, but for a cgroup that was preempted in mid-release.
 constexpr int max_unified_walks = 20;
-
-constexpr std::array<std::pair<Hook, wire::Figure wire::Guest::*>, hooks> misses_of_hooks{{
-    {Hook::cgroup_rmdir, &wire::Guest::program_misses_cgroup_rmdir},
-    {Hook::cgroup_mkdir, &wire::Guest::program_misses_cgroup_mkdir},
-    {Hook::mark_victim, &wire::Guest::program_misses_mark_victim},
-    {Hook::reclaim, &wire::Guest::program_misses_reclaim},
-    {Hook::cpuhp_enter, &wire::Guest::program_misses_cpuhp_enter},
-    {Hook::sched_process_free, &wire::Guest::program_misses_sched_process_free},
-}};
 
 std::uint64_t boottime_ns() {
   timespec now{};
@@ -60,7 +51,7 @@ Collector::Collector(GuestPrograms& programs, const ServedFigures& served, std::
       served_(served),
       max_rows_(containers),
       shown_times_(served.cpu_times_scaled),
-      removed_(removed_kept),
+      removed_(max_removed),
       row_limit_(containers),
       tasks_(static_cast<std::uint32_t>(getpid())) {
   for (const Hierarchy hierarchy : served_.cpu_walks) cpu_walks_.push_back({hierarchy, {}, {}});
@@ -79,7 +70,9 @@ Result<wire::Snapshot> Collector::collect(std::uint64_t request) {
   snapshot.guest.containers_lost = programs_.state().removals_lost + removed_.forgotten();
   snapshot.guest.stalls_lost = programs_.stalls_lost();
   programs_.refresh_misses();
-  for (const auto& [hook, figure] : misses_of_hooks) snapshot.guest.*figure = programs_.misses(hook);
+  for (const GuestSource& source : guest_sources) {
+    if (source.skipped_runs) snapshot.guest.*source.figure = programs_.misses(*source.skipped_runs);
+  }
 
   Rows rows;
   add_cpu(rows, snapshot.guest);

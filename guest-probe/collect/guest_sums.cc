@@ -14,11 +14,11 @@ namespace {
 constexpr std::uint64_t magic = 0x6b6174616d657465;  // "katamete"
 constexpr std::size_t file_bytes = 4096;
 
-constexpr std::array<wire::Figure wire::Guest::*, 5> figures{
-    &wire::Guest::workload_cpu_usage_ns, &wire::Guest::kernel_cpu_usage_ns, &wire::Guest::agent_cpu_usage_ns,
-    &wire::Guest::probe_cpu_usage_ns, &wire::Guest::unattributed_cpu_usage_ns};
-constexpr std::array<std::uint64_t wire::Guest::*, 3> losses{&wire::Guest::containers_lost,
-                                                             &wire::Guest::oom_events_lost, &wire::Guest::stalls_lost};
+constexpr std::array<wire::Figure wire::Guest::*, 8> figures{
+    &wire::Guest::workload_cpu_usage_ns,     &wire::Guest::kernel_cpu_usage_ns,
+    &wire::Guest::agent_cpu_usage_ns,        &wire::Guest::probe_cpu_usage_ns,
+    &wire::Guest::unattributed_cpu_usage_ns, &wire::Guest::containers_lost,
+    &wire::Guest::oom_events_lost,           &wire::Guest::stalls_lost};
 
 std::array<char, 40> read_boot_id() {
   std::array<char, 40> id{};
@@ -78,8 +78,7 @@ void RowLimit::forget_unseen(const std::map<ContainerId, wire::Container>& rows)
 }
 
 Result<ReportedSums> ReportedSums::open(const std::string& file) {
-  static_assert(figures.size() + losses.size() == sums && std::is_trivial_v<Contents> &&
-                sizeof(Contents) <= file_bytes);
+  static_assert(figures.size() == sums && std::is_trivial_v<Contents> && sizeof(Contents) <= file_bytes);
   std::error_code ignored;  // open() says what is wrong with the folder
   std::filesystem::create_directories(std::filesystem::path(file).parent_path(), ignored);
   const Fd opened(::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
@@ -109,7 +108,6 @@ void ReportedSums::carry_on(wire::Guest& guest) {
     if (guest.*figure) guest.*figure = carry_on(place, *(guest.*figure));
     ++place;
   }
-  for (const auto loss : losses) guest.*loss = carry_on(place++, guest.*loss);
   began_ = true;
 }
 

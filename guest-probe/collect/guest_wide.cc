@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <optional>
@@ -33,20 +34,29 @@ std::optional<Line> parse_line(std::string_view line) {
   return Line{line.substr(0, colon), value * kibibyte};
 }
 
-struct Source {
-  std::string_view name;
-  wire::Figure wire::Guest::*figure;
+// A line of the file, and the value that it is, or is a part of.
+struct Wanted {
+  std::string_view line;
+  std::size_t source;  // in guest_sources
 };
 
-constexpr std::array<Source, 9> sources{{{"MemTotal", &wire::Guest::memory_total_bytes},
-                                         {"MemFree", &wire::Guest::memory_free_bytes},
-                                         {"MemAvailable", &wire::Guest::memory_available_bytes},
-                                         {"AnonPages", &wire::Guest::memory_anonymous_bytes},
-                                         {"Slab", &wire::Guest::memory_slab_bytes},
-                                         {"KernelStack", &wire::Guest::memory_kernel_stack_bytes},
-                                         {"PageTables", &wire::Guest::memory_page_tables_bytes},
-                                         {"SwapTotal", &wire::Guest::swap_total_bytes},
-                                         {"SwapFree", &wire::Guest::swap_free_bytes}}};
+constexpr auto wanted = [] {
+  constexpr std::size_t size = [] {
+    std::size_t lines = 0;
+    for (const GuestSource& source : guest_sources) lines += source.lines();
+    return lines;
+  }();
+  std::array<Wanted, size> lines{};
+  std::size_t next = 0;
+  for (std::size_t i = 0; i < guest_sources.size(); ++i) {
+    for (std::size_t line = 0; line < guest_sources[i].lines(); ++line)
+      lines[next++] = {guest_sources[i].meminfo[line], i};
+  }
+  return lines;
+}();
+
+static_assert(std::count_if(guest_sources.begin(), guest_sources.end(),
+                            [](const GuestSource& source) { return source.skipped_runs.has_value(); }) == hooks);
 
 }  // namespace
 
@@ -65,35 +75,42 @@ Status Meminfo::read(wire::Guest& guest) const {
 }
 
 void parse_meminfo(std::string_view text, wire::Guest& guest) {
-  wire::Figure buffers;
-  wire::Figure cached;
+  std::array<wire::Figure, wanted.size()> found;
   while (!text.empty()) {
     const std::size_t end = text.find('\n');
     if (end == std::string_view::npos) break;  // a line that was cut
     const std::optional<Line> line = parse_line(text.substr(0, end));
     text.remove_prefix(end + 1);
     if (!line) continue;
-    if (line->name == "Buffers") buffers = line->bytes;
-    if (line->name == "Cached") cached = line->bytes;
-    for (const Source& source : sources) {
-      if (line->name == source.name) guest.*source.figure = line->bytes;
+    for (std::size_t i = 0; i < wanted.size(); ++i) {
+      if (line->name != wanted[i].line) continue;
+      found[i] = line->bytes;
+      break;
     }
   }
-  // What the kernel calls buffers is the page cache of block devices.
-  if (buffers && cached && *cached <= UINT64_MAX - *buffers) guest.memory_cache_bytes = *buffers + *cached;
+  // The lines of one value are neighbours.
+  for (std::size_t i = 0; i < wanted.size();) {
+    const GuestSource& source = guest_sources[wanted[i].source];
+    wire::Figure sum = 0;
+    for (std::size_t line = 0; line < source.lines(); ++line, ++i) {
+      const bool fits = sum && found[i] && *found[i] <= UINT64_MAX - *sum;
+      sum = fits ? wire::Figure(*sum + *found[i]) : std::nullopt;
+    }
+    if (sum) guest.*source.figure = sum;
+  }
 }
 
 GuestSources GuestSources::open() {
   GuestSources sources;
-  const auto keep = [&](auto opened, auto& target, const char* loses) {
+  const auto take = [&](auto opened, auto& target, const char* impact) {
     if (opened) {
       target = *std::move(opened);
     } else {
-      sources.lacks_.push_back(fmt::format("{} lost: {}", loses, opened.error().text));
+      sources.lacks_.push_back(fmt::format("{} lost: {}", impact, opened.error().text));
     }
   };
-  keep(Meminfo::open(), sources.meminfo_, "the whole guest's memory figures are");
-  keep(LinkStats::open(), sources.links_, "the network figures are");
+  take(Meminfo::open(), sources.meminfo_, "the whole guest's memory figures are");
+  take(LinkStats::open(), sources.links_, "the network figures are");
   return sources;
 }
 

@@ -1,16 +1,45 @@
 #pragma once
 
+#include <array>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "guest-probe/bpf/programs.h"
 #include "guest-probe/collect/network.h"
 #include "userspace/fd.h"
 #include "userspace/result.h"
 #include "userspace/wire/messages.h"
 
 namespace katameter::guest {
+
+/// Where a value of the guest as a whole is read. The functions of the same names are what a row of guest.def says.
+struct GuestSource {
+  wire::Figure wire::Guest::*figure;
+  std::array<std::string_view, 2> meminfo{};  ///< lines of /proc/meminfo; of two it is the sum
+  std::optional<Hook> skipped_runs{};         ///< the attached program whose skipped runs it is
+
+  /// Lines of /proc/meminfo that it takes.
+  constexpr std::size_t lines() const { return (meminfo[0].empty() ? 0U : 1U) + (meminfo[1].empty() ? 0U : 1U); }
+};
+
+inline constexpr auto guest_sources = [] {
+  struct Read {
+    std::array<std::string_view, 2> meminfo{};
+    std::optional<Hook> skipped_runs{};
+  };
+  constexpr auto meminfo = [](std::string_view line, std::string_view other = {}) { return Read{{line, other}, {}}; };
+  constexpr auto skipped_runs = [](Hook hook) { return Read{{}, hook}; };
+  constexpr Read by_code;
+  const auto source = [](wire::Figure wire::Guest::*figure, const Read& read) {
+    return GuestSource{figure, read.meminfo, read.skipped_runs};
+  };
+  return std::to_array<GuestSource>({
+#define GUEST_FIGURE(name, number, presence, kind, unit, read, ...) source(&wire::Guest::name, read),
+#include "userspace/figures/guest.def"
+  });
+}();
 
 /// The memory of the whole guest, from /proc/meminfo (fs/proc/meminfo.c). The kernel sums most of it up from per-CPU
 /// and per-node counters for whoever reads; they have no address that BPF could know in every kernel. Opened once.
@@ -47,7 +76,7 @@ class GuestSources {
   std::optional<Meminfo> meminfo_;
   std::optional<LinkStats> links_;
   std::vector<std::string> lacks_;
-  bool failed_ = false;  // said once
+  bool failed_ = false;  // logged once
 };
 
 }  // namespace katameter::guest

@@ -40,7 +40,6 @@ Json guest_json(const wire::Guest& guest) {
   for (const wire::GuestFigure& figure : wire::guest_figures) {
     if (const wire::Figure& value = guest.*figure.value) json[std::string(figure.name)] = *value;
   }
-  for (const wire::GuestLoss& loss : wire::guest_losses) json[std::string(loss.name)] = guest.*loss.value;
   return json;
 }
 

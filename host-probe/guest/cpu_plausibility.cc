@@ -15,7 +15,7 @@ std::optional<std::uint64_t> system_cpu_ns(const wire::Guest& guest) {
 }
 
 bool has_containers_without_row(const wire::Guest& guest) {
-  return guest.containers_unreported > 0 || guest.unattributed_containers.value_or(0) > 0;
+  return guest.containers_unreported.value_or(0) > 0 || guest.unattributed_containers.value_or(0) > 0;
 }
 
 }  // namespace

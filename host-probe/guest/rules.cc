@@ -23,7 +23,8 @@ std::uint64_t times(std::uint64_t one, std::uint64_t count) {
                                                                  : one * count;
 }
 
-std::uint64_t max_of(const wire::ContainerFigure& figure, std::uint64_t boottime_ns) {
+template <typename AnyFigure>
+std::uint64_t max_of(const AnyFigure& figure, std::uint64_t boottime_ns) {
   if (figure.kind == FigureKind::limit) return std::numeric_limits<std::uint64_t>::max();
   switch (figure.unit) {
     case FigureUnit::cpu_time: return times(boottime_ns, max_cpus);
@@ -31,10 +32,6 @@ std::uint64_t max_of(const wire::ContainerFigure& figure, std::uint64_t boottime
     case FigureUnit::boottime: return times(boottime_ns, max_tasks);
     default: return max_value;
   }
-}
-
-std::uint64_t max_of(const wire::GuestFigure& figure, std::uint64_t boottime_ns) {
-  return figure.name.ends_with("_ns") ? times(boottime_ns, max_cpus) : max_value;
 }
 
 Drop too_much(std::string_view name, const std::string& whose, std::uint64_t value) {
@@ -136,7 +133,9 @@ std::optional<Drop> SnapshotRules::check(const wire::Snapshot& snapshot, Time no
 }
 
 void SnapshotRules::compare_with(const wire::Snapshot& snapshot, Time now) {
-  last_ = {snapshot.boottime_ns, now, snapshot.guest.cpu_usage_ns, snapshot.guest.workload_cpu_usage_ns, {}};
+  last_ = {snapshot.boottime_ns, now, {}, {}};
+  for (std::size_t i = 0; i < monotonic_of_guest.size(); ++i)
+    last_->guest[i] = snapshot.guest.*wire::guest_figures[monotonic_of_guest[i]].value;
   for (const wire::Container& container : snapshot.containers) {
     if (container.removed) continue;
     Counters& counters = last_->living[container.id];
@@ -156,8 +155,10 @@ std::optional<Drop> SnapshotRules::check_clock(const wire::Snapshot& snapshot, T
 }
 
 std::optional<Drop> SnapshotRules::check_guest(const wire::Snapshot& snapshot) const {
-  if (fell(last_->guest_cpu_ns, snapshot.guest.cpu_usage_ns)) return went_back("cpu_usage_ns");
-  if (fell(last_->workload_cpu_ns, snapshot.guest.workload_cpu_usage_ns)) return went_back("workload_cpu_usage_ns");
+  for (std::size_t i = 0; i < monotonic_of_guest.size(); ++i) {
+    const wire::GuestFigure& figure = wire::guest_figures[monotonic_of_guest[i]];
+    if (fell(last_->guest[i], snapshot.guest.*figure.value)) return went_back(figure.name);
+  }
   return std::nullopt;
 }
 

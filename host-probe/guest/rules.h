@@ -23,6 +23,11 @@ constexpr bool is_monotonic(std::size_t figure) {
   return wire::container_figures[figure].kind == FigureKind::counter;
 }
 
+/// The same of a value of the guest as a whole, by its place in wire::guest_figures.
+constexpr bool is_monotonic_of_guest(std::size_t figure) {
+  return wire::guest_figures[figure].kind == FigureKind::counter;
+}
+
 /// Checks each snapshot of one run of a guest by itself, and against the last one: the clock must not leap, counters
 /// must not fall. Pure: the caller gives the time. The decoder has already bounded sizes and numbers of entries.
 class SnapshotRules {
@@ -43,12 +48,12 @@ class SnapshotRules {
 
  private:
   static constexpr auto& monotonic = figures_where<&is_monotonic>;
+  static constexpr auto& monotonic_of_guest = indices_where<wire::guest_figures.size(), &is_monotonic_of_guest>;
   using Counters = std::array<wire::Figure, monotonic.size()>;
   struct Last {
     std::uint64_t boottime_ns = 0;
     Time received{};
-    wire::Figure guest_cpu_ns{};
-    wire::Figure workload_cpu_ns{};
+    std::array<wire::Figure, monotonic_of_guest.size()> guest{};
     std::map<ContainerId, Counters> living;
   };
 

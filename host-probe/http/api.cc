@@ -5,7 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
-#include "host-probe/metrics/container_metrics.h"
+#include "host-probe/metrics/figure_metrics.h"
 
 namespace katameter::host {
 namespace {

@@ -3,7 +3,7 @@
 #include <exception>
 #include <utility>
 
-#include "host-probe/metrics/container_metrics.h"
+#include "host-probe/metrics/figure_metrics.h"
 #include "host-probe/metrics/table.h"
 #include "host-probe/own_metrics/own_metrics.h"
 #include "userspace/log.h"
@@ -71,6 +71,20 @@ void add_containers(TextWriter& writer, const LabelledReport& report) {
   add_oom_kills(writer, report);
 }
 
+// The metrics that are one value of the guest as a whole.
+void add_guests(TextWriter& writer, const LabelledReport& report) {
+  for (const GuestMetric& metric : metric::of_guest) {
+    if (metric.descriptor->name.empty()) continue;
+    Labels further;
+    if (!metric.shown.label.name.empty()) further.push_back(metric.shown.label);
+    for (const LabelledSandbox& sandbox : report.living()) {
+      if (!sandbox.report.guest) continue;
+      const wire::Figure& value = sandbox.report.guest->guest_wide.*metric.figure;
+      if (value) writer.add(*metric.descriptor, sandbox.id, further, static_cast<double>(*value) / metric.divisor);
+    }
+  }
+}
+
 void write(TextWriter& writer, const MetricGroup& group, const LabelledReport* report) {
   for (const MetricRow& row : group.rows) {
     if (row.write == nullptr) continue;
@@ -85,8 +99,9 @@ void render(const NodeReport& report, TextWriter::Send send) {
   TextWriter writer(std::move(send));
   const LabelledReport labelled(report);
   add_containers(writer, labelled);
-  for (const MetricGroup* group :
-       {&container_group, &network_group, &guest_group, &accounting_group, &process_group, &node_group, &own_group}) {
+  for (const MetricGroup* group : {&container_group, &network_group, &guest_group}) write(writer, *group, &labelled);
+  add_guests(writer, labelled);
+  for (const MetricGroup* group : {&accounting_group, &process_group, &node_group, &own_group}) {
     write(writer, *group, &labelled);
   }
   writer.finish();

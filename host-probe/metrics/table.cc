@@ -4,7 +4,7 @@
 #include <string>
 #include <string_view>
 
-#include "host-probe/metrics/container_metrics.h"
+#include "host-probe/metrics/figure_metrics.h"
 
 namespace katameter::host {
 namespace {
@@ -70,21 +70,23 @@ void append_row(std::string& out, const Descriptor& metric) {
   out += " |\n";
 }
 
-// The metrics of container.def. Neighbours with one descriptor are one metric, each with its source.
-void append_container_values(std::string& out) {
-  const auto& metrics = metric::of_container;
+// The metrics of container.def or guest.def. Neighbours with one descriptor are one metric, each with its source.
+template <typename Metrics>
+void append_values(std::string& out, const Metrics& metrics, std::string_view between_sources) {
   for (auto first = metrics.begin(); first != metrics.end();) {
-    const auto last = std::find_if(
-        first, metrics.end(), [&](const ContainerMetric& metric) { return metric.descriptor != first->descriptor; });
+    const auto last =
+        std::find_if(first, metrics.end(), [&](const auto& metric) { return metric.descriptor != first->descriptor; });
     std::string labels(first->shown.label.name);
     if (!first->shown.other_label.empty()) labels.append(", ").append(first->shown.other_label);
     std::string source(first->descriptor->source);
-    for (auto next = first + 1; next != last; ++next) source.append(", ").append(next->source);
+    for (auto next = first + 1; next != last; ++next) {
+      if (!next->source.empty()) source.append(between_sources).append(next->source);
+    }
     if (first->shown.rule == Shown::Rule::limit_beside) source += "; 0: none";
     Descriptor row = *first->descriptor;
     row.labels = labels;
     row.source = source;
-    append_row(out, row);
+    if (!row.name.empty()) append_row(out, row);
     first = last;
   }
 }
@@ -107,12 +109,13 @@ std::string catalogue_markdown() {
       "A value that a kernel does not have has no series; it is never 0 instead. v1 and v2 are the versions of cgroups "
       "in\nthe guest. The values of a container include the cgroups inside it.\n";
   append_head(out, container_group);
-  append_container_values(out);
+  append_values(out, metric::of_container, ", ");
   append_rows(out, container_group);
   for (const MetricGroup* group :
        {&network_group, &guest_group, &accounting_group, &process_group, &node_group, &own_group, &registry_group}) {
     append_head(out, *group);
     append_rows(out, *group);
+    if (group == &guest_group) append_values(out, metric::of_guest, "; ");
   }
   return out;
 }

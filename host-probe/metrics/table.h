@@ -118,7 +118,7 @@ struct MetricGroup {
 extern const MetricGroup container_group;
 /// Network by interface, on the row of the pause container.
 extern const MetricGroup network_group;
-/// A guest as a whole: whether it answers, OOM kills, memory, CPU time, and what guest-probe could not report.
+/// A guest as a whole, beside what is one value of its snapshot: whether it answers, OOM kills, CPU time by owner.
 extern const MetricGroup guest_group;
 /// CPU time and memory of the host by component, in which all of a sandbox's cost is once.
 extern const MetricGroup accounting_group;

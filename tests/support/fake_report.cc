@@ -55,7 +55,9 @@ wire::Container container(char digit, double seconds, double cpus, std::uint64_t
 void add_guest(SandboxReport& sandbox, double seconds, double workload_cpus) {
   GuestView& view = sandbox.guest ? *sandbox.guest : sandbox.guest.emplace();
   wire::Guest& guest = view.guest_wide;
-  for (const wire::GuestFigure& figure : wire::guest_figures) guest.*figure.value = 3 * mebibyte;
+  for (const wire::GuestFigure& figure : wire::guest_figures) {
+    if (figure.presence == wire::Presence::optional) guest.*figure.value = 3 * mebibyte;
+  }
   guest.memory_total_bytes = 1024 * mebibyte;
   guest.memory_free_bytes = 500 * mebibyte;
   guest.memory_cache_bytes = 100 * mebibyte;

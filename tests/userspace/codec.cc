@@ -54,7 +54,6 @@ Snapshot largest(std::size_t rows) {
     snapshot.containers.push_back(row);
   }
   set_to_largest(snapshot.guest, guest_figures);
-  set_to_largest(snapshot.guest, guest_losses);
   Interface link;
   link.name = std::string(15, 'x');
   set_to_largest(link, interface_figures);
@@ -91,7 +90,7 @@ TEST_CASE("A snapshot comes back as it was sent, absent figures absent and zeros
   CHECK_FALSE(snapshot.containers[1].memory_usage_bytes);
   CHECK(snapshot.guest.workload_cpu_usage_ns == 0);
   CHECK(snapshot.guest.swap_free_bytes == 0);
-  for (const GuestLoss& loss : guest_losses) CHECK(snapshot.guest.*loss.value == sent.guest.*loss.value);
+  for (const GuestFigure& figure : guest_figures) CHECK(snapshot.guest.*figure.value == sent.guest.*figure.value);
   REQUIRE(snapshot.interfaces.size() == 2);
   CHECK(snapshot.interfaces[0].name == "eth0");
   CHECK(snapshot.interfaces[0].transmit_errors == UINT64_MAX);

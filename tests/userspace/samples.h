@@ -32,7 +32,6 @@ inline Snapshot sample_snapshot() {
   snapshot.guest.workload_cpu_usage_ns = 0;
   snapshot.guest.swap_free_bytes = 0;
   snapshot.guest.unattributed_containers = 0;
-  for (const GuestLoss& loss : guest_losses) snapshot.guest.*loss.value = value += 7;
   snapshot.interfaces = {{"eth0", 1, 2, 3, 4, 5, 6, 7, UINT64_MAX}, {"eth1", 0, 0, 0, 0, 0, 0, 0, 0}};
   return snapshot;
 }

@@ -76,7 +76,7 @@ TEST_CASE("Every figure of the guest, an interface and a block device has the fi
     return static_cast<int>(table.size());
   };
   const auto& guest = *pb::Guest::descriptor();
-  CHECK(check(guest, guest_figures) + check(guest, guest_losses) == guest.field_count());
+  CHECK(check(guest, guest_figures) == guest.field_count());
   const auto& link = *pb::Interface::descriptor();
   CHECK(check(link, interface_figures) + 1 == link.field_count());  // and the name
   const auto& device = *pb::BlockDevice::descriptor();

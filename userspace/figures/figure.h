@@ -5,10 +5,10 @@
 #include <cstdint>
 #include <initializer_list>
 
-// The vocabulary of the columns of container.def, and sets of its figures.
+// The vocabulary of the columns of container.def and guest.def, and sets of the figures of a container.
 namespace katameter {
 
-/// How a figure moves while its container lives.
+/// How a figure moves while its container lives, or the guest.
 enum class FigureKind : std::uint8_t {
   counter,       ///< only rises: a host refuses a snapshot in which it fell
   weak_counter,  ///< rises, but may fall where guest-probe is restarted and the kernel kept less than it had reported
@@ -36,6 +36,12 @@ enum class FigureUnit : std::uint8_t {
   tasks,
   processes,
   switches,
+  containers,
+  cgroups,
+  interfaces,
+  devices,
+  events,
+  stalls,
 };
 
 /// What gives a figure: it is there or missing with the others of its group.
@@ -60,21 +66,25 @@ enum Index : std::size_t {
 };
 }  // namespace figure
 
-/// The figures of which `predicate`, a function of the index, is true; in their order.
-template <bool (*predicate)(std::size_t)>
-inline constexpr auto figures_where = [] {
+/// The indices below `count` of which `predicate` is true; in their order.
+template <std::size_t count, bool (*predicate)(std::size_t)>
+inline constexpr auto indices_where = [] {
   constexpr std::size_t size = [] {
     std::size_t found = 0;
-    for (std::size_t i = 0; i < figure::count; ++i) found += predicate(i) ? 1 : 0;
+    for (std::size_t i = 0; i < count; ++i) found += predicate(i) ? 1 : 0;
     return found;
   }();
-  std::array<std::size_t, size> figures{};
-  std::size_t place = 0;
-  for (std::size_t i = 0; i < figure::count; ++i) {
-    if (predicate(i)) figures[place++] = i;
+  std::array<std::size_t, size> indices{};
+  std::size_t next = 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    if (predicate(i)) indices[next++] = i;
   }
-  return figures;
+  return indices;
 }();
+
+/// The figures of a container of which `predicate`, a function of the index, is true.
+template <bool (*predicate)(std::size_t)>
+inline constexpr auto& figures_where = indices_where<figure::count, predicate>;
 
 /// A set of figures of a container: those that are served, for example.
 class FigureSet {

@@ -48,7 +48,7 @@ inline constexpr std::size_t max_block_device =
 /// A container without the path of its cgroup.
 inline constexpr std::size_t max_container =
     nested(4, nested(1, 32) + number(3, 1) + max_block_devices * max_block_device + figures(container_figures));
-inline constexpr std::size_t max_guest = nested(5, figures(guest_figures) + figures(guest_losses));
+inline constexpr std::size_t max_guest = nested(5, figures(guest_figures));
 inline constexpr std::size_t max_interface = nested(8, nested(1, 15) + figures(interface_figures));
 /// Request, sequence, time, and the frame's own tag and length.
 inline constexpr std::size_t max_snapshot = nested(2, max_frame_bytes) - max_frame_bytes + number(1) + number(2) +

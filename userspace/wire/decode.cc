@@ -106,20 +106,16 @@ constexpr auto rows_by_field = [] {
   return rows;
 }();
 
-// Takes the field for the figure it is of, if it is of one of the table's.
-template <const auto& table, typename Message>
-bool take_figure(Reader& in, Message& message) {
-  const std::uint32_t field = in.tag();
-  const std::size_t row = field < rows_by_field<table>.size() ? rows_by_field<table>[field] : 0;
-  if (row == 0) return false;
-  message.*table[row - 1].value = number(in, table[row - 1].name);
-  return true;
-}
-
-// The same, or skips it.
+// Takes the field for the figure it is of, or skips it if it is of none of the table's.
 template <const auto& table, typename Message>
 void read_figure(Reader& in, Message& message) {
-  if (!take_figure<table>(in, message)) in.skip();
+  const std::uint32_t field = in.tag();
+  const std::size_t row = field < rows_by_field<table>.size() ? rows_by_field<table>[field] : 0;
+  if (row == 0) {
+    in.skip();
+  } else {
+    message.*table[row - 1].value = number(in, table[row - 1].name);
+  }
 }
 
 BlockDevice read_block_device(Reader in) {
@@ -160,9 +156,7 @@ Container read_container(Reader in, const Limits& limits) {
 
 Guest read_guest(Reader in) {
   Guest guest;
-  while (in.next()) {
-    if (!take_figure<guest_losses>(in, guest)) read_figure<guest_figures>(in, guest);
-  }
+  while (in.next()) read_figure<guest_figures>(in, guest);
   return guest;
 }
 
@@ -197,7 +191,7 @@ void read(Reader in, Snapshot& snapshot, const Limits& limits) {
   }
 }
 
-// A class that a newer guest-probe tells apart is not known here.
+// A class that a newer guest-probe distinguishes is not known here.
 OomClass oom_class(Reader& in) {
   const std::uint64_t value = number(in, "OomEvent.oom_class");
   return value < oom_classes ? static_cast<OomClass>(value) : OomClass::unknown;

@@ -51,8 +51,14 @@ void write(Writer out, const Container& container, bool with_path) {
 }
 
 void write(Writer out, const Guest& guest) {
-  for (const GuestFigure& figure : guest_figures) put(out, figure.field, guest.*figure.value);
-  for (const GuestLoss& loss : guest_losses) put(out, loss.field, guest.*loss.value);
+  for (const GuestFigure& figure : guest_figures) {
+    const Figure& value = guest.*figure.value;
+    if (figure.presence == Presence::optional) {
+      put(out, figure.field, value);
+    } else {
+      put(out, figure.field, value.value_or(0));
+    }
+  }
 }
 
 void write(Writer out, const Interface& link) {

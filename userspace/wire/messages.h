@@ -24,7 +24,7 @@ struct Hello {
   std::string boot_id;
   std::string kernel;
   std::string instance;
-  std::vector<std::string> lacks;
+  std::vector<std::string> lacks;  // missing features, under their name in the protocol
 };
 
 struct Collect {
@@ -90,89 +90,37 @@ inline constexpr auto container_figures = std::to_array<ContainerFigure>({
 #include "userspace/figures/container.def"
 });
 
+/// Whether a value that is not sent is absent, or 0: `optional` and plain fields of proto3.
+enum class Presence : std::uint8_t { optional, always };
+
 struct Guest {
-  Figure cpu_usage_ns;
-  Figure workload_cpu_usage_ns;
-  Figure kernel_cpu_usage_ns;
-  Figure agent_cpu_usage_ns;
-  Figure probe_cpu_usage_ns;
-  Figure memory_total_bytes;
-  Figure memory_free_bytes;
-  Figure memory_available_bytes;
-  Figure memory_cache_bytes;
-  Figure memory_anonymous_bytes;
-  Figure memory_slab_bytes;
-  Figure memory_kernel_stack_bytes;
-  Figure memory_page_tables_bytes;
-  Figure swap_total_bytes;
-  Figure swap_free_bytes;
-  Figure unattributed_containers;
-  Figure unattributed_cpu_usage_ns;
-  Figure unattributed_memory_usage_bytes;
-  Figure program_misses_cgroup_rmdir;
-  Figure program_misses_cgroup_mkdir;
-  Figure program_misses_mark_victim;
-  Figure program_misses_reclaim;
-  Figure program_misses_cpuhp_enter;
-  Figure program_misses_sched_process_free;
-  std::uint64_t containers_unreported = 0;
-  std::uint64_t oom_events_lost = 0;
-  std::uint64_t containers_lost = 0;
-  std::uint64_t stalls_lost = 0;
-  std::uint64_t interfaces_unreported = 0;
-  std::uint64_t block_devices_unreported = 0;
+#define GUEST_FIGURE(name, number, presence, ...) \
+  Figure name = Presence::presence == Presence::always ? Figure(0) : std::nullopt;
+#include "userspace/figures/guest.def"
 };
 
-/// One figure of the whole guest; as ContainerFigure.
+/// One figure of the whole guest: a row of guest.def; as ContainerFigure.
 struct GuestFigure {
   std::string_view name;
   std::uint32_t field;
   Figure Guest::*value;
+  Presence presence;
+  FigureKind kind;
+  FigureUnit unit;
 };
 
-/// Every optional figure of a guest, each once.
-inline constexpr auto guest_figures = std::to_array<GuestFigure>({
-    {"cpu_usage_ns", 1, &Guest::cpu_usage_ns},
-    {"workload_cpu_usage_ns", 2, &Guest::workload_cpu_usage_ns},
-    {"kernel_cpu_usage_ns", 16, &Guest::kernel_cpu_usage_ns},
-    {"agent_cpu_usage_ns", 17, &Guest::agent_cpu_usage_ns},
-    {"probe_cpu_usage_ns", 18, &Guest::probe_cpu_usage_ns},
-    {"memory_total_bytes", 32, &Guest::memory_total_bytes},
-    {"memory_free_bytes", 33, &Guest::memory_free_bytes},
-    {"memory_available_bytes", 34, &Guest::memory_available_bytes},
-    {"memory_cache_bytes", 35, &Guest::memory_cache_bytes},
-    {"memory_anonymous_bytes", 36, &Guest::memory_anonymous_bytes},
-    {"memory_slab_bytes", 37, &Guest::memory_slab_bytes},
-    {"memory_kernel_stack_bytes", 38, &Guest::memory_kernel_stack_bytes},
-    {"memory_page_tables_bytes", 39, &Guest::memory_page_tables_bytes},
-    {"swap_total_bytes", 40, &Guest::swap_total_bytes},
-    {"swap_free_bytes", 41, &Guest::swap_free_bytes},
-    {"unattributed_containers", 49, &Guest::unattributed_containers},
-    {"unattributed_cpu_usage_ns", 50, &Guest::unattributed_cpu_usage_ns},
-    {"unattributed_memory_usage_bytes", 51, &Guest::unattributed_memory_usage_bytes},
-    {"program_misses_cgroup_rmdir", 80, &Guest::program_misses_cgroup_rmdir},
-    {"program_misses_cgroup_mkdir", 81, &Guest::program_misses_cgroup_mkdir},
-    {"program_misses_mark_victim", 82, &Guest::program_misses_mark_victim},
-    {"program_misses_reclaim", 83, &Guest::program_misses_reclaim},
-    {"program_misses_cpuhp_enter", 84, &Guest::program_misses_cpuhp_enter},
-    {"program_misses_sched_process_free", 85, &Guest::program_misses_sched_process_free},
-});
-
-/// How much a guest could not report; as ContainerFigure.
-struct GuestLoss {
-  std::string_view name;
-  std::uint32_t field;
-  std::uint64_t Guest::*value;
-};
-
-inline constexpr auto guest_losses = std::to_array<GuestLoss>({
-    {"containers_unreported", 3, &Guest::containers_unreported},
-    {"oom_events_lost", 4, &Guest::oom_events_lost},
-    {"containers_lost", 5, &Guest::containers_lost},
-    {"stalls_lost", 6, &Guest::stalls_lost},
-    {"interfaces_unreported", 48, &Guest::interfaces_unreported},
-    {"block_devices_unreported", 52, &Guest::block_devices_unreported},
-});
+/// In the order in which they are sent: those that are always there come last.
+inline constexpr auto guest_figures = [] {
+  auto figures = std::to_array<GuestFigure>({
+#define GUEST_FIGURE(name, number, presence, kind, unit, ...) \
+  {#name, number, &Guest::name, Presence::presence, FigureKind::kind, FigureUnit::unit},
+#include "userspace/figures/guest.def"
+  });
+  std::sort(figures.begin(), figures.end(), [](const GuestFigure& a, const GuestFigure& b) {
+    return a.presence != b.presence ? a.presence < b.presence : a.field < b.field;
+  });
+  return figures;
+}();
 
 /// Network interfaces that are reported of a guest.
 inline constexpr std::size_t max_interfaces = 32;
@@ -180,8 +128,8 @@ inline constexpr std::size_t max_interfaces = 32;
 /// Whether a name can be one of a network interface: 1 to 15 bytes as in the kernel (IFNAMSIZ, dev_valid_name), of
 /// printable ASCII without blanks, '/', ':', and without the quotation mark and backslash, which the kernel would take.
 inline bool is_interface_name(std::string_view name) {
-  constexpr std::size_t longest = 15;
-  if (name.empty() || name.size() > longest || name == "." || name == "..") return false;
+  constexpr std::size_t max_bytes = 15;
+  if (name.empty() || name.size() > max_bytes || name == "." || name == "..") return false;
   return std::all_of(name.begin(), name.end(),
                      [](char c) { return c > ' ' && c <= '~' && c != '/' && c != ':' && c != '"' && c != '\\'; });
 }

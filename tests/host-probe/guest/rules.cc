@@ -231,6 +231,9 @@ TEST_CASE("the guest's own values, its interfaces and block devices have bounds 
   SECTION("memory") {
     snapshot.guest.memory_total_bytes = UINT64_MAX;
   }
+  SECTION("what guest-probe could not report") {
+    snapshot.guest.oom_events_lost = (std::uint64_t{1} << 53) + 1;
+  }
   SECTION("a block device") {
     snapshot.containers[0].block_devices[0].reads = UINT64_MAX;
   }

@@ -10,11 +10,10 @@
 #include "userspace/figures/figure.h"
 #include "userspace/wire/messages.h"
 
-// The metrics that userspace/figures/container.def has for the figures of a container.
+// The metrics that the rows of userspace/figures/container.def and guest.def have.
 namespace katameter::host {
 
-/// How a metric's series follow from a figure; no value, no series. The functions of the same names are what a row of
-/// container.def says.
+/// How a metric's series follow from a figure; no value, no series. The functions of the same names are what a row says.
 struct Shown {
   enum class Rule : std::uint8_t { value, if_not_0, limit_beside, counted_by_host };
   Rule rule = Rule::value;
@@ -24,11 +23,20 @@ struct Shown {
   std::array<std::string_view, 2> other_values{};  ///< with other_label there is a series for each
 };
 
-/// One figure's metric. Neighbours with the same descriptor are series of one metric.
+/// The metric of one figure of a container. Neighbours with the same descriptor are series of one metric.
 struct ContainerMetric {
   const Descriptor* descriptor;
   std::string_view source;
   std::size_t figure;
+  Shown shown;
+};
+
+/// The same of a figure of the guest as a whole. Without a name in its descriptor it has no metric of its own.
+struct GuestMetric {
+  const Descriptor* descriptor;
+  std::string_view source;
+  wire::Figure wire::Guest::*figure;
+  double divisor;  ///< of the value, for its series
   Shown shown;
 };
 
@@ -68,26 +76,45 @@ constexpr std::string_view unit_name(FigureUnit unit) {
     case FigureUnit::tasks: return "tasks";
     case FigureUnit::processes: return "processes";
     case FigureUnit::switches: return "switches";
+    case FigureUnit::containers: return "containers";
+    case FigureUnit::cgroups: return "cgroups";
+    case FigureUnit::interfaces: return "interfaces";
+    case FigureUnit::devices: return "devices";
+    case FigureUnit::events: return "events";
+    case FigureUnit::stalls: return "stalls";
   }
   return "?";
 }
 
+// What a value has to be divided by for its series.
+constexpr double divisor_of(FigureUnit unit) {
+  return unit <= FigureUnit::boottime ? 1e9 : 1;
+}
+
 // The labels are those of Shown.
-inline constexpr std::array<Descriptor, figure::count> descriptors{{
-#define FIGURE(name, number, kind, unit, group, index, v1, v2, metric, shown, help, source)        \
-  {metric,                                                                                         \
-   help,                                                                                           \
-   is_counter(FigureKind::kind) ? prometheus::MetricType::Counter : prometheus::MetricType::Gauge, \
-   unit_name(FigureUnit::unit),                                                                    \
-   "",                                                                                             \
-   source},
+constexpr Descriptor descriptor(std::string_view name, std::string_view help, FigureKind kind, FigureUnit unit,
+                                std::string_view source) {
+  using prometheus::MetricType;
+  return {name, help, is_counter(kind) ? MetricType::Counter : MetricType::Gauge, unit_name(unit), "", source};
+}
+
+inline constexpr auto container_descriptors = std::to_array<Descriptor>({
+#define FIGURE(name, number, kind, unit, group, index, v1, v2, metric, shown, help, source) \
+  descriptor(metric, help, FigureKind::kind, FigureUnit::unit, source),
 #include "userspace/figures/container.def"
-}};
+});
+
+inline constexpr auto guest_descriptors = std::to_array<Descriptor>({
+#define GUEST_FIGURE(name, number, presence, kind, unit, read, metric, shown, help, source) \
+  descriptor(metric, help, FigureKind::kind, FigureUnit::unit, source),
+#include "userspace/figures/guest.def"
+});
 
 // The series of a metric have one descriptor.
-constexpr const Descriptor* descriptor_of(std::size_t index) {
-  const auto same = [&](const Descriptor& each) { return each.name == descriptors[index].name; };
-  return std::find_if(descriptors.begin(), descriptors.end(), same);
+template <const auto& descriptors>
+constexpr const Descriptor* descriptor_of(std::string_view metric) {
+  return std::find_if(descriptors.begin(), descriptors.end(),
+                      [&](const Descriptor& each) { return each.name == metric; });
 }
 
 }  // namespace detail
@@ -101,9 +128,20 @@ inline constexpr auto of_container = [] {
   using detail::value;
   return std::array<ContainerMetric, figure::count>{{
 #define FIGURE(name, number, kind, unit, group, index, v1, v2, metric, shown, help, source) \
-  {detail::descriptor_of(figure::name), source, figure::name, shown},
+  {detail::descriptor_of<detail::container_descriptors>(metric), source, figure::name, shown},
 #include "userspace/figures/container.def"
   }};
+}();
+
+/// What is one value of a guest as a whole, in the order of guest.def.
+inline constexpr auto of_guest = [] {
+  using detail::value;
+  return std::to_array<GuestMetric>({
+#define GUEST_FIGURE(name, number, presence, kind, unit, read, metric, shown, help, source) \
+  {detail::descriptor_of<detail::guest_descriptors>(metric), source, &wire::Guest::name,    \
+   detail::divisor_of(FigureUnit::unit), shown},
+#include "userspace/figures/guest.def"
+  });
 }();
 
 inline constexpr const Descriptor& container_ooms = *of_container[figure::oom_kills].descriptor;
@@ -118,7 +156,7 @@ class SeriesValue {
       : rule_(metric.shown.rule),
         member_(wire::container_figures[metric.figure].value),
         beside_(wire::container_figures[metric.shown.beside].value),
-        divisor_(wire::container_figures[metric.figure].unit <= FigureUnit::boottime ? 1e9 : 1) {}
+        divisor_(metric::detail::divisor_of(wire::container_figures[metric.figure].unit)) {}
 
   std::optional<double> operator()(const wire::Container& container) const {
     const wire::Figure& value = container.*member_;
