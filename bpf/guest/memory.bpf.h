@@ -10,7 +10,7 @@
 #include "bpf/lib/walk.bpf.h"
 
 /* A map of its own, which C++ maps as well. */
-extern struct stat_places stat_places;
+extern struct stat_index stat_index;
 
 static __always_inline int span_begin(int span) {
   return span == SPAN_PAGES        ? STAT_ANON
@@ -66,21 +66,21 @@ static __always_inline void find_own_arrays(__u64 own, struct stat_arrays *pages
 }
 
 /* "used": see lib/walk.bpf.h. */
-static __u64 span_values[SPAN_PLACES] __attribute__((used));
+static __u64 span_values[SPAN_ROOM] __attribute__((used));
 
 /* Adds an array's values to `sums`, or takes them from there; those of a record, for a stack has 512 bytes. */
 static __always_inline void add_span(__u64 array, int span, __s64 *sums, int sign) {
-  const __u64 at = *(const volatile __u64 *)&stat_places.span[span]; /* both halves of one moment */
+  const __u64 at = *(const volatile __u64 *)&stat_index.span[span]; /* both halves of one moment */
   const __u64 first = at >> 32;
   const __u64 bytes = (__u32)at * sizeof(long) & (sizeof(span_values) - 1);
   const int at_once = !READS_DIRECTLY && bytes;
 
   if (at_once) bpf_probe_read_kernel(span_values, bytes, (void *)(array + first * sizeof(long)));
   for (int stat = span_begin(span); stat < span_begin(span + 1); stat++) {
-    const __s64 place = stat_places.place[stat];
-    if (place < 0) continue;
+    const __s64 index = stat_index.of[stat];
+    if (index < 0) continue;
     const __u64 value =
-        at_once ? span_values[(place - first) & (SPAN_PLACES - 1)] : read_u64(array + place * sizeof(long));
+        at_once ? span_values[(index - first) & (SPAN_ROOM - 1)] : read_u64(array + index * sizeof(long));
     sums[stat] += sign * (__s64)value;
   }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * find_stats: at which position of a memory cgroup's arrays the kernel keeps each figure of memory.stat.
+ * find_stats: at which index of a memory cgroup's arrays the kernel keeps each figure of memory.stat.
  *
  * Hook:    none. Run by BPF_PROG_TEST_RUN (raw_tp) at start. args[0] and args[1]: addresses of the kernel's tables
  *          mem_cgroup_stats_index and mem_cgroup_events_index, 0 where there is none. Returns a bit for each STAT_*.
@@ -8,13 +8,12 @@
  * Kernels: 5.10 and later.
  * Without: none of the figures of memory.stat: no rss, cache, working set, page faults.
  *
- * copy_stats: for kernels that keep the figures of memory.stat by a table which cannot be seen (guest/memory_stat.bpf.c). User
- * space compares the copies with memory.stat, and learns which position is which figure's
- * (guest-probe/self_check/stat_indices.h).
+ * copy_stats: for kernels that keep the figures of memory.stat by a table which cannot be seen. User space compares the
+ * copies with memory.stat, and resolves which index is which figure's (guest-probe/self_check/stat_indices.h).
  *
  * Hook:    none. Run when user space asks (lib/request.bpf.h), for the id of a memory cgroup; the answer is how many
  *          pages' items there are, and from bit 16 on events'; 0: no such cgroup.
- * Rate:    once for each cgroup that is compared: at start, and at some later snapshots until all is learned.
+ * Rate:    once for each cgroup that is compared: at start, and at some later snapshots until all are resolved.
  * Kernels: 6.1 and later, without CONFIG_KALLSYMS_ALL.
  * Without: there, none of the figures that find_stats does not find.
  */
@@ -22,7 +21,7 @@
 #include "bpf/lib/request.bpf.h"
 #include "bpf/lib/walk.bpf.h"
 
-struct stat_places stat_places SEC(".data.places");
+struct stat_index stat_index SEC(".data.stat_index");
 
 /* Whether memory is that of cgroup v2; set before loading. */
 const volatile __u32 memory_is_unified = 0;
@@ -36,19 +35,19 @@ const volatile __u32 memory_is_unified = 0;
 
 /*
  * mm/memcontrol.c: arrays with room for every item are indexed by the item; smaller ones by a table. The events'
- * came first (6.1): int, 1 more than the position. When pages got theirs (6.10), both became s8 and the position.
+ * came first (6.1): int, 1 more than the index. When pages got theirs (6.10), both became s8 and the index.
  */
-static __always_inline int place_of(int item, int direct, __u64 table, int bytewise) {
+static __always_inline int index_of(int item, int direct, __u64 table, int bytewise) {
   if (item < 0 || direct) return item;
   if (!table) return -1;
   if (bytewise) {
-    __s8 place = -1;
-    bpf_probe_read_kernel(&place, sizeof(place), (void *)(table + item));
-    return place;
+    __s8 index = -1;
+    bpf_probe_read_kernel(&index, sizeof(index), (void *)(table + item));
+    return index;
   }
-  __s32 place = 0;
-  bpf_probe_read_kernel(&place, sizeof(place), (void *)(table + item * sizeof(__s32)));
-  return place - 1;
+  __s32 index = 0;
+  bpf_probe_read_kernel(&index, sizeof(index), (void *)(table + item * sizeof(__s32)));
+  return index - 1;
 }
 
 SEC("raw_tp")
@@ -60,10 +59,9 @@ int find_stats(struct bpf_raw_tracepoint_args *ctx) {
   const __u64 events_table = ctx->args[1];
   int found = 0;
 
-#define FIND_PAGES(stat, type, value) \
-  stat_places.place[stat] = place_of(ITEM(type, value), pages_direct, pages_table, 1)
+#define FIND_PAGES(stat, type, value) stat_index.of[stat] = index_of(ITEM(type, value), pages_direct, pages_table, 1)
 #define FIND_EVENTS(stat, value) \
-  stat_places.place[stat] = place_of(ITEM(vm_event_item, value), events_direct, events_table, pages_table != 0)
+  stat_index.of[stat] = index_of(ITEM(vm_event_item, value), events_direct, events_table, pages_table != 0)
   FIND_PAGES(STAT_ANON, node_stat_item, NR_ANON_MAPPED);
   FIND_PAGES(STAT_FILE, node_stat_item, NR_FILE_PAGES);
   FIND_PAGES(STAT_INACTIVE_FILE, node_stat_item, NR_INACTIVE_FILE);
@@ -75,9 +73,9 @@ int find_stats(struct bpf_raw_tracepoint_args *ctx) {
   FIND_EVENTS(STAT_MAJOR_FAULTS, PGMAJFAULT);
 
   for (int stat = 0; stat < STATS; stat++) {
-    if (stat_places.place[stat] >= 0) found |= 1 << stat;
+    if (stat_index.of[stat] >= 0) found |= 1 << stat;
   }
-  stat_places.known = found;
+  stat_index.known = found;
   return found;
 }
 

@@ -74,13 +74,13 @@ static __always_inline int is_address(__u64 value) {
 
 /* Whether it can be that the whole machine is meant. A saved register may point at the victim, too. */
 __weak __noinline int names_guest(__u64 place) {
-  const __u64 most_pages = 1ULL << 40;
+  const __u64 max_pages = 1ULL << 40;
   int constraint = read_s32(FIELD(struct oom_control, place, constraint));
   int order = read_s32(FIELD(struct oom_control, place, order));
   __u64 pages = KREAD(struct oom_control, place, totalpages);
 
   return !KREAD(struct oom_control, place, memcg) && is_address(KREAD(struct oom_control, place, zonelist)) &&
-         order >= -1 && order < 64 && pages > 0 && pages < most_pages && constraint >= 0 &&
+         order >= -1 && order < 64 && pages > 0 && pages < max_pages && constraint >= 0 &&
          constraint < (int)bpf_core_enum_value(enum oom_constraint, CONSTRAINT_MEMCG);
 }
 

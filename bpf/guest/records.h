@@ -322,17 +322,17 @@ enum {
   SPAN_MORE_PAGES, /* STAT_SWAP and on */
   SPAN_EVENTS,     /* STAT_FAULTS and on */
   SPANS,
-  SPAN_PLACES = 32, /* in one read, and one more */
+  SPAN_ROOM = 32, /* positions in one read, and one more */
 };
 
 /*
- * Where the kernel keeps the figures of memory.stat. At start find_stats (guest/memory_stat.bpf.c) writes `place`; from then on
- * C++ writes, while the programs read. C++ takes a span away before it changes a place that is in it.
+ * Where the kernel keeps the figures of memory.stat. At start find_stats (guest/memory_stat.bpf.c) writes `of`; from then
+ * on C++ writes, while the programs read. C++ takes a span away before it changes an index that is in it.
  */
-struct stat_places {
-  __s32 place[STATS]; /* position of each STAT_* in the kernel's arrays; -1: it is not known, or in none */
-  __u32 known;        /* a bit for each that is */
-  __u64 span[SPANS];  /* the first position of a span << 32 | its positions; 0: the figures are read one by one */
+struct stat_index {
+  __s32 of[STATS];   /* index of each STAT_* in the kernel's arrays; -1: it is not known, or in none */
+  __u32 known;       /* a bit for each that is */
+  __u64 span[SPANS]; /* the first index of a span << 32 | how many; 0: the figures are read one by one */
 };
 
 enum {

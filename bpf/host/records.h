@@ -99,7 +99,7 @@ enum {
   READING_IO = 1 << 4,        /* the kernel counts the bytes of I/O */
 };
 
-/* One process at one moment, live threads only except where said. */
+/* One process at one moment, live threads only except where noted. */
 struct process_reading {
   __u32 flags; /* READING_* */
   __u32 threads;

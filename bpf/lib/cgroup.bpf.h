@@ -58,6 +58,12 @@ static __always_inline __u64 unified_css(void) {
   return cgroup ? FIELD(struct cgroup, cgroup, self) : 0;
 }
 
+/* Whether a cgroup is in cgroup v2: "0::" in /proc/PID/cgroup. */
+static __always_inline int is_unified(__u64 cgroup) {
+  __u64 root = KREAD(struct cgroup, cgroup, root);
+  return KREAD(struct cgroup_root, root, hierarchy_id) == 0;
+}
+
 static __always_inline __u64 css_parent(__u64 css) {
   return KREAD(struct cgroup_subsys_state, css, parent);
 }

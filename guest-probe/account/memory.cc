@@ -33,7 +33,7 @@ void set_stats(wire::Container& row, const memory_record& record, const FigureSe
   for (const std::size_t figure : figures_where<&is_of_stat<unified>>) {
     if (!served.has(figure)) continue;
     const auto stat = static_cast<std::size_t>(stat_of(figure, unified));
-    // A counter read while another CPU hands in may be short by what is on its way; there is no negative memory.
+    // A counter read while another CPU flushes may be short by what is on its way; there is no negative memory.
     const std::int64_t exact = std::max<std::int64_t>(record.stat[stat] + record.pending[stat], 0);
     const auto value = static_cast<std::uint64_t>(exact) * (is_event(stat) ? 1 : page_bytes());
     row.*wire::container_figures[figure].value = value;

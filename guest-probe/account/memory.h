@@ -11,11 +11,11 @@
 namespace katameter::guest {
 
 /// Puts the figures of a memory cgroup into a container's row, as far as they are served. `unified`: of cgroup v2, which
-/// keeps some figures elsewhere than v1. Exact pages = `stat` + `pending` (mm/memcontrol.c: a CPU hands in at more than
+/// keeps some figures elsewhere than v1. Exact pages = `stat` + `pending` (mm/memcontrol.c: a CPU flushes at more than
 /// 32 pages, to the cgroup and all its ancestors).
 void set_memory(wire::Container& row, const memory_record& record, const FigureSet& served, bool unified);
 
-/// Whether nothing was handed in between two walks: the same containers with the same `stat` and `check`. Only then do
+/// Whether nothing was flushed between two walks: the same containers with the same `stat` and `check`. Only then do
 /// `stat` and `pending` of the second belong together.
 bool walks_agree(std::span<const memory_record> first, std::span<const memory_record> second);
 

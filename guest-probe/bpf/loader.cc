@@ -138,7 +138,7 @@ Status GuestLoader::choose_programs() {
   choose_request(progs.collect_memory, plan_.memory);
   bpf_program__set_autoload(progs.learn_cpu_offset, plan_.per_cpu);
   bpf_program__set_autoload(progs.find_stats, plan_.memory_stat);
-  choose_request(progs.copy_stats, plan_.learn_stats);
+  choose_request(progs.copy_stats, plan_.resolves_stats);
   bpf_program__set_autoload(progs.note_removal, plan_.removals);
   bpf_program__set_autoload(progs.note_victim, plan_.oom_events && !plan_.victim_by_pid);
   bpf_program__set_autoload(progs.note_victim_pid, plan_.oom_events && plan_.victim_by_pid);
@@ -352,15 +352,15 @@ Status GuestLoader::find_stats() {
   const Result<std::uint32_t> found = test_run(*program, tables);
   if (!found) return refused({"find_stats", KernelRefusal::Step::run, found.error().code, {}});
   programs_.stats_found_ = *found;
-  const Result<Fd> places = Fd::duplicate(bpf_map__fd(skeleton_->maps.data_places));
-  if (!places) return failure_from(places.error());
-  Result<StatPlacement> placement = StatPlacement::map(*places);
-  if (!placement) return failure_from(placement.error());
-  placement->place(placement->places());
-  return plan_.learn_stats ? take_stat_tables(*std::move(placement)) : Status();
+  const Result<Fd> map = Fd::duplicate(bpf_map__fd(skeleton_->maps.data_stat_index));
+  if (!map) return failure_from(map.error());
+  Result<StatIndexMap> indices = StatIndexMap::map(*map);
+  if (!indices) return failure_from(indices.error());
+  indices->set(indices->get());
+  return plan_.resolves_stats ? take_stat_tables(*std::move(indices)) : Status();
 }
 
-Status GuestLoader::take_stat_tables(StatPlacement placement) {
+Status GuestLoader::take_stat_tables(StatIndexMap indices) {
   const Result<Fd> copies = Fd::duplicate(bpf_map__fd(skeleton_->maps.stat_copies));
   if (!copies) return failure_from(copies.error());
   IterProgram copy;
@@ -368,7 +368,7 @@ Status GuestLoader::take_stat_tables(StatPlacement placement) {
   Result<StatTables> tables = StatTables::map(std::move(copy), *copies);
   if (!tables) return failure_from(tables.error());
   programs_.stat_tables_.emplace(*std::move(tables));
-  programs_.stat_placement_.emplace(std::move(placement));
+  programs_.stat_indices_.emplace(std::move(indices));
   return {};
 }
 

@@ -43,7 +43,7 @@ class GuestLoader {
   Status take_walkers();
   Status learn_cpus();
   Status find_stats();
-  Status take_stat_tables(StatPlacement placement);
+  Status take_stat_tables(StatIndexMap indices);
   Status attach_hooks();
   Status hand_over();
 

@@ -23,14 +23,14 @@ std::string loading_remedy(const KernelFacts& facts) {
 
 Requirement refused_part(const KernelRefusal& refusal) {
   const std::string name(without_form(refusal.part));
-  Requirement need{refusal.step == KernelRefusal::Step::create ? "map " + name : "program " + name,
-                   false,
-                   std::string(impact_without(refusal.part).value_or("everything")),
-                   remedy_of(refusal),
-                   {}};
-  need.log.push_back(describe(refusal));
-  need.log.insert(need.log.end(), refusal.log.begin(), refusal.log.end());
-  return need;
+  Requirement requirement{refusal.step == KernelRefusal::Step::create ? "map " + name : "program " + name,
+                          false,
+                          std::string(impact_without(refusal.part).value_or("everything")),
+                          remedy_of(refusal),
+                          {}};
+  requirement.log.push_back(describe(refusal));
+  requirement.log.insert(requirement.log.end(), refusal.log.begin(), refusal.log.end());
+  return requirement;
 }
 
 // Whether the hierarchy that has the controller is one in which this kernel counts.
@@ -47,13 +47,14 @@ std::string block_io_remedy(const KernelFacts& facts) {
 }  // namespace
 
 bool GuestPlan::complete() const {
-  return std::all_of(requirements.begin(), requirements.end(), [](const Requirement& need) { return need.found; });
+  return std::all_of(requirements.begin(), requirements.end(),
+                     [](const Requirement& requirement) { return requirement.found; });
 }
 
 std::vector<std::string> GuestPlan::missing_features() const {
   std::vector<std::string> names;
-  for (const Requirement& need : requirements) {
-    if (!need.found) names.push_back(need.name);
+  for (const Requirement& requirement : requirements) {
+    if (!requirement.found) names.push_back(requirement.name);
   }
   return names;
 }
@@ -98,7 +99,7 @@ GuestPlan plan_guest(const KernelFacts& facts, bool schedstat, std::vector<Kerne
   plan.io_v1 = facts.io_v1;
   plan.stats_index = facts.stats_index;
   plan.events_index = facts.events_index;
-  plan.learn_stats = plan.memory_stat && facts.compact_stat && facts.events_index == 0 && takes({"copy_stats"});
+  plan.resolves_stats = plan.memory_stat && facts.compact_stat && facts.events_index == 0 && takes({"copy_stats"});
   plan.unified_memory = !facts.memory_v1;
   if (plan.unified) {
     plan.tasks_hierarchy = WALK_UNIFIED;
@@ -139,7 +140,7 @@ GuestPlan plan_guest(const KernelFacts& facts, bool schedstat, std::vector<Kerne
        facts.memory ? "mount the memory controller's hierarchy before guest-probe starts"
                     : "build the guest kernel with CONFIG_MEMCG"},
       {"memory statistics layout", facts.memory_stat, "all figures of memory.stat: memory_rss_bytes, page_faults ...",
-       "use a kernel from 5.8 on, and tell us which one this is"},
+       "use a kernel from 5.8 on, and report which one this is"},
       {"block I/O of cgroups", counts_block_io(facts), "block_devices: reads and writes by device",
        block_io_remedy(facts)},
       {"cgroup_rmdir tracepoint", facts.cgroup_rmdir, "the last values of removed containers",
@@ -156,7 +157,7 @@ GuestPlan plan_guest(const KernelFacts& facts, bool schedstat, std::vector<Kerne
       {"mark_victim tracepoint", facts.mark_victim, "OOM events; oom_kills is still counted",
        "build the guest kernel with CONFIG_FTRACE and CONFIG_DEBUG_INFO_BTF"},
       {"oom_control layout", facts.oom_control, "the class of OOM events, and whose limit was hit",
-       "tell us which kernel this is"},
+       "report which kernel this is"},
       {"reclaim tracepoints", facts.reclaim, "memory_stalls, memory_stall_ns",
        "build the guest kernel with CONFIG_FTRACE and CONFIG_DEBUG_INFO_BTF"},
       {"BPF ring buffer", facts.ring_buffer, "OOM events; oom_kills is still counted", "use a kernel from 5.8 on"},

@@ -17,7 +17,7 @@ struct Requirement {
   bool found = false;
   std::string impact;              ///< what is lost without it
   std::string remedy;              ///< what to do about it
-  std::vector<std::string> log{};  ///< what the kernel said as it refused it: errno, then the verifier's last lines
+  std::vector<std::string> log{};  ///< what the kernel logged as it refused it: errno, then the verifier's last lines
 };
 
 /// What will be loaded and which figures there will be. Decided once, at start.
@@ -36,13 +36,14 @@ struct GuestPlan {
   bool unified_memory = false;    ///< the memory controller is in the hierarchy of cgroup v2
   std::uint64_t stats_index = 0;  ///< as in KernelFacts
   std::uint64_t events_index = 0;
-  bool learn_stats = false;    ///< they may be needed and cannot be seen: what they say is to be learned
-  bool io = false;             ///< block I/O by device
-  bool io_v1 = false;          ///< it is that of cgroup v1
-  bool removals = false;       ///< last values of removed containers
-  bool new_cpus = false;       ///< CPUs that come online later are learned
-  bool oom_events = false;     ///< one event per OOM kill
-  bool stalls = false;         ///< memory_stalls, memory_stall_ns
+  bool resolves_stats =
+      false;                ///< these may be needed and cannot be seen: the indices are to be resolved from the files
+  bool io = false;          ///< block I/O by device
+  bool io_v1 = false;       ///< it is that of cgroup v1
+  bool removals = false;    ///< last values of removed containers
+  bool new_cpus = false;    ///< CPUs that come online later are noticed
+  bool oom_events = false;  ///< one event per OOM kill
+  bool stalls = false;      ///< memory_stalls, memory_stall_ns
   bool victim_by_pid = false;  ///< mark_victim hands over a process id, not the task
   bool tasks_walk = false;     ///< processes, start of containers that were there before, owners of guest-system CPU
   bool schedstat = false;      ///< sched_run_ns ..., as asked for

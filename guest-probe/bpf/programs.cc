@@ -126,19 +126,19 @@ void GuestPrograms::close_iterators() {
   if (stat_tables_) stat_tables_->close_iterator();
 }
 
-void GuestPrograms::place_stats(const StatPlaces& learned) {
-  StatPlaces places = stat_placement_->places();
-  for (std::size_t stat = 0; stat < places.size(); ++stat) {
-    if (learned[stat] < 0) continue;
-    places[stat] = learned[stat];
+void GuestPrograms::set_stat_indices(const StatIndices& resolved) {
+  StatIndices indices = stat_indices_->get();
+  for (std::size_t stat = 0; stat < indices.size(); ++stat) {
+    if (resolved[stat] < 0) continue;
+    indices[stat] = resolved[stat];
     stats_found_ |= 1u << stat;
   }
-  stat_placement_->place(places);
+  stat_indices_->set(indices);
 }
 
-void GuestPrograms::end_learning() {
+void GuestPrograms::end_resolving() {
   stat_tables_.reset();
-  stat_placement_.reset();
+  stat_indices_.reset();
 }
 
 std::uint64_t GuestPrograms::next_snapshot() {

@@ -81,7 +81,7 @@ struct Walk {
   bool complete = true;       ///< false: there are more cgroups than a walk goes through
 
   std::span<const Record> containers() const { return rows.subspan(std::min<std::size_t>(FIRST_ROW, rows.size())); }
-  /// What the walk could not tell apart, as katameter_guest_cgroups_unreported counts it.
+  /// What the walk could not report one by one, as katameter_guest_cgroups_unreported counts it.
   std::size_t unreported() const { return left_over + (complete ? 0 : 1); }
 };
 
@@ -147,13 +147,13 @@ class GuestPrograms {
   /// Whether this kernel keeps a figure of memory.stat (STAT_*) where it can be read.
   bool has_stat(int stat) const { return (stats_found_ >> stat & 1) != 0; }
 
-  /// As StatTables::read(), to learn where those are that has_stat() does not have
-  /// (guest-probe/self_check/stat_indices.h). Only where the plan has learn_stats, and before end_learning().
+  /// As StatTables::read(), to resolve the indices of those that has_stat() does not have
+  /// (guest-probe/self_check/stat_indices.h). Only where the plan has resolves_stats, and before end_resolving().
   Result<StatArrays> read_stat_arrays(std::uint64_t cgroup_id) { return stat_tables_->read(*requests_, cgroup_id); }
-  /// Has figures that were not found before read at these positions; those of -1 stay as they are.
-  void place_stats(const StatPlaces& learned);
-  /// No more is to be learned: gives back what that took.
-  void end_learning();
+  /// Has figures that were not found before read at these indices; those of -1 stay as they are.
+  void set_stat_indices(const StatIndices& resolved);
+  /// Nothing more is to be resolved: releases what that took.
+  void end_resolving();
 
   /// What all of its maps take of the kernel's memory, bytes: the sum of "memlock" in their /proc/self/fdinfo.
   std::uint64_t kernel_bytes() const { return kernel_bytes_; }
@@ -227,7 +227,7 @@ class GuestPrograms {
   std::uint64_t kernel_bytes_ = 0;
   std::uint32_t stats_found_ = 0;
   std::optional<StatTables> stat_tables_;
-  std::optional<StatPlacement> stat_placement_;
+  std::optional<StatIndexMap> stat_indices_;
   bool replayed_ = false;
 };
 

@@ -17,45 +17,45 @@ std::size_t page_bytes() {
 
 }  // namespace
 
-std::array<std::uint64_t, SPANS> spans_of(const StatPlaces& places) {
+std::array<std::uint64_t, SPANS> spans_of(const StatIndices& indices) {
   std::array<std::uint64_t, SPANS> spans{};
   for (std::size_t span = 0; span < SPANS; ++span) {
     int lowest = -1;
     int highest = -1;
     for (std::size_t stat = span_begins[span]; stat < span_begins[span + 1]; ++stat) {
-      if (places[stat] < 0) continue;
-      if (lowest < 0 || places[stat] < lowest) lowest = places[stat];
-      if (places[stat] > highest) highest = places[stat];
+      if (indices[stat] < 0) continue;
+      if (lowest < 0 || indices[stat] < lowest) lowest = indices[stat];
+      if (indices[stat] > highest) highest = indices[stat];
     }
     const int count = highest - lowest + 1;
-    if (lowest < 0 || count >= SPAN_PLACES) continue;
+    if (lowest < 0 || count >= SPAN_ROOM) continue;
     spans[span] = static_cast<std::uint64_t>(lowest) << 32 | static_cast<std::uint64_t>(count);
   }
   return spans;
 }
 
-Result<StatPlacement> StatPlacement::map(const Fd& map) {
+Result<StatIndexMap> StatIndexMap::map(const Fd& map) {
   Result<Mapping> mapping = Mapping::writable(map, page_bytes());
   if (!mapping) return failure_from(mapping.error());
-  return StatPlacement(*std::move(mapping));
+  return StatIndexMap(*std::move(mapping));
 }
 
-StatPlaces StatPlacement::places() const {
-  const auto& now = *reinterpret_cast<const volatile stat_places*>(mapping_.data());
-  StatPlaces places{};
-  for (std::size_t stat = 0; stat < STATS; ++stat) places[stat] = now.place[stat];
-  return places;
+StatIndices StatIndexMap::get() const {
+  const auto& now = *reinterpret_cast<const volatile stat_index*>(mapping_.data());
+  StatIndices indices{};
+  for (std::size_t stat = 0; stat < STATS; ++stat) indices[stat] = now.of[stat];
+  return indices;
 }
 
-void StatPlacement::place(const StatPlaces& places) {
-  auto& now = *reinterpret_cast<volatile stat_places*>(mapping_.data());
-  const std::array<std::uint64_t, SPANS> spans = spans_of(places);
+void StatIndexMap::set(const StatIndices& indices) {
+  auto& now = *reinterpret_cast<volatile stat_index*>(mapping_.data());
+  const std::array<std::uint64_t, SPANS> spans = spans_of(indices);
   for (std::size_t span = 0; span < SPANS; ++span) now.span[span] = 0;
   std::atomic_thread_fence(std::memory_order_seq_cst);
-  for (std::size_t stat = 0; stat < STATS; ++stat) now.place[stat] = places[stat];
+  for (std::size_t stat = 0; stat < STATS; ++stat) now.of[stat] = indices[stat];
   std::atomic_thread_fence(std::memory_order_seq_cst);
   std::uint32_t known = 0;
-  for (std::size_t stat = 0; stat < STATS; ++stat) known |= places[stat] < 0 ? 0 : std::uint32_t{1} << stat;
+  for (std::size_t stat = 0; stat < STATS; ++stat) known |= indices[stat] < 0 ? 0 : std::uint32_t{1} << stat;
   for (std::size_t span = 0; span < SPANS; ++span) now.span[span] = spans[span];
   now.known = known;
 }

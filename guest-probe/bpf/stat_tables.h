@@ -17,30 +17,30 @@ struct StatArrays {
   std::vector<std::int64_t> events;
 };
 
-/// The position of each figure of memory.stat (STAT_*) in its array; -1: it is not known.
-using StatPlaces = std::array<int, STATS>;
+/// The index of each figure of memory.stat (STAT_*) in its array; -1: it is not known.
+using StatIndices = std::array<int, STATS>;
 
-/// For each SPAN_*, which positions a program reads at once: the first << 32 | how many; 0 where they lie too far apart, or
+/// For each SPAN_*, which indices a program reads at once: the first << 32 | how many; 0 where they lie too far apart, or
 /// none is known. Pure.
-std::array<std::uint64_t, SPANS> spans_of(const StatPlaces& places);
+std::array<std::uint64_t, SPANS> spans_of(const StatIndices& indices);
 
-/// Where the programs read the figures of memory.stat: the map stat_places. No system call, once it is mapped.
-class StatPlacement {
+/// Where the programs read the figures of memory.stat: the map stat_index. No system call, once it is mapped.
+class StatIndexMap {
  public:
-  static Result<StatPlacement> map(const Fd& map);
+  static Result<StatIndexMap> map(const Fd& map);
 
-  StatPlaces places() const;
+  StatIndices get() const;
 
-  /// From now on the figures are read at these positions; those of -1 are not read. The programs may run meanwhile.
-  void place(const StatPlaces& places);
+  /// From now on the figures are read at these indices; those of -1 are not read. The programs may run meanwhile.
+  void set(const StatIndices& indices);
 
  private:
-  explicit StatPlacement(Mapping mapping) : mapping_(std::move(mapping)) {}
+  explicit StatIndexMap(Mapping mapping) : mapping_(std::move(mapping)) {}
 
   Mapping mapping_;
 };
 
-/// Copies of what memory cgroups keep, as long as it is to be learned where a figure is (bpf/guest/memory_stat.bpf.c).
+/// Copies of what memory cgroups keep, as long as the index of a figure is to be resolved (bpf/guest/memory_stat.bpf.c).
 class StatTables {
  public:
   /// `copies`: the map that the program writes.

@@ -38,7 +38,7 @@ class Collector {
   /// The guest's sums go on from these.
   void add(ReportedSums sums) { sums_ = std::move(sums); }
 
-  /// What the start could not learn or compare, to be made up for; it has to outlive the collector.
+  /// What the start could not resolve or compare, to be made up for; it has to outlive the collector.
   void add(StatIndexResolver& resolver) { resolver_ = &resolver; }
 
   /// The host has the snapshots up to `sequence`.

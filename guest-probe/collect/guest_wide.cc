@@ -106,7 +106,7 @@ GuestSources GuestSources::open() {
     if (opened) {
       target = *std::move(opened);
     } else {
-      sources.lacks_.push_back(fmt::format("{} lost: {}", impact, opened.error().text));
+      sources.missing_.push_back(fmt::format("{} lost: {}", impact, opened.error().text));
     }
   };
   take(Meminfo::open(), sources.meminfo_, "the whole guest's memory figures are");

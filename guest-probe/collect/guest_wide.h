@@ -63,19 +63,19 @@ void parse_meminfo(std::string_view text, wire::Guest& guest);
 /// the descriptors are used.
 class GuestSources {
  public:
-  /// A source that cannot be opened is left out of the snapshots; lacks() describes it.
+  /// A source that cannot be opened is left out of the snapshots; missing() describes it.
   static GuestSources open();
 
   /// Fills in what could be read. A source that fails is left out of this snapshot.
   void read(wire::Snapshot& snapshot);
 
   /// One line for each source that could not be opened.
-  const std::vector<std::string>& lacks() const { return lacks_; }
+  const std::vector<std::string>& missing() const { return missing_; }
 
  private:
   std::optional<Meminfo> meminfo_;
   std::optional<LinkStats> links_;
-  std::vector<std::string> lacks_;
+  std::vector<std::string> missing_;
   bool failed_ = false;  // logged once
 };
 

@@ -12,7 +12,7 @@
 
 namespace katameter::guest {
 
-/// What one answer to a request for all interfaces has said.
+/// What one answer to a request for all interfaces contained.
 struct Links {
   std::vector<wire::Interface> interfaces;
   std::vector<int> indices;      ///< of each of them: the kernel's number, which rises as interfaces are made

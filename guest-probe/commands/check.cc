@@ -11,16 +11,16 @@
 namespace katameter::guest {
 namespace {
 
-void print(const Requirement& need) {
-  const char* state = need.log.empty() ? "NOT FOUND" : "REFUSED";
-  std::cout << fmt::format("{:<28}{}\n", need.name, need.found ? "found" : state);
-  if (need.found) return;
-  std::cout << fmt::format("    lost: {}\n    do:   {}\n", need.impact, need.remedy);
-  for (const std::string& line : need.log) std::cout << fmt::format("    kernel: {}\n", line);
+void print(const Requirement& requirement) {
+  const char* state = requirement.log.empty() ? "NOT FOUND" : "REFUSED";
+  std::cout << fmt::format("{:<28}{}\n", requirement.name, requirement.found ? "found" : state);
+  if (requirement.found) return;
+  std::cout << fmt::format("    lost: {}\n    do:   {}\n", requirement.impact, requirement.remedy);
+  for (const std::string& line : requirement.log) std::cout << fmt::format("    kernel: {}\n", line);
 }
 
-void print(const std::string& name, bool found, const std::string& loses, const std::string& remedy) {
-  print(Requirement{name, found, loses, remedy, {}});
+void print(const std::string& name, bool found, const std::string& impact, const std::string& remedy) {
+  print(Requirement{name, found, impact, remedy, {}});
 }
 
 // Nothing is lost where another form does the same.
@@ -37,13 +37,13 @@ void print_other_forms(const GuestPlan& plan) {
 int check_command(std::size_t containers, bool schedstat) {
   const GuestPlan found = plan_guest(read_kernel_facts(), schedstat);
   if (!found.works()) {
-    for (const Requirement& need : found.requirements) print(need);
+    for (const Requirement& requirement : found.requirements) print(requirement);
     std::cout << "nothing works\n";
     return exit_status::failed;
   }
   const Result<GuestProbe> probe = start_guest_probe(containers, "", schedstat, LoadOptions{true, {}});
   const GuestPlan& plan = probe ? probe->plan : found;
-  for (const Requirement& need : plan.requirements) print(need);
+  for (const Requirement& requirement : plan.requirements) print(requirement);
   if (!probe) {
     print("programs load and attach", false, "everything", probe.error().text);
     std::cout << "nothing works\n";
@@ -65,8 +65,8 @@ int check_command(std::size_t containers, bool schedstat) {
     refused = true;
     print(mismatch.figure, false, "this figure: " + mismatch.text, mismatch.remedy);
   }
-  for (const std::string& lack : probe->sources_lacking) std::cout << lack << '\n';
-  const bool complete = plan.complete() && probe->sources_lacking.empty() && !refused && probe->check_failure.empty();
+  for (const std::string& line : probe->missing_sources) std::cout << line << '\n';
+  const bool complete = plan.complete() && probe->missing_sources.empty() && !refused && probe->check_failure.empty();
   std::cout << (complete ? "everything is there\n" : "works in part\n");
   return complete ? exit_status::done : exit_status::in_part;
 }

@@ -14,7 +14,7 @@ constexpr int answer_timeout_s = 5;
 Result<Dump> dump_by_itself(const DumpOptions& options) {
   const Result<GuestProbe> probe = start_guest_probe(options.containers, "", options.schedstat);
   if (!probe) return failure_from(probe.error());
-  for (const std::string& line : describe_lacks(*probe)) log_warning("{}", line);
+  for (const std::string& line : describe_missing(*probe)) log_warning("{}", line);
   Result<wire::Snapshot> snapshot = probe->collector->collect(1);
   if (!snapshot) return failure_from(snapshot.error());
   return Dump{make_hello(*probe), *std::move(snapshot), {}};

@@ -71,16 +71,16 @@ Status serve(const RunOptions& options) {
     remove_files(listening);
     return failure_from(probe.error());
   }
-  for (const std::string& line : describe_lacks(*probe)) log_warning("{}", line);
+  for (const std::string& line : describe_missing(*probe)) log_warning("{}", line);
   if (Result<ReportedSums> sums = ReportedSums::open(reported_sums_file)) {
     probe->collector->add(*std::move(sums));
   } else {
     log_warning("the next guest-probe will start its sums at 0", {{"error", sums.error().text}});
   }
 
-  // Of what it says only the lacks change, while figures are learned.
+  // Of what it says only the missing features change, while indices are resolved.
   const auto hello = [&probe, hello = make_hello(*probe)]() mutable {
-    hello.lacks = lacks_of(*probe);
+    hello.lacks = missing_features_of(*probe);
     return hello;
   };
   Server server(*loop, *probe->collector, *probe->programs, hello);

@@ -146,7 +146,7 @@ Result<std::string> container_in_state(std::string_view json) {
   return name;
 }
 
-Result<std::string> read_state(int fd, std::size_t bytes, int timeout_ms) {
+Result<std::string> read_hook_stdin(int fd, std::size_t bytes, int timeout_ms) {
   using Clock = std::chrono::steady_clock;
   const auto end = Clock::now() + std::chrono::milliseconds(timeout_ms);
   std::string text;
@@ -173,7 +173,7 @@ int start_command(const std::function<int()>& run) {
 
 int prestart_command(const std::function<int()>& run) {
   start_log(LogLevel::info);
-  const Result<std::string> state = read_state(STDIN_FILENO, max_state_bytes, state_timeout_ms);
+  const Result<std::string> state = read_hook_stdin(STDIN_FILENO, max_state_bytes, state_timeout_ms);
   const Result<std::string> container = state ? container_in_state(*state) : state;
   if (!container) log_warning("prestart hook: no container id", {{"error", container.error().text}});
   start_command([&] {

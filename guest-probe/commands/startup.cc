@@ -16,11 +16,12 @@
 namespace katameter::guest {
 namespace {
 
-// A kernel that lacks it all is told apart by what is missing first: without the first need no other can be had.
+// Reports the first missing requirement: later ones depend on it.
 tl::unexpected<Error> nothing_works(const GuestPlan& plan) {
-  for (const Requirement& need : plan.requirements) {
-    if (!need.found) {
-      return tl::make_unexpected(Error{ENOSYS, fmt::format("{} cannot be had: {}", need.name, need.remedy)});
+  for (const Requirement& requirement : plan.requirements) {
+    if (!requirement.found) {
+      return tl::make_unexpected(
+          Error{ENOSYS, fmt::format("{} cannot be had: {}", requirement.name, requirement.remedy)});
     }
   }
   return tl::make_unexpected(Error{ENOSYS, "this kernel gives no figure; see guest-probe check"});
@@ -87,7 +88,7 @@ void compare_with_files(GuestProbe& probe, const CheckCgroup& cgroup) {
   }
 }
 
-// Learns what it can and compares; what has to wait for a container, the resolver has to do then.
+// Resolves what it can and compares; what has to wait for a container, the resolver has to do then.
 void check_with_cgroup(GuestProbe& probe, const KernelFacts& facts) {
   const Result<CheckCgroup> cgroup = CheckCgroup::make(mounts_to_check(facts, probe.plan, probe.served));
   const bool has_memory = cgroup && cgroup->has_memory();
@@ -95,7 +96,7 @@ void check_with_cgroup(GuestProbe& probe, const KernelFacts& facts) {
   std::optional<Result<CheckCgroup>> only_process;
   if (!cgroup) only_process.emplace(CheckCgroup::make({}));
   probe.resolver = std::make_unique<StatIndexResolver>(*probe.programs, facts.memory_mount, probe.plan.unified_memory,
-                                                       probe.plan.learn_stats);
+                                                       probe.plan.resolves_stats);
   take_out_unfound(*probe.programs, probe.served);
   probe.resolver->resolve_at_start(has_memory ? cgroup->directories().memory : "", probe.served.figures);
   if (probe.served.memory && !has_memory) probe.resolver->compare_later();
@@ -151,7 +152,7 @@ Result<GuestProbe> start_guest_probe(std::size_t containers, const std::string& 
   if (!probe.served.has(figure::processes)) probe.served.figures.remove(FigureGroup::schedstat);
   probe.collector = std::make_unique<Collector>(*probe.programs, probe.served, containers);
   GuestSources sources = GuestSources::open();
-  probe.sources_lacking = sources.lacks();
+  probe.missing_sources = sources.missing();
   probe.collector->add(std::move(sources));
   probe.collector->add(*probe.resolver);
   probe.programs->close_iterators();
@@ -160,35 +161,37 @@ Result<GuestProbe> start_guest_probe(std::size_t containers, const std::string& 
 
 std::vector<Mismatch> mismatches_of(const GuestProbe& probe) {
   std::vector<Mismatch> mismatches = probe.mismatches;
-  if (!probe.plan.memory_stat) return mismatches;  // said once, by the plan
-  const std::vector<Mismatch> learned = probe.resolver->mismatches();
-  mismatches.insert(mismatches.end(), learned.begin(), learned.end());
+  if (!probe.plan.memory_stat) return mismatches;  // reported once, by the plan
+  const std::vector<Mismatch> of_memory = probe.resolver->mismatches();
+  mismatches.insert(mismatches.end(), of_memory.begin(), of_memory.end());
   return mismatches;
 }
 
-std::vector<std::string> lacks_of(const GuestProbe& probe) {
-  std::vector<std::string> lacks = probe.plan.missing_features();
-  for (const Mismatch& mismatch : mismatches_of(probe)) lacks.push_back(mismatch.figure);
-  if (!probe.check_failure.empty() || probe.resolver->compares_later()) lacks.emplace_back("comparison with the files");
-  return lacks;
+std::vector<std::string> missing_features_of(const GuestProbe& probe) {
+  std::vector<std::string> missing = probe.plan.missing_features();
+  for (const Mismatch& mismatch : mismatches_of(probe)) missing.push_back(mismatch.figure);
+  if (!probe.check_failure.empty() || probe.resolver->compares_later())
+    missing.emplace_back("comparison with the files");
+  return missing;
 }
 
-std::vector<std::string> describe_lacks(const GuestProbe& probe) {
+std::vector<std::string> describe_missing(const GuestProbe& probe) {
   std::vector<std::string> lines;
-  for (const Requirement& need : probe.plan.requirements) {
-    if (need.found) continue;
-    if (need.log.empty()) {
-      lines.push_back(fmt::format("no {}: without it {} is lost; {}", need.name, need.impact, need.remedy));
+  for (const Requirement& requirement : probe.plan.requirements) {
+    if (requirement.found) continue;
+    if (requirement.log.empty()) {
+      lines.push_back(
+          fmt::format("no {}: without it {} is lost; {}", requirement.name, requirement.impact, requirement.remedy));
     } else {
-      lines.push_back(fmt::format("{} was refused by this kernel ({}): without it {} is lost; {}", need.name,
-                                  need.log.front(), need.impact, need.remedy));
+      lines.push_back(fmt::format("{} was refused by this kernel ({}): without it {} is lost; {}", requirement.name,
+                                  requirement.log.front(), requirement.impact, requirement.remedy));
     }
   }
   for (const Mismatch& mismatch : mismatches_of(probe)) {
     if (mismatch.absent) continue;  // `check` reports it; nothing is wrong
     lines.push_back(fmt::format("{} is not served: {}", mismatch.figure, mismatch.text));
   }
-  lines.insert(lines.end(), probe.sources_lacking.begin(), probe.sources_lacking.end());
+  lines.insert(lines.end(), probe.missing_sources.begin(), probe.missing_sources.end());
   if (!probe.pin_failure.empty()) {
     lines.push_back(fmt::format("nothing is kept while guest-probe is not running: {}", probe.pin_failure));
   }
@@ -206,7 +209,7 @@ wire::Hello make_hello(const GuestProbe& probe) {
   utsname system{};
   if (uname(&system) == 0) hello.kernel = system.release;
   hello.instance = std::to_string(probe.programs->state().instance_ns);
-  hello.lacks = lacks_of(probe);
+  hello.lacks = missing_features_of(probe);
   // A host takes no more.
   hello.lacks.resize(std::min(hello.lacks.size(), wire::Limits{}.lacks));
   return hello;

@@ -21,7 +21,7 @@ struct GuestProbe {
   ServedFigures served;
   std::vector<Mismatch> mismatches;          ///< those of the start; mismatches_of() has all
   std::string check_failure;                 ///< why the self-check could not be made; empty = it was made
-  std::vector<std::string> sources_lacking;  ///< as GuestSources::lacks()
+  std::vector<std::string> missing_sources;  ///< as GuestSources::missing()
   std::string pin_failure;                   ///< why nothing survives guest-probe; empty = it does, or was not to
   PinDirectory pins;                         ///< held as long as this guest-probe runs
   std::unique_ptr<GuestPrograms> programs;
@@ -37,19 +37,19 @@ struct GuestProbe {
 Result<GuestProbe> start_guest_probe(std::size_t containers, const std::string& pin_directory = "",
                                      bool schedstat = false, const LoadOptions& options = {});
 
-/// What is said while the memory figures have not been compared with files: that waits for a container.
+/// What is reported while the memory figures have not been compared with files: that waits for a container.
 inline constexpr const char* compares_later_text =
     "the memory figures are compared with the kernel's files when a container runs: the memory controller was not "
     "enabled below the root, or no cgroup could be made, when guest-probe started";
 
-/// The figures that are not served now: some are learned later.
+/// The figures that are not served now: some are resolved later.
 std::vector<Mismatch> mismatches_of(const GuestProbe& probe);
 
 /// What this guest does not report now, each as one name: for the Hello.
-std::vector<std::string> lacks_of(const GuestProbe& probe);
+std::vector<std::string> missing_features_of(const GuestProbe& probe);
 
 /// What is missing and what is lost, one line each; empty if everything is there.
-std::vector<std::string> describe_lacks(const GuestProbe& probe);
+std::vector<std::string> describe_missing(const GuestProbe& probe);
 
 /// Who this guest is, and what it does not report.
 wire::Hello make_hello(const GuestProbe& probe);

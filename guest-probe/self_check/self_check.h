@@ -46,7 +46,7 @@ std::vector<Mismatch> compare(const FigureValues& ours, const FigureValues& befo
                               const CgroupDirectories& directories, const FigureSet& compared, FigureSet& served);
 
 /// A record's figures as the kernel's files show them; those that are missing, because the record does not have them, have
-/// no value. memory.stat shows what the CPUs have handed in, so its figures are `stat` alone.
+/// no value. memory.stat shows what the CPUs have flushed, so its figures are `stat` alone.
 void put_values(const cpu_record& record, FigureValues& values);
 void put_values(const memory_record& record, bool unified, FigureValues& values);
 void put_values(const pressure_totals& totals, FigureValues& values);

@@ -187,7 +187,7 @@ void StatIndexResolver::add_samples(std::span<const std::string> directories, in
 bool StatIndexResolver::apply_resolved(FigureSet& served) {
   bool any_resolved = false;
   bool any_wanted = false;
-  StatPlaces indices{};
+  StatIndices indices{};
   indices.fill(-1);
   for (std::size_t stat = 0; stat < STATS; ++stat) {
     if (!is_wanted(stat)) continue;
@@ -201,10 +201,10 @@ bool StatIndexResolver::apply_resolved(FigureSet& served) {
       log_debug("found where the kernel keeps a memory.stat value", {{"name", wire::container_figures[i].name}});
     }
   }
-  if (any_resolved) programs_.place_stats(indices);
+  if (any_resolved) programs_.set_stat_indices(indices);
   if (!any_wanted) {
     resolves_ = false;
-    programs_.end_learning();
+    programs_.end_resolving();
   }
   return any_resolved;
 }
@@ -223,15 +223,15 @@ void StatIndexResolver::resolve_at_start(const std::string& own, FigureSet& serv
 
 bool StatIndexResolver::try_again(std::span<const std::string> memory_directories, FigureSet& served) {
   const auto some = memory_directories.first(std::min(memory_directories.size(), max_containers));
-  bool learned = false;
+  bool any_resolved = false;
   if (resolves_) {
     add_samples(std::span(&mount_, 1), attempts_later);
     add_samples(some, attempts_later);
-    learned = apply_resolved(served);
+    any_resolved = apply_resolved(served);
   }
   if (compares_) compare(some, served);
   programs_.close_iterators();
-  return learned;
+  return any_resolved;
 }
 
 void StatIndexResolver::compare(std::span<const std::string> directories, FigureSet& served) {

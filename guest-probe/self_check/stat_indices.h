@@ -34,7 +34,7 @@ enum class Resolution {
 };
 
 struct ResolvedIndices {
-  StatPlaces indices{};
+  StatIndices indices{};
   std::array<Resolution, STATS> why{};
 };
 
@@ -63,7 +63,7 @@ class StatIndexProbe {
 std::string describe(Resolution why);
 
 /// When something is to be tried again: at the 1st, 2nd, 4th, 8th ... snapshot and then at every 64th, counted anew when
-/// there are new cgroups to learn from. That may happen 64 times, so that a guest in which cgroups come and go pays little.
+/// there are new cgroups to resolve from. That may happen 64 times, so that a guest in which cgroups come and go pays little.
 class RetryPace {
  public:
   /// Call once a snapshot.
@@ -74,7 +74,7 @@ class RetryPace {
   std::size_t restarts_left_ = 64;
 };
 
-/// What of memory.stat is known, and what was compared: at start as far as the guest has anything to learn from, and
+/// What of memory.stat is known, and what was compared: at start as far as the guest has cgroups to resolve from, and
 /// later from the containers. Not known at start is where a table of the kernel says it that /proc/kallsyms does not show
 /// (bpf/guest/memory_stat.bpf.c); nothing can be compared at start where the memory controller is not enabled yet.
 class StatIndexResolver {
@@ -82,7 +82,7 @@ class StatIndexResolver {
   /// Whose files try_again() reads.
   static constexpr std::size_t max_containers = 7;
 
-  /// `mount`: of the memory controller. `resolves`: GuestPlan::learn_stats; not needed to compare.
+  /// `mount`: of the memory controller. `resolves`: GuestPlan::resolves_stats; not needed to compare.
   StatIndexResolver(GuestPrograms& programs, std::string mount, bool unified, bool resolves);
 
   const std::string& mount() const { return mount_; }
@@ -100,8 +100,8 @@ class StatIndexResolver {
   /// Whether try_again() is to be called for this snapshot. `new_cgroups`: memory cgroups have appeared since the last one.
   bool is_due(bool new_cgroups) { return !done() && pace_.is_due(new_cgroups); }
 
-  /// Reads the memory files of the root and of the first max_containers of these cgroups, learns from them and compares
-  /// with them. What was learned is served from now on, what differs is not. True: figures were learned, which records
+  /// Reads the memory files of the root and of the first max_containers of these cgroups, resolves from them and compares
+  /// with them. What was resolved is served from now on, what differs is not. True: some was resolved, which records
   /// made before do not have. Takes no capability; some 0.1 ms a cgroup.
   bool try_again(std::span<const std::string> memory_directories, FigureSet& served);
 
@@ -118,7 +118,7 @@ class StatIndexResolver {
   GuestPrograms& programs_;
   std::string mount_;
   bool unified_;
-  bool tries_;     // some positions may have to be learned
+  bool tries_;     // some indices may have to be resolved
   bool resolves_;  // and some are not yet
   bool compares_ = false;
   RetryPace pace_;

@@ -113,12 +113,12 @@ void Server::take_peer(const Fd& listening) {
 }
 
 Status Server::handle(Session& session, const wire::HostMessage& message) {
-  if (const auto* hello = std::get_if<wire::Hello>(&message)) return greet(session, *hello);
-  if (!session.peer.greeted) return failure("it did not begin with Hello");
+  if (const auto* hello = std::get_if<wire::Hello>(&message)) return answer_hello(session, *hello);
+  if (!session.peer.has_hello) return failure("it did not begin with Hello");
   if (session.peer.kind == PeerKind::host) host_heard_ = session.peer.heard;
   if (const auto* acknowledge = std::get_if<wire::Acknowledge>(&message)) {
     session.peer.acknowledge(*acknowledge);
-    settle();
+    forget_acknowledged();
     return {};
   }
   if (const auto* unknown = std::get_if<wire::Unknown>(&message)) {
@@ -151,9 +151,9 @@ Status Server::answer(Session& session, const wire::Collect& collect) {
   return sent;
 }
 
-Status Server::greet(Session& session, const wire::Hello& hello) {
-  if (session.peer.greeted) return session.send(wire::Refusal{0, "Hello is said once"});
-  if (!greetings_.take(1, Clock::now())) return failure("there are too many new connections: 20 a second are greeted");
+Status Server::answer_hello(Session& session, const wire::Hello& hello) {
+  if (session.peer.has_hello) return session.send(wire::Refusal{0, "Hello is sent once"});
+  if (!hellos_.take(1, Clock::now())) return failure("there are too many new connections: 20 a second are taken");
   if (Status status = session.send(hello_()); !status) return status;
   if (hello.protocol != wire::protocol_version) {
     return failure(fmt::format("it speaks protocol {}, this guest-probe speaks {}: use the same version on both sides",
@@ -162,7 +162,7 @@ Status Server::greet(Session& session, const wire::Hello& hello) {
   on_oom_events();  // the others get what is new, and this one all that waits
   const Result<std::vector<oom_record>> waiting = programs_.oom_events_after(0);
   if (!waiting) return failure_from(waiting.error());
-  session.peer.greeted = true;
+  session.peer.has_hello = true;
   session.peer.asked = Clock::now();
   for (const oom_record& record : *waiting) {
     if (Status status = session.send(make_oom_event(record)); !status) return status;
@@ -182,9 +182,9 @@ void Server::on_oom_events() {
     const wire::OomEvent event = make_oom_event(record);
     for (Session& session : sessions_) {
       // A session that cannot take it is ended by its own next event; the others must not wait for that.
-      if (!session.peer.greeted) continue;
+      if (!session.peer.has_hello) continue;
       session.peer.event_sent = event.sequence;
-      if (!session.send(event)) session.peer.greeted = false;
+      if (!session.send(event)) session.peer.has_hello = false;
     }
     // Last: whoever is connected does not wait for a line to be written.
     log_info("oom kill", {{"pid", event.victim_pid},
@@ -198,15 +198,15 @@ void Server::on_oom_events() {
 }
 
 // The last values of a container, and OOM events, are kept until everybody who counts has them.
-void Server::settle() {
-  const Settled now = settled_by(peers(), host_heard_, Clock::now());
-  if (now.events > settled_.events) programs_.acknowledge_oom_events(settled_.events = now.events);
-  if (now.snapshots > settled_.snapshots) collector_.acknowledge(settled_.snapshots = now.snapshots);
+void Server::forget_acknowledged() {
+  const Acknowledged now = acknowledged_by(peers(), host_heard_, Clock::now());
+  if (now.events > acknowledged_.events) programs_.acknowledge_oom_events(acknowledged_.events = now.events);
+  if (now.snapshots > acknowledged_.snapshots) collector_.acknowledge(acknowledged_.snapshots = now.snapshots);
 }
 
 void Server::end(Session& session) {
   sessions_.remove_if([&](const Session& candidate) { return &candidate == &session; });
-  settle();
+  forget_acknowledged();
 }
 
 void Server::end_those_gone(const Session* but) {

@@ -21,7 +21,7 @@ void release_startup_memory();
 /// ask, what is done if it asks for more, and when a peer is disconnected: docs/protocol.md.
 class Server {
  public:
-  /// `hello` makes what a peer is greeted with. The references are to outlive the server.
+  /// `hello` makes the Hello that a peer gets. The references are to outlive the server.
   Server(EventLoop& loop, Collector& collector, GuestPrograms& programs, std::function<wire::Hello()> hello);
   ~Server();
   Server(const Server&) = delete;
@@ -35,10 +35,10 @@ class Server {
  private:
   void take_peer(const Fd& listening);
   Status handle(Session& session, const wire::HostMessage& message);
-  Status greet(Session& session, const wire::Hello& hello);
+  Status answer_hello(Session& session, const wire::Hello& hello);
   Status answer(Session& session, const wire::Collect& collect);
   void on_oom_events();
-  void settle();
+  void forget_acknowledged();
   void end(Session& session);
   void end_those_gone(const Session* but);
   std::vector<const PeerState*> peers() const;
@@ -49,11 +49,11 @@ class Server {
   std::function<wire::Hello()> hello_;
   unsigned collects_made_ = 0;
   std::uint64_t events_seen_ = 0;  // the sequence of the last OOM event that was passed on
-  Settled settled_;
+  Acknowledged acknowledged_;
   std::optional<PeerState::Time> host_heard_;
   // Of all peers together: walks through the guest, Hellos, and lines about peers that are not served.
   TokenBucket collects_{20, 10};
-  TokenBucket greetings_{100, 20};
+  TokenBucket hellos_{100, 20};
   TokenBucket unserved_lines_{1, 1.0 / 60};
   std::list<Fd> listening_;
   std::list<Session> sessions_;

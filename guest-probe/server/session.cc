@@ -21,11 +21,11 @@ namespace {
 using Time = PeerState::Time;
 
 bool is_host(const PeerState& peer) {
-  return peer.kind == PeerKind::host && peer.greeted;
+  return peer.kind == PeerKind::host && peer.has_hello;
 }
 
 bool acknowledges(const PeerState& peer) {
-  return peer.greeted && (peer.event_acknowledged != 0 || peer.snapshot_acknowledged != 0);
+  return peer.has_hello && (peer.event_acknowledged != 0 || peer.snapshot_acknowledged != 0);
 }
 
 // The least that those have acknowledged who count; 0 if nobody does.
@@ -35,7 +35,7 @@ std::uint64_t least(const std::vector<const PeerState*>& peers, bool hosts, std:
   for (const PeerState* peer : peers) {
     const std::uint64_t sequence = peer->*acknowledged;
     const bool counts = hosts ? is_host(*peer) : acknowledges(*peer);
-    if (!counts || now - peer->*last > settles_for) continue;
+    if (!counts || now - peer->*last > max_idle) continue;
     least = std::min(least.value_or(sequence), sequence);
   }
   return least.value_or(0);
@@ -76,8 +76,8 @@ void PeerState::acknowledge(const wire::Acknowledge& acknowledge) {
   }
 }
 
-Settled settled_by(const std::vector<const PeerState*>& peers, std::optional<Time> host_heard, Time now) {
-  const bool hosts = (host_heard && now - *host_heard <= settles_for) ||
+Acknowledged acknowledged_by(const std::vector<const PeerState*>& peers, std::optional<Time> host_heard, Time now) {
+  const bool hosts = (host_heard && now - *host_heard <= max_idle) ||
                      std::any_of(peers.begin(), peers.end(), [](const auto* peer) { return is_host(*peer); });
   return {least(peers, hosts, &PeerState::event_acknowledged, &PeerState::heard, now),
           least(peers, hosts, &PeerState::snapshot_acknowledged, &PeerState::asked, now)};

@@ -43,9 +43,9 @@ struct PeerState {
   using Time = std::chrono::steady_clock::time_point;
 
   PeerKind kind = PeerKind::local;
-  bool greeted = false;          ///< it has said Hello; before that it gets nothing unasked
+  bool has_hello = false;        ///< it has sent Hello; before that it gets nothing unasked
   Time heard;                    ///< when it connected or sent its last message
-  Time asked;                    ///< when it said Hello or sent its last Collect
+  Time asked;                    ///< when it sent Hello or its last Collect
   std::uint64_t event_sent = 0;  ///< the last OOM event that it was sent; it was sent those before, too
   std::uint64_t event_acknowledged = 0;
   std::uint64_t snapshot_acknowledged = 0;
@@ -61,22 +61,22 @@ struct PeerState {
 };
 
 /// A host that has asked for nothing for so long has no say in what the others are done with.
-inline constexpr std::chrono::minutes settles_for{5};
+inline constexpr std::chrono::minutes max_idle{5};
 /// A peer that was silent for so long counts as gone, as does one that has left what it was sent unread for a minute.
 inline constexpr std::chrono::minutes max_silence{15};
 inline constexpr std::chrono::minutes max_unread{1};
 
 /// Up to which sequence everybody who counts has all.
-struct Settled {
+struct Acknowledged {
   std::uint64_t events = 0;
   std::uint64_t snapshots = 0;
 };
 
-/// While a host is connected, or was heard within settles_for (`host_heard`), the hosts count: for snapshots those that
-/// have asked within settles_for, for events those that were heard within it. Else those local peers count that have
-/// acknowledged something, under the same bounds: one that only looks settles nothing and keeps nobody from it.
-Settled settled_by(const std::vector<const PeerState*>& peers, std::optional<PeerState::Time> host_heard,
-                   PeerState::Time now);
+/// While a host is connected, or was heard within max_idle (`host_heard`), the hosts count: for snapshots those that
+/// have asked within max_idle, for events those that were heard within it. Else those local peers count that have
+/// acknowledged something, under the same bounds: one that only looks acknowledges nothing for others and delays nobody.
+Acknowledged acknowledged_by(const std::vector<const PeerState*>& peers, std::optional<PeerState::Time> host_heard,
+                             PeerState::Time now);
 
 /// Whether a peer is to be taken for gone. `unread_since`: since when it has taken nothing of what waits for it; now, if
 /// nothing does. The host that was heard last may be silent for as long as it likes: it waits for OOM events.

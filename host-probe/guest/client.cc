@@ -172,7 +172,7 @@ std::optional<Drop> GuestClient::take(std::string_view bytes) {
 }
 
 std::optional<Drop> GuestClient::take_message(const wire::GuestMessage& message) {
-  if (!connection_->greeted && !std::holds_alternative<wire::Hello>(message)) {
+  if (!connection_->has_hello && !std::holds_alternative<wire::Hello>(message)) {
     return Drop{DropReason::unexpected, "its first message is not a Hello"};
   }
   return std::visit([this](const auto& body) { return take(body); }, message);
@@ -185,7 +185,7 @@ std::optional<Drop> GuestClient::take(const wire::Hello& hello) {
                             "same release",
                             hello.protocol, wire::protocol_version)};
   }
-  if (std::exchange(connection_->greeted, true)) return Drop{DropReason::unexpected, "a second Hello"};
+  if (std::exchange(connection_->has_hello, true)) return Drop{DropReason::unexpected, "a second Hello"};
   timeout_.cancel();
   OwnMetrics::of_process().count_guest_connect(true);
   listener_.guest_connected(hello);

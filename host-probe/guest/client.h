@@ -25,7 +25,7 @@ namespace katameter::host {
 /// What one guest may make the host work on. It outlives connections: a new one brings no new tokens.
 ///
 /// guest-probe itself stays far below: the largest frame is 2 MiB, when 2,000 containers have every value at its
-/// largest, and comes once for each scrape; it keeps 256 events (OOM_KEPT), and a kernel needs milliseconds for each
+/// largest, and comes once for each scrape; it keeps 256 events (OOM_SLOTS), and a kernel needs milliseconds for each
 /// OOM kill.
 struct GuestRateLimits {
   TokenBucket bytes{8.0 * 1024 * 1024, 2.0 * 1024 * 1024};
@@ -112,7 +112,7 @@ class GuestClient {
   /// Asks for a snapshot unless one is already on its way. False if there is no connection to ask over.
   bool collect();
   /// The guest has introduced itself, and the connection is up.
-  bool connected() const { return connection_ && connection_->greeted; }
+  bool connected() const { return connection_ && connection_->has_hello; }
   /// A Collect was sent, its answer has not come, and its timeout has not passed.
   bool waiting() const { return connection_ && connection_->asked; }
 
@@ -122,7 +122,7 @@ class GuestClient {
     Fd socket;
     Handshake handshake;
     bool connecting = false;  // connect() has not succeeded yet
-    bool greeted = false;     // its Hello was read
+    bool has_hello = false;   // its Hello was read
     wire::FrameReader frames;
     std::string unsent;
     bool waits_to_send = false;

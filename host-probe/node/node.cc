@@ -172,9 +172,9 @@ std::optional<Node::ProcessesBySandbox> Node::read_processes() {
   return std::move(*read);
 }
 
-// Judge, account, assemble: what is not believed is in neither the accounting nor the report.
+// Check, account, assemble: what is not believed is in neither the accounting nor the report.
 SandboxReport Node::report_of(Sandbox& sandbox, std::optional<SandboxProcesses> host, Sandbox::Time now) {
-  std::optional<GuestView> guest = sandbox.judge(started_, now, host ? &*host : nullptr);
+  std::optional<GuestView> guest = sandbox.check_guest(started_, now, host ? &*host : nullptr);
   std::optional<Account> account;
   if (host) {
     if (host->has_vmm()) account = accounting_[sandbox.id()].update(*host, reading_of(guest));

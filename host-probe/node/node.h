@@ -21,7 +21,7 @@
 namespace katameter::host {
 
 /// All sandboxes of this node. Asked for a report, it asks all guests at once, waits for the slowest up to a deadline,
-/// reads the processes once; then for each sandbox it judges the guest's part, accounts, and assembles the report. For
+/// reads the processes once; then for each sandbox it checks the guest's part, accounts, and assembles the report. For
 /// the event loop's thread only.
 class Node : private SandboxListener {
  public:

@@ -37,7 +37,7 @@ void Sandbox::miss_deadline() {
          fmt::format("no answer within {} ms, it is waited for until the next scrape", collect_deadline.count())});
 }
 
-std::optional<GuestView> Sandbox::judge(Time began, Time now, const SandboxProcesses* host) {
+std::optional<GuestView> Sandbox::check_guest(Time began, Time now, const SandboxProcesses* host) {
   if (!run_) return std::nullopt;
   const std::optional<std::uint64_t> given_ns = host != nullptr ? given_cpu_ns(*host) : std::nullopt;
   if (given_ns) run_->cpu_plausibility().set_given(*given_ns);
@@ -84,7 +84,7 @@ void Sandbox::guest_connected(const wire::Hello& hello) {
       {{"sandbox", id_.hex()},
        {"guest_probe", hello.version},
        {"kernel", hello.kernel},
-       {"lacks", fmt::format("{}", fmt::join(hello.lacks, ","))}});
+       {"missing", fmt::format("{}", fmt::join(hello.lacks, ","))}});
   if (known) return;
   if (run_) {
     const Time now = TimerQueue::Clock::now();

@@ -55,8 +55,8 @@ class Sandbox : private GuestListener {
   /// The guest's part of the report of the collection that began at `began`; nothing if the guest has not answered, or
   /// if it is not believed: by the rules, when its snapshot came, or now by `host`, which may be null. What is believed
   /// is counted, so call this once for a report.
-  std::optional<GuestView> judge(Time began, Time now, const SandboxProcesses* host);
-  /// All that is known now of the sandbox itself, after judge().
+  std::optional<GuestView> check_guest(Time began, Time now, const SandboxProcesses* host);
+  /// All that is known now of the sandbox itself, after check_guest().
   SandboxReport report(Time now);
   /// The sandbox is gone, having had these kills on the host: what is kept after its end.
   SandboxHistory end(Time now, HostOoms kills);

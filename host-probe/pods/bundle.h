@@ -9,7 +9,7 @@
 
 namespace katameter::host {
 
-/// What the annotations of one container's OCI bundle say. Texts are fit for labels, empty where nothing is said.
+/// What the annotations of one container's OCI bundle say. Texts are fit for labels, empty where there is no annotation.
 struct BundleNames {
   ContainerId sandbox;
   std::string pod_namespace;

@@ -22,7 +22,7 @@ Result<std::string> parse_runtime_endpoint(std::string_view text);
 /// `configured` holds what parse_runtime_endpoint() has let pass.
 std::vector<RuntimeEndpoint> runtime_endpoints(const std::vector<std::string>& configured, const std::string& run_root);
 
-/// What a runtime has listed, as it said it.
+/// What a runtime has listed, as it listed it.
 struct CriListing {
   struct Pod {
     std::string id;

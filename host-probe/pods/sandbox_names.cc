@@ -8,7 +8,7 @@ namespace {
 
 struct Form {
   std::size_t bytes;
-  std::uint32_t smallest;  // what fewer bytes can say must not be said in so many
+  std::uint32_t smallest;  // code points below it have a shorter form
   std::uint8_t mask;
   std::uint8_t lead;
 };

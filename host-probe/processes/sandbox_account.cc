@@ -62,7 +62,7 @@ void ProcessTotals::update(const ProcessCpu& now) {
   raise(vcpu_.run_delay_ns, now.vcpu_delay_ns);
   raise(kernel_.run_delay_ns, now.kernel_delay_ns);
   raise(other_.run_delay_ns, above(now.other_delay_ns, base_.run_delay_ns));
-  if (!now.split_settled) {
+  if (!now.split_valid) {
     // Else a thread on its way out would be taken for other work, and that could never be taken back.
     raise(vcpu_.cpu_ns, now.vcpu_ns);
     raise(kernel_.cpu_ns, now.kernel_ns);
@@ -113,11 +113,11 @@ ProcessCpu cpu_of(const process_reading& reading) {
                  .has_vcpus = reading.vcpu_threads > 0 || dead.exit_vcpu_ns > 0,
                  .has_kernel = reading.kernel_threads > 0 || dead.exit_kernel_ns > 0};
   if (reading.classified_exits != dead.classified_exits) {
-    cpu.split_settled = false;  // one began to exit during the reading
+    cpu.split_valid = false;  // one began to exit during the reading
   } else if (dead.classified_exits > dead.classified_frees) {
     // Not all of the dead were freed. They are in exit_*_ns; those that are still in the list are in both.
-    cpu.split_settled = reading.exiting_classified_threads == 0;
-    if (cpu.split_settled) {
+    cpu.split_valid = reading.exiting_classified_threads == 0;
+    if (cpu.split_valid) {
       cpu.vcpu_ns = reading.vcpu_ns + std::max(dead.dead_vcpu_ns, dead.exit_vcpu_ns);
       cpu.kernel_ns = reading.kernel_ns + std::max(dead.dead_kernel_ns, dead.exit_kernel_ns);
     }
@@ -135,7 +135,7 @@ ProcessCpu cpu_of(const process_record& dead, bool last) {
           .other_delay_ns = dead.dead_other_delay_ns,
           .has_vcpus = dead.exit_vcpu_ns > 0,
           .has_kernel = dead.exit_kernel_ns > 0,
-          .split_settled = last || dead.classified_exits <= dead.classified_frees};
+          .split_valid = last || dead.classified_exits <= dead.classified_frees};
 }
 
 RoleUsage usage_of(const process_usage& usage) {

@@ -23,7 +23,7 @@ struct ProcessCpu {
   std::uint64_t other_delay_ns = 0;
   bool has_vcpus = false;
   bool has_kernel = false;
-  bool split_settled = true;  // no dead thread is in cpu_ns that is not in vcpu_ns or kernel_ns where it belongs
+  bool split_valid = true;  // no dead thread is in cpu_ns that is not in vcpu_ns or kernel_ns where it belongs
 };
 
 /// CPU of one process by role. Never falls, whatever the update says: in the moments between a thread's end and its

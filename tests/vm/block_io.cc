@@ -90,9 +90,9 @@ TEST_CASE("Block I/O of a container is what its devices counted, what was done i
   const wire::Container row = row_of(daemon, cgroup.id());
   CHECK(row.block_devices.size() == 2);
   check_equal(one.of(row), reads_and_writes(10, 5));
-  check_equal(one.of(row), one.settled());
+  check_equal(one.of(row), one.completed());
   check_equal(other.of(row), reads_and_writes(0, 3, 2 * page));
-  check_equal(other.of(row), other.settled());
+  check_equal(other.of(row), other.completed());
   CHECK(row_of(daemon, idle.id()).block_devices.empty());
   if (is_v2(cgroup)) {
     check_equal(one.of(row), io_stat_of(cgroup, one));
@@ -109,7 +109,7 @@ TEST_CASE("Block I/O of a container is what its devices counted, what was done i
   Workload inside(nested);
   inside.read_device(one.fd(), 7);
   check_equal(one.of(row_of(daemon, cgroup.id())), reads_and_writes(17, 5));
-  check_equal(one.of(row_of(daemon, cgroup.id())), one.settled());
+  check_equal(one.of(row_of(daemon, cgroup.id())), one.completed());
 }
 
 TEST_CASE("The bytes of a request that has to be split are counted once", "[any][io]") {
@@ -196,7 +196,7 @@ TEST_CASE("What a removed nested cgroup read and wrote stays with its container"
     }
   }
   workload.read_device(device.fd(), 4);
-  check_equal(device.of(row_of(daemon, cgroup.id())), device.settled());
+  check_equal(device.of(row_of(daemon, cgroup.id())), device.completed());
 
   daemon.end(SIGKILL);
   if (!is_v2(cgroup)) {
@@ -207,7 +207,7 @@ TEST_CASE("What a removed nested cgroup read and wrote stays with its container"
     nested.remove();
   }
   daemon.start();
-  check_equal(device.of(row_of(daemon, cgroup.id())), device.settled());
+  check_equal(device.of(row_of(daemon, cgroup.id())), device.completed());
 }
 
 TEST_CASE("A removed container's block I/O is reported with its last values", "[any][io][removed]") {

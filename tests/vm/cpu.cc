@@ -2,8 +2,8 @@
 
 #include <catch2/catch.hpp>
 
+#include "tests/vm/cgroup_files.h"
 #include "tests/vm/daemon.h"
-#include "tests/vm/truth.h"
 #include "tests/vm/workload.h"
 
 using namespace katameter;
@@ -50,7 +50,7 @@ TEST_CASE("The CPU time of a container at rest is its file's, as exactly as that
   Workload workload(cgroup);
   for (int round = 0; round < 5; ++round) {
     workload.burn_cpu_ms(20);
-    const CpuFile before = settled_cpu(cgroup);
+    const CpuFile before = final_cpu(cgroup);
     const std::uint64_t ours = cpu_of(daemon, cgroup);
     const CpuFile after = CpuFile::read(cgroup);
     CHECK(equals(before, ours));

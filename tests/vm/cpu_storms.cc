@@ -7,9 +7,9 @@
 #include <fstream>
 #include <thread>
 
+#include "tests/vm/cgroup_files.h"
 #include "tests/vm/daemon.h"
 #include "tests/vm/storms.h"
-#include "tests/vm/truth.h"
 #include "tests/vm/workload.h"
 
 using namespace katameter;

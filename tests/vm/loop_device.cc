@@ -60,7 +60,7 @@ LoopDevice::Stat LoopDevice::stat() const {
   return stat;
 }
 
-wire::BlockDevice LoopDevice::settled() const {
+wire::BlockDevice LoopDevice::completed() const {
   for (int attempt = 0; attempt < 1000; ++attempt) {
     const Stat now = stat();
     if (now.under_way == 0) return now.counted;

@@ -27,7 +27,7 @@ class LoopDevice {
   std::uint32_t minor() const { return minor_; }
   Stat stat() const;
   /// What it counted, when no request is under way any more: it counts one after the waiting process got its answer.
-  wire::BlockDevice settled() const;
+  wire::BlockDevice completed() const;
   /// What a container did on it; zeros if it is not reported.
   wire::BlockDevice of(const wire::Container& container) const;
 

@@ -10,9 +10,9 @@
 
 #include "guest-probe/commands/startup.h"
 #include "tests/support/host_peer.h"
+#include "tests/vm/cgroup_files.h"
 #include "tests/vm/daemon.h"
 #include "tests/vm/test_cgroup.h"
-#include "tests/vm/truth.h"
 #include "tests/vm/workload.h"
 
 using namespace katameter;
@@ -65,7 +65,7 @@ void check_row(const wire::Snapshot& snapshot, const TestCgroup& cgroup) {
   INFO(cgroup.id());
   const auto row = find_container(snapshot, cgroup.id());
   REQUIRE(row);
-  const CpuFile file = settled_cpu(cgroup);
+  const CpuFile file = final_cpu(cgroup);
   CHECK(lies_between(file, row->cpu_usage_ns.value_or(0), file));
 }
 
@@ -98,7 +98,7 @@ void removed_stay_in_the_sum(std::size_t count) {
   for (std::size_t i = 0; i < count; ++i) {
     if (i % (count / burnt) == 0) {
       const auto cgroup = burnt_container(7000 + i / (count / burnt), 20);
-      used += settled_cpu(*cgroup).ns;
+      used += final_cpu(*cgroup).ns;
       if (i == 0) never_back.check(host.collect());
     }
     const std::string path = cpu_hierarchy() + "/gone/" + numbered_id(9000 + i);
@@ -163,7 +163,7 @@ TEST_CASE("A container whose removal no program noted is reported with what it h
   REQUIRE(probe);
   NeverBack never_back;
   const auto cgroup = burnt_container(7000, 20);
-  const CpuFile used = settled_cpu(*cgroup);
+  const CpuFile used = final_cpu(*cgroup);
   std::uint64_t request = 0;
   const auto collect = [&] {
     Result<wire::Snapshot> snapshot = probe->collector->collect(++request);
@@ -193,7 +193,7 @@ TEST_CASE("The guest's sums go on after a restart without anything that was kept
   Daemon daemon({}, {"--pin-dir", ""});
   NeverBack never_back;
   const auto cgroup = burnt_container(7000, 50);
-  const std::uint64_t used = settled_cpu(*cgroup).ns;
+  const std::uint64_t used = final_cpu(*cgroup).ns;
   never_back.check(daemon.dump().snapshot);
   cgroup->remove();
   never_back.check(daemon.dump().snapshot);

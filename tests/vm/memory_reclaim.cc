@@ -7,8 +7,8 @@
 #include <cstdlib>
 #include <fstream>
 
+#include "tests/vm/cgroup_files.h"
 #include "tests/vm/daemon.h"
-#include "tests/vm/truth.h"
 #include "tests/vm/workload.h"
 
 using namespace katameter;

@@ -11,9 +11,9 @@
 #include <memory>
 
 #include "tests/support/host_peer.h"
+#include "tests/vm/cgroup_files.h"
 #include "tests/vm/daemon.h"
 #include "tests/vm/test_cgroup.h"
-#include "tests/vm/truth.h"
 #include "tests/vm/workload.h"
 #include "userspace/wire/codec.h"
 
@@ -116,7 +116,7 @@ TEST_CASE("A message of a newer host, and a second Hello, are answered, and the 
   host.send(wire::Hello{});
   message = host.receive();
   REQUIRE(std::holds_alternative<wire::Refusal>(message));
-  CHECK(std::get<wire::Refusal>(message).reason == "Hello is said once");
+  CHECK(std::get<wire::Refusal>(message).reason == "Hello is sent once");
   (void)host.collect();
 }
 

@@ -9,7 +9,7 @@
 #include "guest-probe/account/figure_sources.h"
 #include "guest-probe/bpf/plan.h"
 #include "guest-probe/commands/startup.h"
-#include "tests/vm/truth.h"
+#include "tests/vm/cgroup_files.h"
 #include "tests/vm/workload.h"
 
 // A kernel that does not take one of our programs: it is made to refuse each in turn.
@@ -79,7 +79,7 @@ struct Seen {
   Names figures;              // that a living container has
   bool told_removed = false;  // one that was just removed has its row
   bool guest_cpu = false;
-  std::vector<std::string> lacks;
+  std::vector<std::string> missing;
 };
 
 Names figures_of(const wire::Container& row) {
@@ -114,7 +114,7 @@ Seen look(const GuestProbe& probe) {
   }
   CHECK_FALSE(seen.figures.empty());
   seen.guest_cpu = snapshot->guest.cpu_usage_ns.has_value();
-  seen.lacks = make_hello(probe).lacks;
+  seen.missing = make_hello(probe).lacks;
   return seen;
 }
 
@@ -127,7 +127,7 @@ Seen look(const LoadOptions& options) {
   return look(*probe);
 }
 
-bool lacks(const std::vector<std::string>& list, const std::string& what) {
+bool is_missing(const std::vector<std::string>& list, const std::string& what) {
   return std::find(list.begin(), list.end(), what) != list.end();
 }
 
@@ -155,7 +155,7 @@ bool is_loaded(const GuestPlan& plan, const std::string& program) {
   if (program == "collect_pressure") return plan.pressure;
   if (program == "note_victim") return !plan.victim_by_pid;
   if (program == "note_victim_pid") return plan.victim_by_pid;
-  if (program == "copy_stats") return plan.learn_stats;
+  if (program == "copy_stats") return plan.resolves_stats;
   return true;
 }
 
@@ -181,7 +181,7 @@ TEST_CASE("A program that the kernel refuses costs the figures that hang on it a
     const Seen seen = look(refusing(program));
     Names left = whole.figures;
     for (const std::string& figure : hanging->second) left.erase(figure);
-    CHECK(lacks(seen.lacks, "program " + program));
+    CHECK(is_missing(seen.missing, "program " + program));
     CHECK(seen.figures == left);
     CHECK(seen.told_removed == (program != "note_removal"));
     CHECK(seen.guest_cpu == left.contains("cpu_usage_ns"));
@@ -241,7 +241,7 @@ TEST_CASE("Where walks by loads are refused, all figures come by calls", "[any][
   CHECK_FALSE(probe->plan.reads_directly);
   const Seen seen = look(*probe);
   CHECK(seen.figures == whole.figures);
-  CHECK(seen.lacks == whole.lacks);
+  CHECK(seen.missing == whole.missing);
 }
 
 TEST_CASE("Where iterators over maps are refused, those over tasks give the same figures", "[any][refused]") {
@@ -256,7 +256,7 @@ TEST_CASE("Where iterators over maps are refused, those over tasks give the same
   Names left = whole.figures;
   for (const std::string& figure : schedstat) left.erase(figure);
   CHECK(seen.figures == left);
-  CHECK(lacks(seen.lacks, "scheduler statistics"));
+  CHECK(is_missing(seen.missing, "scheduler statistics"));
 
   // More turns than there are tasks.
   for (int turn = 0; turn < 500; ++turn) {
@@ -282,8 +282,8 @@ TEST_CASE("With what is kept in the BPF file system a refused program is left ou
     CHECK(std::system((found + "note_mkdir | grep -q .").c_str()) != 0);
     CHECK(std::system((found + "note_task_end | grep -q .").c_str()) != 0);
     const Seen seen = look(*probe);
-    CHECK(lacks(seen.lacks, "program note_mkdir"));
-    CHECK(lacks(seen.lacks, "program note_task_end"));
+    CHECK(is_missing(seen.missing, "program note_mkdir"));
+    CHECK(is_missing(seen.missing, "program note_task_end"));
   }
   std::system((std::string(GUEST_PROBE) + " detach --pin-dir " + directory + " >/dev/null 2>&1").c_str());
   std::system(("rm -rf " + directory).c_str());

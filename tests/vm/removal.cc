@@ -2,8 +2,8 @@
 
 #include <catch2/catch.hpp>
 
+#include "tests/vm/cgroup_files.h"
 #include "tests/vm/daemon.h"
-#include "tests/vm/truth.h"
 #include "tests/vm/workload.h"
 
 using namespace katameter;
@@ -11,7 +11,7 @@ using namespace katameter::guest;
 
 TEST_CASE("A container that lived 50 ms is in the next snapshot with its final CPU time and peak", "[both][removed]") {
   const Daemon daemon;
-  CpuFile final_cpu;
+  CpuFile last_cpu;
   std::optional<std::uint64_t> final_peak;
   std::string id;
   {
@@ -23,7 +23,7 @@ TEST_CASE("A container that lived 50 ms is in the next snapshot with its final C
       workload.burn_cpu_ms(50);
     }
     // Its last process is gone: nothing can be added between these reads and the removal.
-    final_cpu = settled_cpu(cgroup);
+    last_cpu = final_cpu(cgroup);
     final_peak = read_memory_peak(cgroup);
     cgroup.remove();
   }
@@ -32,7 +32,7 @@ TEST_CASE("A container that lived 50 ms is in the next snapshot with its final C
   CHECK(row->removed);
   REQUIRE((row->cpu_usage_ns && row->memory_peak_bytes && row->page_faults));
   CHECK(*row->cpu_usage_ns >= 50'000'000);
-  CHECK(equals(final_cpu, *row->cpu_usage_ns));
+  CHECK(equals(last_cpu, *row->cpu_usage_ns));
   CHECK(*row->memory_peak_bytes >= 500 * 4096);
   if (final_peak) CHECK(row->memory_peak_bytes == final_peak);
   CHECK(*row->page_faults >= 500);

@@ -5,8 +5,8 @@
 #include <memory>
 #include <vector>
 
+#include "tests/vm/cgroup_files.h"
 #include "tests/vm/daemon.h"
-#include "tests/vm/truth.h"
 #include "tests/vm/workload.h"
 
 using namespace katameter;
@@ -67,7 +67,7 @@ TEST_CASE("300 containers that live 20 ms are each reported once, with their fin
       brief->workload->end();
     }
     for (Brief& brief : briefs) {
-      used[brief.cgroup->id()] = settled_cpu(*brief.cgroup);
+      used[brief.cgroup->id()] = final_cpu(*brief.cgroup);
       brief.cgroup->remove();
     }
     if (first / at_once % 4 == 3) take_reports();
@@ -100,7 +100,7 @@ TEST_CASE("A container made in a removed one's place has none of its figures", "
       workload.touch_anonymous(100 + round);
       workload.burn_cpu_ms(3);
     }
-    const CpuFile used = settled_cpu(*gone);
+    const CpuFile used = final_cpu(*gone);
     const std::uint64_t peak = peak_of(*gone);
     // Every other time the first one has been seen alive.
     if (round % 2 == 0) host.collect();
@@ -134,7 +134,7 @@ TEST_CASE("A removed container that the host has does not come back, however soo
       workload.touch_anonymous(100);
       workload.burn_cpu_ms(3);
     }
-    const CpuFile used = settled_cpu(*cgroup);
+    const CpuFile used = final_cpu(*cgroup);
     host.collect();
     cgroup->remove();
     int reports = 0;

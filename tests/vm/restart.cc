@@ -6,8 +6,8 @@
 #include <cstdlib>
 #include <filesystem>
 
+#include "tests/vm/cgroup_files.h"
 #include "tests/vm/daemon.h"
-#include "tests/vm/truth.h"
 #include "tests/vm/workload.h"
 
 using namespace katameter;
@@ -30,7 +30,7 @@ struct Lived {
 Lived live_briefly(char digit) {
   const TestCgroup cgroup(digit);
   { Workload(cgroup).burn_cpu_ms(10); }
-  return {cgroup.id(), settled_cpu(cgroup)};
+  return {cgroup.id(), final_cpu(cgroup)};
 }
 
 // The same, ended by the OOM killer.
@@ -38,7 +38,7 @@ Lived run_out_of_memory(char digit, const std::string& comm) {
   const TestCgroup cgroup(digit);
   limit_memory(cgroup, 16 << 20);
   { REQUIRE(WIFSIGNALED(Workload(cgroup, comm).run_out_of_memory(16384))); }
-  return {cgroup.id(), settled_cpu(cgroup)};
+  return {cgroup.id(), final_cpu(cgroup)};
 }
 
 void require_final_row(const Dump& dump, const Lived& lived) {
@@ -77,7 +77,7 @@ TEST_CASE("Killed and started again: what happened meanwhile is counted, and not
   CHECK(second.snapshot.sequence > first.snapshot.sequence);
   const auto row = Daemon::find(second, living.id());
   REQUIRE(row);
-  CHECK(equals(settled_cpu(living), *row->cpu_usage_ns));
+  CHECK(equals(final_cpu(living), *row->cpu_usage_ns));
   const std::uint64_t removed_ns = *second.snapshot.guest.workload_cpu_usage_ns - *row->cpu_usage_ns;
   CHECK(equals(before.cpu + meanwhile.cpu, removed_ns));
 }

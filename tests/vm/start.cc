@@ -9,8 +9,8 @@
 #include <fstream>
 #include <string>
 
+#include "tests/vm/cgroup_files.h"
 #include "tests/vm/daemon.h"
-#include "tests/vm/truth.h"
 #include "tests/vm/workload.h"
 
 using namespace katameter;
@@ -75,8 +75,8 @@ TEST_CASE("CAP_BPF, CAP_PERFMON and CAP_SYS_RESOURCE are enough to start", "[any
     CHECK(row->memory_usage_bytes);
     CHECK(row->memory_rss_bytes);  // where it is was learned from the files, which anybody may read
     // The self-check could not be made, which the host learns.
-    const std::vector<std::string> lacks = daemon.dump().hello.lacks;
-    CHECK(std::count(lacks.begin(), lacks.end(), "comparison with the files") == 1);
+    const std::vector<std::string> missing = daemon.dump().hello.lacks;
+    CHECK(std::count(missing.begin(), missing.end(), "comparison with the files") == 1);
   }
   const Daemon daemon(with(enough + ",+syslog"));
   require_figures(daemon);

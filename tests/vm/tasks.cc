@@ -11,8 +11,8 @@
 #include <fstream>
 #include <sstream>
 
+#include "tests/vm/cgroup_files.h"
 #include "tests/vm/daemon.h"
-#include "tests/vm/truth.h"
 #include "tests/vm/workload.h"
 
 using namespace katameter;

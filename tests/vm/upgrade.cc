@@ -9,8 +9,8 @@
 #include <iterator>
 #include <string>
 
+#include "tests/vm/cgroup_files.h"
 #include "tests/vm/daemon.h"
-#include "tests/vm/truth.h"
 #include "tests/vm/workload.h"
 
 using namespace katameter;
@@ -28,7 +28,7 @@ Lived run_out_of_memory(char digit, const std::string& comm) {
   const TestCgroup cgroup(digit);
   limit_memory(cgroup, 16 << 20);
   { REQUIRE(WIFSIGNALED(Workload(cgroup, comm).run_out_of_memory(16384))); }
-  return {cgroup.id(), settled_cpu(cgroup)};
+  return {cgroup.id(), final_cpu(cgroup)};
 }
 
 void require_final_row(const Dump& dump, const Lived& lived) {
@@ -40,7 +40,7 @@ void require_final_row(const Dump& dump, const Lived& lived) {
 }
 
 void require_living_row(const Dump& dump, const TestCgroup& cgroup) {
-  const CpuFile cpu = settled_cpu(cgroup);
+  const CpuFile cpu = final_cpu(cgroup);
   const auto row = Daemon::find(dump, cgroup.id());
   REQUIRE(row);
   REQUIRE(row->cpu_usage_ns);
@@ -90,7 +90,7 @@ TEST_CASE("Upgraded to another build, it goes on: totals to the nanosecond, even
   CHECK(second.oom_events[1].victim_comm == "meanwhile");
   CHECK(second.oom_events[1].sequence == 2);
   REQUIRE(second.snapshot.guest.workload_cpu_usage_ns);
-  CHECK(equals(settled_cpu(living) + before.cpu + meanwhile.cpu, *second.snapshot.guest.workload_cpu_usage_ns));
+  CHECK(equals(final_cpu(living) + before.cpu + meanwhile.cpu, *second.snapshot.guest.workload_cpu_usage_ns));
 }
 
 TEST_CASE("Upgraded to a build with another layout, it starts clean, says so, and counts on", "[any][life]") {

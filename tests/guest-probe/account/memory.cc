@@ -38,7 +38,7 @@ oom_record make_record() {
 
 }  // namespace
 
-TEST_CASE("What the CPUs have not handed in is added to what they have") {
+TEST_CASE("What the CPUs have not flushed is added to what they have") {
   const wire::Container row = row_of(make_memory(3, 50, 12));
   CHECK(row.memory_rss_bytes == (50 + 12) * page);
   CHECK(row.memory_usage_bytes == 100 * page);
@@ -118,7 +118,7 @@ TEST_CASE("Every counter of memory.stat has one figure, or one and the working s
   }
 }
 
-TEST_CASE("Two walks agree only if nothing was handed in between") {
+TEST_CASE("Two walks agree only if nothing was flushed between") {
   const std::vector<memory_record> first{make_memory(1, 10, 1), make_memory(2, 5, 2)};
   std::vector<memory_record> second = first;
   CHECK(walks_agree(first, second));

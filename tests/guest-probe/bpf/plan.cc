@@ -223,13 +223,13 @@ TEST_CASE("Statistics are read in cgroup v2 as well, which keeps some of them el
   CHECK((plan.memory && plan.memory_stat && plan.unified_memory));
 }
 
-TEST_CASE("Where a table may be and cannot be seen, it is learned") {
+TEST_CASE("Where a table may be and cannot be seen, indices are resolved from files") {
   KernelFacts facts = everything();
-  CHECK_FALSE(plan_guest(facts).learn_stats);
+  CHECK_FALSE(plan_guest(facts).resolves_stats);
   facts.compact_stat = true;
-  CHECK(plan_guest(facts).learn_stats);
+  CHECK(plan_guest(facts).resolves_stats);
   facts.events_index = 4096;
-  CHECK_FALSE(plan_guest(facts).learn_stats);
+  CHECK_FALSE(plan_guest(facts).resolves_stats);
 }
 
 TEST_CASE("CPUs that come later need a tracepoint, unless there can be none") {

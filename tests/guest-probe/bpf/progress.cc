@@ -8,7 +8,7 @@ using namespace katameter::guest;
 
 namespace {
 
-void settle(progress& progress, std::vector<std::uint64_t> sequences) {
+void acknowledge(progress& progress, std::vector<std::uint64_t> sequences) {
   acknowledge_removals(progress, sequences);
 }
 
@@ -22,13 +22,13 @@ TEST_CASE("Removals are taken once, and acknowledged in any order") {
   range = take_removals(progress, 5);
   CHECK(range.first > range.last);
 
-  settle(progress, {2, 4});
+  acknowledge(progress, {2, 4});
   CHECK(progress.removals_acknowledged == 0);
   CHECK(is_acknowledged(progress, 2));
   CHECK_FALSE(is_acknowledged(progress, 3));
-  settle(progress, {1});
+  acknowledge(progress, {1});
   CHECK(progress.removals_acknowledged == 2);
-  settle(progress, {3, 5});
+  acknowledge(progress, {3, 5});
   CHECK(progress.removals_acknowledged == 5);
   for (const auto word : progress.acknowledged) CHECK(word == 0);  // the bits are free for the next round of the ring
 }
@@ -36,7 +36,7 @@ TEST_CASE("Removals are taken once, and acknowledged in any order") {
 TEST_CASE("What was not taken cannot be acknowledged, and nothing is acknowledged twice") {
   progress progress{};
   take_removals(progress, 2);
-  settle(progress, {7, 1, 1});
+  acknowledge(progress, {7, 1, 1});
   CHECK(progress.removals_acknowledged == 1);
   take_removals(progress, 10);
   CHECK_FALSE(is_acknowledged(progress, 7));
@@ -45,7 +45,7 @@ TEST_CASE("What was not taken cannot be acknowledged, and nothing is acknowledge
 TEST_CASE("A ring that went over its end loses the oldest, and counts them") {
   progress progress{};
   take_removals(progress, 10);
-  settle(progress, {1, 3});
+  acknowledge(progress, {1, 3});
   const SequenceRange range = take_removals(progress, REMOVED_SLOTS + 40);
   CHECK(range.first == 41);
   CHECK(range.last == REMOVED_SLOTS + 40);
@@ -58,7 +58,7 @@ TEST_CASE("A ring that went over its end loses the oldest, and counts them") {
 TEST_CASE("A new guest-probe reads again what was taken and not acknowledged") {
   progress progress{};
   take_removals(progress, 5);
-  settle(progress, {1, 3});
+  acknowledge(progress, {1, 3});
   const SequenceRange range = replay_removals(progress, 7);
   CHECK(range.first == 2);
   CHECK(range.last == 7);
@@ -70,7 +70,7 @@ TEST_CASE("A new guest-probe reads again what was taken and not acknowledged") {
 TEST_CASE("What was overwritten before a new guest-probe could read it again is lost") {
   progress progress{};
   take_removals(progress, 5);
-  settle(progress, {1, 3});
+  acknowledge(progress, {1, 3});
   const SequenceRange range = replay_removals(progress, REMOVED_SLOTS + 10);
   CHECK(range.first == 11);
   CHECK(progress.removals_lost == 8);  // 2, 4, 5 were taken, 6 to 10 were not

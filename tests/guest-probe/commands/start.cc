@@ -236,7 +236,7 @@ TEST_CASE("A state is read to its end, however it comes") {
     }
     pipe.write.reset();
   });
-  const Result<std::string> state = read_state(pipe.read.get(), 1000, 5000);
+  const Result<std::string> state = read_hook_stdin(pipe.read.get(), 1000, 5000);
   writer.join();
   REQUIRE(state);
   CHECK(*state == R"({"id":"abc"})");
@@ -245,16 +245,16 @@ TEST_CASE("A state is read to its end, however it comes") {
 TEST_CASE("A state without an end is given up") {
   Pipe pipe;
   put(pipe.write, std::string(1001, 'x'));
-  const Result<std::string> large = read_state(pipe.read.get(), 1000, 5000);
+  const Result<std::string> large = read_hook_stdin(pipe.read.get(), 1000, 5000);
   REQUIRE(!large);
   CHECK(large.error().text.find("more on stdin") != std::string::npos);
 
   const auto before = std::chrono::steady_clock::now();
-  const Result<std::string> silent = read_state(pipe.read.get(), 1000, 30);
+  const Result<std::string> silent = read_hook_stdin(pipe.read.get(), 1000, 30);
   REQUIRE(!silent);
   CHECK(silent.error().text.find("no end") != std::string::npos);
   CHECK(std::chrono::steady_clock::now() - before >= std::chrono::milliseconds(30));
-  CHECK(!read_state(-1, 1000, 30));
+  CHECK(!read_hook_stdin(-1, 1000, 30));
 }
 
 TEST_CASE("A start that failed is tried again, and no other") {

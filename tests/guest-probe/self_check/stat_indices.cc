@@ -10,7 +10,7 @@ using namespace katameter::guest;
 namespace {
 
 // Where a kernel might keep them: in the arrays' own order, with others between.
-constexpr StatPlaces places{9, 11, 2, 3, 10, 20, 21, 5, 6};
+constexpr StatIndices kernel_indices{9, 11, 2, 3, 10, 20, 21, 5, 6};
 
 ResolvedIndices resolve_indices(const std::vector<StatSample>& samples) {
   StatIndexProbe probe;
@@ -18,7 +18,7 @@ ResolvedIndices resolve_indices(const std::vector<StatSample>& samples) {
   return probe.resolved();
 }
 
-// One cgroup: each figure is `values` at its place; the other positions hold `noise` and what follows it.
+// One cgroup: each figure is `values` at its index; the other indices hold `noise` and what follows it.
 StatSample sample_of(const std::array<std::uint64_t, STATS>& values, std::int64_t noise, std::size_t shift = 0) {
   StatSample sample;
   sample.arrays.pages.resize(40);
@@ -27,7 +27,7 @@ StatSample sample_of(const std::array<std::uint64_t, STATS>& values, std::int64_
   for (std::int64_t& item : sample.arrays.events) item = noise++;
   for (std::size_t stat = 0; stat < STATS; ++stat) {
     auto& array = is_event(stat) ? sample.arrays.events : sample.arrays.pages;
-    array[static_cast<std::size_t>(places[stat]) + shift] = static_cast<std::int64_t>(values[stat]);
+    array[static_cast<std::size_t>(kernel_indices[stat]) + shift] = static_cast<std::int64_t>(values[stat]);
     sample.file[stat] = values[stat];
   }
   return sample;
@@ -41,36 +41,36 @@ std::vector<StatSample> sample_of_three(std::size_t shift = 0) {
 
 }  // namespace
 
-TEST_CASE("Each figure is learned where it is, wherever that is") {
+TEST_CASE("Each index is resolved, whatever it is") {
   for (const std::size_t shift : {0u, 1u, 7u}) {
     const ResolvedIndices resolved = resolve_indices(sample_of_three(shift));
     for (std::size_t stat = 0; stat < STATS; ++stat) {
       INFO(stat);
       CHECK(resolved.why[stat] == Resolution::resolved);
-      CHECK(resolved.indices[stat] == places[stat] + static_cast<int>(shift));
+      CHECK(resolved.indices[stat] == kernel_indices[stat] + static_cast<int>(shift));
     }
   }
 }
 
-TEST_CASE("A figure that another position equals in every sample is not learned") {
+TEST_CASE("A figure that another position equals in every sample is not resolved") {
   std::vector<StatSample> samples = sample_of_three();
-  for (StatSample& sample : samples) sample.arrays.pages[33] = sample.arrays.pages[places[STAT_FILE]];
+  for (StatSample& sample : samples) sample.arrays.pages[33] = sample.arrays.pages[kernel_indices[STAT_FILE]];
   ResolvedIndices resolved = resolve_indices(samples);
   CHECK(resolved.why[STAT_FILE] == Resolution::ambiguous);
   CHECK(resolved.indices[STAT_FILE] == -1);
-  CHECK(resolved.indices[STAT_ANON] == places[STAT_ANON]);
+  CHECK(resolved.indices[STAT_ANON] == kernel_indices[STAT_ANON]);
 
   samples[1].arrays.pages[33]++;  // one sample that tells them apart is enough
   resolved = resolve_indices(samples);
   CHECK(resolved.why[STAT_FILE] == Resolution::resolved);
-  CHECK(resolved.indices[STAT_FILE] == places[STAT_FILE]);
+  CHECK(resolved.indices[STAT_FILE] == kernel_indices[STAT_FILE]);
 }
 
-TEST_CASE("Two figures that turn out to be at one position are both not learned") {
+TEST_CASE("Two figures that turn out to be at one position are both not resolved") {
   std::vector<StatSample> samples = sample_of_three();
   for (StatSample& sample : samples) {
     sample.file[STAT_MAPPED_FILE] = sample.file[STAT_FILE];
-    sample.arrays.pages[static_cast<std::size_t>(places[STAT_MAPPED_FILE])] = -1;
+    sample.arrays.pages[static_cast<std::size_t>(kernel_indices[STAT_MAPPED_FILE])] = -1;
   }
   const ResolvedIndices resolved = resolve_indices(samples);
   CHECK(resolved.why[STAT_FILE] == Resolution::ambiguous);
@@ -79,11 +79,11 @@ TEST_CASE("Two figures that turn out to be at one position are both not learned"
   CHECK(resolved.indices[STAT_MAPPED_FILE] == -1);
 }
 
-TEST_CASE("A figure that is 0 everywhere, nowhere, or not shown is not learned, and it is said which") {
+TEST_CASE("A figure that is 0 everywhere, nowhere, or not shown is not resolved, and it is said which") {
   std::vector<StatSample> samples = sample_of_three();
   for (StatSample& sample : samples) {
     sample.file[STAT_SWAP] = 0;
-    sample.arrays.pages[static_cast<std::size_t>(places[STAT_SWAP])] = 0;
+    sample.arrays.pages[static_cast<std::size_t>(kernel_indices[STAT_SWAP])] = 0;
     sample.file[STAT_KERNEL].reset();
     *sample.file[STAT_ANON] += 1;
   }
@@ -95,14 +95,14 @@ TEST_CASE("A figure that is 0 everywhere, nowhere, or not shown is not learned, 
     CHECK(resolved.indices[static_cast<std::size_t>(stat)] == -1);
     CHECK_FALSE(describe(resolved.why[static_cast<std::size_t>(stat)]).empty());
   }
-  CHECK(resolved.indices[STAT_FAULTS] == places[STAT_FAULTS]);
+  CHECK(resolved.indices[STAT_FAULTS] == kernel_indices[STAT_FAULTS]);
 }
 
 TEST_CASE("Pages are not looked for among events, nor beyond the arrays' end; without samples nothing is learned") {
   std::vector<StatSample> samples = sample_of_three();
   for (StatSample& sample : samples) {
-    std::swap(sample.arrays.pages[static_cast<std::size_t>(places[STAT_KERNEL])], sample.arrays.events[9]);
-    sample.arrays.events.resize(static_cast<std::size_t>(places[STAT_MAJOR_FAULTS]));
+    std::swap(sample.arrays.pages[static_cast<std::size_t>(kernel_indices[STAT_KERNEL])], sample.arrays.events[9]);
+    sample.arrays.events.resize(static_cast<std::size_t>(kernel_indices[STAT_MAJOR_FAULTS]));
   }
   const ResolvedIndices resolved = resolve_indices(samples);
   CHECK(resolved.why[STAT_KERNEL] == Resolution::nowhere);
@@ -122,11 +122,11 @@ TEST_CASE("What one sample leaves open, a later one decides") {
   probe.add(first);
   CHECK(probe.resolved().why[STAT_FILE] == Resolution::ambiguous);
   CHECK(probe.resolved().why[STAT_INACTIVE_FILE] == Resolution::always_0);
-  CHECK(probe.resolved().indices[STAT_ANON] == places[STAT_ANON]);
+  CHECK(probe.resolved().indices[STAT_ANON] == kernel_indices[STAT_ANON]);
   probe.add(sample_of({128, 60, 15, 0, 45, 0, 21, 190, 0}, 30'000));
-  CHECK(probe.resolved().indices[STAT_FILE] == places[STAT_FILE]);
-  CHECK(probe.resolved().indices[STAT_MAPPED_FILE] == places[STAT_MAPPED_FILE]);
-  CHECK(probe.resolved().indices[STAT_INACTIVE_FILE] == places[STAT_INACTIVE_FILE]);
+  CHECK(probe.resolved().indices[STAT_FILE] == kernel_indices[STAT_FILE]);
+  CHECK(probe.resolved().indices[STAT_MAPPED_FILE] == kernel_indices[STAT_MAPPED_FILE]);
+  CHECK(probe.resolved().indices[STAT_INACTIVE_FILE] == kernel_indices[STAT_INACTIVE_FILE]);
   CHECK(probe.resolved().why[STAT_ACTIVE_FILE] == Resolution::always_0);
 }
 
@@ -138,12 +138,12 @@ TEST_CASE("A disturbed sample rules a figure's place out only until the next one
   probe.add(samples[0]);
   probe.add(disturbed);
   CHECK(probe.resolved().why[STAT_ANON] == Resolution::nowhere);
-  CHECK(probe.resolved().indices[STAT_FAULTS] == places[STAT_FAULTS]);
+  CHECK(probe.resolved().indices[STAT_FAULTS] == kernel_indices[STAT_FAULTS]);
   probe.add(samples[1]);
-  CHECK(probe.resolved().indices[STAT_ANON] == places[STAT_ANON]);
+  CHECK(probe.resolved().indices[STAT_ANON] == kernel_indices[STAT_ANON]);
 }
 
-TEST_CASE("What is not learned is tried again at growing distances, and at once when there are new cgroups") {
+TEST_CASE("What is not resolved is tried again at growing distances, and at once when there are new cgroups") {
   RetryPace pace;
   std::vector<int> due;
   for (int snapshot = 1; snapshot <= 200; ++snapshot) {
@@ -177,12 +177,12 @@ TEST_CASE("A record has the figures that were read for it, whatever is served by
 
 TEST_CASE("Figures that lie together are read at once, others one by one") {
   const auto span = [](std::uint64_t first, std::uint64_t count) { return first << 32 | count; };
-  CHECK(spans_of(places) == std::array<std::uint64_t, SPANS>{span(2, 10), span(20, 2), span(5, 2)});
-  StatPlaces some = places;
+  CHECK(spans_of(kernel_indices) == std::array<std::uint64_t, SPANS>{span(2, 10), span(20, 2), span(5, 2)});
+  StatIndices some = kernel_indices;
   some[STAT_INACTIVE_FILE] = some[STAT_SWAP] = some[STAT_FAULTS] = some[STAT_MAJOR_FAULTS] = -1;
   CHECK(spans_of(some) == std::array<std::uint64_t, SPANS>{span(3, 9), span(21, 1), 0});
-  some[STAT_ANON] = 3 + SPAN_PLACES - 1;
+  some[STAT_ANON] = 3 + SPAN_ROOM - 1;
   CHECK(spans_of(some)[SPAN_PAGES] == 0);
-  some[STAT_ANON] = 3 + SPAN_PLACES - 2;
-  CHECK(spans_of(some)[SPAN_PAGES] == span(3, SPAN_PLACES - 1));
+  some[STAT_ANON] = 3 + SPAN_ROOM - 2;
+  CHECK(spans_of(some)[SPAN_PAGES] == span(3, SPAN_ROOM - 1));
 }

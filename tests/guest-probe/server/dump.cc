@@ -78,7 +78,7 @@ TEST_CASE("The table has a line for each container, interface and event, and two
   CHECK(text.find("pid 4242 (hog)") != std::string::npos);
 }
 
-TEST_CASE("The snapshot, the greeting and the events before it are the dump") {
+TEST_CASE("The snapshot, the Hello and the events before it are the dump") {
   wire::Hello hello;
   hello.kernel = "5.10";
   wire::OomEvent event;

@@ -36,7 +36,7 @@ const PeerState::Time start = PeerState::Time() + std::chrono::hours(1);
 PeerState peer(PeerKind kind, PeerState::Time at = start) {
   PeerState peer;
   peer.kind = kind;
-  peer.greeted = true;
+  peer.has_hello = true;
   peer.heard = peer.asked = at;
   return peer;
 }
@@ -48,8 +48,8 @@ void take(PeerState& peer, std::uint64_t snapshot, PeerState::Time at = start) {
   peer.acknowledge({0, snapshot});
 }
 
-std::uint64_t settled_snapshot(const std::vector<const PeerState*>& peers, PeerState::Time now = start) {
-  return settled_by(peers, std::nullopt, now).snapshots;
+std::uint64_t acknowledged_snapshot(const std::vector<const PeerState*>& peers, PeerState::Time now = start) {
+  return acknowledged_by(peers, std::nullopt, now).snapshots;
 }
 
 EventLoop make_loop() {
@@ -179,35 +179,35 @@ TEST_CASE("An ended container is kept until every host that asks has it") {
   PeerState one = peer(PeerKind::host);
   PeerState two = peer(PeerKind::host);
   take(one, 3);
-  CHECK(settled_snapshot({&one}) == 3);
-  CHECK(settled_snapshot({&one, &two}) == 0);  // it has said Hello and asks next
+  CHECK(acknowledged_snapshot({&one}) == 3);
+  CHECK(acknowledged_snapshot({&one, &two}) == 0);  // it has sent Hello and asks next
   take(two, 4);
-  CHECK(settled_snapshot({&one, &two}) == 3);
+  CHECK(acknowledged_snapshot({&one, &two}) == 3);
 }
 
-TEST_CASE("A host that does not ask any more keeps nothing from being settled") {
+TEST_CASE("A host that does not ask any more delays no acknowledgement") {
   PeerState one = peer(PeerKind::host);
   take(one, 3);
   PeerState two = peer(PeerKind::host);
-  take(two, 9, start + settles_for);
-  CHECK(settled_snapshot({&one, &two}, start + settles_for) == 3);
-  take(two, 10, start + settles_for + seconds(1));
-  CHECK(settled_snapshot({&one, &two}, start + settles_for + seconds(1)) == 10);
+  take(two, 9, start + max_idle);
+  CHECK(acknowledged_snapshot({&one, &two}, start + max_idle) == 3);
+  take(two, 10, start + max_idle + seconds(1));
+  CHECK(acknowledged_snapshot({&one, &two}, start + max_idle + seconds(1)) == 10);
 }
 
-TEST_CASE("What runs in the guest settles nothing while a host is there, or was a short while ago") {
+TEST_CASE("What runs in the guest acknowledges nothing while a host is there, or was a short while ago") {
   PeerState host = peer(PeerKind::host);
   PeerState local = peer(PeerKind::local);
   take(local, 8);
   local.event_sent = 2;
   local.acknowledge({2, 0});
-  CHECK(settled_snapshot({&local, &host}) == 0);
-  CHECK(settled_by({&local, &host}, std::nullopt, start).events == 0);
-  CHECK(settled_by({&local}, start - settles_for, start).snapshots == 0);
-  CHECK(settled_by({&local}, start - settles_for - seconds(1), start).snapshots == 8);
-  CHECK(settled_by({&local}, std::nullopt, start).events == 2);
-  host.greeted = false;
-  CHECK(settled_snapshot({&local, &host}) == 8);
+  CHECK(acknowledged_snapshot({&local, &host}) == 0);
+  CHECK(acknowledged_by({&local, &host}, std::nullopt, start).events == 0);
+  CHECK(acknowledged_by({&local}, start - max_idle, start).snapshots == 0);
+  CHECK(acknowledged_by({&local}, start - max_idle - seconds(1), start).snapshots == 8);
+  CHECK(acknowledged_by({&local}, std::nullopt, start).events == 2);
+  host.has_hello = false;
+  CHECK(acknowledged_snapshot({&local, &host}) == 8);
 }
 
 TEST_CASE("Of two in the guest both have to have it; who only looks has no say") {
@@ -217,8 +217,8 @@ TEST_CASE("Of two in the guest both have to have it; who only looks has no say")
   take(second, 2);
   PeerState looks = peer(PeerKind::local);
   looks.snapshot_sent(3);
-  CHECK(settled_snapshot({&first, &second, &looks}) == 1);
-  CHECK(settled_snapshot({}) == 0);
+  CHECK(acknowledged_snapshot({&first, &second, &looks}) == 1);
+  CHECK(acknowledged_snapshot({}) == 0);
 }
 
 TEST_CASE("Who acknowledges one thing has a say in the other") {
@@ -227,17 +227,17 @@ TEST_CASE("Who acknowledges one thing has a say in the other") {
   PeerState second = peer(PeerKind::local);
   first.event_sent = second.event_sent = 3;
   second.acknowledge({3, 0});
-  CHECK(settled_by({&first, &second}, std::nullopt, start).events == 0);
+  CHECK(acknowledged_by({&first, &second}, std::nullopt, start).events == 0);
   first.acknowledge({2, 0});
-  CHECK(settled_by({&first, &second}, std::nullopt, start).events == 2);
+  CHECK(acknowledged_by({&first, &second}, std::nullopt, start).events == 2);
 }
 
-TEST_CASE("OOM events are settled by hosts that were heard, whether they ask or not") {
+TEST_CASE("OOM events are acknowledged by hosts that were heard, whether they ask or not") {
   PeerState host = peer(PeerKind::host);
   host.heard = start + minutes(30);
   host.event_sent = 4;
   host.acknowledge({4, 0});
-  CHECK(settled_by({&host}, std::nullopt, start + minutes(31)).events == 4);
+  CHECK(acknowledged_by({&host}, std::nullopt, start + minutes(31)).events == 4);
 }
 
 TEST_CASE("A peer is gone that is silent for a quarter of an hour, or reads nothing for a minute") {
@@ -256,7 +256,7 @@ TEST_CASE("A host that waits for OOM events is not gone, unless another host was
   CHECK_FALSE(is_gone(idle, {&idle, &local}, now, now));
   PeerState other = peer(PeerKind::host, start + minutes(59));
   CHECK(is_gone(idle, {&idle, &local, &other}, now, now));
-  other.greeted = false;
+  other.has_hello = false;
   CHECK_FALSE(is_gone(idle, {&idle, &local, &other}, now, now));
 }
 

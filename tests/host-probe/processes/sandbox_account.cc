@@ -58,7 +58,7 @@ TEST_CASE("a dying vCPU thread is never taken for other work, and nothing falls"
   ProcessTotals vmm(ProcessKind::vmm);
   vmm.update({.cpu_ns = 1000, .vcpu_ns = 900, .vcpu_delay_ns = 50, .has_vcpus = true});
   // Gone from the list, not freed yet: the process's sum has it, no thread has.
-  vmm.update({.cpu_ns = 1010, .vcpu_ns = 0, .vcpu_delay_ns = 0, .has_vcpus = true, .split_settled = false});
+  vmm.update({.cpu_ns = 1010, .vcpu_ns = 0, .vcpu_delay_ns = 0, .has_vcpus = true, .split_valid = false});
   CHECK(roles(vmm).at(Role::vcpu).cpu_ns == 900);
   CHECK(roles(vmm).at(Role::vcpu).run_delay_ns == 50);
   CHECK(roles(vmm).at(Role::vmm).cpu_ns == 100);
@@ -195,7 +195,7 @@ TEST_CASE("what a process used stays when it is gone, with what its late threads
   record.exit_vcpu_ns = 75;
   CHECK_FALSE(account.ended(vmm_key, record));
   CHECK(account.values().cpu.at(Role::vcpu).cpu_ns == 75);
-  CHECK(account.values().cpu.at(Role::vmm).cpu_ns == 40);  // not settled: as it was
+  CHECK(account.values().cpu.at(Role::vmm).cpu_ns == 40);  // not valid: as it was
   record.dead_vcpu_ns = 80;
   record.classified_frees = 1;
   CHECK(account.ended(vmm_key, record));

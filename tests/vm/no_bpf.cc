@@ -69,7 +69,7 @@ struct Traces {
 
 }  // namespace
 
-TEST_CASE("On a kernel without katameter.conf guest-probe check names its options and no others", "[.bare]") {
+TEST_CASE("On a kernel without katameter.conf guest-probe check names its options and no others", "[.no-bpf]") {
   REQUIRE_FALSE(std::filesystem::exists("/sys/kernel/btf/vmlinux"));
   int status = 0;
   const std::string output = output_of(probe + " check", status);
@@ -86,13 +86,13 @@ TEST_CASE("On a kernel without katameter.conf guest-probe check names its option
                                        "CONFIG_BPF_EVENTS", "CONFIG_DEBUG_INFO_BTF"});
 }
 
-TEST_CASE("On a kernel without katameter.conf guest-probe run says why, ends, and leaves nothing behind", "[.bare]") {
+TEST_CASE("On a kernel without katameter.conf guest-probe run says why, ends, and leaves nothing behind", "[.no-bpf]") {
   const TestCgroup cgroup('1');
   Workload workload(cgroup);
   workload.burn_cpu_ms(10);
   const Traces before;
   for (const std::string& command :
-       {probe + " run --listen unix:/run/katameter-bare", probe + " run", probe + " check"}) {
+       {probe + " run --listen unix:/run/katameter-no-bpf", probe + " run", probe + " check"}) {
     INFO(command);
     int status = 0;
     const std::string output = output_of("timeout 60 " + command, status);

@@ -30,7 +30,7 @@ bool equals(const CpuFile& file, std::uint64_t ours_ns);
 CpuFile operator+(const CpuFile& one, const CpuFile& other);
 
 /// What a container used whose processes have ended or sleep: waits until the last slice of them is charged.
-CpuFile settled_cpu(const TestCgroup& cgroup);
+CpuFile final_cpu(const TestCgroup& cgroup);
 
 /// The directories of a container's cgroups, for read_kernel_files().
 CgroupDirectories directories_of(const TestCgroup& cgroup);

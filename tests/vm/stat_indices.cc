@@ -41,12 +41,12 @@ std::string memory_root() {
   return read_kernel_facts().memory_mount;
 }
 
-bool lacks(const Dump& dump, const std::string& name) {
+bool is_missing(const Dump& dump, const std::string& name) {
   return std::count(dump.hello.lacks.begin(), dump.hello.lacks.end(), name) > 0;
 }
 
 // Those whose place is in a table; to be asked while that can be seen.
-std::vector<const char*> learned_figures() {
+std::vector<const char*> resolved_figures() {
   const KernelFacts facts = read_kernel_facts();
   std::vector<const char*> figures;
   if (facts.events_index != 0) figures.push_back("page_faults");
@@ -120,14 +120,14 @@ TEST_CASE("memory v2: without the kernel's symbols the figures of memory.stat ar
   const wire::Container known = memory_row(Daemon(), cgroup);
   auto hidden = std::make_unique<HiddenSymbols>();
   REQUIRE(read_kernel_facts().events_index == 0);
-  const wire::Container learned = memory_row(Daemon(), cgroup);
+  const wire::Container resolved = memory_row(Daemon(), cgroup);
   hidden.reset();
   // What is not quite at rest goes from one of these to the other.
   const wire::Container known_after = memory_row(Daemon(), cgroup);
 
-  CHECK(*learned.memory_rss_bytes >= 777 * page_bytes);
-  CHECK(*learned.memory_mapped_file_bytes >= 123 * page_bytes);
-  CHECK(*learned.memory_inactive_file_bytes + *learned.memory_active_file_bytes >= 4 << 20);
+  CHECK(*resolved.memory_rss_bytes >= 777 * page_bytes);
+  CHECK(*resolved.memory_mapped_file_bytes >= 123 * page_bytes);
+  CHECK(*resolved.memory_inactive_file_bytes + *resolved.memory_active_file_bytes >= 4 << 20);
   // Pages of the cache wait on the CPUs for their place in a list, the kernel's own memory is never quite at rest.
   constexpr std::uint64_t waiting = 64 * page_bytes;
   constexpr std::uint64_t restless = 8 * page_bytes;
@@ -137,16 +137,16 @@ TEST_CASE("memory v2: without the kernel's symbols the figures of memory.stat ar
     INFO(figure.name);
     // Since 5.18.
     if (i == figure::memory_kernel_bytes && !cgroup.read_table("memory", "memory.stat").contains("kernel")) {
-      CHECK((!known.memory_kernel_bytes && !learned.memory_kernel_bytes));
+      CHECK((!known.memory_kernel_bytes && !resolved.memory_kernel_bytes));
       continue;
     }
-    REQUIRE((known.*figure.value && learned.*figure.value && known_after.*figure.value));
+    REQUIRE((known.*figure.value && resolved.*figure.value && known_after.*figure.value));
     const bool is_of_lists = stat_of(i, true) == STAT_INACTIVE_FILE || stat_of(i, true) == STAT_ACTIVE_FILE;
     const std::uint64_t apart = is_of_lists ? waiting : i == figure::memory_kernel_bytes ? restless : 0;
     const auto [least, most] = std::minmax(*(known.*figure.value), *(known_after.*figure.value));
-    INFO("by symbols " << least << " to " << most << ", learned " << *(learned.*figure.value));
-    CHECK(least <= *(learned.*figure.value) + apart);
-    CHECK(*(learned.*figure.value) <= most + apart);
+    INFO("by symbols " << least << " to " << most << ", resolved " << *(resolved.*figure.value));
+    CHECK(least <= *(resolved.*figure.value) + apart);
+    CHECK(*(resolved.*figure.value) <= most + apart);
   }
 }
 
@@ -156,19 +156,19 @@ TEST_CASE("memory v2: started before the memory controller is enabled, the first
   const HiddenSymbols hidden;
   const Daemon daemon;
   const Dump before = daemon.dump();
-  CHECK(lacks(before, "comparison with the files"));
+  CHECK(is_missing(before, "comparison with the files"));
   const TestCgroup cgroup('4');
   Workload workload(cgroup);
   use_every_kind(workload);
   check_like_files(memory_row(daemon, cgroup), cgroup);
   // Connected anew, the host gets what holds now.
-  CHECK_FALSE(lacks(daemon.dump(), "comparison with the files"));
-  CHECK_FALSE(lacks(daemon.dump(), "memory_working_set_bytes"));
+  CHECK_FALSE(is_missing(daemon.dump(), "comparison with the files"));
+  CHECK_FALSE(is_missing(daemon.dump(), "memory_working_set_bytes"));
 }
 
-TEST_CASE("memory v2: what nobody had at the start is learned from the first container, and from nothing else",
+TEST_CASE("memory v2: what nobody had at the start is resolved from the first container, and from nothing else",
           "[memory.stat][.v2]") {
-  const std::vector<const char*> figures = learned_figures();
+  const std::vector<const char*> figures = resolved_figures();
   disable_controllers();
   const HiddenSymbols hidden;
   const Hidden root(memory_root() + "/memory.stat");
@@ -176,7 +176,7 @@ TEST_CASE("memory v2: what nobody had at the start is learned from the first con
   const Dump before = daemon.dump();
   for (const char* figure : figures) {
     INFO(figure);
-    CHECK(lacks(before, figure));
+    CHECK(is_missing(before, figure));
   }
   const TestCgroup cgroup('4');
   Workload workload(cgroup);
@@ -185,15 +185,15 @@ TEST_CASE("memory v2: what nobody had at the start is learned from the first con
   const Dump after = daemon.dump();
   for (const char* figure : figures) {
     INFO(figure);
-    CHECK_FALSE(lacks(after, figure));
+    CHECK_FALSE(is_missing(after, figure));
   }
 }
 
 TEST_CASE("memory v2: a container that ended before its figures were known has none of them, and no 0",
           "[memory.stat][.v2]") {
   const KernelFacts facts = read_kernel_facts();
-  const bool learns_events = facts.events_index != 0;
-  const bool learns_pages = facts.stats_index != 0;
+  const bool resolves_events = facts.events_index != 0;
+  const bool resolves_pages = facts.stats_index != 0;
   disable_controllers();
   const HiddenSymbols hidden;
   const Hidden root(memory_root() + "/memory.stat");
@@ -216,23 +216,23 @@ TEST_CASE("memory v2: a container that ended before its figures were known has n
   REQUIRE((ended && living));
   CHECK(ended->removed);
   CHECK(ended->memory_peak_bytes);
-  if (learns_events) CHECK_FALSE(ended->page_faults);
-  if (learns_pages) CHECK_FALSE(ended->memory_rss_bytes);
+  if (resolves_events) CHECK_FALSE(ended->page_faults);
+  if (resolves_pages) CHECK_FALSE(ended->memory_rss_bytes);
   CHECK(living->page_faults);
   CHECK(living->memory_rss_bytes);
 }
 
-TEST_CASE("memory v2: in a guest that has no page of a file, the start still learns where the inactive ones are",
+TEST_CASE("memory v2: in a guest that has no page of a file, the start still resolves where the inactive ones are",
           "[memory.stat][.v2]") {
-  const bool learns_pages = read_kernel_facts().stats_index != 0;
+  const bool resolves_pages = read_kernel_facts().stats_index != 0;
   { const TestCgroup enables('4'); }
   leave_nothing_below_the_root();
   const HiddenSymbols hidden;
   const Hidden root(memory_root() + "/memory.stat");
   const Daemon daemon;
   const Dump dump = daemon.dump();
-  CHECK_FALSE(lacks(dump, "memory_working_set_bytes"));
-  CHECK_FALSE(lacks(dump, "memory_rss_bytes"));
-  CHECK_FALSE(lacks(dump, "comparison with the files"));
-  if (learns_pages) CHECK(lacks(dump, "memory_active_file_bytes"));  // of these there are none
+  CHECK_FALSE(is_missing(dump, "memory_working_set_bytes"));
+  CHECK_FALSE(is_missing(dump, "memory_rss_bytes"));
+  CHECK_FALSE(is_missing(dump, "comparison with the files"));
+  if (resolves_pages) CHECK(is_missing(dump, "memory_active_file_bytes"));  // of these there are none
 }

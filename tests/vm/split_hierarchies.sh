@@ -1,5 +1,5 @@
 #!/bin/sh
-# usage: apart.sh COMMAND...
+# usage: split_hierarchies.sh COMMAND...
 #
 # Runs COMMAND in a guest with cgroup v1 whose cpu and cpuacct controllers are
 # no longer mounted together, each in a hierarchy of its own.

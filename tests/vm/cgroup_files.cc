@@ -1,4 +1,4 @@
-#include "tests/vm/truth.h"
+#include "tests/vm/cgroup_files.h"
 
 #include <unistd.h>
 
@@ -47,7 +47,7 @@ CpuFile operator+(const CpuFile& one, const CpuFile& other) {
   return {one.ns + other.ns, one.grain_ns + other.grain_ns};
 }
 
-CpuFile settled_cpu(const TestCgroup& cgroup) {
+CpuFile final_cpu(const TestCgroup& cgroup) {
   CpuFile last = CpuFile::read(cgroup);
   for (int same = 0; same < 2;) {
     usleep(2'000);
