@@ -37,7 +37,7 @@ new=$(comm -13 <(sort <<<"$before") <(left_behind | sort))
 "$here/check_accounting.sh" build/demo/earlier.prom build/demo/metrics.prom
 # The demo with others who want the host's CPUs as soon as there are metrics.
 contended_demo() {
-    local say=build/demo/contended.log demo rivals=() i status=0
+    local say=build/demo/contended.log demo loops=() i status=0
     scripts/demo.sh --once --built --port 9787 >"$say" 2>&1 &
     demo=$!
     until grep -q 'metrics are at' "$say"; do
@@ -46,11 +46,11 @@ contended_demo() {
     done
     for ((i = 0; i < 2 * $(nproc); i++)); do
         timeout 120 bash -c 'while :; do :; done' &
-        rivals+=($!)
+        loops+=($!)
     done
     wait "$demo" || status=$?
-    kill "${rivals[@]}" || fail "the rivals ended before the contended demo did"
-    wait "${rivals[@]}" || true # killed
+    kill "${loops[@]}" || fail "the loops ended before the contended demo did"
+    wait "${loops[@]}" || true # killed
     ((status == 0)) || cat "$say" >&2
     return "$status"
 }

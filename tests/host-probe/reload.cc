@@ -126,7 +126,7 @@ TEST_CASE("a web configuration that asks for users from a reload on is taken ove
   CHECK_THAT(http_get(test.address, "/metrics", secret), Catch::Contains(" 200 "));
 }
 
-TEST_CASE("what takes a restart is said, and the rest taken over") {
+TEST_CASE("what takes a restart is logged, and the rest is applied") {
   Fixture test(false);
   std::ofstream(test.config) << "run-root = \"/elsewhere\"\nweb.listen-address = \"127.0.0.1:1\"\n"
                              << "state-file = \"\"\nlog.level = \"warning\"\n";

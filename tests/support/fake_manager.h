@@ -13,7 +13,7 @@ namespace katameter::host::testing {
 /// finds it in its environment.
 class FakeManager {
  public:
-  /// With a watchdog time the service is to tell in it that it lives.
+  /// With a watchdog time the service has to report within it.
   explicit FakeManager(std::chrono::microseconds watchdog = {});
   FakeManager(const FakeManager&) = delete;
   FakeManager& operator=(const FakeManager&) = delete;

@@ -46,7 +46,7 @@ TEST_CASE("Without BTF guest-probe names the option that brings it") {
   CHECK(run("unshare -m sh -c 'mount -t tmpfs none /sys/kernel/btf && " + probe + " check'").first == 1);
 }
 
-TEST_CASE("A vsock port in use is said so, and the first guest-probe is not disturbed") {
+TEST_CASE("A vsock port in use is reported, and the first guest-probe is not disturbed") {
   const auto [status, output] = run("modprobe vsock_loopback; " + probe + " run --listen vsock:4711 & sleep 4; " +
                                     probe + " run --listen vsock:4711; status=$?; kill $!; wait; exit $status");
   INFO(output);

@@ -43,7 +43,7 @@ bool near(std::uint64_t a, std::uint64_t b) {
 }
 
 // Anonymous pages that are mapped, bytes; with those that it has in common with the test, which are not its cgroup's.
-// A small kernel does not tell (CONFIG_PROC_PAGE_MONITOR).
+// A small kernel does not show it (CONFIG_PROC_PAGE_MONITOR).
 std::optional<std::uint64_t> anonymous_bytes(const Workload& workload) {
   std::ifstream file("/proc/" + std::to_string(workload.pid()) + "/smaps_rollup");
   for (std::string word; file >> word;) {

@@ -76,8 +76,8 @@ std::map<std::string, Names, std::less<>> figures_of_programs(bool v2) {
 }
 
 struct Seen {
-  Names figures;              // that a living container has
-  bool told_removed = false;  // one that was just removed has its row
+  Names figures;                  // that a living container has
+  bool reported_removed = false;  // one that was just removed has its row
   bool guest_cpu = false;
   std::vector<std::string> missing;
 };
@@ -107,7 +107,7 @@ Seen look(const GuestProbe& probe) {
   const CpuFile after = CpuFile::read(cgroup);
   REQUIRE(snapshot);
   for (const wire::Container& row : snapshot->containers) {
-    if (row.id.hex() == gone.id()) seen.told_removed = row.removed;
+    if (row.id.hex() == gone.id()) seen.reported_removed = row.removed;
     if (row.id.hex() != cgroup.id()) continue;
     seen.figures = figures_of(row);
     if (row.cpu_usage_ns) CHECK(lies_between(before, *row.cpu_usage_ns, after));
@@ -164,7 +164,7 @@ bool is_loaded(const GuestPlan& plan, const std::string& program) {
 TEST_CASE("A program that the kernel refuses costs the figures that hang on it and no other", "[any][refused]") {
   const GuestPlan plan = plan_guest(read_kernel_facts(), true);
   const Seen whole = look(LoadOptions{});
-  REQUIRE(whole.told_removed);
+  REQUIRE(whole.reported_removed);
   REQUIRE(whole.guest_cpu);
   const auto table = figures_of_programs(plan.unified);
   for (const std::string& program : all_programs()) {
@@ -183,7 +183,7 @@ TEST_CASE("A program that the kernel refuses costs the figures that hang on it a
     for (const std::string& figure : hanging->second) left.erase(figure);
     CHECK(is_missing(seen.missing, "program " + program));
     CHECK(seen.figures == left);
-    CHECK(seen.told_removed == (program != "note_removal"));
+    CHECK(seen.reported_removed == (program != "note_removal"));
     CHECK(seen.guest_cpu == left.contains("cpu_usage_ns"));
   }
 }

@@ -82,7 +82,7 @@ TEST_CASE("Killed and started again: what happened meanwhile is counted, and not
   CHECK(equals(before.cpu + meanwhile.cpu, removed_ns));
 }
 
-TEST_CASE("Killed at any moment of its start or life, it tells of every container, once, and to the nanosecond",
+TEST_CASE("Killed at any moment of its start or life, it reports every container, once, and to the nanosecond",
           "[any][life]") {
   Daemon daemon;
   std::vector<Lived> lived;
@@ -137,7 +137,7 @@ TEST_CASE("Detached, guest-probe leaves nothing; one that runs is not detached",
   CHECK_FALSE(std::filesystem::exists(pins));
 }
 
-TEST_CASE("What a guest-probe of another version has kept is removed, and said so", "[any][life]") {
+TEST_CASE("What a guest-probe of another version has pinned is removed, and logged", "[any][life]") {
   REQUIRE(std::system("mountpoint -q /sys/fs/bpf || mount -t bpf bpf /sys/fs/bpf") == 0);
   REQUIRE(std::system("mkdir -p /sys/fs/bpf/katameter/another-layout/maps") == 0);
   const std::string log = "/tmp/katameter-vm-log";

@@ -117,7 +117,7 @@ void Workload::serve(const TestCgroup& cgroup, const std::string& comm, int step
   _exit(0);
 }
 
-void Workload::tell(Step step) {
+void Workload::send_step(Step step) {
   REQUIRE(write(steps_.get(), &step, sizeof(step)) == sizeof(step));
 }
 
@@ -127,12 +127,12 @@ void Workload::wait_done() {
 }
 
 void Workload::touch_anonymous(std::size_t pages) {
-  tell({.what = 'a', .amount = pages});
+  send_step({.what = 'a', .amount = pages});
   wait_done();
 }
 
 void Workload::touch_file(std::size_t pages) {
-  tell({.what = 'f', .amount = pages});
+  send_step({.what = 'f', .amount = pages});
   wait_done();
 }
 
@@ -140,17 +140,17 @@ void Workload::read_file(std::size_t pages) {
   // Pages belong to the cgroup that read them first: out with them, so that it is this one.
   const Fd file(open(large_file, O_RDONLY | O_CLOEXEC));
   posix_fadvise(file.get(), 0, 0, POSIX_FADV_DONTNEED);
-  tell({.what = 'r', .amount = pages});
+  send_step({.what = 'r', .amount = pages});
   wait_done();
 }
 
 void Workload::burn_cpu_ms(std::size_t ms) {
-  tell({.what = 'b', .amount = ms});
+  send_step({.what = 'b', .amount = ms});
   wait_done();
 }
 
 void Workload::burn_system_ms(std::size_t ms) {
-  tell({.what = 's', .amount = ms});
+  send_step({.what = 's', .amount = ms});
   wait_done();
 }
 
@@ -160,32 +160,32 @@ void Workload::read_device(int device, std::size_t requests, std::size_t bytes) 
 }
 
 void Workload::write_device(int device, std::size_t requests, std::size_t bytes) {
-  tell({.what = 'o', .amount = requests, .device = device, .bytes = bytes});
+  send_step({.what = 'o', .amount = requests, .device = device, .bytes = bytes});
   wait_done();
 }
 
 void Workload::start_reading_device(int device, std::size_t requests, std::size_t bytes) {
-  tell({.what = 'i', .amount = requests, .device = device, .bytes = bytes});
+  send_step({.what = 'i', .amount = requests, .device = device, .bytes = bytes});
 }
 
 void Workload::start_burning_ms(std::size_t ms) {
-  tell({.what = 'b', .amount = ms});
+  send_step({.what = 'b', .amount = ms});
 }
 
 void Workload::start_burning_threads_ms(std::size_t ms) {
-  tell({.what = 'm', .amount = ms});
+  send_step({.what = 'm', .amount = ms});
 }
 
 void Workload::start_ping_pong(std::size_t rounds) {
-  tell({.what = 'p', .amount = rounds});
+  send_step({.what = 'p', .amount = rounds});
 }
 
 void Workload::start_processes(std::size_t count) {
-  tell({.what = 'n', .amount = count});
+  send_step({.what = 'n', .amount = count});
 }
 
 void Workload::start_threads(std::size_t count) {
-  tell({.what = 't', .amount = count});
+  send_step({.what = 't', .amount = count});
 }
 
 bool Workload::is_done() {
@@ -196,7 +196,7 @@ bool Workload::is_done() {
 }
 
 void Workload::start_touching(std::size_t pages) {
-  tell({.what = 'a', .amount = pages});
+  send_step({.what = 'a', .amount = pages});
 }
 
 int Workload::run_out_of_memory(std::size_t pages) {

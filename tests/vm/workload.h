@@ -69,7 +69,7 @@ class Workload {
     int device = -1;
     std::size_t bytes = 0;
   };
-  void tell(Step step);
+  void send_step(Step step);
   [[noreturn]] void serve(const TestCgroup& cgroup, const std::string& comm, int steps, int done);
 
   pid_t pid_ = -1;

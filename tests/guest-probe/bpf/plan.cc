@@ -53,7 +53,7 @@ TEST_CASE("Without BTF or the right to load nothing works") {
   CHECK_FALSE(without([](KernelFacts& facts) { facts.may_load = false; }).works());
 }
 
-TEST_CASE("Without BTF no other thing is said to be missing, for nobody knows") {
+TEST_CASE("Without BTF nothing else is reported as missing, because it is not known") {
   KernelFacts facts;
   facts.load_errno = EINVAL;
   CHECK(plan_guest(facts).missing_features() == std::vector<std::string>{"BPF programs", "kernel BTF"});

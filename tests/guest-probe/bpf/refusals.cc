@@ -11,7 +11,7 @@ using namespace katameter;
 using namespace katameter::guest;
 
 // As libbpf 1.1 prints them.
-TEST_CASE("What libbpf prints tells which program or map the kernel refused") {
+TEST_CASE("What libbpf prints names which program or map the kernel refused") {
   const auto program = find_refusal(
       "libbpf: prog 'note_mkdir': BPF program load failed: Permission denied\n"
       "libbpf: prog 'note_mkdir': failed to load: -13\n"
@@ -94,7 +94,7 @@ TEST_CASE("What hangs on a program is known of each, and nothing works without t
   }
 }
 
-TEST_CASE("A program's fdinfo tells how often it was skipped, on kernels that count") {
+TEST_CASE("A program's fdinfo shows how often it was skipped, on kernels that count") {
   // 6.12
   CHECK(parse_misses("pos:\t0\nflags:\t02000002\nmnt_id:\t15\nino:\t1055\nprog_type:\t26\nprog_jited:\t1\n"
                      "prog_tag:\t0123456789abcdef\nmemlock:\t4096\nprog_id:\t42\nrun_time_ns:\t0\nrun_cnt:\t0\n"

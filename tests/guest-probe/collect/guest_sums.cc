@@ -35,7 +35,7 @@ std::uint64_t workload(ReportedSums& sums, std::uint64_t ns) {
 
 }  // namespace
 
-TEST_CASE("Up to the limit every container has a row, and nothing is said of a rest") {
+TEST_CASE("Up to the limit every container has a row, and no rest is reported") {
   RowLimit limit(2);
   Rows rows;
   put(rows, 'a', 1);

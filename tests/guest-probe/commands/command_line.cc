@@ -64,7 +64,7 @@ TEST_CASE("A configuration names options as the command line does") {
                  "use vsock:PORT or unix:PATH");
 }
 
-TEST_CASE("An address that is none is said so") {
+TEST_CASE("An invalid address is reported") {
   // Needs no privilege: the address is looked at before anything is loaded.
   check_one_line(run("run --listen tcp:80"), 2, "use vsock:PORT or unix:PATH");
 }

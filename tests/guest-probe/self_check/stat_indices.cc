@@ -60,7 +60,7 @@ TEST_CASE("A figure that another position equals in every sample is not resolved
   CHECK(resolved.indices[STAT_FILE] == -1);
   CHECK(resolved.indices[STAT_ANON] == kernel_indices[STAT_ANON]);
 
-  samples[1].arrays.pages[33]++;  // one sample that tells them apart is enough
+  samples[1].arrays.pages[33]++;  // one sample in which they differ is enough
   resolved = resolve_indices(samples);
   CHECK(resolved.why[STAT_FILE] == Resolution::resolved);
   CHECK(resolved.indices[STAT_FILE] == kernel_indices[STAT_FILE]);
@@ -79,7 +79,7 @@ TEST_CASE("Two figures that turn out to be at one position are both not resolved
   CHECK(resolved.indices[STAT_MAPPED_FILE] == -1);
 }
 
-TEST_CASE("A figure that is 0 everywhere, nowhere, or not shown is not resolved, and it is said which") {
+TEST_CASE("A figure that is 0 everywhere, nowhere, or not shown is not resolved, and the reason is given") {
   std::vector<StatSample> samples = sample_of_three();
   for (StatSample& sample : samples) {
     sample.file[STAT_SWAP] = 0;

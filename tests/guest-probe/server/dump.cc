@@ -96,7 +96,7 @@ TEST_CASE("The snapshot, the Hello and the events before it are the dump") {
   CHECK(dump->oom_events[0].sequence == 5);
 }
 
-TEST_CASE("A Collect that is refused is sent again, and what is refused for good is said") {
+TEST_CASE("A Collect that is refused is sent again, and what is refused for good is reported") {
   const std::string refused = wire::frame(wire::encode(wire::GuestMessage(wire::Refusal{1, "asked too often"})));
   wire::Snapshot snapshot;
   snapshot.sequence = 9;

@@ -61,7 +61,7 @@ TEST_CASE("A file that is no socket is not deleted") {
   CHECK(std::filesystem::file_size(path) == 4);
 }
 
-TEST_CASE("A path that is too long for a socket is said so") {
+TEST_CASE("A path that is too long for a socket is reported") {
   const auto address = ListenAddress::parse("unix:/" + std::string(200, 'x'));
   REQUIRE(address);
   const auto listening = listen_on(*address);

@@ -84,7 +84,7 @@ TEST_CASE("a sandbox's overhead is its mean CPU, where it is known, and its high
   CHECK(found.last - found.first == 20);
 }
 
-TEST_CASE("a sandbox whose guest does not tell its workload has no overhead") {
+TEST_CASE("a sandbox whose guest does not report its workload has no overhead") {
   Reports reports;
   reports.add(1, 0).account->memory.overhead.reset();
   reports.report.sandboxes.emplace_back().id = id_of(2);

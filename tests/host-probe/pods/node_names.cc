@@ -95,7 +95,7 @@ TEST_CASE("names stay as long as a sandbox that has ended is still reported") {
   CHECK(after.names->containers.at(app).name == "container-1");
 }
 
-TEST_CASE("the names of a sandbox of which nothing is left to tell are forgotten") {
+TEST_CASE("the names of a sandbox of which nothing is left to report are forgotten") {
   Fixture test(false);
   static_cast<void>(test.collect());
   REQUIRE(test.loop.until([&] { return test.container_named(); }));

@@ -193,7 +193,7 @@ TEST_CASE("with two runtimes, one that is away does not keep the other's names")
   CHECK_THAT(answer.error->text, Catch::Contains("away.sock"));
 }
 
-TEST_CASE("a usual place where there is no runtime is passed over, and no runtime at all is said") {
+TEST_CASE("a usual place where there is no runtime is passed over, and that there is no runtime at all is logged") {
   Fixture test;
   test.serve("v1");
   const std::string away = test.temporary.path() / "away.sock";

@@ -132,7 +132,7 @@ TEST_CASE("pods and containers of a real containerd have their names, as the kub
   CHECK(test.series(db, made_up) == Fixture::expected(db, made_up, "", "data", "db-0", ""));
 }
 
-TEST_CASE("a containerd that comes late tells its names then, and one that is killed takes none away") {
+TEST_CASE("a containerd that comes late gives its names then, and one that is killed takes none away") {
   Fixture test;
   test.containerd.start();
   const ContainerId web = test.containerd.run_pod("shop", "web-0");
@@ -181,7 +181,7 @@ TEST_CASE("a containerd that hangs holds up no scrape") {
   CHECK(test.becomes(web, app, Fixture::expected(web, app, sleeper, "shop", "web-0", "app")));
 }
 
-TEST_CASE("with a runtime that is away the bundles on the disk tell the names") {
+TEST_CASE("with a runtime that is away the bundles on the disk give the names") {
   Fixture test;
   test.containerd.start();
   const ContainerId web = test.containerd.run_pod("shop", "web-0");

@@ -266,7 +266,7 @@ TEST_CASE("a sandbox that comes back while its VMM runs has its values again") {
   CHECK(total_ns(account.of(id)) >= before);
 }
 
-TEST_CASE("OpenVMM's vCPUs are told by their names") {
+TEST_CASE("OpenVMM's vCPUs are recognised by their names") {
   const ContainerId id = fresh_id();
   Account account;
   Actor vmm("openvmm", {"--ttrpc", "/run/kata/" + id.hex() + "/openvmm.sock"});

@@ -33,7 +33,7 @@ TEST_CASE("the service manager is notified when it serves, and when it stops") {
   CHECK(program.status() == 0);
 }
 
-TEST_CASE("where the manager has a watchdog, the event loop tells it that it lives") {
+TEST_CASE("where the manager has a watchdog, the event loop reports to it") {
   const TemporaryDirectory folder;
   FakeManager manager(200ms);
   const auto begin = std::chrono::steady_clock::now();
