@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 #include <variant>
@@ -70,12 +71,14 @@ Status run(Options options, const CommandLine& command_line) {
   // The port first: whoever finds it taken learns so before anything is loaded. Nobody is answered before the loop
   // runs, so the node may come later.
   std::unique_ptr<Node> node;
+  std::function<void()> look_again;
   OverheadKeeper overheads(options.state_file, [](const SandboxReport& sandbox) {
     return sandbox.names ? sandbox.names->runtime_handler : std::string();
   });
   auto server = http::Server::create(
       *loop, **timers, options.web,
       [&](auto answer) {
+        look_again();
         node->collect([&overheads, answer = std::move(answer)](const auto& report) {
           if (report) overheads.update(*report);
           answer(report);
@@ -88,12 +91,17 @@ Status run(Options options, const CommandLine& command_line) {
   const auto names = Names::create(*loop, **timers, open_runtimes(options));
   if (!names) return failure(names.error().text);
   node = std::make_unique<Node>(*loop, **timers, processes.get(), names->get(), GuestTiming(), options.guest_port);
-  node->begin();
-
   const DiscoveryEvents events{[&](const SandboxPlace& place) { node->sandbox_appeared(place); },
-                               [&](const ContainerId& id) { node->sandbox_gone(id); }};
-  const auto discovery = Discovery::create(*loop, options.run_root, events);
+                               [&](const SandboxId& id) { node->sandbox_gone(id); }};
+  const SandboxList::OfShims of_shims = [&] {
+    if (!processes) return std::set<SandboxId>();
+    processes->catch_up();
+    return processes->of_shims();
+  };
+  auto discovery = Discovery::create(*loop, options.run_root, events, of_shims);
   if (!discovery) return failure(discovery.error().text);
+  look_again = [&] { discovery->look_again(); };
+  node->begin();
   log_info("host-probe {} serves {}, sandboxes are looked for below {}", KATAMETER_VERSION, (*server)->urls(),
            options.run_root);
   const auto serving = [&] { return "Serving " + (*server)->urls(); };

@@ -80,8 +80,8 @@ bool OomEventFilter::is_new(const wire::OomEvent& event) {
   return true;
 }
 
-LogFields describe(const ContainerId& sandbox, const wire::OomEvent& event) {
-  LogFields fields{{"sandbox", sandbox.hex()}};
+LogFields describe(const SandboxId& sandbox, const wire::OomEvent& event) {
+  LogFields fields{{"sandbox", sandbox.text()}};
   if (event.container) fields.emplace_back("container", event.container->hex());
   fields.emplace_back("pid", event.victim_pid);
   fields.emplace_back("comm", event.victim_comm);

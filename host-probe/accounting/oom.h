@@ -7,6 +7,7 @@
 #include <optional>
 #include <vector>
 
+#include "host-probe/sandbox_id.h"
 #include "userspace/log.h"
 #include "userspace/wire/messages.h"
 
@@ -64,6 +65,6 @@ class OomEventFilter {
 
 /// The facts of an event as fields of a log line: `sandbox`, `container`, `pid`, `comm` ... Without a container or a
 /// cgroup that has the limit, those fields are left out.
-LogFields describe(const ContainerId& sandbox, const wire::OomEvent& event);
+LogFields describe(const SandboxId& sandbox, const wire::OomEvent& event);
 
 }  // namespace katameter::host

@@ -38,7 +38,7 @@ DiscoveryEvents Claims::of_watch(bool user) {
   return {[this, watch, user](const SandboxPlace& place) {
             add({watch, user, place});
           },
-          [this, watch](const ContainerId& id) { remove(id, watch); }};
+          [this, watch](const SandboxId& id) { remove(id, watch); }};
 }
 
 void Claims::add(Claim claim) {
@@ -52,7 +52,7 @@ void Claims::add(Claim claim) {
   const std::string& other = claims.front().place.directory;
   log(lines_.take(1, std::chrono::steady_clock::now()) ? LogLevel::warning : LogLevel::debug,
       "two directories claim one sandbox",
-      {{"sandbox", place.id.hex()},
+      {{"sandbox", place.id.text()},
        {"used", first ? place.directory : other},
        {"ignored", first ? other : place.directory}});
   claims.insert(first ? claims.begin() : claims.end(), std::move(claim));
@@ -61,7 +61,7 @@ void Claims::add(Claim claim) {
   events_.appeared(place);
 }
 
-void Claims::remove(const ContainerId& id, std::uint64_t watch) {
+void Claims::remove(const SandboxId& id, std::uint64_t watch) {
   const auto known = claims_.find(id);
   if (known == claims_.end()) return;
   std::vector<Claim>& claims = known->second;
@@ -74,9 +74,10 @@ void Claims::remove(const ContainerId& id, std::uint64_t watch) {
   if (next) events_.appeared(*next);
 }
 
-RootlessWatch::RootlessWatch(Inotify& inotify, const std::string& run_root, Claims& claims)
+RootlessWatch::RootlessWatch(Inotify& inotify, const std::string& run_root, Claims& claims, const SandboxList& list)
     : inotify_(inotify),
       claims_(claims),
+      list_(list),
       watcher_(inotify, [this](const Inotify::Event& event) { on_event(event); }),
       root_(watcher_, run_root, rootless_users, LogLevel::debug) {
   root_.walk();
@@ -112,7 +113,7 @@ void RootlessWatch::add(const std::string& user) {
   if (!added) return;
   const std::string run_root = root_.path() + "/" + user + "/" + std::string(rootless_below);
   for (const Layout& layout : layouts) {
-    entry->second.push_back(std::make_unique<LayoutWatch>(inotify_, run_root, layout, claims_.of_watch(true),
+    entry->second.push_back(std::make_unique<LayoutWatch>(inotify_, run_root, layout, claims_.of_watch(true), list_,
                                                           LogLevel::debug, max_sandboxes));
   }
 }
@@ -123,7 +124,8 @@ void RootlessWatch::remove(const std::string& user) {
   for (const auto& watch : entry.mapped()) watch->clear();
 }
 
-Result<Discovery> Discovery::create(EventLoop& loop, const std::string& run_root, const DiscoveryEvents& events) {
+Result<Discovery> Discovery::create(EventLoop& loop, const std::string& run_root, const DiscoveryEvents& events,
+                                    SandboxList::OfShims of_shims) {
   std::error_code error;
   const std::filesystem::path absolute = std::filesystem::absolute(run_root, error).lexically_normal();
   if (error) return system_failure("cannot find where " + run_root + " is", error.value());
@@ -132,13 +134,24 @@ Result<Discovery> Discovery::create(EventLoop& loop, const std::string& run_root
   Discovery discovery;
   discovery.inotify_ = std::move(*inotify);
   discovery.claims_ = std::make_unique<Claims>(events);
+  discovery.watches_ = std::make_unique<Watches>();
   Claims& claims = *discovery.claims_;
+  Watches& watches = *discovery.watches_;
+  discovery.list_ =
+      std::make_unique<SandboxList>(*discovery.inotify_, absolute.string(), std::move(of_shims), [&watches] {
+        for (const auto& watch : watches) watch->look_again();
+      });
   for (const Layout& layout : layouts) {
-    discovery.watches_.push_back(
-        std::make_unique<LayoutWatch>(*discovery.inotify_, absolute.string(), layout, claims.of_watch(false)));
+    watches.push_back(std::make_unique<LayoutWatch>(*discovery.inotify_, absolute.string(), layout,
+                                                    claims.of_watch(false), *discovery.list_));
   }
-  discovery.rootless_ = std::make_unique<RootlessWatch>(*discovery.inotify_, absolute.string(), claims);
+  discovery.rootless_ =
+      std::make_unique<RootlessWatch>(*discovery.inotify_, absolute.string(), claims, *discovery.list_);
   return discovery;
+}
+
+void Discovery::look_again() {
+  for (const auto& watch : *watches_) watch->look_again();
 }
 
 }  // namespace katameter::host

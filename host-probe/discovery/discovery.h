@@ -11,6 +11,7 @@
 #include "host-probe/discovery/inotify.h"
 #include "host-probe/discovery/layout.h"
 #include "host-probe/discovery/layout_watch.h"
+#include "host-probe/discovery/sandbox_list.h"
 #include "userspace/event_loop.h"
 #include "userspace/result.h"
 #include "userspace/token_bucket.h"
@@ -33,10 +34,10 @@ class Claims {
     SandboxPlace place;
   };
   void add(Claim claim);
-  void remove(const ContainerId& id, std::uint64_t watch);
+  void remove(const SandboxId& id, std::uint64_t watch);
 
   DiscoveryEvents events_;
-  std::map<ContainerId, std::vector<Claim>> claims_;  // the first of each is reported
+  std::map<SandboxId, std::vector<Claim>> claims_;  // the first of each is reported
   std::uint64_t watches_ = 0;
   TokenBucket lines_{16, 1.0 / 60};  // of the log: a user can make and remove directories all day
 };
@@ -49,8 +50,8 @@ class RootlessWatch {
   /// Directories of sandboxes that are watched in each layout of one user: Kata gives each VM a user of its own.
   static constexpr std::size_t max_sandboxes = 16;
 
-  /// Reports what exists already before it returns. `run_root` is absolute; `claims` must outlive it.
-  RootlessWatch(Inotify& inotify, const std::string& run_root, Claims& claims);
+  /// Reports what exists already before it returns. `run_root` is absolute; `claims` and `list` must outlive it.
+  RootlessWatch(Inotify& inotify, const std::string& run_root, Claims& claims, const SandboxList& list);
 
  private:
   using Layouts = std::vector<std::unique_ptr<LayoutWatch>>;
@@ -62,6 +63,7 @@ class RootlessWatch {
 
   Inotify& inotify_;
   Claims& claims_;
+  const SandboxList& list_;
   Inotify::Watcher watcher_;
   RootWatch root_;
   std::map<std::string, Layouts> users_;  // by the name of their directory
@@ -71,13 +73,21 @@ class RootlessWatch {
 class Discovery {
  public:
   /// Reports what exists already before it returns, the rest as it happens, from the event loop. `run_root` need not
-  /// exist yet.
-  static Result<Discovery> create(EventLoop& loop, const std::string& run_root, const DiscoveryEvents& events);
+  /// exist yet. `of_shims` may be empty.
+  static Result<Discovery> create(EventLoop& loop, const std::string& run_root, const DiscoveryEvents& events,
+                                  SandboxList::OfShims of_shims = {});
+
+  /// Tries again to find out whose the VMs are that are nobody's yet; what stays so is logged, once each. Costs nothing
+  /// while there are none.
+  void look_again();
 
  private:
+  using Watches = std::vector<std::unique_ptr<LayoutWatch>>;
+
   std::unique_ptr<Inotify> inotify_;
   std::unique_ptr<Claims> claims_;
-  std::vector<std::unique_ptr<LayoutWatch>> watches_;
+  std::unique_ptr<SandboxList> list_;
+  std::unique_ptr<Watches> watches_;
   std::unique_ptr<RootlessWatch> rootless_;
 };
 

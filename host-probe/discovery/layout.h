@@ -1,11 +1,13 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 
-#include "userspace/wire/container_id.h"
+#include "host-probe/sandbox_id.h"
 
 namespace katameter::host {
 
@@ -27,9 +29,14 @@ struct SocketMarker {
 inline constexpr std::string_view nested_directory = "root";
 
 /// Where one runtime keeps sandboxes: `<run root>/<root>/<sandbox id>/<marker>`. Of several markers the first counts.
+///
+/// A directory whose name is a UUID is a VM of the Go runtime's factory (templates, vmcache; virtcontainers/vm.go,
+/// NewVM): it becomes a sandbox's by a link `<root>/<sandbox id>` to it (assignSandbox). It is a sandbox's own if the
+/// sandbox is called so.
 struct Layout {
   std::string_view root;
   std::span<const SocketMarker> markers;
+  std::size_t cut_at = 0;  // longer ids are cut to so many characters; 0: none is
 };
 
 // Go runtime.
@@ -41,11 +48,12 @@ inline constexpr std::array rs_markers{
     SocketMarker{"ch-vm.sock", "cloud-hypervisor"}, SocketMarker{"kata.hvsock", "firecracker"},
     SocketMarker{"root/kata.hvsock", "dragonball"}, SocketMarker{"vsock.sock", "openvmm"},
     SocketMarker{"root/console.sock", "qemu", Reach::cid}};
-// A jail of Firecracker's; the Go runtime has the same directories without a jail.
+// A jail of Firecracker's; the Go runtime has the same directories without a jail, and cuts ids so that the path of a
+// socket fits into its address (virtcontainers/fc.go, truncateID).
 inline constexpr std::array jail_markers{SocketMarker{"root/kata.hvsock", "firecracker"}};
 
 /// A new kind is a new row.
-inline constexpr std::array layouts{Layout{"vc/vm", go_markers}, Layout{"vc/firecracker", jail_markers},
+inline constexpr std::array layouts{Layout{"vc/vm", go_markers}, Layout{"vc/firecracker", jail_markers, 32},
                                     Layout{"kata", rs_markers}, Layout{"kata/firecracker", jail_markers}};
 
 /// Where a VMM that runs as a user of its own is, with the same layouts below `<run root>/user/<user id>/run`
@@ -55,11 +63,15 @@ inline constexpr std::string_view rootless_below = "run";
 
 /// A sandbox that was found.
 struct SandboxPlace {
-  ContainerId id;
+  SandboxId id;
   std::string directory;  // a symbolic link is not resolved
   std::string socket;     // the marker's path in it
   std::string hypervisor;
   Reach reach = Reach::hybrid;
+  // What the command line of its VMM has instead of `id`: the beginning of it, or the VM's own id.
+  std::optional<SandboxId> other_id{};
+
+  const SandboxId& vm() const { return other_id ? *other_id : id; }
 };
 
 }  // namespace katameter::host

@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "host-probe/discovery/sandbox_list.h"
 #include "host-probe/own_metrics/own_metrics.h"
 
 namespace katameter::host {
@@ -86,23 +87,30 @@ bool is_socket(const std::string& path) {
   return lstat(path.c_str(), &found) == 0 && S_ISSOCK(found.st_mode);
 }
 
-std::set<ContainerId> valid_entries(const std::string& directory) {
-  std::set<ContainerId> ids;
+std::vector<std::string> entries_of(const std::string& directory) {
+  std::vector<std::string> names;
   const std::unique_ptr<DIR, int (*)(DIR*)> listing(opendir(directory.c_str()), &closedir);
-  if (!listing) return ids;
-  while (const dirent* entry = readdir(listing.get())) {
-    if (const auto id = ContainerId::from_hex(entry->d_name)) ids.insert(*id);
-  }
-  return ids;
+  if (!listing) return names;
+  while (const dirent* entry = readdir(listing.get())) names.emplace_back(entry->d_name);
+  return names;
+}
+
+/// 8-4-4-4-12 lower-case hex digits.
+bool is_uuid(std::string_view name) {
+  constexpr std::string_view form = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
+  return std::ranges::equal(name, form, [](char c, char wanted) {
+    return wanted == '-' ? c == '-' : (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+  });
 }
 
 }  // namespace
 
 LayoutWatch::LayoutWatch(Inotify& inotify, const std::string& run_root, const Layout& layout, DiscoveryEvents events,
-                         LogLevel error_level, std::size_t max_sandboxes)
+                         const SandboxList& list, LogLevel error_level, std::size_t max_sandboxes)
     : layout_(layout),
       max_sandboxes_(max_sandboxes),
       events_(std::move(events)),
+      list_(list),
       watcher_(inotify, [this](const Inotify::Event& event) { on_event(event); }),
       root_(watcher_, run_root, layout.root, error_level) {
   root_.walk();
@@ -110,7 +118,7 @@ LayoutWatch::LayoutWatch(Inotify& inotify, const std::string& run_root, const La
 }
 
 void LayoutWatch::clear() {
-  while (!candidates_.empty()) forget(ContainerId(candidates_.begin()->first));
+  while (!candidates_.empty()) forget(std::string(candidates_.begin()->first));
 }
 
 void LayoutWatch::on_event(const Inotify::Event& event) {
@@ -125,9 +133,9 @@ void LayoutWatch::on_event(const Inotify::Event& event) {
   if (event.watch == root_.directory()) entry_changed(event);
   if (!may_be_marker(event.name)) return;
   const auto [first, last] = by_watch_.equal_range(event.watch);
-  std::vector<ContainerId> ids;  // copied: callbacks may change the map
-  for (auto item = first; item != last; ++item) ids.push_back(item->second);
-  for (const ContainerId& id : ids) look_for_markers(id);
+  std::vector<std::string> names;  // copied: callbacks may change the map
+  for (auto item = first; item != last; ++item) names.push_back(item->second);
+  for (const std::string& name : names) look_for_markers(name);
 }
 
 void LayoutWatch::attach() {
@@ -138,42 +146,57 @@ void LayoutWatch::attach() {
   scan();
 }
 
+// The directory of another layout may be among the sandboxes of this one.
+bool LayoutWatch::may_be_vm(std::string_view name) const {
+  const std::string below = std::string(layout_.root) + "/" + std::string(name);
+  return SandboxId::from_text(name) &&
+         std::ranges::none_of(layouts, [&](const Layout& layout) { return layout.root == below; });
+}
+
 void LayoutWatch::scan() {
-  const std::set<ContainerId> listed = root_.directory() >= 0 ? valid_entries(root_.path()) : std::set<ContainerId>();
-  std::vector<ContainerId> unlisted;
-  for (const auto& [id, candidate] : candidates_) {
-    if (!listed.contains(id)) unlisted.push_back(id);
+  std::set<std::string> listed;
+  if (root_.directory() >= 0) {
+    for (std::string& name : entries_of(root_.path())) {
+      if (may_be_vm(name)) listed.insert(std::move(name));
+    }
   }
-  for (const ContainerId& id : unlisted) forget(id);
-  for (const ContainerId& id : listed) consider(id);
+  std::vector<std::string> unlisted;
+  for (const auto& [name, candidate] : candidates_) {
+    if (!listed.contains(name)) unlisted.push_back(name);
+  }
+  for (const std::string& name : unlisted) forget(name);
+  for (const std::string& name : listed) consider(name);
 }
 
 void LayoutWatch::entry_changed(const Inotify::Event& event) {
-  const auto id = ContainerId::from_hex(event.name);
-  if (!id) return;
-  if ((event.mask & (IN_DELETE | IN_MOVED_FROM)) != 0) forget(*id);
-  if ((event.mask & (IN_CREATE | IN_MOVED_TO)) != 0) consider(*id);
+  if (!may_be_vm(event.name)) return;
+  const std::string name(event.name);
+  if ((event.mask & (IN_DELETE | IN_MOVED_FROM)) != 0) forget(name);
+  if ((event.mask & (IN_CREATE | IN_MOVED_TO)) != 0) consider(name);
 }
 
-void LayoutWatch::consider(const ContainerId& id) {
-  if (candidates_.size() >= max_sandboxes_ && !candidates_.contains(id)) {
+void LayoutWatch::consider(const std::string& name) {
+  if (candidates_.size() >= max_sandboxes_ && !candidates_.contains(name)) {
     if (!std::exchange(warned_of_limit_, true)) {
       log_warning("a user has more sandboxes than are watched",
                   {{"directory", root_.path()}, {"limit", max_sandboxes_}});
     }
     return;
   }
-  const Result<int> watch = watcher_.watch(directory_of(id));
+  const Result<int> watch = watcher_.watch(directory_of(name));
   if (!watch) {
     if (watch.error().code != ENOENT && watch.error().code != ENOTDIR) {
-      log_warning("cannot watch a sandbox", {{"sandbox", id.hex()}, {"error", watch.error().text}});
+      log_warning("cannot watch a sandbox", {{"directory", directory_of(name)}, {"error", watch.error().text}});
     }
     return;
   }
-  const auto known = candidates_.find(id);
-  if (known != candidates_.end() && known->second.watch != *watch) forget(id);
-  if (candidates_.try_emplace(id, Candidate{*watch}).second) by_watch_.emplace(*watch, id);
-  look_for_markers(id);
+  const auto known = candidates_.find(name);
+  if (known != candidates_.end() && known->second.watch != *watch) forget(name);
+  if (const auto [added, is_new] = candidates_.try_emplace(name); is_new) {
+    added->second.watch = *watch;
+    by_watch_.emplace(*watch, name);
+  }
+  look_for_markers(name);
 }
 
 bool LayoutWatch::may_be_marker(std::string_view name) const {
@@ -181,49 +204,92 @@ bool LayoutWatch::may_be_marker(std::string_view name) const {
          std::ranges::any_of(layout_.markers, [&](const SocketMarker& marker) { return marker.path.ends_with(name); });
 }
 
-void LayoutWatch::watch_nested(const ContainerId& id, Candidate& candidate) {
+void LayoutWatch::watch_nested(const std::string& name, Candidate& candidate) {
   const auto nested = [](const SocketMarker& marker) { return marker.path.find('/') != std::string_view::npos; };
   if (std::ranges::none_of(layout_.markers, nested)) return;
-  const Result<int> watch = watcher_.watch(directory_of(id) + "/" + std::string(nested_directory));
+  const Result<int> watch = watcher_.watch(directory_of(name) + "/" + std::string(nested_directory));
   const int now = watch ? *watch : -1;
   if (now == candidate.nested) return;
   const int before = std::exchange(candidate.nested, now);
-  std::erase_if(by_watch_, [&](const auto& item) { return item.first == before && item.second == id; });
+  std::erase_if(by_watch_, [&](const auto& item) { return item.first == before && item.second == name; });
   unwatch(before);
-  if (now >= 0) by_watch_.emplace(now, id);
+  if (now >= 0) by_watch_.emplace(now, name);
 }
 
-void LayoutWatch::look_for_markers(const ContainerId& id) {
-  const auto known = candidates_.find(id);
+void LayoutWatch::look_for_markers(const std::string& name) {
+  const auto known = candidates_.find(name);
   if (known == candidates_.end()) return;  // a callback has changed the map
   Candidate& candidate = known->second;
   // Before the look, so that what comes in between has its event.
-  watch_nested(id, candidate);
-  const std::string directory = directory_of(id);
+  watch_nested(name, candidate);
+  const std::string directory = directory_of(name);
   const auto found = std::ranges::find_if(layout_.markers, [&](const SocketMarker& marker) {
     return is_socket(directory + "/" + std::string(marker.path));
   });
   const SocketMarker* present = found == layout_.markers.end() ? nullptr : &*found;
   if (present == candidate.present) return;
-  const SocketMarker* before = std::exchange(candidate.present, present);
-  if (before != nullptr) events_.gone(id);
-  if (present == nullptr) return;
-  events_.appeared({id, directory, std::string(present->path), std::string(present->hypervisor), present->reach});
+  candidate.present = present;
+  candidate.since = Clock::now();
+  const auto before = std::exchange(candidate.reported, std::nullopt);
+  if (before) events_.gone(*before);
+  report(name);
+}
+
+// Whose the directory is; nothing if that is not known.
+std::optional<SandboxId> LayoutWatch::sandbox_of(const std::string& name) const {
+  const auto id = SandboxId::from_text(name);
+  if (!is_cut(name) && !is_uuid(name)) return id;
+  const std::set<SandboxId> sandboxes = list_.beginning_with(name);
+  if (!is_cut(name)) return sandboxes.contains(*id) ? id : std::nullopt;
+  return sandboxes.size() == 1 ? std::optional(*sandboxes.begin()) : std::nullopt;
+}
+
+void LayoutWatch::report(const std::string& name) {
+  const auto known = candidates_.find(name);
+  if (known == candidates_.end() || known->second.present == nullptr || known->second.reported) return;
+  const auto id = sandbox_of(name);
+  if (!id) return;
+  const std::string directory = directory_of(name);
+  const SocketMarker& marker = *known->second.present;
+  SandboxPlace place{*id, directory, std::string(marker.path), std::string(marker.hypervisor), marker.reach};
+  std::error_code is_no_link;
+  const std::filesystem::path linked = std::filesystem::read_symlink(directory, is_no_link);
+  const auto vm = SandboxId::from_text(is_no_link ? name : linked.filename().string());
+  if (vm && *vm != *id) place.other_id = vm;
+  known->second.reported = id;
+  events_.appeared(place);
+}
+
+void LayoutWatch::look_again() {
+  std::vector<std::string> unknown;
+  for (const auto& [name, candidate] : candidates_) {
+    if (candidate.present != nullptr && !candidate.reported) unknown.push_back(name);
+  }
+  for (const std::string& name : unknown) {
+    report(name);
+    const auto known = candidates_.find(name);
+    if (known == candidates_.end() || known->second.reported || known->second.warned) continue;
+    // A VM of the factory may wait for its sandbox for as long as it likes.
+    if (!is_cut(name) || Clock::now() - known->second.since < time_to_learn) continue;
+    known->second.warned = true;
+    log_warning("a VM is not followed: its directory has the beginning of a sandbox's id",
+                {{"directory", directory_of(name)}, {"sandboxes_that_begin_so", list_.beginning_with(name).size()}});
+  }
 }
 
 void LayoutWatch::unwatch(int watch) {
   if (watch >= 0 && !by_watch_.contains(watch) && !root_.uses(watch)) watcher_.unwatch(watch);
 }
 
-void LayoutWatch::forget(const ContainerId& id) {
-  const auto known = candidates_.find(id);
+void LayoutWatch::forget(const std::string& name) {
+  const auto known = candidates_.find(name);
   if (known == candidates_.end()) return;
   const Candidate candidate = known->second;
   candidates_.erase(known);
-  std::erase_if(by_watch_, [&](const auto& item) { return item.second == id; });
+  std::erase_if(by_watch_, [&](const auto& item) { return item.second == name; });
   unwatch(candidate.watch);
   unwatch(candidate.nested);
-  if (candidate.present != nullptr) events_.gone(id);
+  if (candidate.reported) events_.gone(*candidate.reported);
 }
 
 }  // namespace katameter::host

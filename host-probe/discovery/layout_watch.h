@@ -1,9 +1,11 @@
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <functional>
 #include <limits>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -51,17 +53,22 @@ class RootWatch {
 
 struct DiscoveryEvents {
   std::function<void(const SandboxPlace&)> appeared;  // a marker is there
-  std::function<void(const ContainerId&)> gone;       // its marker or its directory is not there any more
+  std::function<void(const SandboxId&)> gone;         // its marker or its directory is not there any more
 };
+
+class SandboxList;
 
 /// Sees the sandboxes of one layout come and go. It never looks again by itself: inotify reports changes, and only a
 /// queue that overflowed makes it list the directory once more.
 class LayoutWatch {
  public:
-  /// Reports what exists already before it returns. `run_root` is absolute. That a directory cannot be watched is
-  /// logged on the level `error_level`. Directories beyond `max_sandboxes` are not watched.
+  /// How long it may be unknown whose a VM is: its sandbox may become known after it.
+  static constexpr std::chrono::seconds time_to_learn{10};
+
+  /// Reports what exists already before it returns. `run_root` is absolute; `list` must outlive it. That a directory
+  /// cannot be watched is logged on the level `error_level`. Directories beyond `max_sandboxes` are not watched.
   LayoutWatch(Inotify& inotify, const std::string& run_root, const Layout& layout, DiscoveryEvents events,
-              LogLevel error_level = LogLevel::warning,
+              const SandboxList& list, LogLevel error_level = LogLevel::warning,
               std::size_t max_sandboxes = std::numeric_limits<std::size_t>::max());
 
   /// Reports all that was there as gone. No event comes after it.
@@ -70,32 +77,45 @@ class LayoutWatch {
   /// Compares what is there with what is known. Done at the start and after an overflow.
   void scan();
 
+  /// Asks the list again for the sandboxes of VMs that are nobody's yet.
+  void look_again();
+
  private:
+  using Clock = std::chrono::steady_clock;
+
   struct Candidate {
     int watch = -1;
     int nested = -1;                        // watch of its nested_directory
     const SocketMarker* present = nullptr;  // the first that exists
+    Clock::time_point since;                // it exists
+    std::optional<SandboxId> reported;      // as this sandbox's
+    bool warned = false;
   };
 
   void on_event(const Inotify::Event& event);
   void attach();
   void entry_changed(const Inotify::Event& event);
-  void consider(const ContainerId& id);
+  bool may_be_vm(std::string_view name) const;
+  void consider(const std::string& name);
   bool may_be_marker(std::string_view name) const;
-  void watch_nested(const ContainerId& id, Candidate& candidate);
-  void look_for_markers(const ContainerId& id);
+  void watch_nested(const std::string& name, Candidate& candidate);
+  void look_for_markers(const std::string& name);
+  bool is_cut(std::string_view name) const { return layout_.cut_at > 0 && name.size() == layout_.cut_at; }
+  std::optional<SandboxId> sandbox_of(const std::string& name) const;
+  void report(const std::string& name);
   void unwatch(int watch);
-  void forget(const ContainerId& id);
-  std::string directory_of(const ContainerId& id) const { return root_.path() + "/" + id.hex(); }
+  void forget(const std::string& name);
+  std::string directory_of(const std::string& name) const { return root_.path() + "/" + name; }
 
   Layout layout_;
   std::size_t max_sandboxes_;
   bool warned_of_limit_ = false;
   DiscoveryEvents events_;
+  const SandboxList& list_;
   Inotify::Watcher watcher_;
   RootWatch root_;
-  std::map<ContainerId, Candidate> candidates_;  // directories with a valid name
-  std::multimap<int, ContainerId> by_watch_;     // several if symbolic links lead to one directory
+  std::map<std::string, Candidate> candidates_;  // directories with a valid name, by that
+  std::multimap<int, std::string> by_watch_;     // several if symbolic links lead to one directory
 };
 
 }  // namespace katameter::host

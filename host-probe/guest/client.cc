@@ -59,6 +59,7 @@ void GuestClient::start() {
 
 void GuestClient::attempt() {
   Result<Fd> socket = connect_(address_);
+  refused_ = !socket && socket.error().code == ECONNREFUSED;
   if (!socket) return disconnect({reason_of(socket.error()), socket.error().text});
   if (const Status opened = open(std::move(*socket)); !opened) {
     return disconnect({reason_of(opened.error()), opened.error().text});

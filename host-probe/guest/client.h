@@ -113,6 +113,8 @@ class GuestClient {
   bool collect();
   /// The guest has introduced itself, and the connection is up.
   bool connected() const { return connection_ && connection_->has_hello; }
+  /// The last attempt to connect met a socket at which nobody listens.
+  bool refused() const { return refused_; }
   /// A Collect was sent, its answer has not come, and its timeout has not passed.
   bool waiting() const { return connection_ && connection_->asked; }
 
@@ -163,6 +165,7 @@ class GuestClient {
   TimerQueue::Timer timeout_;
   TimerQueue::Timer retry_;
   std::uint64_t request_ = 0;  // number of the last Collect
+  bool refused_ = false;
   std::optional<Connection> connection_;
 };
 

@@ -93,6 +93,15 @@ Result<Fd> connect_guest(const GuestAddress& address) {
   return connect_by_cid(address.directory, address.find_vmm, address.port);
 }
 
+Status look_for_vmm(const GuestAddress& address) {
+  if (address.reach == Reach::hybrid) {
+    const auto connected = connect_unix(address.directory, address.socket);
+    return connected ? Status() : failure_from(connected.error());
+  }
+  const auto cid = guest_cid(address.directory, address.find_vmm);
+  return cid ? Status() : failure_from(cid.error());
+}
+
 Result<Fd> connect_unix(const std::string& directory, const std::string& name) {
   const std::string path = directory + "/" + name;
   if (path.size() < sizeof(sockaddr_un::sun_path)) return connect_path(path, path);

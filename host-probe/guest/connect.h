@@ -31,6 +31,10 @@ struct GuestAddress {
 /// are those of connect_unix() and connect_by_cid().
 Result<Fd> connect_guest(const GuestAddress& address);
 
+/// Whether a VMM is behind that address, without a word to the guest: a hybrid vsock is connected to and closed again, of
+/// a CID the VMM's process is looked for. ECONNREFUSED: the socket is what a VMM left that has ended.
+Status look_for_vmm(const GuestAddress& address);
+
 /// The host's side of the hybrid vsock handshake: `CONNECT <port>\n` goes out in one write, then nothing until the
 /// VMM has answered `OK <number>\n`. Pure: bytes in, state out.
 class Handshake {

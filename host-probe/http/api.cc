@@ -59,7 +59,7 @@ Json container_json(const SandboxReport& sandbox, const wire::Container& contain
     const auto named = sandbox.names->containers.find(container.id);
     if (named != sandbox.names->containers.end()) put_text(object, "name", named->second.name);
   }
-  object["pause"] = container.id == sandbox.id;
+  object["pause"] = sandbox.id == container.id;
   for (const ContainerField& field : container_fields) {
     put(object, field.name, container.*field.value, field.unit);
   }
@@ -110,7 +110,7 @@ void add_processes(Json& object, const SandboxProcesses& processes) {
 
 Json sandbox_json(const SandboxReport& sandbox) {
   Json object;
-  object["id"] = sandbox.id.hex();
+  object["id"] = sandbox.id.text();
   if (sandbox.names) {
     put_text(object, "namespace", sandbox.names->pod_namespace);
     put_text(object, "pod", sandbox.names->pod);

@@ -52,7 +52,7 @@ void write_interface(SeriesWriter& out) {
   for (const LabelledSandbox& sandbox : out.report().living()) {
     if (!sandbox.report.guest) continue;
     for (const wire::Interface& link : sandbox.report.guest->interfaces) {
-      out.add(*sandbox.pod, {{"interface", link.name}}, static_cast<double>(link.*member));
+      out.add(sandbox.pod(), {{"interface", link.name}}, static_cast<double>(link.*member));
     }
   }
 }

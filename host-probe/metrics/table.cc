@@ -9,15 +9,31 @@
 namespace katameter::host {
 namespace {
 
+Labels labels_of(std::string_view sandbox, std::string_view container, const SandboxNames::Container& names,
+                 const SandboxNames& of_sandbox) {
+  const bool is_pause = container == sandbox;
+  std::string id = "/kata/";
+  id.append(sandbox).append("/").append(container);
+  return {{"id", id},
+          {"name", container},
+          {"image", is_pause ? of_sandbox.image : names.image},
+          {"namespace", of_sandbox.pod_namespace},
+          {"pod", of_sandbox.pod},
+          {"container", is_pause ? std::string_view() : std::string_view(names.name)}};
+}
+
 LabelledSandbox with_labels(const SandboxReport& report) {
-  const std::string id = report.id.hex();
-  LabelledSandbox sandbox{report, {{"sandbox_id", id}}, nullptr, {}, {}};
+  LabelledSandbox sandbox{report, {{"sandbox_id", report.id.text()}}, nullptr, {}, {}, {}};
   const auto labels = [&](const ContainerId& container) -> const Labels& {
     const auto [known, is_new] = sandbox.by_container.try_emplace(container);
-    if (is_new) known->second = container_labels(report.id, id, container, report.names.get());
+    if (is_new) known->second = container_labels(report.id, container, report.names.get());
     return known->second;
   };
-  sandbox.pod = &labels(report.id);
+  if (const auto pause = report.id.cri_id()) {
+    sandbox.pause = &labels(*pause);
+  } else {
+    sandbox.without_pause = labels_of(report.id.text(), report.id.text(), {}, {});
+  }
   if (report.guest) {
     sandbox.containers.reserve(report.guest->containers.size());
     for (const wire::Container& of : report.guest->containers) sandbox.containers.push_back(&labels(of.id));
@@ -30,23 +46,13 @@ LabelledSandbox with_labels(const SandboxReport& report) {
 
 }  // namespace
 
-Labels container_labels(const ContainerId& sandbox, std::string_view sandbox_hex, const ContainerId& container,
-                        const SandboxNames* names) {
+Labels container_labels(const SandboxId& sandbox, const ContainerId& container, const SandboxNames* names) {
   static const SandboxNames unknown;
   static const SandboxNames::Container nameless;
   const SandboxNames& of_sandbox = names != nullptr ? *names : unknown;
   const auto found = of_sandbox.containers.find(container);
-  const SandboxNames::Container& of_container = found != of_sandbox.containers.end() ? found->second : nameless;
-  const bool is_pause = container == sandbox;
-  const std::string container_hex = container.hex();
-  std::string id = "/kata/";
-  id.append(sandbox_hex).append("/").append(container_hex);
-  return {{"id", id},
-          {"name", container_hex},
-          {"image", is_pause ? of_sandbox.image : of_container.image},
-          {"namespace", of_sandbox.pod_namespace},
-          {"pod", of_sandbox.pod},
-          {"container", is_pause ? nameless.name : of_container.name}};
+  return labels_of(sandbox.text(), container.hex(), found != of_sandbox.containers.end() ? found->second : nameless,
+                   of_sandbox);
 }
 
 LabelledReport::LabelledReport(const NodeReport& report) : node_(report) {

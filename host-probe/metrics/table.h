@@ -20,17 +20,20 @@ namespace katameter::host {
 /// The six labels that kubelet's cAdvisor gives a container, `id`, `name`, `image`, `namespace`, `pod` and `container`,
 /// each empty while it is unknown. `name` is the container's id; `id` is `/kata/<sandbox>/<container>`: the host has no
 /// cgroup of the container, and the guest's path is not trusted. The pause container, whose id is the sandbox's, stands
-/// for the pod and has no name. `sandbox_hex` is sandbox.hex(); `names` may be null.
-Labels container_labels(const ContainerId& sandbox, std::string_view sandbox_hex, const ContainerId& container,
-                        const SandboxNames* names);
+/// for the pod and has no name. `names` may be null.
+Labels container_labels(const SandboxId& sandbox, const ContainerId& container, const SandboxNames* names);
 
 /// A sandbox of a report with the labels of its series, which are made once for a scrape.
 struct LabelledSandbox {
   const SandboxReport& report;
   Labels id;                                   // sandbox_id
-  const Labels* pod = nullptr;                 // container_labels() of the pause container
+  const Labels* pause = nullptr;               // container_labels() of the pause container; null where there is none
+  Labels without_pause;                        // the same for a sandbox whose id no CRI runtime made
   std::vector<const Labels*> containers;       // the same of report.guest->containers, in their order
   std::map<ContainerId, Labels> by_container;  // the same of all containers in the report
+
+  /// The labels of what belongs to the sandbox as a whole and has a container's labels.
+  const Labels& pod() const { return pause != nullptr ? *pause : without_pause; }
 };
 
 /// A report in the form in which it is written down: a metric goes through all sandboxes, then the next one does.

@@ -1,10 +1,12 @@
 #include "host-probe/node/node.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <optional>
 #include <set>
 #include <utility>
 
+#include "host-probe/guest/connect.h"
 #include "userspace/log.h"
 
 namespace katameter::host {
@@ -47,11 +49,39 @@ void Node::begin() {
   for (const auto& [id, processes] : *before) accounting_[id].begin(processes);
 }
 
+// Of what is behind a CID nothing is known without BPF, but by the VMM's process id in a file.
+bool Node::is_dead(const SandboxPlace& place) const {
+  if (processes_ != nullptr && (processes_->lives(place.id) || processes_->lives(place.vm()))) return false;
+  const auto find_vmm = [this, &place] { return processes_ != nullptr ? processes_->vmm(place.id) : std::nullopt; };
+  const Status found = look_for_vmm({place.directory, place.socket, guest_port_, place.reach, find_vmm});
+  if (found) return false;
+  const int code = found.error().code;
+  if (place.reach == Reach::hybrid) return code == ECONNREFUSED;
+  return code == ESRCH || (code == ENOENT && processes_ != nullptr);
+}
+
 void Node::sandbox_appeared(const SandboxPlace& place) {
-  log_info("sandbox appeared", {{"sandbox", place.id.hex()},
+  if (sandboxes_.contains(place.id)) end(place.id);
+  dead_.erase(place.id);
+  if (processes_ != nullptr) processes_->catch_up();
+  if (!is_dead(place)) return add(place);
+  dead_.emplace(place.id, Dead{place});
+  // A socket has its name a moment before somebody listens at it.
+  look_again_ = timers_.after(std::chrono::seconds(1), [this] { find_living(); });
+}
+
+void Node::add(const SandboxPlace& place) {
+  log_info("sandbox appeared", {{"sandbox", place.id.text()},
                                 {"hypervisor", place.hypervisor},
                                 {"socket", place.directory + "/" + place.socket}});
-  if (processes_ != nullptr) processes_->follow(place.id);
+  if (processes_ != nullptr) processes_->follow(place.id, place.vm());
+  if (place.other_id) {
+    auto begun = accounting_.extract(*place.other_id);
+    if (begun && !accounting_.contains(place.id)) {
+      begun.key() = place.id;
+      accounting_.insert(std::move(begun));
+    }
+  }
   // One of this id that was here a short while ago goes on counting where it ended.
   auto before = ended_.extract(place.id);
   const auto find_vmm = [this, id = place.id] { return processes_ != nullptr ? processes_->vmm(id) : std::nullopt; };
@@ -65,35 +95,95 @@ void Node::sandbox_appeared(const SandboxPlace& place) {
       std::make_unique<Sandbox>(loop_, timers_, place, find_vmm, std::move(history), listener, timing_, guest_port_);
   Sandbox& added = *(sandboxes_[place.id] = std::move(sandbox));
   added.start();
-  if (names_ != nullptr) names_->sandbox_appeared(place.id);
+  if (const auto pod = cri_pod(place.id)) names_->sandbox_appeared(*pod);
 }
 
-void Node::sandbox_gone(const ContainerId& id) {
+void Node::sandbox_gone(const SandboxId& id) {
+  dead_.erase(id);
+  if (!sandboxes_.contains(id)) return;
+  if (processes_ == nullptr || !processes_->vmm(id)) return end(id);
+  without_place_[id] = timers_.after(time_to_end_, [this, id] {
+    check_vmm_of(id);
+    if (!without_place_.contains(id)) return;
+    log_warning("a VMM outlives its sandbox's directory: it is still measured",
+                {{"sandbox", id.text()}, {"pid", processes_->vmm(id).value_or(0)}});
+  });
+}
+
+void Node::check_vmm_of(const SandboxId& id) {
+  if (!processes_->vmm(id)) end(id);
+}
+
+// Directories that were left, and in which a sandbox lives after all.
+void Node::find_living() {
+  std::vector<SandboxPlace> living;
+  for (auto& [id, dead] : dead_) {
+    if (!is_dead(dead.place)) {
+      living.push_back(dead.place);
+    } else if (!std::exchange(dead.logged, true)) {
+      log_info("a directory without a living sandbox is passed over",
+               {{"sandbox", id.text()}, {"directory", dead.place.directory}});
+    }
+  }
+  for (const SandboxPlace& place : living) {
+    dead_.erase(place.id);
+    add(place);
+  }
+}
+
+// Sandboxes whose VMM outlived the directory and has ended, and those that died and left it.
+void Node::find_dead() {
+  std::vector<SandboxId> ended;
+  for (const auto& [id, timer] : without_place_) ended.push_back(id);
+  for (const SandboxId& id : ended) check_vmm_of(id);
+  std::vector<SandboxPlace> died;
+  for (const auto& [id, sandbox] : sandboxes_) {
+    if (sandbox->may_be_dead() && !without_place_.contains(id) && is_dead(sandbox->place())) {
+      died.push_back(sandbox->place());
+    }
+  }
+  for (const SandboxPlace& place : died) {
+    end(place.id);
+    dead_.emplace(place.id, Dead{place});
+  }
+}
+
+void Node::end(const SandboxId& id) {
   const auto found = sandboxes_.find(id);
   if (found == sandboxes_.end()) return;
-  log_info("sandbox gone", {{"sandbox", id.hex()}});
+  without_place_.erase(id);
+  log_info("sandbox gone", {{"sandbox", id.text()}});
   const auto now = TimerQueue::Clock::now();
   drop_expired(now);
   HostOoms kills = processes_ != nullptr ? processes_->forget(id) : HostOoms();
   for (const auto& [role, count] : kills) {
     if (count == 0) continue;
-    log_warning("oom kill on the host", {{"sandbox", id.hex()}, {"role", name(role)}, {"count", count}});
+    log_warning("oom kill on the host", {{"sandbox", id.text()}, {"role", name(role)}, {"count", count}});
   }
   keep_ended(id, found->second->end(now, std::move(kills)));
   sandboxes_.erase(found);
   sandbox_answered(id);
 }
 
-void Node::keep_ended(const ContainerId& id, SandboxHistory history) {
+// A sandbox whose id no CRI runtime made has no names that could be asked for.
+std::optional<ContainerId> Node::cri_pod(const SandboxId& id) const {
+  return names_ != nullptr ? id.cri_id() : std::nullopt;
+}
+
+void Node::forget_names(const SandboxId& id) {
+  if (const auto pod = cri_pod(id)) names_->forget(*pod);
+}
+
+void Node::keep_ended(const SandboxId& id, SandboxHistory history) {
   auto accounting = accounting_.extract(id);
-  if (!history.has_kills() && names_ != nullptr) names_->forget(id);
+  if (!history.has_kills()) forget_names(id);
   if (!history.has_kills() && !accounting) return;  // a directory behind which no VMM was seen
   ended_.insert_or_assign(id,
                           Ended{std::move(history), accounting ? std::move(accounting.mapped()) : SandboxAccounting()});
   if (ended_.size() <= max_ended) return;
   const auto oldest =
       std::ranges::min_element(ended_, {}, [](const auto& item) { return item.second.history.ended_at; });
-  if (names_ != nullptr) names_->forget(oldest->first);
+  forget_names(oldest->first);
   ended_.erase(oldest);
 }
 
@@ -103,7 +193,7 @@ void Node::drop_expired(Sandbox::Time now) {
       ++item;
       continue;
     }
-    if (names_ != nullptr) names_->forget(item->first);
+    forget_names(item->first);
     item = ended_.erase(item);
   }
 }
@@ -123,14 +213,14 @@ void Node::collect(Answer answer) {
   deadline_ = timers_.after(Sandbox::collect_deadline, [this] { finish(); });
 }
 
-void Node::sandbox_answered(const ContainerId& id) {
+void Node::sandbox_answered(const SandboxId& id) {
   if (awaited_.erase(id) > 0 && awaited_.empty()) finish();
 }
 
 void Node::finish() {
   deadline_.cancel();
-  const std::set<ContainerId> late = std::exchange(awaited_, {});
-  for (const ContainerId& id : late) sandboxes_.at(id)->miss_deadline();
+  const std::set<SandboxId> late = std::exchange(awaited_, {});
+  for (const SandboxId& id : late) sandboxes_.at(id)->miss_deadline();
   const std::shared_ptr<const NodeReport> done = report({seconds_since(started_), late.empty()});
   for (const Answer& answer : std::exchange(waiting_, {})) answer(done);
 }
@@ -140,6 +230,8 @@ std::shared_ptr<const NodeReport> Node::report(const CollectorReport& guests) {
   report->guests = guests;
   const auto now = TimerQueue::Clock::now();
   std::optional<ProcessesBySandbox> processes = read_processes();
+  find_dead();
+  find_living();
   for (const auto& [id, sandbox] : sandboxes_) {
     std::optional<SandboxProcesses> host;
     if (processes) {
@@ -190,7 +282,7 @@ SandboxReport Node::report_of(Sandbox& sandbox, std::optional<SandboxProcesses> 
   return report;
 }
 
-SandboxReport Node::report_of_ended(const ContainerId& id, const SandboxHistory& history) {
+SandboxReport Node::report_of_ended(const SandboxId& id, const SandboxHistory& history) {
   SandboxReport report;
   report.id = id;
   report.ended = true;
@@ -205,13 +297,15 @@ SandboxReport Node::report_of_ended(const ContainerId& id, const SandboxHistory&
 void Node::add_names(NodeReport& report) {
   if (names_ == nullptr) return;
   for (SandboxReport& sandbox : report.sandboxes) {
+    const auto pod = cri_pod(sandbox.id);
+    if (!pod) continue;
     if (sandbox.guest) {
       std::set<ContainerId> containers;
       for (const wire::Container& container : sandbox.guest->containers) containers.insert(container.id);
       for (const auto& [container, kills] : sandbox.oom_kills) containers.insert(container);
-      names_->containers_seen(sandbox.id, containers);
+      names_->containers_seen(*pod, containers);
     }
-    sandbox.names = names_->of(sandbox.id);
+    sandbox.names = names_->of(*pod);
   }
 }
 

@@ -1,9 +1,11 @@
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <random>
 #include <set>
 #include <vector>
@@ -29,10 +31,18 @@ class Node : private SandboxListener {
   using Answer = std::function<void(std::shared_ptr<const NodeReport>)>;
 
   /// `processes` may be null: then there are no host-side values. So may `names`: then there are none.
-  /// `guest_port`: where guest-probe listens.
+  /// `guest_port`: where guest-probe listens. `time_to_end`: how long a VMM may run on when its directory is gone until
+  /// that is logged; Kata removes both at nearly the same time.
   Node(EventLoop& loop, TimerQueue& timers, ProcessSource* processes, Names* names = nullptr,
-       const GuestTiming& timing = {}, std::uint32_t guest_port = wire::default_port)
-      : loop_(loop), timers_(timers), processes_(processes), names_(names), timing_(timing), guest_port_(guest_port) {}
+       const GuestTiming& timing = {}, std::uint32_t guest_port = wire::default_port,
+       std::chrono::milliseconds time_to_end = std::chrono::seconds(10))
+      : loop_(loop),
+        timers_(timers),
+        processes_(processes),
+        names_(names),
+        timing_(timing),
+        guest_port_(guest_port),
+        time_to_end_(time_to_end) {}
   ~Node() override;
   Node(const Node&) = delete;
   Node& operator=(const Node&) = delete;
@@ -41,8 +51,11 @@ class Node : private SandboxListener {
   /// collection.
   void begin();
 
+  /// A directory in which nobody lives is not a sandbox: a shim that crashed leaves one. It is looked at again a
+  /// second later and with each collection.
   void sandbox_appeared(const SandboxPlace& place);
-  void sandbox_gone(const ContainerId& id);
+  /// A sandbox whose VMM outlives its directory goes on being reported.
+  void sandbox_gone(const SandboxId& id);
 
   /// Sandboxes that are gone and of which something is kept.
   std::size_t ended() const { return ended_.size(); }
@@ -51,16 +64,24 @@ class Node : private SandboxListener {
   void collect(Answer answer);
 
  private:
-  using ProcessesBySandbox = std::map<ContainerId, SandboxProcesses>;
+  using ProcessesBySandbox = std::map<SandboxId, SandboxProcesses>;
 
-  void sandbox_answered(const ContainerId& id) override;
-  void keep_ended(const ContainerId& id, SandboxHistory history);
+  void sandbox_answered(const SandboxId& id) override;
+  bool is_dead(const SandboxPlace& place) const;
+  void add(const SandboxPlace& place);
+  void end(const SandboxId& id);
+  void check_vmm_of(const SandboxId& id);
+  void find_dead();
+  void find_living();
+  std::optional<ContainerId> cri_pod(const SandboxId& id) const;
+  void forget_names(const SandboxId& id);
+  void keep_ended(const SandboxId& id, SandboxHistory history);
   void drop_expired(Sandbox::Time now);
   void finish();
   std::shared_ptr<const NodeReport> report(const CollectorReport& guests);
   std::optional<ProcessesBySandbox> read_processes();
   SandboxReport report_of(Sandbox& sandbox, std::optional<SandboxProcesses> host, Sandbox::Time now);
-  static SandboxReport report_of_ended(const ContainerId& id, const SandboxHistory& history);
+  static SandboxReport report_of_ended(const SandboxId& id, const SandboxHistory& history);
   void add_names(NodeReport& report);
 
   EventLoop& loop_;
@@ -69,8 +90,17 @@ class Node : private SandboxListener {
   Names* names_;
   GuestTiming timing_;
   std::uint32_t guest_port_;
-  std::map<ContainerId, std::unique_ptr<Sandbox>> sandboxes_;
-  std::map<ContainerId, SandboxAccounting> accounting_;
+  std::chrono::milliseconds time_to_end_;
+  std::map<SandboxId, std::unique_ptr<Sandbox>> sandboxes_;
+  // A directory that a sandbox left.
+  struct Dead {
+    SandboxPlace place;
+    bool logged = false;
+  };
+  std::map<SandboxId, Dead> dead_;
+  TimerQueue::Timer look_again_;
+  std::map<SandboxId, TimerQueue::Timer> without_place_;  // of sandboxes_, those whose directory is gone
+  std::map<SandboxId, SandboxAccounting> accounting_;
 
   // A sandbox that is gone: its OOM kills are still reported, and one of its id that comes back goes on from here. Of
   // more than max_ended the one that ended first is dropped.
@@ -79,11 +109,11 @@ class Node : private SandboxListener {
     SandboxAccounting accounting;
   };
   static constexpr std::size_t max_ended = 1024;
-  std::map<ContainerId, Ended> ended_;
+  std::map<SandboxId, Ended> ended_;
 
   // Of the collection under way; empty if there is none.
   std::vector<Answer> waiting_;
-  std::set<ContainerId> awaited_;
+  std::set<SandboxId> awaited_;
   TimerQueue::Timer deadline_;
   Sandbox::Time started_;
   std::minstd_rand random_{std::random_device()()};

@@ -12,6 +12,7 @@
 #include "host-probe/guest/drop_reason.h"
 #include "host-probe/pods/sandbox_names.h"
 #include "host-probe/processes/process_source.h"
+#include "host-probe/sandbox_id.h"
 #include "userspace/wire/messages.h"
 
 // What one collection has found: the values behind one answer to /metrics. Plain data, handed to another thread.
@@ -32,7 +33,7 @@ struct GuestView {
 };
 
 struct SandboxReport {
-  ContainerId id;
+  SandboxId id;
   std::shared_ptr<const SandboxNames> names;       // as far as known; null if nothing is
   bool ended = false;                              // the sandbox is gone; only OOM kills are still reported
   bool suspect = false;                            // its guest did a short while ago what no honest guest does

@@ -26,7 +26,7 @@ std::optional<std::uint64_t> given_cpu_ns(const SandboxProcesses& host) {
 
 Sandbox::Sandbox(EventLoop& loop, TimerQueue& timers, const SandboxPlace& place, FindVmm find_vmm,
                  SandboxHistory history, SandboxListener& listener, const GuestTiming& timing, std::uint32_t port)
-    : id_(place.id),
+    : place_(place),
       listener_(listener),
       history_(std::move(history)),
       client_(loop, timers, GuestAddress{place.directory, place.socket, port, place.reach, std::move(find_vmm)}, *this,
@@ -59,7 +59,7 @@ std::optional<GuestView> Sandbox::check_guest(Time began, Time now, const Sandbo
 SandboxReport Sandbox::report(Time now) {
   history_.oom_kills.expire(now);
   SandboxReport report;
-  report.id = id_;
+  report.id = place_.id;
   report.oom_kills = history_.oom_kills.kills();
   report.oom_events = history_.oom_events;
   report.oom_kills_by_class = history_.oom_kills_by_class;
@@ -81,7 +81,7 @@ void Sandbox::guest_connected(const wire::Hello& hello) {
   // A guest that connects over and over again has one line; another boot or guest-probe is worth another.
   const bool known = run_ && run_->is_of(hello);
   log(known ? LogLevel::debug : LogLevel::info, "guest connected",
-      {{"sandbox", id_.hex()},
+      {{"sandbox", place_.id.text()},
        {"guest_probe", hello.version},
        {"kernel", hello.kernel},
        {"missing", fmt::format("{}", fmt::join(hello.lacks, ","))}});
@@ -108,7 +108,7 @@ bool Sandbox::guest_snapshot(const wire::Snapshot& snapshot, Time asked) {
       run_ = run_->after_step(snapshot, now);
     }
   }
-  listener_.sandbox_answered(id_);
+  listener_.sandbox_answered(place_.id);
   return !broken;
 }
 
@@ -116,13 +116,13 @@ void Sandbox::guest_oom_event(const wire::OomEvent& event) {
   if (!run_->take(event)) return;
   history_.count(event);
   const bool has_line = event_lines_.take(1, TimerQueue::Clock::now());
-  const LogFields facts = describe(id_, event);
+  const LogFields facts = describe(place_.id, event);
   log(has_line ? LogLevel::info : LogLevel::debug, "oom kill", facts);
 }
 
 void Sandbox::guest_refused(const Drop& drop, bool answer) {
   count(drop);
-  if (answer) listener_.sandbox_answered(id_);
+  if (answer) listener_.sandbox_answered(place_.id);
 }
 
 void Sandbox::guest_disconnected(const Drop& drop) {
@@ -130,9 +130,10 @@ void Sandbox::guest_disconnected(const Drop& drop) {
   if (is_fault(drop.reason) && !boots) {
     count(drop);
   } else {
-    log_debug("guest not reached", {{"sandbox", id_.hex()}, {"reason", name(drop.reason)}, {"error", drop.text}});
+    log_debug("guest not reached",
+              {{"sandbox", place_.id.text()}, {"reason", name(drop.reason)}, {"error", drop.text}});
   }
-  listener_.sandbox_answered(id_);
+  listener_.sandbox_answered(place_.id);
 }
 
 void Sandbox::count(const Drop& drop) {
@@ -143,7 +144,7 @@ void Sandbox::count(const Drop& drop) {
   const bool first = !logged_.test(static_cast<std::size_t>(drop.reason));
   logged_.set(static_cast<std::size_t>(drop.reason));
   log(first ? LogLevel::warning : LogLevel::debug, "guest rejected",
-      {{"sandbox", id_.hex()}, {"reason", name(drop.reason)}, {"error", drop.text}});
+      {{"sandbox", place_.id.text()}, {"reason", name(drop.reason)}, {"error", drop.text}});
 }
 
 }  // namespace katameter::host

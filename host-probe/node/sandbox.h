@@ -21,7 +21,7 @@ class SandboxListener {
  public:
   virtual ~SandboxListener() = default;
   /// A collect() that returned true has an answer, or will have none. Must not destroy the sandbox.
-  virtual void sandbox_answered(const ContainerId& id) = 0;
+  virtual void sandbox_answered(const SandboxId& id) = 0;
 };
 
 /// One sandbox as long as it is there: the client of its guest, the present run of the guest, what is kept over all
@@ -43,7 +43,10 @@ class Sandbox : private GuestListener {
   Sandbox(EventLoop& loop, TimerQueue& timers, const SandboxPlace& place, FindVmm find_vmm, SandboxHistory history,
           SandboxListener& listener, const GuestTiming& timing = {}, std::uint32_t port = wire::default_port);
 
-  const ContainerId& id() const { return id_; }
+  const SandboxId& id() const { return place_.id; }
+  const SandboxPlace& place() const { return place_; }
+  /// The guest is not connected, and nothing listened the last time that it was tried.
+  bool may_be_dead() const { return !client_.connected() && (client_.refused() || place_.reach == Reach::cid); }
 
   /// Begins to look for the guest.
   void start() { client_.start(); }
@@ -69,7 +72,7 @@ class Sandbox : private GuestListener {
   void guest_disconnected(const Drop& drop) override;
   void count(const Drop& drop);
 
-  ContainerId id_;
+  SandboxPlace place_;
   SandboxListener& listener_;
   SandboxHistory history_;
   std::optional<GuestRun> run_;  // since the guest has introduced itself for the first time

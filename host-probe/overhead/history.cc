@@ -60,7 +60,7 @@ Result<OverheadHistory> OverheadHistory::parse(const std::string& text) {
     }
     OverheadHistory history;
     for (const auto& [id, object] : document.at("sandboxes").items()) {
-      if (!ContainerId::from_hex(id)) return failure("'" + id + "' is not a sandbox id");
+      if (!SandboxId::from_text(id)) return failure("'" + id + "' is not a sandbox id");
       Result<SandboxOverhead> sandbox = from_json(object);
       if (!sandbox) return failure_from(std::move(sandbox.error()), id);
       history.sandboxes_.emplace(id, *std::move(sandbox));
@@ -81,7 +81,7 @@ void OverheadHistory::update(const NodeReport& report, const HandlerOf& handler_
   const auto before = std::exchange(seen_, {});
   for (const SandboxReport& sandbox : report.sandboxes) {
     if (!sandbox.account || !sandbox.account->memory.overhead) continue;
-    const std::string id = sandbox.id.hex();
+    const std::string id = sandbox.id.string();
     SandboxOverhead& history = sandboxes_[id];
     if (std::string handler = handler_of(sandbox); !handler.empty()) history.handler = std::move(handler);
     if (history.first == 0) history.first = report.unix_seconds;

@@ -88,6 +88,7 @@ std::optional<ProcessIdentity> ProcessAccount::identify(const process_key& key, 
     root = roots_.emplace(record.root, Root{*identity, pass_}).first;
   }
   root->second.last_pass = pass_;
+  root->second.listed = true;
   return root->second.identity;
 }
 
@@ -134,7 +135,8 @@ Status ProcessAccount::pass() {
       remove(key);
       continue;
     }
-    Sandbox& sandbox = sandboxes_.try_emplace(identity->sandbox, identity->sandbox).first->second;
+    const SandboxId& id = sandbox_of(*identity);
+    Sandbox& sandbox = sandboxes_.try_emplace(id, id).first->second;
     sandbox.last_pass = pass_;
     sandbox.account.follow(key, record.kind == PROCESS_KERNEL ? ProcessKind::kernel : identity->kind);
     if (record.ended == 0) {
@@ -184,9 +186,9 @@ void ProcessAccount::count_children(const std::vector<KnownProcess>& processes) 
   }
 }
 
-Result<std::map<ContainerId, SandboxProcesses>> ProcessAccount::collect() {
+Result<std::map<SandboxId, SandboxProcesses>> ProcessAccount::collect() {
   if (Status status = pass(); !status) return failure_from(status.error());
-  std::map<ContainerId, SandboxProcesses> values;
+  std::map<SandboxId, SandboxProcesses> values;
   for (const auto& [id, sandbox] : sandboxes_) {
     if (!sandbox.forgotten) values.emplace(id, sandbox.account.values());
   }
@@ -195,7 +197,11 @@ Result<std::map<ContainerId, SandboxProcesses>> ProcessAccount::collect() {
 
 void ProcessAccount::drop_ended() {
   const auto has_ended = [](const auto& sandbox) { return sandbox.second.account.empty(); };
-  std::erase_if(sandboxes_, [&](const auto& sandbox) { return sandbox.second.forgotten && has_ended(sandbox); });
+  for (auto sandbox = sandboxes_.begin(); sandbox != sandboxes_.end();) {
+    const auto next = std::next(sandbox);
+    if (sandbox->second.forgotten && has_ended(*sandbox)) drop(sandbox);
+    sandbox = next;
+  }
   auto ended = static_cast<std::size_t>(std::ranges::count_if(sandboxes_, has_ended));
   for (; ended > max_ended; --ended) {
     auto oldest = sandboxes_.end();
@@ -203,19 +209,56 @@ void ProcessAccount::drop_ended() {
       if (!has_ended(*sandbox)) continue;
       if (oldest == sandboxes_.end() || sandbox->second.last_pass < oldest->second.last_pass) oldest = sandbox;
     }
-    sandboxes_.erase(oldest);
+    drop(oldest);
   }
 }
 
-void ProcessAccount::follow(const ContainerId& sandbox) {
-  if (const auto found = sandboxes_.find(sandbox); found != sandboxes_.end()) found->second.forgotten = false;
+void ProcessAccount::drop(std::map<SandboxId, Sandbox>::iterator sandbox) {
+  if (sandbox->second.vm) vms_.erase(*sandbox->second.vm);
+  sandboxes_.erase(sandbox);
 }
 
-HostOoms ProcessAccount::forget(const ContainerId& sandbox) {
+const SandboxId& ProcessAccount::sandbox_of(const ProcessIdentity& identity) const {
+  const auto other = vms_.find(identity.sandbox);
+  return other != vms_.end() ? other->second : identity.sandbox;
+}
+
+void ProcessAccount::follow(const SandboxId& sandbox, const SandboxId& vm) {
+  if (const auto found = sandboxes_.find(sandbox); found != sandboxes_.end()) found->second.forgotten = false;
+  if (vm == sandbox) return;
+  Sandbox& its = sandboxes_.try_emplace(sandbox, sandbox).first->second;
+  if (its.vm && *its.vm != vm) vms_.erase(*its.vm);
+  its.vm = vm;
+  vms_.insert_or_assign(vm, sandbox);
+  auto before = sandboxes_.extract(vm);
+  if (before) its.account.take_over(std::move(before.mapped().account));
+}
+
+void ProcessAccount::catch_up() {
+  const Status status = pass_ == 0 ? pass() : read_exec_events();
+  if (!status) log_warning("cannot read new processes", {{"error", status.error().text}});
+}
+
+bool ProcessAccount::lives(const SandboxId& sandbox) const {
+  const auto known = sandboxes_.find(sandbox);
+  if (known != sandboxes_.end() && known->second.account.lives()) return true;
+  return std::ranges::any_of(
+      roots_, [&](const auto& root) { return !root.second.listed && sandbox_of(root.second.identity) == sandbox; });
+}
+
+std::set<SandboxId> ProcessAccount::of_shims() const {
+  std::set<SandboxId> sandboxes;
+  for (const auto& [key, root] : roots_) {
+    if (root.identity.kind == ProcessKind::shim) sandboxes.insert(root.identity.sandbox);
+  }
+  return sandboxes;
+}
+
+HostOoms ProcessAccount::forget(const SandboxId& sandbox) {
   if (programs_.status().oom_kills != oom_kills_) {
     if (Status status = pass(); !status) {
       log_warning("cannot read a sandbox's last OOM kills",
-                  {{"sandbox", sandbox.hex()}, {"error", status.error().text}});
+                  {{"sandbox", sandbox.text()}, {"error", status.error().text}});
     }
   }
   const auto found = sandboxes_.find(sandbox);
@@ -223,14 +266,14 @@ HostOoms ProcessAccount::forget(const ContainerId& sandbox) {
   HostOoms kills = found->second.account.values().oom_kills;
   // Its processes may be about to end: their last values must not make it appear again.
   found->second.forgotten = true;
-  if (found->second.account.empty()) sandboxes_.erase(found);
+  if (found->second.account.empty()) drop(found);
   return kills;
 }
 
-std::optional<std::uint32_t> ProcessAccount::vmm(const ContainerId& sandbox) const {
-  const ProcessIdentity wanted{ProcessKind::vmm, sandbox};
+std::optional<std::uint32_t> ProcessAccount::vmm(const SandboxId& sandbox) const {
   for (const auto& [key, root] : roots_) {
-    if (root.identity == wanted && identify_running(key.tgid) == wanted) return key.tgid;
+    if (root.identity.kind != ProcessKind::vmm || sandbox_of(root.identity) != sandbox) continue;
+    if (identify_running(key.tgid) == root.identity) return key.tgid;
   }
   return std::nullopt;
 }

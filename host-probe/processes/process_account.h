@@ -39,7 +39,7 @@ class ProcessAccount : public ProcessSource {
   ProcessAccount& operator=(const ProcessAccount&) = delete;
 
   /// Sandboxes whose processes have all ended stay, with what they used, until forget().
-  Result<std::map<ContainerId, SandboxProcesses>> collect() override;
+  Result<std::map<SandboxId, SandboxProcesses>> collect() override;
   /// Processes whose end the kernel did not report: their last values were taken up to a tick early. Should be 0.
   std::uint64_t ends_missed() const { return ends_missed_; }
   /// A process had more threads or open descriptors than a reading goes through.
@@ -47,24 +47,30 @@ class ProcessAccount : public ProcessSource {
   /// Process ids that the kernel's map had at the last collect(), those included that turned out to be no sandbox's.
   const std::set<std::uint32_t>& listed() const { return listed_; }
 
-  void follow(const ContainerId& sandbox) override;
+  /// What was counted for `vm` is the sandbox's from here on.
+  void follow(const SandboxId& sandbox, const SandboxId& vm) override;
+  void catch_up() override;
+  bool lives(const SandboxId& sandbox) const override;
+  std::set<SandboxId> of_shims() const override;
   /// A sandbox whose processes still run is forgotten as they end, and is in no later collection.
-  HostOoms forget(const ContainerId& sandbox) override;
+  HostOoms forget(const SandboxId& sandbox) override;
 
   /// Known as soon as the process is, without a pass; its command line is looked at once more, so that a process id
   /// that another program has by now is not returned.
-  std::optional<std::uint32_t> vmm(const ContainerId& sandbox) const override;
+  std::optional<std::uint32_t> vmm(const SandboxId& sandbox) const override;
 
  private:
   struct Root {
     ProcessIdentity identity;
     std::uint64_t last_pass = 0;  // that had a process of it, or when it came
+    bool listed = false;          // a pass has had it
   };
   struct Sandbox {
-    explicit Sandbox(const ContainerId& id) : account(id) {}
+    explicit Sandbox(const SandboxId& id) : account(id) {}
     SandboxAccount account;
     std::uint64_t last_pass = 0;  // that had a process of it
     bool forgotten = false;
+    std::optional<SandboxId> vm;  // its key in vms_
   };
 
   ProcessAccount(EventLoop& loop, HostPrograms programs, std::uint32_t capacity)
@@ -82,12 +88,15 @@ class ProcessAccount : public ProcessSource {
   void drop_ended();
   void report_losses();
   void look_again_after_loss();
+  const SandboxId& sandbox_of(const ProcessIdentity& identity) const;
+  void drop(std::map<SandboxId, Sandbox>::iterator sandbox);
 
   EventLoop& loop_;
   HostPrograms programs_;
   std::set<int> unknown_cpus_;  // possible ones that were never online while we looked
   std::map<process_key, Root, ByAge> roots_;
-  std::map<ContainerId, Sandbox> sandboxes_;
+  std::map<SandboxId, Sandbox> sandboxes_;
+  std::map<SandboxId, SandboxId> vms_;  // sandboxes whose VMMs know them by another id, by that
   std::uint64_t pass_ = 0;
   std::uint32_t capacity_;
   std::uint64_t recorded_ = 0;            // processes_recorded at the last pass

@@ -12,8 +12,6 @@
 namespace katameter::host {
 namespace {
 
-constexpr std::size_t id_length = 64;
-
 /// The value of `option` at `index`, written as `option value` or `option=value`.
 std::optional<std::string_view> option_value(std::span<const std::string_view> arguments, std::size_t index,
                                              std::string_view option) {
@@ -29,7 +27,7 @@ std::optional<std::string_view> option_value(std::span<const std::string_view> a
 
 /// Calls `visit` with each part of `text`; stops when it returns an id.
 template <typename Visit>
-std::optional<ContainerId> find_part(std::string_view text, char separator, Visit visit) {
+std::optional<SandboxId> find_part(std::string_view text, char separator, Visit visit) {
   while (!text.empty()) {
     const std::size_t end = text.find(separator);
     if (auto id = visit(text.substr(0, end))) return id;
@@ -39,34 +37,54 @@ std::optional<ContainerId> find_part(std::string_view text, char separator, Visi
   return std::nullopt;
 }
 
-/// .../vm/<id>/clh-api.sock, /run/kata/<id>/ch-api.sock, .../firecracker/<id>/root/...
-std::optional<ContainerId> id_in_path(std::string_view path) {
-  return find_part(path, '/', [](std::string_view part) { return ContainerId::from_hex(part); });
+std::vector<std::string_view> split(std::string_view path) {
+  std::vector<std::string_view> parts;
+  find_part(path, '/', [&](std::string_view part) -> std::optional<SandboxId> {
+    if (!part.empty()) parts.push_back(part);
+    return std::nullopt;
+  });
+  return parts;
+}
+
+/// The directory of a VM: .../vc/vm/<id>/..., .../vc/firecracker/<id>/..., .../kata/<id>/..., and the jail
+/// .../kata/firecracker/<id>/root/.... 64 hex digits are an id wherever they stand.
+std::optional<SandboxId> id_in_path(std::string_view path) {
+  const auto parts = split(path);
+  for (const std::string_view part : parts) {
+    if (const auto id = ContainerId::from_hex(part)) return SandboxId(*id);
+  }
+  for (std::size_t i = parts.size(); i-- > 0;) {
+    const std::size_t below = parts.size() - i - 1;  // a socket's name among them
+    if (parts[i] == "vc" && below > 2) return SandboxId::from_text(parts[i + 2]);
+    if (parts[i] != "kata" || below < 2) continue;
+    const bool jailed = below > 3 && parts[i + 3] == "root";
+    return SandboxId::from_text(parts[i + (jailed ? 2 : 1)]);
+  }
+  return std::nullopt;
 }
 
 /// .../sandboxes/<id>/shared. An id elsewhere does not count: a virtiofsd of another make may export such a directory.
-std::optional<ContainerId> id_of_share(std::string_view path) {
+std::optional<SandboxId> id_of_share(std::string_view path) {
   bool after_sandboxes = false;
-  return find_part(path, '/', [&](std::string_view part) -> std::optional<ContainerId> {
+  return find_part(path, '/', [&](std::string_view part) -> std::optional<SandboxId> {
     const bool here = after_sandboxes;
     after_sandboxes = part == "sandboxes";
-    return here ? ContainerId::from_hex(part) : std::nullopt;
+    return here ? SandboxId::from_text(part) : std::nullopt;
   });
 }
 
 /// -name sandbox-<id>[,debug-threads=on]
-std::optional<ContainerId> id_of_name(std::string_view name) {
+std::optional<SandboxId> id_of_name(std::string_view name) {
   constexpr std::string_view prefix = "sandbox-";
   if (!name.starts_with(prefix)) return std::nullopt;
   name.remove_prefix(prefix.size());
-  if (name.size() > id_length && name[id_length] != ',') return std::nullopt;
-  return ContainerId::from_hex(name.substr(0, id_length));
+  return SandboxId::from_text(name.substr(0, name.find(',')));
 }
 
 /// -o source=.../sandboxes/<id>/shared, alone or among other options
-std::optional<ContainerId> id_of_mount_options(std::string_view options) {
+std::optional<SandboxId> id_of_mount_options(std::string_view options) {
   constexpr std::string_view source = "source=";
-  return find_part(options, ',', [&](std::string_view option) -> std::optional<ContainerId> {
+  return find_part(options, ',', [&](std::string_view option) -> std::optional<SandboxId> {
     return option.starts_with(source) ? id_of_share(option.substr(source.size())) : std::nullopt;
   });
 }
@@ -80,17 +98,17 @@ bool is_kata_shim(std::span<const std::string_view> arguments) {
 
 struct Form {
   std::string_view option;
-  std::optional<ContainerId> (*id)(std::string_view value);
+  std::optional<SandboxId> (*id)(std::string_view value);
   ProcessKind kind;
 };
 
 constexpr Form forms[] = {
-    {"-name", id_of_name, ProcessKind::vmm},            // QEMU, StratoVirt
-    {"--api-socket", id_in_path, ProcessKind::vmm},     // cloud-hypervisor
-    {"--api-sock", id_in_path, ProcessKind::vmm},       // Firecracker, not jailed
-    {"--id", ContainerId::from_hex, ProcessKind::vmm},  // Firecracker, jailed
-    {"--ttrpc", id_in_path, ProcessKind::vmm},          // OpenVMM
-    {"-id", ContainerId::from_hex, ProcessKind::shim},
+    {"-name", id_of_name, ProcessKind::vmm},           // QEMU, StratoVirt
+    {"--api-socket", id_in_path, ProcessKind::vmm},    // cloud-hypervisor
+    {"--api-sock", id_in_path, ProcessKind::vmm},      // Firecracker, not jailed
+    {"--id", SandboxId::from_text, ProcessKind::vmm},  // Firecracker, jailed
+    {"--ttrpc", id_in_path, ProcessKind::vmm},         // OpenVMM
+    {"-id", SandboxId::from_text, ProcessKind::shim},
     {"-o", id_of_mount_options, ProcessKind::virtiofsd},    // virtiofsd in C
     {"--shared-dir", id_of_share, ProcessKind::virtiofsd},  // virtiofsd in Rust
     {"--apisock", id_in_path, ProcessKind::virtiofsd},      // nydusd
@@ -123,8 +141,8 @@ std::vector<std::string_view> split_command_line(std::string_view raw) {
   std::vector<std::string_view> arguments;
   while (!raw.empty()) {
     const std::size_t end = raw.find('\0');
+    if (end == std::string_view::npos) break;  // half an id may be another's
     arguments.push_back(raw.substr(0, end));
-    if (end == std::string_view::npos) break;
     raw.remove_prefix(end + 1);
   }
   return arguments;

@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-#include "userspace/wire/container_id.h"
+#include "host-probe/sandbox_id.h"
 
 namespace katameter::host {
 
@@ -15,7 +15,8 @@ enum class ProcessKind { vmm, virtiofsd, shim, kernel };
 
 struct ProcessIdentity {
   ProcessKind kind = ProcessKind::vmm;
-  ContainerId sandbox;
+  SandboxId
+      sandbox;  // as the command line has it: of some VMMs a part of the id or the VM's own (SandboxPlace::other_id)
 
   bool operator==(const ProcessIdentity&) const = default;
 };
@@ -31,7 +32,8 @@ std::optional<ProcessIdentity> identify_process(std::span<const std::string_view
 /// does not say.
 std::optional<std::uint32_t> owner_of_kernel_thread(std::string_view name);
 
-/// A command line as the kernel keeps it, each argument ended by a zero byte; the last one may have been cut off.
+/// A command line as the kernel keeps it, each argument ended by a zero byte. One at the end that is not was cut off, and
+/// is left out.
 std::vector<std::string_view> split_command_line(std::string_view raw);
 
 /// Whose process `pid` is by /proc/<pid>/cmdline, a kernel thread's by its name; nothing if it is not a sandbox's, or has

@@ -4,9 +4,10 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 
+#include "host-probe/sandbox_id.h"
 #include "userspace/result.h"
-#include "userspace/wire/container_id.h"
 
 // What the processes of a sandbox cost the host, as everything outside host-probe/processes/ sees it.
 namespace katameter::host {
@@ -97,17 +98,28 @@ class ProcessSource {
   virtual ~ProcessSource() = default;
 
   /// One pass over all sandboxes now, keyed by sandbox id. Called from the event loop's thread, once per collection.
-  virtual Result<std::map<ContainerId, SandboxProcesses>> collect() = 0;
+  virtual Result<std::map<SandboxId, SandboxProcesses>> collect() = 0;
 
-  /// The sandbox is there, maybe again after forget(): its VMM outlives its sockets where a guest reboots in place.
-  virtual void follow(const ContainerId& /*sandbox*/) {}
+  /// The sandbox is there, maybe again after forget(): its VMM outlives its sockets where a guest reboots in place. Its
+  /// VMM's command line has `vm` for its id (SandboxPlace::vm()).
+  virtual void follow(const SandboxId& /*sandbox*/, const SandboxId& /*vm*/) {}
+
+  /// Takes in which processes have started since the last collection, for what is asked next.
+  virtual void catch_up() {}
+
+  /// Whether a process of the sandbox was running at the last collection, or started since. True where that cannot be
+  /// known.
+  virtual bool lives(const SandboxId& /*sandbox*/) const { return true; }
+
+  /// The sandboxes whose shims are known.
+  virtual std::set<SandboxId> of_shims() const { return {}; }
 
   /// The sandbox has ended: its values may be dropped. The OOM kills of its processes, up to now: the last of them may
   /// be what ended it.
-  virtual HostOoms forget(const ContainerId& /*sandbox*/) { return {}; }
+  virtual HostOoms forget(const SandboxId& /*sandbox*/) { return {}; }
 
   /// The process id of the sandbox's VMM; nothing if none is known, or it has ended.
-  virtual std::optional<std::uint32_t> vmm(const ContainerId& /*sandbox*/) const { return std::nullopt; }
+  virtual std::optional<std::uint32_t> vmm(const SandboxId& /*sandbox*/) const { return std::nullopt; }
 };
 
 }  // namespace katameter::host

@@ -148,6 +148,19 @@ RoleUsage usage_of(const process_usage& usage) {
 
 }  // namespace
 
+namespace {
+
+bool is_cgroup_of(const SandboxId& sandbox, std::string_view name) {
+  const std::size_t at = name.rfind(sandbox.text());
+  if (at == std::string_view::npos) return false;
+  if (sandbox.cri_id()) return true;
+  // A short id may be part of another's, or a word.
+  const std::string_view rest = name.substr(at + sandbox.text().size());
+  return (at == 0 || name[at - 1] == ':' || name[at - 1] == '-') && (rest.empty() || rest == ".scope");
+}
+
+}  // namespace
+
 void SandboxAccount::begin_pass() {
   memory_ = {};
   role_memory_.clear();
@@ -200,7 +213,7 @@ void SandboxAccount::read(const process_key& key, const process_reading& reading
 
 void SandboxAccount::count_cgroup(const process_reading& reading) {
   if (!counted_cgroups_.insert(reading.memory_cgroup).second) return;
-  if (std::string_view(reading.memory_cgroup_name).find(id_) == std::string_view::npos) {
+  if (!is_cgroup_of(id_, reading.memory_cgroup_name)) {
     in_other_cgroup_ = true;
     return;
   }
@@ -241,6 +254,22 @@ void SandboxAccount::conclude(const process_key& key) {
   found->second.totals.add_to(past_);
   found->second.totals.add_to(past_usage_);
   processes_.erase(found);
+}
+
+void SandboxAccount::take_over(SandboxAccount other) {
+  // Memory is of a moment: the next pass counts it anew.
+  processes_.merge(other.processes_);
+  add_roles(past_, other.past_);
+  for (const auto& [role, usage] : other.past_usage_) {
+    for (const auto field : usage_counters) past_usage_[role].*field += usage.*field;
+  }
+  for (const auto& [role, kills] : other.oom_kills_) oom_kills_[role] += kills;
+  io_ = io_ || other.io_;
+}
+
+bool SandboxAccount::lives() const {
+  return std::ranges::any_of(processes_,
+                             [](const auto& process) { return !process.second.ended && !process.second.gone_since; });
 }
 
 SandboxProcesses SandboxAccount::values() const {

@@ -5,7 +5,6 @@
 #include <map>
 #include <optional>
 #include <set>
-#include <string>
 
 #include "bpf/host/records.h"
 #include "host-probe/processes/process_identity.h"
@@ -77,12 +76,13 @@ struct ByAge {
 /// guest_memfd; Dragonball's, a part of the shim, too. A file that still has a name, as the memory of a VM template,
 /// belongs to no sandbox.
 ///
-/// A cgroup is the sandbox's own if the sandbox's id is in its name, as Kata and the container runtimes name them.
+/// A cgroup is the sandbox's own if the sandbox's id is in its name, as Kata and the container runtimes name them; of an
+/// id that no CRI runtime made, if the name ends with it.
 class SandboxAccount {
  public:
   using Clock = std::chrono::steady_clock;
 
-  explicit SandboxAccount(const ContainerId& sandbox) : id_(sandbox.hex()) {}
+  explicit SandboxAccount(const SandboxId& sandbox) : id_(sandbox) {}
 
   /// From when a process cannot be read until nothing more is expected of it; an RCU grace period is some 10 ms.
   static constexpr std::chrono::seconds exit_timeout{1};
@@ -101,8 +101,13 @@ class SandboxAccount {
   /// what was known when it began to exit is now part of the past.
   bool gone(const process_key& key, const process_record& record, Clock::time_point now);
 
+  /// Takes over the processes of another account, which turned out to be this sandbox's, and what they have used.
+  void take_over(SandboxAccount other);
+
   /// No process is followed; what those of the past have used is still known.
   bool empty() const { return processes_.empty(); }
+  /// A process was running at the last pass.
+  bool lives() const;
   SandboxProcesses values() const;
 
  private:
@@ -116,7 +121,7 @@ class SandboxAccount {
   void note_oom_kills(Process& process, const process_record& record);
   void conclude(const process_key& key);
 
-  std::string id_;
+  SandboxId id_;
   std::map<process_key, Process, ByAge> processes_;
   // Of processes that are not in processes_ any more, or were of another kind.
   std::map<Role, RoleCpu> past_;

@@ -21,6 +21,11 @@ namespace fs = std::filesystem;
 namespace {
 
 const std::string id(64, 'a');
+const std::string cut_id(32, 'a');
+const std::string uuid = "6f4e2ad5-9bb0-4b11-8ae2-3c5ef2b4c2a1";
+
+// What else shows whose the directory is, where its name does not.
+enum class Source { name, list, link };
 
 struct Tree {
   std::string hypervisor;
@@ -28,6 +33,8 @@ struct Tree {
   std::vector<std::string> sockets;  // in it
   std::string marker;
   Reach reach = Reach::hybrid;
+  std::string sandbox = id;
+  Source source = Source::name;
 };
 
 // As facts about Kata 2.1 to 4.1 have them.
@@ -35,7 +42,20 @@ const std::vector<Tree> trees{
     {"cloud-hypervisor", "vc/vm/" + id, {"clh-api.sock", "virtiofsd.sock", "clh.sock"}, "clh.sock"},
     {"qemu", "vc/vm/" + id, {"console.sock", "vhost-fs.sock", "qmp.sock"}, "qmp.sock", Reach::cid},
     {"stratovirt", "vc/vm/" + id, {"console.socket", "virtiofs_kata.socket", "qmp.socket"}, "qmp.socket", Reach::cid},
-    {"firecracker", "vc/firecracker/" + id, {"root/run/firecracker.socket", "root/kata.hvsock"}, "root/kata.hvsock"},
+    {"firecracker",
+     "vc/firecracker/" + cut_id,
+     {"root/run/firecracker.socket", "root/kata.hvsock"},
+     "root/kata.hvsock",
+     Reach::hybrid,
+     id,
+     Source::list},
+    // By `ctr run`, not by CRI.
+    {"cloud-hypervisor", "vc/vm/foo100", {"clh-api.sock", "clh.sock"}, "clh.sock", Reach::hybrid, "foo100"},
+    {"firecracker", "vc/firecracker/foo100", {"root/kata.hvsock"}, "root/kata.hvsock", Reach::hybrid, "foo100"},
+    {"qemu", "kata/" + uuid, {"root/console.sock"}, "root/console.sock", Reach::cid, uuid, Source::list},
+    // A VM from the factory: a template's, or one of vmcache.
+    {"qemu", "vc/vm/" + uuid, {"console.sock", "qmp.sock"}, "qmp.sock", Reach::cid, id, Source::link},
+    {"cloud-hypervisor", "vc/vm/" + uuid, {"clh-api.sock", "clh.sock"}, "clh.sock", Reach::hybrid, id, Source::link},
     {"cloud-hypervisor",
      "kata/" + id,
      {"shim-monitor.sock", "root/virtiofsd.sock", "ch-api.sock", "ch-vm.sock"},
@@ -67,14 +87,23 @@ struct Fixture {
   }
   void make(const Tree& tree) {
     for (const std::string& socket : tree.sockets) make_socket(run() / tree.directory / socket);
+    if (tree.source == Source::list) list(tree.sandbox);
+    if (tree.source == Source::link) fs::create_directory_symlink(run() / tree.directory, link_of(tree));
   }
+  // Where the sandbox is found.
+  fs::path link_of(const Tree& tree) const {
+    const fs::path directory = run() / tree.directory;
+    return tree.source == Source::link ? directory.parent_path() / tree.sandbox : directory;
+  }
+  /// As the Go runtime has its sandboxes.
+  void list(const std::string& sandbox) { fs::create_directories(run() / "vc/sbs" / sandbox); }
   void start() {
     const DiscoveryEvents events{[this](const SandboxPlace& place) {
                                    places.push_back(place);
-                                   CHECK(present.insert(place.id.hex()).second);
+                                   CHECK(present.insert(place.id.string()).second);
                                  },
-                                 [this](const ContainerId& gone) { CHECK(present.erase(gone.hex()) == 1); }};
-    auto made = Discovery::create(loop.events(), run().string(), events);
+                                 [this](const SandboxId& gone) { CHECK(present.erase(gone.string()) == 1); }};
+    auto made = Discovery::create(loop.events(), run().string(), events, [this] { return shims; });
     REQUIRE(made.has_value());
     discovery.emplace(std::move(*made));
   }
@@ -87,6 +116,7 @@ struct Fixture {
   std::vector<std::unique_ptr<FakeGuest>> sockets;
   std::set<std::string> present;
   std::vector<SandboxPlace> places;
+  std::set<SandboxId> shims;
   std::optional<Discovery> discovery;
 };
 
@@ -100,16 +130,17 @@ TEST_CASE("every layout is found, whether it was there before or comes later, an
   if (before) test.make(tree);
   test.start();
   if (!before) test.make(tree);
-  REQUIRE(test.becomes({id}));
+  REQUIRE(test.becomes({tree.sandbox}));
   CHECK(test.places.size() == 1);
   CHECK(test.places.back().hypervisor == tree.hypervisor);
-  CHECK(test.places.back().directory == (test.run() / tree.directory).string());
+  CHECK(test.places.back().directory == test.link_of(tree).string());
+  CHECK(test.places.back().vm().text() == fs::path(tree.directory).filename().string());
   CHECK(test.places.back().socket == tree.marker);
   CHECK(test.places.back().reach == tree.reach);
   fs::remove(test.run() / tree.directory / tree.marker);
   CHECK(test.becomes({}));
   test.make_socket(test.run() / tree.directory / tree.marker);
-  REQUIRE(test.becomes({id}));
+  REQUIRE(test.becomes({tree.sandbox}));
   fs::remove_all(test.run() / tree.directory);
   CHECK(test.becomes({}));
 }
@@ -118,7 +149,7 @@ TEST_CASE("a hypervisor's own directory beside the sandboxes is none") {
   Fixture test;
   test.make_socket(test.run() / "kata/firecracker/kata.hvsock");
   test.make_socket(test.run() / "kata/firecracker/root/kata.hvsock");
-  test.make_socket(test.run() / "vc/vm/firecracker/clh.sock");
+  test.make_socket(test.run() / "vc/vm/-firecracker/clh.sock");
   test.start();
   test.loop.pass(20ms);
   CHECK(test.present.empty());
@@ -151,9 +182,62 @@ TEST_CASE("the hybrid vsock counts before what else is there, also when it comes
   CHECK(test.present == std::set{id});
 }
 
+TEST_CASE("a VM of the factory that no sandbox has yet is none, and is its sandbox's from the link to it on") {
+  Fixture test;
+  test.make_socket(test.run() / "vc/vm" / uuid / "qmp.sock");
+  test.start();
+  test.make_socket(test.run() / "vc/vm/template/memory.sock");
+  test.loop.pass(20ms);
+  CHECK(test.present.empty());
+  fs::create_directory_symlink(test.run() / "vc/vm" / uuid, test.run() / "vc/vm" / id);
+  REQUIRE(test.becomes({id}));
+  CHECK(test.places.back().other_id->text() == uuid);
+  fs::remove(test.run() / "vc/vm" / id);
+  CHECK(test.becomes({}));
+}
+
+TEST_CASE("a cut id is completed by the runtime's list or by a shim, whichever comes, and never guessed") {
+  Fixture test;
+  const fs::path socket = test.run() / "vc/firecracker" / cut_id / "root/kata.hvsock";
+  test.start();
+  test.make_socket(socket);
+  test.loop.pass(20ms);
+  CHECK(test.present.empty());
+  SECTION("the list") {
+    test.list(id);
+  }
+  SECTION("a shim") {
+    test.shims = {*SandboxId::from_text(id), *SandboxId::from_text(std::string(64, 'b'))};
+    test.discovery->look_again();
+  }
+  SECTION("both") {
+    test.shims = {*SandboxId::from_text(id)};
+    test.list(id);
+  }
+  SECTION("two that begin so, until one ends") {
+    const std::string twin = cut_id + std::string(32, '0');
+    test.list(twin);
+    test.shims = {*SandboxId::from_text(id)};
+    test.discovery->look_again();
+    test.loop.pass(20ms);
+    CHECK(test.present.empty());
+    fs::remove(test.run() / "vc/sbs" / twin);
+  }
+  REQUIRE(test.becomes({id}));
+  CHECK(test.places.size() == 1);
+  CHECK(test.places.back().directory == socket.parent_path().parent_path());
+  // It stays that sandbox's.
+  fs::remove_all(test.run() / "vc/sbs");
+  test.shims.clear();
+  test.loop.pass(20ms);
+  CHECK(test.present == std::set{id});
+  fs::remove(socket);
+  CHECK(test.becomes({}));
+}
+
 TEST_CASE("a symbolic link to a VM's directory is followed into what is nested in it") {
   Fixture test;
-  const fs::path real = test.run() / "vc/firecracker/0d9f-uuid-of-a-vm";
+  const fs::path real = test.run() / "vc/firecracker" / uuid;
   test.make_socket(real / "root/kata.hvsock");
   fs::create_directory_symlink(real, test.run() / "vc/firecracker" / id);
   test.start();

@@ -18,8 +18,7 @@ const ContainerId container = *ContainerId::from_hex(container_hex);
 using Series = std::map<std::string, std::string>;
 
 Series labels_of(const ContainerId& id, const SandboxNames* names) {
-  const auto series =
-      parse_exposition("container_labels{" + container_labels(sandbox, sandbox_hex, id, names).text() + "} 1\n");
+  const auto series = parse_exposition("container_labels{" + container_labels(sandbox, id, names).text() + "} 1\n");
   REQUIRE(series);
   REQUIRE(series->size() == 1);
   return {series->front().labels.begin(), series->front().labels.end()};

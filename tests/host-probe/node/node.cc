@@ -1,7 +1,11 @@
 #include "host-probe/node/node.h"
 
+#include <sys/socket.h>
+#include <sys/un.h>
+
 #include <algorithm>
 #include <catch2/catch.hpp>
+#include <fstream>
 #include <memory>
 #include <set>
 #include <sstream>
@@ -26,26 +30,29 @@ std::uint64_t rejected(const SandboxReport& sandbox, DropReason reason) {
 }
 
 struct FakeProcesses : ProcessSource {
-  Result<std::map<ContainerId, SandboxProcesses>> collect() override {
+  Result<std::map<SandboxId, SandboxProcesses>> collect() override {
     ++passes;
     if (fails) return failure("cannot read");
     return figures;
   }
-  void follow(const ContainerId& sandbox) override { followed.push_back(sandbox); }
-  HostOoms forget(const ContainerId& sandbox) override {
+  void follow(const SandboxId& sandbox, const SandboxId& /*vm*/) override { followed.push_back(sandbox); }
+  HostOoms forget(const SandboxId& sandbox) override {
     forgotten.push_back(sandbox);
     return {{Role::vmm, no_kills ? 0 : 1}, {Role::virtiofsd, 0}};
   }
 
-  std::optional<std::uint32_t> vmm(const ContainerId& sandbox) const override {
+  std::optional<std::uint32_t> vmm(const SandboxId& sandbox) const override {
     asked_for_vmm.push_back(sandbox);
-    return std::nullopt;
+    return running_vmm;
   }
+  bool lives(const SandboxId& sandbox) const override { return !ended.contains(sandbox); }
 
-  std::map<ContainerId, SandboxProcesses> figures;
-  std::vector<ContainerId> followed;
-  std::vector<ContainerId> forgotten;
-  mutable std::vector<ContainerId> asked_for_vmm;
+  std::map<SandboxId, SandboxProcesses> figures;
+  std::vector<SandboxId> followed;
+  std::vector<SandboxId> forgotten;
+  mutable std::vector<SandboxId> asked_for_vmm;
+  std::set<SandboxId> ended;  // of which no process lives
+  std::optional<std::uint32_t> running_vmm;
   int passes = 0;
   bool no_kills = false;
   bool fails = false;
@@ -341,7 +348,7 @@ TEST_CASE("a sandbox that ends is gone from the next report, its OOM kills excep
   CHECK(report->sandboxes[0].ended);
   CHECK_FALSE(report->sandboxes[0].guest);
   CHECK(report->sandboxes[0].oom_kills.at(id_of('1')) == 1);
-  CHECK(test.processes.forgotten == std::vector{id_of('a')});
+  CHECK(test.processes.forgotten == std::vector<SandboxId>{id_of('a')});
   CHECK(report->sandboxes[0].host_ooms == HostOoms{{Role::vmm, 1}});
 }
 
@@ -383,7 +390,7 @@ TEST_CASE("a sandbox that comes back while its VMM runs goes on with what the VM
   test.collect();
   test.processes.figures[id_of('a')].cpu[Role::vmm] = {.cpu_ns = 6'000'000'000};
   test.add('a');
-  CHECK(test.processes.followed == std::vector{id_of('a'), id_of('a')});
+  CHECK(test.processes.followed == std::vector<SandboxId>{id_of('a'), id_of('a')});
   const auto report = test.collect();
   REQUIRE(report->sandboxes.size() == 1);
   CHECK(report->sandboxes[0].account->cpu_total_ns == before + 1'000'000'000);
@@ -532,10 +539,170 @@ TEST_CASE("a guest that spreads CPU time that it did not use over many container
 TEST_CASE("a guest that is reached by its CID is looked for by way of its VMM's process") {
   Fixture test;
   test.node->sandbox_appeared({id_of('a'), test.temporary.path(), "root/console.sock", "qemu", Reach::cid});
-  CHECK(test.processes.asked_for_vmm == std::vector{id_of('a')});
+  CHECK(test.processes.asked_for_vmm == std::vector<SandboxId>{id_of('a')});
   const auto report = test.collect();
   CHECK_FALSE(report->sandboxes.at(0).guest);
   CHECK_FALSE(report->sandboxes.at(0).suspect);
+}
+
+namespace {
+
+/// A socket at which nobody listens any more.
+void leave_socket(const std::filesystem::path& path) {
+  std::filesystem::create_directories(path.parent_path());
+  const Fd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  path.string().copy(address.sun_path, sizeof address.sun_path - 1);
+  REQUIRE(bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
+}
+
+}  // namespace
+
+TEST_CASE("a directory that a dead sandbox left is not a sandbox until one lives in it") {
+  Fixture test;
+  const auto path = test.temporary.path() / "a/clh.sock";
+  const SandboxPlace place{id_of('a'), path.parent_path(), "clh.sock", "cloud-hypervisor"};
+  leave_socket(path);
+  SECTION("nobody listens") {
+    test.processes.ended.insert(id_of('a'));
+    test.node->sandbox_appeared(place);
+    CHECK(test.collect()->sandboxes.empty());
+    CHECK(test.processes.followed.empty());
+    std::filesystem::remove(path);
+    const FakeGuest guest(test.loop, path);
+    CHECK(test.collect()->sandboxes.size() == 1);
+    CHECK(test.processes.followed == std::vector<SandboxId>{id_of('a')});
+  }
+  SECTION("nobody listens yet, a process of it lives") {
+    test.node->sandbox_appeared(place);
+    CHECK(test.collect()->sandboxes.size() == 1);
+  }
+  SECTION("without BPF the socket alone shows it") {
+    test.node = std::make_unique<Node>(test.loop.events(), test.loop.timers(), nullptr);
+    test.node->sandbox_appeared(place);
+    CHECK(test.collect()->sandboxes.empty());
+  }
+  SECTION("the directory goes in the end") {
+    test.processes.ended.insert(id_of('a'));
+    test.node->sandbox_appeared(place);
+    test.node->sandbox_gone(id_of('a'));
+    test.processes.ended.clear();
+    CHECK(test.collect()->sandboxes.empty());
+  }
+}
+
+TEST_CASE("what is reached by its CID is dead without a process") {
+  Fixture test;
+  const auto directory = test.temporary.path() / "a";
+  leave_socket(directory / "qmp.sock");
+  const SandboxPlace place{id_of('a'), directory, "qmp.sock", "qemu", Reach::cid};
+  test.processes.ended.insert(id_of('a'));
+  SECTION("the Go runtime's file of its process id names one that ended") {
+    std::ofstream(directory / "pid") << "4194305\n";  // above PID_MAX_LIMIT
+    if (GENERATE(false, true)) {
+      test.node = std::make_unique<Node>(test.loop.events(), test.loop.timers(), nullptr);
+    }
+  }
+  SECTION("there is no such file") {}
+  test.node->sandbox_appeared(place);
+  CHECK(test.collect()->sandboxes.empty());
+  test.processes.ended.clear();
+}
+
+TEST_CASE("without BPF nothing is known of a VMM that left no process id: it is a sandbox") {
+  Fixture test;
+  leave_socket(test.temporary.path() / "a/root/console.sock");
+  test.node = std::make_unique<Node>(test.loop.events(), test.loop.timers(), nullptr);
+  test.node->sandbox_appeared({id_of('a'), test.temporary.path() / "a", "root/console.sock", "qemu", Reach::cid});
+  CHECK(test.collect()->sandboxes.size() == 1);
+}
+
+TEST_CASE("a sandbox that dies and leaves its directory ends, and goes on when it lives again") {
+  Fixture test;
+  test.node = nullptr;
+  GuestTiming timing;
+  timing.absence_backoff_min = timing.absence_backoff_max = 5ms;
+  test.node = std::make_unique<Node>(test.loop.events(), test.loop.timers(), &test.processes, nullptr, timing);
+  test.add('a');
+  const auto living = [&] {
+    const auto report = test.collect();
+    return std::ranges::count_if(report->sandboxes, [](const SandboxReport& sandbox) { return !sandbox.ended; });
+  };
+  CHECK(living() == 1);
+  test.guests.clear();
+  const auto path = test.temporary.path() / "a/clh.sock";
+  std::filesystem::remove(path);
+  leave_socket(path);
+  CHECK(living() == 1);  // its processes live
+  test.processes.ended.insert(id_of('a'));
+  REQUIRE(test.loop.until([&] { return living() == 0; }));
+  CHECK(test.processes.forgotten == std::vector<SandboxId>{id_of('a')});
+  std::filesystem::remove(path);
+  const FakeGuest guest(test.loop, path);
+  test.processes.ended.clear();
+  CHECK(living() == 1);
+}
+
+TEST_CASE("a VMM that outlives its sandbox's directory is measured until it ends") {
+  Fixture test;
+  test.node = nullptr;
+  test.node = std::make_unique<Node>(test.loop.events(), test.loop.timers(), &test.processes, nullptr, GuestTiming(),
+                                     wire::default_port, 10ms);
+  test.add('a');
+  test.processes.no_kills = true;
+  test.processes.figures[id_of('a')].cpu[Role::vmm] = {.cpu_ns = 1'000'000'000};
+  test.processes.running_vmm = 4711;
+  test.node->sandbox_gone(id_of('a'));
+  for (int scrape = 0; scrape < 2; ++scrape) {
+    const auto report = test.collect();
+    REQUIRE(report->sandboxes.size() == 1);
+    CHECK(report->sandboxes[0].account);
+    test.loop.pass(20ms);
+  }
+  CHECK(test.processes.forgotten.empty());
+  SECTION("it ends") {
+    test.processes.running_vmm.reset();
+    CHECK(test.collect()->sandboxes.at(0).ended);  // its container's OOM kill is still reported
+    CHECK(test.processes.forgotten == std::vector<SandboxId>{id_of('a')});
+  }
+  SECTION("its directory comes back, as when a guest reboots in place") {
+    test.guests.clear();
+    std::filesystem::remove(test.temporary.path() / "a/clh.sock");
+    test.add('a');
+    const auto report = test.collect();
+    REQUIRE(report->sandboxes.size() == 1);
+    CHECK(report->sandboxes[0].guest);
+    test.processes.running_vmm.reset();
+    CHECK(test.collect()->sandboxes.size() == 1);
+  }
+  SECTION("nobody asks") {
+    test.node->sandbox_gone(id_of('a'));
+    test.processes.running_vmm.reset();
+    CHECK(test.loop.until([&] { return !test.processes.forgotten.empty(); }));
+  }
+}
+
+TEST_CASE("a sandbox whose id no CRI runtime made is served under it") {
+  Fixture test;
+  const auto path = test.temporary.path() / "a/clh.sock";
+  std::filesystem::create_directories(path.parent_path());
+  FakeGuest guest(test.loop, path);
+  const SandboxId id = *SandboxId::from_text("foo100");
+  test.processes.figures[id].cpu[Role::vmm] = {.cpu_ns = 1'000'000'000};
+  guest.snapshot = [&](std::uint64_t request) {
+    wire::Snapshot made{request, 1, 1, {}, {}, {}};
+    made.interfaces.emplace_back().name = "eth0";
+    made.interfaces.back().receive_bytes = 5;
+    return made;
+  };
+  test.node->sandbox_appeared({id, path.parent_path(), "clh.sock", "cloud-hypervisor"});
+  REQUIRE(test.loop.until([&] { return guest.received<wire::Hello>().size() == 1; }));
+  test.loop.pass(5ms);
+  const std::string text = rendered_text(*test.collect());
+  CHECK(text.find("katameter_sandbox_vmm_found{sandbox_id=\"foo100\"} 1") != std::string::npos);
+  CHECK(text.find("container_network_receive_bytes_total{id=\"/kata/foo100/foo100\",name=\"foo100\"") !=
+        std::string::npos);
 }
 
 TEST_CASE("each collector has its time and its success") {

@@ -52,7 +52,7 @@ struct Reports {
 };
 
 std::string handler_of(const SandboxReport& sandbox) {
-  return sandbox.id.bytes[1] < 100 ? "kata-clh" : "kata-qemu";
+  return sandbox.id.cri_id()->bytes[1] < 100 ? "kata-clh" : "kata-qemu";
 }
 
 std::string slurp(const std::string& path) {
@@ -111,7 +111,8 @@ TEST_CASE("each handler has its quantiles and a RuntimeClass of p95") {
   OverheadHistory history;
   history.update(reports.next(), handler_of);
   for (SandboxReport& sandbox : reports.report.sandboxes) {
-    sandbox.account->cpu_overhead_ns = sandbox.id.bytes[1] * 10'000'000ULL;  // of ten seconds: so many thousandths
+    sandbox.account->cpu_overhead_ns =
+        sandbox.id.cri_id()->bytes[1] * 10'000'000ULL;  // of ten seconds: so many thousandths
   }
   history.update(reports.next(), handler_of);
   const auto handlers = summarize(history);

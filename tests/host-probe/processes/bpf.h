@@ -22,18 +22,18 @@ class Account {
     account_ = *std::move(account);
   }
 
-  std::map<ContainerId, SandboxProcesses> collect() {
+  std::map<SandboxId, SandboxProcesses> collect() {
     auto values = account_->collect();
     if (!values) FAIL(values.error().text);
     return *std::move(values);
   }
-  SandboxProcesses of(const ContainerId& sandbox) {
+  SandboxProcesses of(const SandboxId& sandbox) {
     auto values = collect();
     return values[sandbox];
   }
   /// Asks until `done` is satisfied: what a thread leaves behind takes an RCU grace period. At most 30 s.
   template <typename Done>
-  SandboxProcesses wait_for(const ContainerId& sandbox, Done done) {
+  SandboxProcesses wait_for(const SandboxId& sandbox, Done done) {
     SandboxProcesses values;
     for (int i = 0; i < 3000; ++i) {
       values = of(sandbox);
@@ -52,10 +52,10 @@ class Account {
     loop_->unwatch(now);
   }
   bool listed(pid_t pid) const { return account_->listed().contains(static_cast<std::uint32_t>(pid)); }
-  std::optional<std::uint32_t> vmm(const ContainerId& sandbox) const { return account_->vmm(sandbox); }
-  HostOoms forget(const ContainerId& sandbox) { return account_->forget(sandbox); }
+  std::optional<std::uint32_t> vmm(const SandboxId& sandbox) const { return account_->vmm(sandbox); }
+  HostOoms forget(const SandboxId& sandbox) { return account_->forget(sandbox); }
   bool truncated() const { return account_->truncated(); }
-  void follow(const ContainerId& sandbox) { account_->follow(sandbox); }
+  void follow(const SandboxId& sandbox) { account_->follow(sandbox, sandbox); }
 
  private:
   Result<EventLoop> loop_ = EventLoop::create();

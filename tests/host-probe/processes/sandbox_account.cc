@@ -12,6 +12,7 @@ using katameter::host::ProcessTotals;
 using katameter::host::Role;
 using katameter::host::RoleCpu;
 using katameter::host::SandboxAccount;
+using katameter::host::SandboxId;
 using katameter::host::testing::id_of;
 
 namespace {
@@ -159,6 +160,55 @@ TEST_CASE("what the kernel charges a sandbox is the sum over its own cgroups, if
   std::fill(std::begin(virtiofsd.memory_cgroup_name), std::end(virtiofsd.memory_cgroup_name), '\0');
   call(virtiofsd, "containerd.service");
   CHECK_FALSE(charged());
+}
+
+TEST_CASE("a short id is a sandbox's in a cgroup's name only where the name ends with it") {
+  SandboxAccount account(*SandboxId::from_text("cri"));
+  account.follow(vmm_key, ProcessKind::vmm);
+  const auto charged = [&](const std::string& name) {
+    process_reading vmm{};
+    vmm.mm = 0x1000;
+    vmm.memory_cgroup = 1;
+    vmm.memory_cgroup_pages = 100;
+    name.copy(vmm.memory_cgroup_name, CGROUP_NAME_BYTES - 1);
+    account.begin_pass();
+    account.read(vmm_key, vmm);
+    return account.values().memory.cgroup_bytes.has_value();
+  };
+  CHECK(charged("cri"));
+  CHECK(charged("system.slice:containerd:cri"));
+  CHECK(charged("kata-cri.scope"));
+  CHECK_FALSE(charged("cri-containerd.service"));
+  CHECK_FALSE(charged("microcri"));
+}
+
+TEST_CASE("the account of a VM goes on as its sandbox's, once it is known whose it is") {
+  constexpr process_key ended_key{.start_boottime_ns = 30, .tgid = 3, .reserved = 0};
+  process_reading reading{};
+  reading.mm = 0x1000;
+  reading.cpu_ns = 500;
+  reading.anonymous_pages = 2;
+  SandboxAccount vm(*SandboxId::from_text("6f4e2ad5-9bb0-4b11-8ae2-3c5ef2b4c2a1"));
+  SandboxAccount sandbox(id_of('a'));
+  for (SandboxAccount* account : {&vm, &sandbox}) account->begin_pass();
+  vm.follow(vmm_key, ProcessKind::vmm);
+  vm.read(vmm_key, reading);
+  vm.follow(ended_key, ProcessKind::vmm);
+  process_record record{};
+  record.ended = 1;
+  record.final_cpu_ns = 70;
+  CHECK_FALSE(vm.ended(ended_key, record));
+  CHECK(vm.ended(ended_key, record));
+  sandbox.follow(virtiofsd_key, ProcessKind::virtiofsd);
+  sandbox.read(virtiofsd_key, reading);
+
+  sandbox.take_over(std::move(vm));
+  CHECK(sandbox.lives());
+  CHECK(sandbox.values().cpu.at(Role::vmm).cpu_ns == 570);
+  CHECK(sandbox.values().cpu.at(Role::virtiofsd).cpu_ns == 500);
+  sandbox.begin_pass();
+  sandbox.read(vmm_key, reading);
+  CHECK(sandbox.values().memory.vmm_bytes == 2 * page);
 }
 
 TEST_CASE("a vforked child does not double its parent's memory, a zombie has none") {
