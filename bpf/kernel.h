@@ -394,6 +394,7 @@ struct task_struct {
   struct hlist_node pid_links[1];
   struct mm_struct *mm;
   struct task_struct *group_leader;
+  struct task_struct *real_parent;
   struct signal_struct *signal;
   struct list_head thread_node;
   struct files_struct *files;

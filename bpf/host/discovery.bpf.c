@@ -1,21 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Which processes belong to sandboxes: those with a watched name, found as they start, and all that they fork.
+ * Which processes belong to sandboxes: those with a watched name, found as they start, and all that they fork. A
+ * hypervisor's file may have any name: what a shim runs is shown to user space, which knows it by its command line.
  *
- * note_exec:    tp_btf/sched_process_exec, once per exec on the machine: 0.4 us; a watched name costs a command line
- *               sent to user space. Without: VMMs and virtiofsd that start later are not seen.
+ * note_exec:    tp_btf/sched_process_exec, once per exec on the machine: 0.4 us; a watched name, or an exec below a
+ *               shim, costs a command line sent to user space. Without: VMMs and virtiofsd that start later are not
+ *               seen.
  * note_fork:    tp_btf/sched_process_fork, once per new thread or process on the machine: 0.16 us.
  *               Without: virtiofsd's worker (a fork that never execs) and a daemonized QEMU are not seen.
  * note_rename:  tp_btf/task_rename, once per thread that is given a name: 0.1 us. Before 6.4 the kernel names a thread
  *               that it makes for a VMM (vhost) in the VMM's own name. Without: such threads are not seen.
- * note_running: iter/task, at start and after a loss: what runs already. Without: such sandboxes have no host-side
- *               figures.
+ * note_running: iter/task, at start and after a loss: what runs already, with up to SHIM_DEPTH generations below
+ *               shims. Without: such sandboxes have no host-side figures.
  * Kernels:      5.10 and later with BTF.
  */
 #include "bpf/host/process.bpf.h"
 #include "bpf/lib/task.bpf.h"
 
 const volatile struct watched_name watched[WATCHED_NAMES];
+
+enum { SHIM_DEPTH = 3 }; /* a shim runs a hypervisor, or a script that does */
 
 struct {
   __uint(type, BPF_MAP_TYPE_RINGBUF);
@@ -153,10 +157,14 @@ SEC("tp_btf/sched_process_exec")
 int BPF_PROG(note_exec, struct task_struct *task) {
   __u32 kind = watched_kind(task);
   /* Kernel threads do not exec: what has such a name is somebody else's. */
-  if (!kind || kind == PROCESS_KERNEL) return 0;
+  if (kind == PROCESS_KERNEL) return 0;
 
   struct process_key key = key_of(task);
   struct process_record *known = bpf_map_lookup_elem(&processes, &key);
+  if (!kind) {
+    if (known && known->kind == PROCESS_SHIM) send_command_line(task, &key, PROCESS_UNKNOWN);
+    return 0;
+  }
   /* Sent before it is recorded: for a record that it finds, user space need not wait for the command line. */
   send_command_line(task, &key, kind);
   if (known) {
@@ -198,6 +206,19 @@ int BPF_PROG(note_rename, struct task_struct *task, const char *comm) {
   return 0;
 }
 
+/* Whether a Kata shim is an ancestor: the parent, or a wrapper's. */
+static __always_inline int is_below_shim(struct task_struct *task) {
+  for (int i = 0; i < SHIM_DEPTH; i++) {
+    char name[16] = {};
+
+    task = task->real_parent;
+    if (!task) return 0;
+    bpf_probe_read_kernel(name, sizeof(name), task->comm);
+    if (begins_with(name, "containerd-shim", 15) && is_kata_shim(task)) return 1;
+  }
+  return 0;
+}
+
 SEC("iter/task")
 int note_running(struct bpf_iter__task *context) {
   struct task_struct *task = context->task;
@@ -205,6 +226,7 @@ int note_running(struct bpf_iter__task *context) {
   if (!task || task->pid != task->tgid) return 0;
   __u32 kind = watched_kind(task);
   if (kind == PROCESS_KERNEL && !(task->flags & PF_KTHREAD)) return 0;
+  if (!kind && is_below_shim(task)) kind = PROCESS_UNKNOWN;
   if (kind) {
     struct process_key key = key_of(task);
     add_process(task, &key, kind);

@@ -20,7 +20,8 @@ enum {
   PROCESS_VMM = 1,
   PROCESS_VIRTIOFSD = 2,
   PROCESS_SHIM = 3,
-  PROCESS_KERNEL = 4, /* a kernel thread that works for a VMM alone: vhost before 6.4, kvm-pit */
+  PROCESS_KERNEL = 4,  /* a kernel thread that works for a VMM alone: vhost before 6.4, kvm-pit */
+  PROCESS_UNKNOWN = 5, /* what a shim runs under another name: its command line may show a VMM */
 };
 
 /*
@@ -127,7 +128,7 @@ struct process_reading {
   struct memory_file file[MEMORY_FILES];
 };
 
-/* exec of a watched name: the command line, to find the sandbox in. */
+/* exec of a watched name, or below a shim: the command line, to find the sandbox in. */
 struct exec_event {
   struct process_key key;
   __u32 kind;

@@ -189,6 +189,15 @@ void HostPrograms::remove(const process_key& key) {
   bpf_map_delete_elem(processes_.get(), &key);
 }
 
+void HostPrograms::make_root(const process_key& key, std::uint32_t kind) {
+  process_record record{};
+  if (bpf_map_lookup_elem(processes_.get(), &key, &record) != 0) return;
+  record.root = key;
+  record.kind = kind;
+  // Of the moment in between nothing is lost that an old process could have: it has just begun.
+  bpf_map_update_elem(processes_.get(), &key, &record, BPF_EXIST);
+}
+
 void HostPrograms::set_children(const process_key& root, std::uint32_t count) {
   if (count == 0) {
     bpf_map_delete_elem(children_.get(), &root);

@@ -34,7 +34,8 @@ class HostPrograms {
   /// Hands every waiting command line to `consumer`.
   Status read_exec_events(const std::function<void(const exec_event&)>& consumer);
 
-  /// Looks at what runs already: those of a watched name that are not in the kernel's map are added.
+  /// Looks at what runs already: those of a watched name and those below shims that are not in the kernel's map are
+  /// added.
   Status find_running();
 
   /// All processes that the kernel's map has; costs a few system calls.
@@ -42,6 +43,10 @@ class HostPrograms {
 
   /// Takes a process out of the kernel's map: it has ended, or belongs to no sandbox. Its children are not followed.
   void remove(const process_key& key);
+
+  /// A process that was its shim's so far is one of its own, of this kind (PROCESS_*); what it has forked already is
+  /// not.
+  void make_root(const process_key& key, std::uint32_t kind);
 
   /// How many processes of this root, itself not counted, the kernel's map has: BPF counts on from there, up to
   /// CHILDREN_KEPT.

@@ -2,6 +2,7 @@
 
 #include <sys/inotify.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <optional>
 #include <set>
@@ -21,14 +22,19 @@ bool is_user_id(std::string_view name) {
   return !name.empty() && name.find_first_not_of("0123456789") == std::string_view::npos;
 }
 
-std::set<std::string> users_in(const std::string& directory) {
-  std::set<std::string> users;
+/// Not one of the Go runtime's lists: it is called like a hypervisor's file.
+bool is_hypervisor(std::string_view name) {
+  return std::ranges::find(go_lists, name) == go_lists.end();
+}
+
+std::set<std::string> directories_in(const std::string& directory, bool (*is_meant)(std::string_view)) {
+  std::set<std::string> names;
   std::error_code error;
   for (fs::directory_iterator entry(directory, error); !error && entry != fs::directory_iterator();
        entry.increment(error)) {
-    if (const std::string name = entry->path().filename(); is_user_id(name)) users.insert(name);
+    if (const std::string name = entry->path().filename(); is_meant(name)) names.insert(name);
   }
-  return users;
+  return names;
 }
 
 }  // namespace
@@ -74,52 +80,52 @@ void Claims::remove(const SandboxId& id, std::uint64_t watch) {
   if (next) events_.appeared(*next);
 }
 
-RootlessWatch::RootlessWatch(Inotify& inotify, const std::string& run_root, Claims& claims, const SandboxList& list)
-    : inotify_(inotify),
-      claims_(claims),
-      list_(list),
+SubdirectoryWatch::SubdirectoryWatch(Inotify& inotify, const std::string& run_root, Kind kind)
+    : kind_(std::move(kind)),
       watcher_(inotify, [this](const Inotify::Event& event) { on_event(event); }),
-      root_(watcher_, run_root, rootless_users, LogLevel::debug) {
+      root_(watcher_, run_root, kind_.below, LogLevel::debug) {
   root_.walk();
   scan();
 }
 
-void RootlessWatch::on_event(const Inotify::Event& event) {
-  // Who was added is found again by scan(); each user's watches look after themselves.
+void SubdirectoryWatch::look_again() {
+  for (const auto& [name, watches] : watches_) {
+    for (const auto& watch : watches) watch->look_again();
+  }
+}
+
+void SubdirectoryWatch::on_event(const Inotify::Event& event) {
+  // Who was added is found again by scan(); the watches of each look after themselves.
   const bool overflow = (event.mask & IN_Q_OVERFLOW) != 0;
   if (overflow) OwnMetrics::of_process().count_inotify_overflow();
   if (overflow || root_.affects(event)) {
     root_.walk();
     return scan();
   }
-  if (event.watch != root_.directory() || !is_user_id(event.name)) return;
-  const std::string user(event.name);
-  if ((event.mask & (IN_DELETE | IN_MOVED_FROM)) != 0) remove(user);
-  if ((event.mask & (IN_CREATE | IN_MOVED_TO)) != 0) add(user);
+  if (event.watch != root_.directory() || event.name.empty() || !kind_.is_meant(event.name)) return;
+  const std::string name(event.name);
+  if ((event.mask & (IN_DELETE | IN_MOVED_FROM)) != 0) remove(name);
+  if ((event.mask & (IN_CREATE | IN_MOVED_TO)) != 0) add(name);
 }
 
-void RootlessWatch::scan() {
-  const std::set<std::string> listed = root_.directory() >= 0 ? users_in(root_.path()) : std::set<std::string>();
+void SubdirectoryWatch::scan() {
+  const std::set<std::string> listed =
+      root_.directory() >= 0 ? directories_in(root_.path(), kind_.is_meant) : std::set<std::string>();
   std::set<std::string> unlisted;
-  for (const auto& [user, layouts_of_user] : users_) {
-    if (!listed.contains(user)) unlisted.insert(user);
+  for (const auto& [name, watches] : watches_) {
+    if (!listed.contains(name)) unlisted.insert(name);
   }
-  for (const std::string& user : unlisted) remove(user);
-  for (const std::string& user : listed) add(user);
+  for (const std::string& name : unlisted) remove(name);
+  for (const std::string& name : listed) add(name);
 }
 
-void RootlessWatch::add(const std::string& user) {
-  const auto [entry, added] = users_.try_emplace(user);
-  if (!added) return;
-  const std::string run_root = root_.path() + "/" + user + "/" + std::string(rootless_below);
-  for (const Layout& layout : layouts) {
-    entry->second.push_back(std::make_unique<LayoutWatch>(inotify_, run_root, layout, claims_.of_watch(true), list_,
-                                                          LogLevel::debug, max_sandboxes));
-  }
+void SubdirectoryWatch::add(const std::string& name) {
+  const auto [entry, added] = watches_.try_emplace(name);
+  if (added) entry->second = kind_.watch(name);
 }
 
-void RootlessWatch::remove(const std::string& user) {
-  auto entry = users_.extract(user);
+void SubdirectoryWatch::remove(const std::string& name) {
+  auto entry = watches_.extract(name);
   if (!entry) return;
   for (const auto& watch : entry.mapped()) watch->clear();
 }
@@ -137,21 +143,44 @@ Result<Discovery> Discovery::create(EventLoop& loop, const std::string& run_root
   discovery.watches_ = std::make_unique<Watches>();
   Claims& claims = *discovery.claims_;
   Watches& watches = *discovery.watches_;
+  Inotify& events_of = *discovery.inotify_;
+  const std::string root = absolute.string();
   discovery.list_ =
-      std::make_unique<SandboxList>(*discovery.inotify_, absolute.string(), std::move(of_shims), [&watches] {
-        for (const auto& watch : watches) watch->look_again();
-      });
+      std::make_unique<SandboxList>(events_of, root, std::move(of_shims), [&watches] { watches.look_again(); });
+  const SandboxList& list = *discovery.list_;
   for (const Layout& layout : layouts) {
-    watches.push_back(std::make_unique<LayoutWatch>(*discovery.inotify_, absolute.string(), layout,
-                                                    claims.of_watch(false), *discovery.list_));
+    watches.layouts.push_back(std::make_unique<LayoutWatch>(events_of, root, layout, claims.of_watch(false), list));
   }
-  discovery.rootless_ =
-      std::make_unique<RootlessWatch>(*discovery.inotify_, absolute.string(), claims, *discovery.list_);
+  const auto of_hypervisor = [&events_of, &claims, &list, root](const std::string& name) {
+    const std::string below = std::string(go_root) + "/" + name;
+    SubdirectoryWatch::Watches made;
+    made.push_back(std::make_unique<LayoutWatch>(events_of, root, go_firecracker(below), claims.of_watch(false), list));
+    return made;
+  };
+  const auto of_user = [&events_of, &claims, &list, root](const std::string& name) {
+    const std::string user_root =
+        root + "/" + std::string(rootless_users) + "/" + name + "/" + std::string(rootless_below);
+    SubdirectoryWatch::Watches made;
+    for (const Layout& layout : layouts) {
+      made.push_back(std::make_unique<LayoutWatch>(events_of, user_root, layout, claims.of_watch(true), list,
+                                                   LogLevel::debug, max_user_sandboxes));
+    }
+    return made;
+  };
+  for (const SubdirectoryWatch::Kind& kind : {SubdirectoryWatch::Kind{go_root, is_hypervisor, of_hypervisor},
+                                              SubdirectoryWatch::Kind{rootless_users, is_user_id, of_user}}) {
+    watches.subdirectories.push_back(std::make_unique<SubdirectoryWatch>(events_of, root, kind));
+  }
   return discovery;
 }
 
+void Discovery::Watches::look_again() {
+  for (const auto& watch : layouts) watch->look_again();
+  for (const auto& watch : subdirectories) watch->look_again();
+}
+
 void Discovery::look_again() {
-  for (const auto& watch : *watches_) watch->look_again();
+  watches_->look_again();
 }
 
 }  // namespace katameter::host

@@ -2,9 +2,11 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -42,32 +44,38 @@ class Claims {
   TokenBucket lines_{16, 1.0 / 60};  // of the log: a user can make and remove directories all day
 };
 
-/// Sees the sandboxes whose VMM runs as a user of its own (`rootless = true` in Kata's configuration; each has a user
-/// id that no other has) come and go. A user's directory that cannot be looked into is nothing to warn of: people who
-/// are logged in have one, too.
-class RootlessWatch {
+/// Watches layouts in each directory below one that has a name of a certain kind, as these come and go.
+class SubdirectoryWatch {
  public:
-  /// Directories of sandboxes that are watched in each layout of one user: Kata gives each VM a user of its own.
-  static constexpr std::size_t max_sandboxes = 16;
+  using Watches = std::vector<std::unique_ptr<LayoutWatch>>;
+  struct Kind {
+    std::string_view below;  // the run root
+    bool (*is_meant)(std::string_view name);
+    std::function<Watches(const std::string& name)> watch;
+  };
 
-  /// Reports what exists already before it returns. `run_root` is absolute; `claims` and `list` must outlive it.
-  RootlessWatch(Inotify& inotify, const std::string& run_root, Claims& claims, const SandboxList& list);
+  /// Reports what exists already before it returns. `run_root` is absolute. A directory that cannot be looked into is
+  /// not worth a warning.
+  SubdirectoryWatch(Inotify& inotify, const std::string& run_root, Kind kind);
+
+  /// See LayoutWatch.
+  void look_again();
 
  private:
-  using Layouts = std::vector<std::unique_ptr<LayoutWatch>>;
-
   void on_event(const Inotify::Event& event);
   void scan();
-  void add(const std::string& user);
-  void remove(const std::string& user);
+  void add(const std::string& name);
+  void remove(const std::string& name);
 
-  Inotify& inotify_;
-  Claims& claims_;
-  const SandboxList& list_;
+  Kind kind_;
   Inotify::Watcher watcher_;
   RootWatch root_;
-  std::map<std::string, Layouts> users_;  // by the name of their directory
+  std::map<std::string, Watches> watches_;  // by the name of the directory
 };
+
+/// Directories of sandboxes that are watched in each layout of one user: with `rootless = true` Kata gives each VM a
+/// user of its own.
+inline constexpr std::size_t max_user_sandboxes = 16;
 
 /// Finds the sandboxes of this node, in all known layouts below the run root.
 class Discovery {
@@ -82,13 +90,16 @@ class Discovery {
   void look_again();
 
  private:
-  using Watches = std::vector<std::unique_ptr<LayoutWatch>>;
+  struct Watches {
+    std::vector<std::unique_ptr<LayoutWatch>> layouts;
+    std::vector<std::unique_ptr<SubdirectoryWatch>> subdirectories;
+    void look_again();
+  };
 
   std::unique_ptr<Inotify> inotify_;
   std::unique_ptr<Claims> claims_;
   std::unique_ptr<SandboxList> list_;
   std::unique_ptr<Watches> watches_;
-  std::unique_ptr<RootlessWatch> rootless_;
 };
 
 }  // namespace katameter::host

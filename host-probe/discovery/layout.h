@@ -48,13 +48,20 @@ inline constexpr std::array rs_markers{
     SocketMarker{"ch-vm.sock", "cloud-hypervisor"}, SocketMarker{"kata.hvsock", "firecracker"},
     SocketMarker{"root/kata.hvsock", "dragonball"}, SocketMarker{"vsock.sock", "openvmm"},
     SocketMarker{"root/console.sock", "qemu", Reach::cid}};
-// A jail of Firecracker's; the Go runtime has the same directories without a jail, and cuts ids so that the path of a
-// socket fits into its address (virtcontainers/fc.go, truncateID).
+// A jail of Firecracker's; the Go runtime has the same directories without a jail.
 inline constexpr std::array jail_markers{SocketMarker{"root/kata.hvsock", "firecracker"}};
 
 /// A new kind is a new row.
-inline constexpr std::array layouts{Layout{"vc/vm", go_markers}, Layout{"vc/firecracker", jail_markers, 32},
-                                    Layout{"kata", rs_markers}, Layout{"kata/firecracker", jail_markers}};
+inline constexpr std::array layouts{Layout{"vc/vm", go_markers}, Layout{"kata", rs_markers},
+                                    Layout{"kata/firecracker", jail_markers}};
+
+/// The Go runtime's Firecracker, in `<run root>/vc/<file name of the hypervisor>/<id>`. It cuts ids so that the path of a
+/// socket fits into its address (virtcontainers/fc.go: setPaths, truncateID).
+inline constexpr std::string_view go_root = "vc";
+inline constexpr std::array go_lists{std::string_view("vm"), std::string_view("sbs")};  // other directories there
+constexpr Layout go_firecracker(std::string_view root) {
+  return {root, jail_markers, 32};
+}
 
 /// Where a VMM that runs as a user of its own is, with the same layouts below `<run root>/user/<user id>/run`
 /// (XDG_RUNTIME_DIR, which the runtimes set for it).

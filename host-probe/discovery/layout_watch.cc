@@ -107,7 +107,8 @@ bool is_uuid(std::string_view name) {
 
 LayoutWatch::LayoutWatch(Inotify& inotify, const std::string& run_root, const Layout& layout, DiscoveryEvents events,
                          const SandboxList& list, LogLevel error_level, std::size_t max_sandboxes)
-    : layout_(layout),
+    : root_name_(layout.root),
+      layout_{root_name_, layout.markers, layout.cut_at},
       max_sandboxes_(max_sandboxes),
       events_(std::move(events)),
       list_(list),

@@ -107,6 +107,7 @@ class LayoutWatch {
   void forget(const std::string& name);
   std::string directory_of(const std::string& name) const { return root_.path() + "/" + name; }
 
+  std::string root_name_;
   Layout layout_;
   std::size_t max_sandboxes_;
   bool warned_of_limit_ = false;

@@ -11,8 +11,7 @@ namespace katameter::host {
 namespace {
 
 // The kernel cuts names to 15 characters. cloud-hypervisor is seen under names that only begin so.
-constexpr std::array<WatchedName, 11> watched_names{{{"qemu-sys", PROCESS_VMM},
-                                                     {"qemu-kvm", PROCESS_VMM},
+constexpr std::array<WatchedName, 10> watched_names{{{"qemu-", PROCESS_VMM},
                                                      {"cloud-hy", PROCESS_VMM},
                                                      {"firecrac", PROCESS_VMM},
                                                      {"openvmm", PROCESS_VMM},
@@ -23,6 +22,12 @@ constexpr std::array<WatchedName, 11> watched_names{{{"qemu-sys", PROCESS_VMM},
                                                      {"vhost-", PROCESS_KERNEL},
                                                      {"kvm-pit/", PROCESS_KERNEL}}};
 static_assert(watched_names.size() <= WATCHED_NAMES);
+
+/// PROCESS_* of what a shim runs; 0 for all else.
+std::uint32_t kind_of(const ProcessIdentity& identity) {
+  if (identity.kind == ProcessKind::vmm) return PROCESS_VMM;
+  return identity.kind == ProcessKind::virtiofsd ? PROCESS_VIRTIOFSD : 0;
+}
 
 // For a reading in whose few microseconds no thread dies. Without one, what is missing comes with the next pass.
 constexpr int reading_attempts = 16;
@@ -62,6 +67,11 @@ Status ProcessAccount::read_exec_events() {
 void ProcessAccount::note_exec(const exec_event& event) {
   const std::size_t bytes = std::min<std::size_t>(event.argument_bytes, ARGUMENT_BYTES);
   const auto identity = identify_process(split_command_line({event.arguments, bytes}));
+  if (event.kind == PROCESS_UNKNOWN) {
+    // Without an identity it stays a part of its shim's work.
+    if (!identity || kind_of(*identity) == 0) return;
+    programs_.make_root(event.key, kind_of(*identity));
+  }
   if (identity) {
     roots_.insert_or_assign(event.key, Root{*identity, pass_});
   } else {
@@ -80,11 +90,16 @@ void ProcessAccount::serve_exec_events() {
 }
 
 std::optional<ProcessIdentity> ProcessAccount::identify(const process_key& key, const process_record& record) {
-  auto root = roots_.find(record.root);
+  auto root = roots_.find(key);  // it may have become one since the list was made
+  if (root == roots_.end()) root = roots_.find(record.root);
   if (root == roots_.end()) {
     // It ran before us, or its command line was lost. A fork without exec has that of its parent.
     const auto identity = identify_running(key.tgid);
     if (!identity) return std::nullopt;
+    if (record.kind == PROCESS_UNKNOWN) {
+      if (kind_of(*identity) == 0) return std::nullopt;
+      programs_.make_root(key, kind_of(*identity));
+    }
     root = roots_.emplace(record.root, Root{*identity, pass_}).first;
   }
   root->second.last_pass = pass_;

@@ -51,6 +51,13 @@ const std::vector<Tree> trees{
      Source::list},
     // By `ctr run`, not by CRI.
     {"cloud-hypervisor", "vc/vm/foo100", {"clh-api.sock", "clh.sock"}, "clh.sock", Reach::hybrid, "foo100"},
+    {"firecracker",
+     "vc/fc-1.12/" + cut_id,  // the directory is called like the hypervisor's file
+     {"root/kata.hvsock"},
+     "root/kata.hvsock",
+     Reach::hybrid,
+     id,
+     Source::list},
     {"firecracker", "vc/firecracker/foo100", {"root/kata.hvsock"}, "root/kata.hvsock", Reach::hybrid, "foo100"},
     {"qemu", "kata/" + uuid, {"root/console.sock"}, "root/console.sock", Reach::cid, uuid, Source::list},
     // A VM from the factory: a template's, or one of vmcache.
@@ -275,7 +282,7 @@ TEST_CASE("a user's directory takes no other sandbox's place, whoever was there 
 TEST_CASE("a user has a bounded number of sandboxes, and no socket by a link") {
   Fixture test;
   const fs::path users = test.run() / "user/4711/run/vc/vm";
-  for (std::size_t i = 0; i < RootlessWatch::max_sandboxes + 4; ++i) {
+  for (std::size_t i = 0; i < max_user_sandboxes + 4; ++i) {
     std::string many = std::to_string(100 + i);
     many.insert(0, 64 - many.size(), 'a');
     test.make_socket(users / many / "clh.sock");
@@ -284,7 +291,7 @@ TEST_CASE("a user has a bounded number of sandboxes, and no socket by a link") {
   fs::create_directories(test.run() / "vc/vm" / id);
   fs::create_symlink(test.run() / "other.sock", test.run() / "vc/vm" / id / "clh.sock");
   test.start();
-  CHECK(test.present.size() == RootlessWatch::max_sandboxes);
+  CHECK(test.present.size() == max_user_sandboxes);
   CHECK_FALSE(test.present.contains(id));
 }
 

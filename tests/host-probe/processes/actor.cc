@@ -153,7 +153,9 @@ int fork_child(std::int64_t milliseconds, bool dies_with_parent) {
   while (true) pause();
 }
 
-/// A child that burns and then becomes the given program, which has an empty stdin that stays open.
+int spawned_input = -1;
+
+/// A child that burns and then becomes the given program, whose stdin is what pass() writes.
 int spawn(std::istream& words) {
   std::int64_t milliseconds = 0;
   words >> milliseconds;
@@ -164,6 +166,7 @@ int spawn(std::istream& words) {
   argv.push_back(nullptr);
   std::array<int, 2> input{};
   if (pipe(input.data()) != 0) std::exit(3);
+  spawned_input = input[1];
   const int child = fork();
   if (child != 0) return child;
   prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -172,6 +175,11 @@ int spawn(std::istream& words) {
   dup2(open("/dev/null", O_WRONLY), 1);
   execv(argv[0], argv.data());
   std::exit(3);
+}
+
+/// A line for the child that was spawned last.
+void pass(const std::string& line) {
+  if (write(spawned_input, line.data(), line.size()) != static_cast<ssize_t>(line.size())) std::exit(3);
 }
 
 /// Writes to storage and reads it back, past the page cache: not in /tmp, which may be memory.
@@ -212,14 +220,12 @@ int main() {
   for (std::string line; std::getline(std::cin, line);) {
     std::istringstream words(line);
     std::string command;
-    std::string name;  // of a thread; '_' stands for a space
+    std::string name;  // of a thread; in QEMU's, "CPU_0/KVM", '_' stands for a space
     std::int64_t number = 0;
     std::int64_t other = 0;
     words >> command;
     if (command == "thread" || command == "burn" || command == "end") words >> name;
-    for (char& c : name) {
-      if (c == '_') c = ' ';
-    }
+    if (name.starts_with("CPU_")) name[3] = ' ';
     words >> number >> other;
     std::int64_t answer = 0;
     if (command == "thread") workers.emplace(name, std::make_unique<Worker>(name));
@@ -229,6 +235,7 @@ int main() {
       std::istringstream rest(line.substr(command.size()));
       answer = spawn(rest);
     }
+    if (command == "pass") pass(line.substr(command.size() + 1) + "\n");
     if (command == "vhost") own_vhost();
     if (command == "storage") use_storage(static_cast<std::size_t>(number));
     if (command == "churn") churn(static_cast<int>(number));
