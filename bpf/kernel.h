@@ -362,7 +362,12 @@ struct upid {
   struct pid_namespace *ns;
 };
 
+struct ns_common {
+  unsigned int inum;
+};
+
 struct pid {
+  unsigned int level;
   struct hlist_head tasks[1];
   struct upid numbers[1];
 };
@@ -381,7 +386,17 @@ struct idr {
 };
 
 struct pid_namespace {
+  struct ns_common ns;
   struct idr idr;
+};
+
+/* include/linux/cred.h, uidgid_types.h: as the initial user namespace numbers it. */
+typedef struct {
+  __u32 val;
+} kuid_t;
+
+struct cred {
+  kuid_t uid;
 };
 
 struct task_struct {
@@ -395,6 +410,7 @@ struct task_struct {
   struct mm_struct *mm;
   struct task_struct *group_leader;
   struct task_struct *real_parent;
+  const struct cred *real_cred;
   struct signal_struct *signal;
   struct list_head thread_node;
   struct files_struct *files;

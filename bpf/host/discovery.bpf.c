@@ -18,6 +18,7 @@
 #include "bpf/lib/task.bpf.h"
 
 const volatile struct watched_name watched[WATCHED_NAMES];
+const volatile __u32 own_pid_namespace; /* of host-probe: the inode number */
 
 enum { SHIM_DEPTH = 3 }; /* a shim runs a hypervisor, or a script that does */
 
@@ -69,13 +70,25 @@ static __always_inline int is_kata_shim(struct task_struct *task) {
   return is_kata_shim_name(name, sizeof(name) - 1);
 }
 
+/* Root's, and in host-probe's own pid namespace: a container or a user may start anything under a shim's name. */
+static __always_inline int is_of_the_host(struct task_struct *task) {
+  __u64 cred = KREAD(struct task_struct, (__u64)task, real_cred);
+  __u64 pid = KREAD(struct task_struct, (__u64)task, thread_pid);
+  __u64 number = FIELD(struct pid, pid, numbers) + KREAD(struct pid, pid, level) * bpf_core_type_size(struct upid);
+  __u64 namespace = KREAD(struct upid, number, ns);
+
+  if (KREAD(struct cred, cred, uid.val)) return 0;
+  return read_u32(FIELD(struct ns_common, FIELD(struct pid_namespace, namespace, ns), inum)) == own_pid_namespace;
+}
+
 /* PROCESS_*, 0 if a task of this name, two words, is not watched. */
 static __always_inline __u32 kind_of(struct task_struct *task, const __u64 *name) {
   for (int i = 0; i < WATCHED_NAMES; i++) {
     if (!watched[i].mask[0] || (name[0] & watched[i].mask[0]) != watched[i].name[0] ||
         (name[1] & watched[i].mask[1]) != watched[i].name[1])
       continue;
-    return watched[i].kind == PROCESS_SHIM && !is_kata_shim(task) ? 0 : watched[i].kind;
+    if (watched[i].kind == PROCESS_SHIM && !(is_kata_shim(task) && is_of_the_host(task))) return 0;
+    return watched[i].kind;
   }
   return 0;
 }
@@ -92,9 +105,25 @@ static __always_inline struct process_key key_of(struct task_struct *leader) {
   return key;
 }
 
-static __always_inline int add_process(struct task_struct *leader, const struct process_key *root, __u32 kind) {
+/* The nearest Kata shim above: the parent, or a wrapper's. */
+static __always_inline struct process_key shim_above(struct task_struct *task) {
+  struct process_key none = {};
+
+  for (int i = 0; i < SHIM_DEPTH; i++) {
+    char name[16] = {};
+
+    task = task->real_parent;
+    if (!task) return none;
+    bpf_probe_read_kernel(name, sizeof(name), task->comm);
+    if (begins_with(name, "containerd-shim", 15) && is_kata_shim(task) && is_of_the_host(task)) return key_of(task);
+  }
+  return none;
+}
+
+static __always_inline int add_process(struct task_struct *leader, const struct process_key *root,
+                                       const struct process_key *shim, __u32 kind) {
   struct process_key key = key_of(leader);
-  struct process_record record = {.root = *root, .leader = (__u64)leader, .kind = kind};
+  struct process_record record = {.root = *root, .shim = *shim, .leader = (__u64)leader, .kind = kind};
   __u64 signal = (__u64)leader->signal;
   long status;
 
@@ -113,17 +142,20 @@ static __always_inline int add_process(struct task_struct *leader, const struct 
 }
 
 /* What a process of a sandbox makes, as long as its root has not too many. */
-static __always_inline void add_child(struct task_struct *leader, const struct process_key *root, __u32 kind) {
+static __always_inline void add_child(struct task_struct *leader, const struct process_record *parent, __u32 kind) {
+  struct process_key root = parent->root;
+  struct process_key shim = parent->shim;
+
   __u32 none = 0;
-  __u32 *count = bpf_map_lookup_elem(&children, root);
+  __u32 *count = bpf_map_lookup_elem(&children, &root);
 
   if (!count) {
-    bpf_map_update_elem(&children, root, &none, BPF_NOEXIST);
-    count = bpf_map_lookup_elem(&children, root);
+    bpf_map_update_elem(&children, &root, &none, BPF_NOEXIST);
+    count = bpf_map_lookup_elem(&children, &root);
   }
   if (!count || *count >= CHILDREN_KEPT)
     count_lost_process();
-  else if (add_process(leader, root, kind))
+  else if (add_process(leader, &root, &shim, kind))
     __sync_fetch_and_add(count, 1);
 }
 
@@ -133,7 +165,8 @@ static __always_inline void release_child(const struct process_key *root, const 
   if (count && *count) __sync_fetch_and_add(count, -1);
 }
 
-static __always_inline void send_command_line(struct task_struct *task, const struct process_key *key, __u32 kind) {
+static __always_inline void send_command_line(struct task_struct *task, const struct process_key *key,
+                                              const struct process_key *shim, __u32 kind) {
   struct mm_struct *mm = task->mm;
   struct exec_event *event;
   __u64 bytes;
@@ -145,6 +178,7 @@ static __always_inline void send_command_line(struct task_struct *task, const st
     return;
   }
   event->key = *key;
+  event->shim = *shim;
   event->kind = kind;
   bytes = mm->arg_end - mm->arg_start;
   if (bytes > ARGUMENT_BYTES) bytes = ARGUMENT_BYTES;
@@ -161,20 +195,28 @@ int BPF_PROG(note_exec, struct task_struct *task) {
 
   struct process_key key = key_of(task);
   struct process_record *known = bpf_map_lookup_elem(&processes, &key);
+  if (!kind && !(known && known->kind == PROCESS_SHIM)) return 0;
+
+  struct process_key shim = {};
+  if (known)
+    shim = known->kind == PROCESS_SHIM ? known->root : known->shim;
+  else if (kind != PROCESS_SHIM)
+    shim = shim_above(task);
   if (!kind) {
-    if (known && known->kind == PROCESS_SHIM) send_command_line(task, &key, PROCESS_UNKNOWN);
+    send_command_line(task, &key, &shim, PROCESS_UNKNOWN);
     return 0;
   }
   /* Sent before it is recorded: for a record that it finds, user space need not wait for the command line. */
-  send_command_line(task, &key, kind);
+  send_command_line(task, &key, &shim, kind);
   if (known) {
     struct process_key root = known->root;
     release_child(&root, &key);
     known->root = key;
+    known->shim = shim;
     known->leader = (__u64)task; /* exec by a thread that was not the leader makes it one */
     known->kind = kind;
   } else {
-    add_process(task, &key, kind);
+    add_process(task, &key, &shim, kind);
   }
   return 0;
 }
@@ -185,8 +227,7 @@ int BPF_PROG(note_fork, struct task_struct *parent, struct task_struct *child) {
     return 0;
   struct process_record *known = process_of(parent);
   if (!known) return 0;
-  struct process_key root = known->root;
-  add_child(child, &root, known->kind);
+  add_child(child, known, known->kind);
   return 0;
 }
 
@@ -201,21 +242,7 @@ int BPF_PROG(note_rename, struct task_struct *task, const char *comm) {
   if (kind_of(task, name) != PROCESS_KERNEL) return 0;
   known = process_at(bpf_get_current_task());
   if (!known || known->kind != PROCESS_VMM) return 0;
-  struct process_key root = known->root;
-  add_child(task, &root, PROCESS_KERNEL);
-  return 0;
-}
-
-/* Whether a Kata shim is an ancestor: the parent, or a wrapper's. */
-static __always_inline int is_below_shim(struct task_struct *task) {
-  for (int i = 0; i < SHIM_DEPTH; i++) {
-    char name[16] = {};
-
-    task = task->real_parent;
-    if (!task) return 0;
-    bpf_probe_read_kernel(name, sizeof(name), task->comm);
-    if (begins_with(name, "containerd-shim", 15) && is_kata_shim(task)) return 1;
-  }
+  add_child(task, known, PROCESS_KERNEL);
   return 0;
 }
 
@@ -226,10 +253,12 @@ int note_running(struct bpf_iter__task *context) {
   if (!task || task->pid != task->tgid) return 0;
   __u32 kind = watched_kind(task);
   if (kind == PROCESS_KERNEL && !(task->flags & PF_KTHREAD)) return 0;
-  if (!kind && is_below_shim(task)) kind = PROCESS_UNKNOWN;
+  struct process_key shim = {};
+  if (kind != PROCESS_SHIM && kind != PROCESS_KERNEL) shim = shim_above(task);
+  if (!kind && shim.tgid) kind = PROCESS_UNKNOWN;
   if (kind) {
     struct process_key key = key_of(task);
-    add_process(task, &key, kind);
+    add_process(task, &key, &shim, kind);
   }
   return 0;
 }

@@ -63,6 +63,7 @@ struct process_key {
 /* A process that exec or fork has shown us, in the kernel's map until C++ takes it out. */
 struct process_record {
   struct process_key root; /* the process whose command line says which sandbox this is: itself or an ancestor */
+  struct process_key shim; /* the nearest Kata shim among its ancestors as it began or was found; all 0: none */
   __u64 leader;            /* address of its task_struct; not to be followed once `ended` is set */
   __u64 signal;            /* address of its signal_struct */
   __u32 kind;              /* PROCESS_* */
@@ -131,6 +132,7 @@ struct process_reading {
 /* exec of a watched name, or below a shim: the command line, to find the sandbox in. */
 struct exec_event {
   struct process_key key;
+  struct process_key shim; /* as in the record */
   __u32 kind;
   __u32 argument_bytes;
   char arguments[ARGUMENT_BYTES]; /* each ends with a zero byte */

@@ -4,6 +4,7 @@
 #include <bpf/libbpf.h>
 #include <host.skel.h>
 #include <host_direct.skel.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -27,6 +28,8 @@ using Skeleton = std::unique_ptr<::host, DestroySkeleton>;
 static_assert(sizeof(::host) == sizeof(host_direct));
 static_assert(sizeof(::host::host__rodata) == sizeof(host_direct::host_direct__rodata));
 static_assert(offsetof(::host::host__rodata, watched) == offsetof(host_direct::host_direct__rodata, watched));
+static_assert(offsetof(::host::host__rodata, own_pid_namespace) ==
+              offsetof(host_direct::host_direct__rodata, own_pid_namespace));
 
 Skeleton open_host() {
   const bpf_object_open_opts options = open_options();
@@ -63,6 +66,12 @@ watched_name to_record(const WatchedName& name) {
   return record;
 }
 
+/// 0, which no namespace has, if it cannot be known.
+std::uint32_t own_pid_namespace() {
+  struct stat status {};
+  return stat("/proc/self/ns/pid", &status) == 0 ? static_cast<std::uint32_t>(status.st_ino) : 0;
+}
+
 Result<Fd> attach(const bpf_program* program) {
   const Link link(bpf_program__attach(program));
   if (link == nullptr) return system_failure(std::string("cannot attach ") + bpf_program__name(program));
@@ -96,6 +105,7 @@ Result<HostPrograms> HostPrograms::load(std::span<const WatchedName> names, std:
   for (std::size_t i = 0; i < std::min<std::size_t>(names.size(), WATCHED_NAMES); ++i) {
     skeleton->rodata->watched[i] = to_record(names[i]);
   }
+  skeleton->rodata->own_pid_namespace = own_pid_namespace();
   auto& maps = skeleton->maps;
   bpf_map__set_max_entries(maps.processes, capacity);
   bpf_map__set_max_entries(maps.by_signal, capacity);
@@ -192,6 +202,7 @@ void HostPrograms::remove(const process_key& key) {
 void HostPrograms::make_root(const process_key& key, std::uint32_t kind) {
   process_record record{};
   if (bpf_map_lookup_elem(processes_.get(), &key, &record) != 0) return;
+  if (record.kind == PROCESS_SHIM) record.shim = record.root;
   record.root = key;
   record.kind = kind;
   // Of the moment in between nothing is lost that an old process could have: it has just begun.

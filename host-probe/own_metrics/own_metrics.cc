@@ -26,6 +26,7 @@ OwnMetrics::OwnMetrics()
     : http_requests_(counters(own::http_requests)),
       http_connections_(gauges(own::http_connections).Add({})),
       processes_lost_(counters(own::processes_lost).Add({})),
+      processes_refused_(counters(own::processes_refused).Add({})),
       process_events_lost_(counters(own::process_events_lost).Add({})),
       inotify_overflows_(counters(own::inotify_overflows).Add({})),
       host_limitation_(gauges(own::host_limitation)),

@@ -64,6 +64,13 @@ inline constexpr OwnMetric processes_lost{
     "processes",
     "",
     "BPF map of the host programs"};
+inline constexpr OwnMetric processes_refused{
+    "katameter_processes_refused_total",
+    "Processes that called themselves a sandbox's VMM or virtiofsd beside the one that is, and are not followed.",
+    MetricType::Counter,
+    "processes",
+    "",
+    "host-probe"};
 inline constexpr OwnMetric process_events_lost{
     "katameter_process_events_lost_total",
     "Events of new processes lost because their ring buffer was full; processes that still run are looked up.",
@@ -105,9 +112,10 @@ inline constexpr OwnMetric last_reload_time{"katameter_config_last_reload_succes
                                             "host-probe"};
 
 /// All of them.
-inline constexpr std::array all{http_requests,   http_connections, runtime_operations,  runtime_errors,
-                                guest_connects,  processes_lost,   process_events_lost, inotify_overflows,
-                                host_limitation, reloads,          last_reload,         last_reload_time};
+inline constexpr std::array all{
+    http_requests,  http_connections,  runtime_operations,  runtime_errors,    guest_connects,
+    processes_lost, processes_refused, process_events_lost, inotify_overflows, host_limitation,
+    reloads,        last_reload,       last_reload_time};
 
 }  // namespace own
 
@@ -130,6 +138,7 @@ class OwnMetrics {
   void count_guest_connect(bool success);
   /// Totals of the BPF programs since they were loaded; they never fall.
   void set_process_losses(std::uint64_t processes, std::uint64_t events);
+  void count_process_refused() { processes_refused_.Increment(); }
   void count_inotify_overflow() { inotify_overflows_.Increment(); }
   /// `reason`: Limitation::reason. There from now on.
   void set_host_limitation(const std::string& reason);
@@ -153,6 +162,7 @@ class OwnMetrics {
   std::array<Counter*, 3> runtime_errors_{};
   std::array<Counter*, 2> guest_connects_{};
   Counter& processes_lost_;
+  Counter& processes_refused_;
   Counter& process_events_lost_;
   Counter& inotify_overflows_;
   Family<prometheus::Gauge>& host_limitation_;

@@ -73,7 +73,9 @@ void ProcessAccount::note_exec(const exec_event& event) {
     programs_.make_root(event.key, kind_of(*identity));
   }
   if (identity) {
-    roots_.insert_or_assign(event.key, Root{*identity, pass_});
+    Root root{*identity, pass_};
+    root.confirmed = descends(event.shim, *identity);
+    roots_.insert_or_assign(event.key, root);
   } else {
     programs_.remove(event.key);
   }
@@ -89,22 +91,49 @@ void ProcessAccount::serve_exec_events() {
   if (!status) log_warning("cannot read new processes", {{"error", status.error().text}});
 }
 
-std::optional<ProcessIdentity> ProcessAccount::identify(const process_key& key, const process_record& record) {
+ProcessAccount::Root* ProcessAccount::identify(const process_key& key, const process_record& record) {
   auto root = roots_.find(key);  // it may have become one since the list was made
   if (root == roots_.end()) root = roots_.find(record.root);
   if (root == roots_.end()) {
     // It ran before us, or its command line was lost. A fork without exec has that of its parent.
     const auto identity = identify_running(key.tgid);
-    if (!identity) return std::nullopt;
+    if (!identity) return nullptr;
     if (record.kind == PROCESS_UNKNOWN) {
-      if (kind_of(*identity) == 0) return std::nullopt;
+      if (kind_of(*identity) == 0) return nullptr;
       programs_.make_root(key, kind_of(*identity));
     }
     root = roots_.emplace(record.root, Root{*identity, pass_}).first;
+    root->second.confirmed = descends(record.shim, *identity);
   }
   root->second.last_pass = pass_;
   root->second.listed = true;
-  return root->second.identity;
+  return &root->second;
+}
+
+// The Go runtime's Firecracker knows the first 32 characters of the id.
+bool ProcessAccount::descends(const process_key& shim, const ProcessIdentity& identity) const {
+  if (shim.tgid == 0) return false;
+  const auto known = roots_.find(shim);
+  const auto found = known != roots_.end() ? std::optional(known->second.identity) : identify_running(shim.tgid);
+  if (!found || found->kind != ProcessKind::shim) return false;
+  const SandboxId& sandbox = sandbox_of(identity);
+  return found->sandbox == sandbox || found->sandbox.text().starts_with(identity.sandbox.text());
+}
+
+bool ProcessAccount::is_confirmed(const process_key& key, Root& root) {
+  if (root.confirmed || std::exchange(root.looked_at, true)) return root.confirmed;
+  const auto reading = programs_.read(key);
+  root.confirmed = reading && ((*reading)->flags & READING_GONE) == 0 &&
+                   is_cgroup_of(sandbox_of(root.identity), (*reading)->memory_cgroup_name);
+  return root.confirmed;
+}
+
+void ProcessAccount::refuse(const process_key& key, const ProcessIdentity& identity) {
+  OwnMetrics::of_process().count_process_refused();
+  log(refusals_.take(1, std::chrono::steady_clock::now()) ? LogLevel::warning : LogLevel::debug,
+      "a process calls itself a sandbox's, and is not: it neither descends from its shim nor is in its cgroup",
+      {{"pid", key.tgid}, {"sandbox", identity.sandbox.text()}});
+  remove(key);
 }
 
 Status ProcessAccount::read(const process_key& key, const process_record& record, SandboxAccount& account) {
@@ -143,14 +172,28 @@ Status ProcessAccount::pass() {
   removed_.clear();
 
   for (auto& [id, sandbox] : sandboxes_) sandbox.account.begin_pass();
-  for (const auto& [key, record] : *processes) {
+  std::vector<std::pair<const KnownProcess*, const Root*>> known;
+  std::set<std::pair<SandboxId, ProcessKind>> confirmed;
+  for (const KnownProcess& process : *processes) {
+    const auto& [key, record] = process;
     listed_.insert(key.tgid);
-    const auto identity = identify(key, record);
-    if (!identity) {
+    Root* const root = identify(key, record);
+    if (root == nullptr) {
       remove(key);
       continue;
     }
+    known.emplace_back(&process, root);
+    if (is_confirmed(record.root, *root)) confirmed.emplace(sandbox_of(root->identity), root->identity.kind);
+  }
+  for (const auto& [process, root] : known) {
+    const auto& [key, record] = *process;
+    const ProcessIdentity* const identity = &root->identity;
     const SandboxId& id = sandbox_of(*identity);
+    if (!root->confirmed && confirmed.contains({id, identity->kind})) {
+      if (const auto its = sandboxes_.find(id); its != sandboxes_.end()) its->second.account.drop(key);
+      refuse(key, *identity);
+      continue;
+    }
     Sandbox& sandbox = sandboxes_.try_emplace(id, id).first->second;
     sandbox.last_pass = pass_;
     sandbox.account.follow(key, record.kind == PROCESS_KERNEL ? ProcessKind::kernel : identity->kind);
@@ -286,11 +329,14 @@ HostOoms ProcessAccount::forget(const SandboxId& sandbox) {
 }
 
 std::optional<std::uint32_t> ProcessAccount::vmm(const SandboxId& sandbox) const {
+  std::optional<std::uint32_t> claimed;
   for (const auto& [key, root] : roots_) {
     if (root.identity.kind != ProcessKind::vmm || sandbox_of(root.identity) != sandbox) continue;
-    if (identify_running(key.tgid) == root.identity) return key.tgid;
+    if (identify_running(key.tgid) != root.identity) continue;
+    if (root.confirmed) return key.tgid;
+    claimed = key.tgid;
   }
-  return std::nullopt;
+  return claimed;
 }
 
 void ProcessAccount::report_losses() {

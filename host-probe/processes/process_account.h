@@ -18,6 +18,11 @@ namespace katameter::host {
 /// /proc/<pid>/cmdline is read once for each process that ran before us, and nothing is done while nobody asks and no
 /// sandbox starts.
 ///
+/// Whose a process is its command line says. Anybody can write one: a VMM or a virtiofsd that descends from the sandbox's
+/// shim (root's, in host-probe's own pid namespace), or is in a cgroup with the sandbox's id in its name, has the
+/// sandbox for itself, and others that call themselves so are refused. Where there is none of that kind the command line
+/// is believed: a shim may have died before host-probe was there.
+///
 /// Which thread is a vCPU is known by its name, or by its having been in guest mode. QEMU names its threads only with
 /// debug-threads=on, which Kata sets in debug configurations; without it, and without KVM (whose time in guest mode the
 /// kernel counts), all of QEMU's CPU is in the role vmm and there is no role vcpu. What threads had waited for a CPU
@@ -64,6 +69,8 @@ class ProcessAccount : public ProcessSource {
     ProcessIdentity identity;
     std::uint64_t last_pass = 0;  // that had a process of it, or when it came
     bool listed = false;          // a pass has had it
+    bool confirmed = false;       // not only its command line says that it is the sandbox's
+    bool looked_at = false;       // for its cgroup
   };
   struct Sandbox {
     explicit Sandbox(const SandboxId& id) : account(id) {}
@@ -80,10 +87,13 @@ class ProcessAccount : public ProcessSource {
   Status read_exec_events();
   void note_exec(const exec_event& event);
   void serve_exec_events();
-  std::optional<ProcessIdentity> identify(const process_key& key, const process_record& record);
+  Root* identify(const process_key& key, const process_record& record);
   Status pass();
   void remove(const process_key& key);
   void count_children(const std::vector<KnownProcess>& processes);
+  bool is_confirmed(const process_key& key, Root& root);
+  bool descends(const process_key& shim, const ProcessIdentity& identity) const;
+  void refuse(const process_key& key, const ProcessIdentity& identity);
   Status read(const process_key& key, const process_record& record, SandboxAccount& account);
   void drop_ended();
   void report_losses();
@@ -101,6 +111,7 @@ class ProcessAccount : public ProcessSource {
   std::uint32_t capacity_;
   std::uint64_t recorded_ = 0;            // processes_recorded at the last pass
   std::uint64_t lost_ = 0;                // processes_lost at the last pass
+  TokenBucket refusals_{5, 1.0 / 60};     // lines of the log
   TokenBucket passes_{4, 1};              // after losses: a storm of processes must not cost a CPU
   std::set<process_key, ByAge> removed_;  // in this pass
   std::uint64_t ends_missed_ = 0;

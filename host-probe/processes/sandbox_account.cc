@@ -148,8 +148,6 @@ RoleUsage usage_of(const process_usage& usage) {
 
 }  // namespace
 
-namespace {
-
 bool is_cgroup_of(const SandboxId& sandbox, std::string_view name) {
   const std::size_t at = name.rfind(sandbox.text());
   if (at == std::string_view::npos) return false;
@@ -158,8 +156,6 @@ bool is_cgroup_of(const SandboxId& sandbox, std::string_view name) {
   const std::string_view rest = name.substr(at + sandbox.text().size());
   return (at == 0 || name[at - 1] == ':' || name[at - 1] == '-') && (rest.empty() || rest == ".scope");
 }
-
-}  // namespace
 
 void SandboxAccount::begin_pass() {
   memory_ = {};

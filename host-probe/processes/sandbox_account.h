@@ -5,6 +5,7 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <string_view>
 
 #include "bpf/host/records.h"
 #include "host-probe/processes/process_identity.h"
@@ -67,6 +68,9 @@ struct ByAge {
   }
 };
 
+/// Whether a cgroup of this name is the sandbox's own: Kata and the container runtimes put its id there.
+bool is_cgroup_of(const SandboxId& sandbox, std::string_view name);
+
 /// What the processes of one sandbox have used together, those that are gone included.
 ///
 /// Memory is the sum of RssAnon by kind, the pages of each guest-RAM file once, and page tables. Guest RAM that is
@@ -94,6 +98,8 @@ class SandboxAccount {
   void follow(const process_key& key, ProcessKind kind);
   /// What a live process has now; of one that is followed, as all below.
   void read(const process_key& key, const process_reading& reading);
+  /// The process is another's after all: what it used is taken back.
+  void drop(const process_key& key) { processes_.erase(key); }
   /// What a process had when it ended. True: it was so at the last pass already, late threads had their time to be
   /// freed, and it is now part of the past; false: to be reported again at the next pass.
   bool ended(const process_key& key, const process_record& record);

@@ -156,7 +156,7 @@ int fork_child(std::int64_t milliseconds, bool dies_with_parent) {
 int spawned_input = -1;
 
 /// A child that burns and then becomes the given program, whose stdin is what pass() writes.
-int spawn(std::istream& words) {
+int spawn(std::istream& words, bool dies_with_parent) {
   std::int64_t milliseconds = 0;
   words >> milliseconds;
   std::vector<std::string> arguments;
@@ -169,7 +169,7 @@ int spawn(std::istream& words) {
   spawned_input = input[1];
   const int child = fork();
   if (child != 0) return child;
-  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (dies_with_parent) prctl(PR_SET_PDEATHSIG, SIGKILL);
   burn(milliseconds);
   dup2(input[0], 0);
   dup2(open("/dev/null", O_WRONLY), 1);
@@ -231,9 +231,9 @@ int main() {
     if (command == "thread") workers.emplace(name, std::make_unique<Worker>(name));
     if (command == "burn") answer = name == "main" ? burn(number) : workers.at(name)->burn_for(number);
     if (command == "end") workers.erase(name);
-    if (command == "spawn") {
+    if (command == "spawn" || command == "launch") {  // what is launched outlives us
       std::istringstream rest(line.substr(command.size()));
-      answer = spawn(rest);
+      answer = spawn(rest, command == "spawn");
     }
     if (command == "pass") pass(line.substr(command.size() + 1) + "\n");
     if (command == "vhost") own_vhost();

@@ -70,8 +70,9 @@ ContainerId fresh_id() {
   return id;
 }
 
-Actor::Actor(const std::string& file_name, const std::vector<std::string>& arguments) {
+Actor::Actor(const std::string& file_name, const std::vector<std::string>& arguments, uid_t user) {
   const fs::path program = directory() / file_name;
+  if (user != 0) fs::permissions(directory(), fs::perms(0755));
   fs::copy_file(PROCESSES_ACTOR, program);
 
   std::array<int, 2> to{};
@@ -79,8 +80,8 @@ Actor::Actor(const std::string& file_name, const std::vector<std::string>& argum
   if (pipe2(to.data(), O_CLOEXEC) != 0 || pipe2(from.data(), O_CLOEXEC) != 0) throw std::runtime_error("pipe");
   input_ = Fd(to[1]);
   output_ = Fd(from[0]);
-  const Fd child_input(to[0]);
-  const Fd child_output(from[1]);
+  Fd child_input(to[0]);
+  Fd child_output(from[1]);
   std::vector<std::string> words{program};
   words.insert(words.end(), arguments.begin(), arguments.end());
   std::vector<char*> argv;
@@ -90,9 +91,12 @@ Actor::Actor(const std::string& file_name, const std::vector<std::string>& argum
   if (pid_ == 0) {
     dup2(child_input.get(), 0);
     dup2(child_output.get(), 1);
+    if (user != 0 && setuid(user) != 0) _exit(127);
     execv(argv[0], argv.data());
     _exit(127);
   }
+  child_input.reset();
+  child_output.reset();  // else one that cannot start is waited for
   if (pid_ < 0 || answer() != "ready") throw std::runtime_error("the actor does not play");
 }
 
@@ -109,9 +113,11 @@ Actor Actor::virtiofsd(const ContainerId& sandbox) {
                              "source=/run/kata-containers/shared/sandboxes/" + sandbox.hex() + "/shared", "--fd=3"});
 }
 
-Actor Actor::shim(const ContainerId& sandbox, const std::string& file_name) {
-  return Actor(file_name, {"-namespace", "k8s.io", "-address", "/run/containerd/containerd.sock", "-publish-binary",
-                           "/usr/bin/containerd", "-id", sandbox.hex()});
+Actor Actor::shim(const ContainerId& sandbox, const std::string& file_name, uid_t user) {
+  return Actor(file_name,
+               {"-namespace", "k8s.io", "-address", "/run/containerd/containerd.sock", "-publish-binary",
+                "/usr/bin/containerd", "-id", sandbox.hex()},
+               user);
 }
 
 std::string Actor::answer() {

@@ -21,7 +21,7 @@ ContainerId fresh_id();
 /// The tests' actor (actor.cc), running under another name. Ends with its object.
 class Actor {
  public:
-  Actor(const std::string& file_name, const std::vector<std::string>& arguments);
+  Actor(const std::string& file_name, const std::vector<std::string>& arguments, uid_t user = 0);
   ~Actor();
   Actor(const Actor&) = delete;
   Actor& operator=(const Actor&) = delete;
@@ -29,7 +29,8 @@ class Actor {
   /// As Kata would start them.
   static Actor qemu(const ContainerId& sandbox);
   static Actor virtiofsd(const ContainerId& sandbox);
-  static Actor shim(const ContainerId& sandbox, const std::string& file_name = "containerd-shim-kata-v2");
+  static Actor shim(const ContainerId& sandbox, const std::string& file_name = "containerd-shim-kata-v2",
+                    uid_t user = 0);
 
   pid_t pid() const { return pid_; }
   const std::filesystem::path& directory() const { return directory_.path(); }
