@@ -42,7 +42,10 @@ std::set<std::string> directories_in(const std::string& directory, bool (*is_mea
 DiscoveryEvents Claims::of_watch(bool user) {
   const std::uint64_t watch = ++watches_;
   return {[this, watch, user](const SandboxPlace& place) {
-            add({watch, user, place});
+            Claim claim{watch, user, place};
+            // By a link to a VM of another name a user could have that VM's processes booked to a sandbox of theirs.
+            if (user) claim.place.other_id.reset();
+            add(std::move(claim));
           },
           [this, watch](const SandboxId& id) { remove(id, watch); }};
 }

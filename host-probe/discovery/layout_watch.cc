@@ -256,7 +256,7 @@ void LayoutWatch::report(const std::string& name) {
   std::error_code is_no_link;
   const std::filesystem::path linked = std::filesystem::read_symlink(directory, is_no_link);
   const auto vm = SandboxId::from_text(is_no_link ? name : linked.filename().string());
-  if (vm && *vm != *id) place.other_id = vm;
+  if (vm && *vm != *id && (is_cut(name) || is_uuid(vm->text()))) place.other_id = vm;
   known->second.reported = id;
   events_.appeared(place);
 }
@@ -274,7 +274,7 @@ void LayoutWatch::look_again() {
     if (!is_cut(name) || Clock::now() - known->second.since < time_to_learn) continue;
     known->second.warned = true;
     log_warning("a VM is not followed: its directory has the beginning of a sandbox's id",
-                {{"directory", directory_of(name)}, {"sandboxes_that_begin_so", list_.beginning_with(name).size()}});
+                {{"directory", directory_of(name)}, {"matching_sandboxes", list_.beginning_with(name).size()}});
   }
 }
 

@@ -203,6 +203,19 @@ TEST_CASE("a VM of the factory that no sandbox has yet is none, and is its sandb
   CHECK(test.becomes({}));
 }
 
+TEST_CASE("a link takes no other sandbox's processes, nor does a user's") {
+  Fixture test;
+  const std::string other(64, 'b');
+  test.make_socket(test.run() / "vc/vm" / other / "qmp.sock");
+  fs::create_directory_symlink(test.run() / "vc/vm" / other, test.run() / "vc/vm" / id);
+  const fs::path users = test.run() / "user/4711/run/vc/vm";
+  test.make_socket(users / uuid / "qmp.sock");
+  fs::create_directory_symlink(users / uuid, users / std::string(64, 'c'));
+  test.start();
+  REQUIRE(test.places.size() == 3);
+  for (const SandboxPlace& place : test.places) CHECK_FALSE(place.other_id);
+}
+
 TEST_CASE("a cut id is completed by the runtime's list or by a shim, whichever comes, and never guessed") {
   Fixture test;
   const fs::path socket = test.run() / "vc/firecracker" / cut_id / "root/kata.hvsock";
