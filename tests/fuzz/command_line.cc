@@ -16,7 +16,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (arguments.size() > size) std::abort();
   // An id is only ever one that stands there.
   if (const auto identity = identify_process(arguments);
-      identity && input.find(identity->sandbox.hex()) == std::string_view::npos) {
+      identity && input.find(identity->sandbox.text()) == std::string_view::npos) {
     std::abort();
   }
   if (const auto cid = guest_cid_in(input); cid && (*cid < 3 || *cid == ~std::uint32_t{0})) std::abort();
