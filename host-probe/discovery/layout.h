@@ -17,6 +17,11 @@ enum class Reach {
   cid,     // by AF_VSOCK, with the context id that the VMM was given
 };
 
+/// As a label's value.
+constexpr std::string_view name(Reach reach) {
+  return reach == Reach::hybrid ? "hybrid_vsock" : "af_vsock";
+}
+
 /// A socket in a sandbox's directory that shows which hypervisor runs it: the hybrid vsock itself where there is one,
 /// else another that the VMM makes. Only a hybrid vsock is ever connected to.
 struct SocketMarker {
@@ -75,6 +80,7 @@ struct SandboxPlace {
   std::string socket;     // the marker's path in it
   std::string hypervisor;
   Reach reach = Reach::hybrid;
+  std::string layout{};  // Layout::root of the layout that it was found in
   // What the command line of its VMM has instead of `id`: the beginning of it, or the VM's own id.
   std::optional<SandboxId> other_id{};
 

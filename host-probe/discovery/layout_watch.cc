@@ -252,7 +252,12 @@ void LayoutWatch::report(const std::string& name) {
   if (!id) return;
   const std::string directory = directory_of(name);
   const SocketMarker& marker = *known->second.present;
-  SandboxPlace place{*id, directory, std::string(marker.path), std::string(marker.hypervisor), marker.reach};
+  SandboxPlace place{*id,
+                     directory,
+                     std::string(marker.path),
+                     std::string(marker.hypervisor),
+                     marker.reach,
+                     std::string(layout_.root)};
   std::error_code is_no_link;
   const std::filesystem::path linked = std::filesystem::read_symlink(directory, is_no_link);
   const auto vm = SandboxId::from_text(is_no_link ? name : linked.filename().string());

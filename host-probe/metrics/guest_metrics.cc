@@ -9,6 +9,15 @@ namespace {
 
 using prometheus::MetricType;
 
+// Also of a guest that does not answer at the moment: which guest-probe it is that does not.
+void write_info(SeriesWriter& out) {
+  for (const LabelledSandbox& sandbox : out.report().living()) {
+    if (!sandbox.report.guest_info) continue;
+    const GuestInfo& info = *sandbox.report.guest_info;
+    out.add(sandbox.id, {{"version", info.version}, {"kernel", info.kernel}, {"missing", info.missing}}, 1);
+  }
+}
+
 void write_protocol_violation(SeriesWriter& out) {
   out.each_sandbox([](const SandboxReport& of) -> Value { return of.suspect; });
 }
@@ -65,6 +74,15 @@ constexpr MetricRow rows[] = {
      [](SeriesWriter& out) {
        out.each_sandbox([](const SandboxReport& of) -> Value { return of.guest.has_value(); });
      }},
+    {{"katameter_guest_info",
+      "What the guest says of itself, since its guest-probe has connected; always 1. Version of guest-probe, the "
+      "kernel's "
+      "release, and what that kernel does not let guest-probe report, as `guest-probe check` names it, separated by "
+      "commas. Version and kernel are empty if they have other characters than letters, digits and `._+~-`. A guest "
+      "that "
+      "has described itself in more than 16 ways has no series.",
+      MetricType::Gauge, "1", "version, kernel, missing", "guest: its Hello"},
+     &write_info},
     {{"katameter_guest_protocol_violation",
       "1 if the guest violated the protocol in the last 10 minutes, else 0; katameter_guest_frames_rejected_total has "
       "the reasons.",

@@ -21,11 +21,20 @@ using prometheus::MetricType;
 
 // To join on sandbox_id what has no other label of the pod; OOM kills outlive their sandbox for a while.
 void write_info(SeriesWriter& out) {
+  static const SandboxNames unnamed;
+  static const SandboxPlace nowhere;
   for (const LabelledSandbox& sandbox : out.report().all()) {
-    if (!sandbox.report.names) continue;
-    const SandboxNames& names = *sandbox.report.names;
+    const SandboxNames& names = sandbox.report.names ? *sandbox.report.names : unnamed;
+    const SandboxPlace& place = sandbox.report.place ? *sandbox.report.place : nowhere;
     out.add(sandbox.id,
-            {{"namespace", names.pod_namespace}, {"pod", names.pod}, {"runtime_handler", names.runtime_handler}}, 1);
+            {{"namespace", names.pod_namespace},
+             {"pod", names.pod},
+             {"runtime_handler", names.runtime_handler},
+             {"uid", names.uid},
+             {"hypervisor", place.hypervisor},
+             {"layout", place.layout},
+             {"reach", name(place.reach)}},
+            1);
   }
 }
 
@@ -75,8 +84,12 @@ void write_max_fds(SeriesWriter& out) {
 }
 
 constexpr MetricRow node_rows[] = {
-    {{"katameter_sandbox_info", "What the container runtime calls the sandbox, once it is known; always 1.",
-      MetricType::Gauge, "1", "sandbox_id, namespace, pod, runtime_handler", "the container runtime, over CRI"},
+    {{"katameter_sandbox_info",
+      "What is known of the sandbox; always 1. Namespace, name and uid of its pod and the handler of its RuntimeClass, "
+      "empty until the container runtime has them; hypervisor; layout, the directory of the run root that it was found "
+      "in; reach, how host-probe connects to its guest: hybrid_vsock or af_vsock.",
+      MetricType::Gauge, "1", "sandbox_id, namespace, pod, runtime_handler, uid, hypervisor, layout, reach",
+      "the container runtime, over CRI; the socket in the sandbox's directory"},
      &write_info},
     {{"katameter_sandboxes", "Sandboxes found on this node.", MetricType::Gauge, "sandboxes", "",
       "directories of the runtime"},

@@ -3,8 +3,48 @@
 #include <algorithm>
 #include <ctime>
 #include <iterator>
+#include <string_view>
 
 namespace katameter::host {
+namespace {
+
+constexpr std::size_t max_guest_word = 64;  // uname -r has up to 64 bytes (__NEW_UTS_LEN)
+constexpr std::string_view omitted = "...";
+
+// Up to max_guest_word letters, digits and bytes of `others`.
+bool is_word(std::string_view text, std::string_view others) {
+  const auto may_be = [&](char c) {
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+           others.find(c) != std::string_view::npos;
+  };
+  return !text.empty() && text.size() <= max_guest_word && std::ranges::all_of(text, may_be);
+}
+
+std::string version_of(const std::string& text) {
+  return is_word(text, "._+~-") ? text : std::string();
+}
+
+std::string joined(const std::vector<std::string>& features) {
+  std::string text;
+  bool all = true;
+  for (const std::string& feature : features) {
+    const bool fits = text.size() + 1 + feature.size() + 1 + omitted.size() <= max_label_bytes;
+    if (!is_word(feature, "._+~-/ ") || !fits) {
+      all = false;
+      continue;
+    }
+    if (!text.empty()) text += ',';
+    text += feature;
+  }
+  if (all) return text;
+  return text.empty() ? std::string(omitted) : text + ',' + std::string(omitted);
+}
+
+}  // namespace
+
+GuestInfo guest_info(const wire::Hello& hello) {
+  return {version_of(hello.version), version_of(hello.kernel), joined(hello.lacks)};
+}
 
 HostTime HostTime::now() {
   timespec boottime{};

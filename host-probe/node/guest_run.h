@@ -50,6 +50,8 @@ struct SandboxHistory {
   std::array<std::uint64_t, wire::oom_classes> oom_kills_by_class{};
   BoundedSet<std::string, 64> interface_names;
   BoundedSet<std::pair<std::uint32_t, std::uint32_t>, 64> block_device_numbers;
+  BoundedSet<GuestInfo, 16> guest_infos;
+  std::shared_ptr<const SandboxPlace> place;
 
   // Of an ended sandbox.
   HostOoms host_ooms;  // by the host's OOM killer
@@ -76,6 +78,10 @@ struct SandboxHistory {
     return now - ended_at >= OomKillCounters::window;
   }
 };
+
+/// The texts of a Hello as labels. Version and kernel: up to 64 letters, digits and `._+~-`, else empty. What is missing:
+/// features of such characters, blanks and slashes, in up to max_label_bytes; "..." at the end stands for others.
+GuestInfo guest_info(const wire::Hello& hello);
 
 /// One moment by the clocks that a guest's snapshot is compared with.
 struct HostTime {

@@ -286,6 +286,7 @@ SandboxReport Node::report_of_ended(const SandboxId& id, const SandboxHistory& h
   SandboxReport report;
   report.id = id;
   report.ended = true;
+  report.place = history.place;
   report.oom_kills = history.oom_kills.kills();
   report.oom_events = history.oom_events;
   report.oom_kills_by_class = history.oom_kills_by_class;

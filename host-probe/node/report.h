@@ -1,14 +1,17 @@
 #pragma once
 
 #include <array>
+#include <compare>
 #include <cstdint>
 #include <map>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "host-probe/accounting/cpu.h"
 #include "host-probe/accounting/sandbox_accounting.h"
+#include "host-probe/discovery/layout.h"
 #include "host-probe/guest/drop_reason.h"
 #include "host-probe/pods/sandbox_names.h"
 #include "host-probe/processes/process_source.h"
@@ -32,11 +35,23 @@ struct GuestView {
   std::int64_t age_seconds = 0;                     // of the snapshot when the report was made
 };
 
+/// What a guest says of itself in its Hello, fit for labels (guest_info()). Empty: it does not say it, or in a form that
+/// is not passed on.
+struct GuestInfo {
+  std::string version;  // of guest-probe
+  std::string kernel;   // as uname -r
+  std::string missing;  // what its guest-probe cannot report there, separated by commas
+
+  auto operator<=>(const GuestInfo&) const = default;
+};
+
 struct SandboxReport {
   SandboxId id;
+  std::shared_ptr<const SandboxPlace> place;       // where it was found; never null in a report of a Node
   std::shared_ptr<const SandboxNames> names;       // as far as known; null if nothing is
   bool ended = false;                              // the sandbox is gone; only OOM kills are still reported
   bool suspect = false;                            // its guest did a short while ago what no honest guest does
+  std::shared_ptr<const GuestInfo> guest_info;     // of the last Hello; null without one, and of an ended sandbox
   std::optional<GuestView> guest;                  // absent if it has not answered, or is not believed
   std::map<ContainerId, std::uint64_t> oom_kills;  // per container, those included that ended a short while ago
   std::uint64_t oom_events = 0;                    // received from this guest

@@ -30,7 +30,9 @@ Sandbox::Sandbox(EventLoop& loop, TimerQueue& timers, const SandboxPlace& place,
       listener_(listener),
       history_(std::move(history)),
       client_(loop, timers, GuestAddress{place.directory, place.socket, port, place.reach, std::move(find_vmm)}, *this,
-              timing) {}
+              timing) {
+  history_.place = std::make_shared<const SandboxPlace>(place);
+}
 
 void Sandbox::miss_deadline() {
   count({DropReason::late,
@@ -60,6 +62,8 @@ SandboxReport Sandbox::report(Time now) {
   history_.oom_kills.expire(now);
   SandboxReport report;
   report.id = place_.id;
+  report.place = history_.place;
+  report.guest_info = info_;
   report.oom_kills = history_.oom_kills.kills();
   report.oom_events = history_.oom_events;
   report.oom_kills_by_class = history_.oom_kills_by_class;
@@ -85,6 +89,9 @@ void Sandbox::guest_connected(const wire::Hello& hello) {
        {"guest_probe", hello.version},
        {"kernel", hello.kernel},
        {"missing", fmt::format("{}", fmt::join(hello.lacks, ","))}});
+  // Also of one that is known: what is missing changes while it learns.
+  GuestInfo info = guest_info(hello);
+  info_ = history_.guest_infos.admit(info) ? std::make_shared<const GuestInfo>(std::move(info)) : nullptr;
   if (known) return;
   if (run_) {
     const Time now = TimerQueue::Clock::now();

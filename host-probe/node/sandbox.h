@@ -4,6 +4,7 @@
 #include <bitset>
 #include <chrono>
 #include <cstdint>
+#include <memory>
 #include <optional>
 
 #include "host-probe/discovery/discovery.h"
@@ -75,7 +76,8 @@ class Sandbox : private GuestListener {
   SandboxPlace place_;
   SandboxListener& listener_;
   SandboxHistory history_;
-  std::optional<GuestRun> run_;  // since the guest has introduced itself for the first time
+  std::shared_ptr<const GuestInfo> info_;  // of the last Hello, if it was admitted
+  std::optional<GuestRun> run_;            // since the guest has introduced itself for the first time
   std::array<std::uint64_t, drop_reasons> rejected_{};
   std::bitset<drop_reasons> logged_;  // reasons that have had their line; the counters have the rest
   std::optional<Time> suspected_at_;

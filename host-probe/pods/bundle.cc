@@ -32,6 +32,7 @@ BundleNames names_of(const json& annotations, const ContainerId& sandbox) {
   names.sandbox = sandbox;
   names.pod_namespace = text({"io.kubernetes.cri.sandbox-namespace", "io.kubernetes.pod.namespace"});
   names.pod = text({"io.kubernetes.cri.sandbox-name", "io.kubernetes.pod.name"});
+  names.uid = text({"io.kubernetes.cri.sandbox-uid", "io.kubernetes.pod.uid"});
   names.runtime_handler = text({"io.kubernetes.cri-o.RuntimeHandler"});
   // CRI-O calls the pause container POD; its own ContainerName is a compound of five names.
   const bool pause =
@@ -113,6 +114,7 @@ std::optional<SandboxNames> Bundles::names(const ContainerId& sandbox, const std
   names.from_bundle = true;
   names.pod_namespace = (*of_pod)->pod_namespace;
   names.pod = (*of_pod)->pod;
+  names.uid = (*of_pod)->uid;
   names.runtime_handler = (*of_pod)->runtime_handler;
   names.image = (*of_pod)->image;
   for (const ContainerId& container : containers) {

@@ -14,6 +14,7 @@ struct BundleNames {
   ContainerId sandbox;
   std::string pod_namespace;
   std::string pod;
+  std::string uid;
   std::string container;  // empty for the pause container
   std::string image;
   std::string runtime_handler;

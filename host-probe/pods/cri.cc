@@ -80,6 +80,7 @@ NamesBySandbox names_in(const CriListing& listing, const LookupRequest& request)
     SandboxNames& sandbox = names[*id];
     sandbox.pod_namespace = label_text(pod.pod_namespace);
     sandbox.pod = label_text(pod.name);
+    sandbox.uid = label_text(pod.uid);
     sandbox.runtime_handler = label_text(pod.runtime_handler);
     sandbox.image = pause;
   }
@@ -116,6 +117,7 @@ CriListing::Pod read_pod(Reader in) {
         while (metadata.next()) {
           switch (metadata.tag_and_type()) {
             case bytes(1): pod.name = metadata.get_string(); break;
+            case bytes(2): pod.uid = metadata.get_string(); break;
             case bytes(3): pod.pod_namespace = metadata.get_string(); break;
             default: metadata.skip();
           }

@@ -29,6 +29,7 @@ struct CriListing {
     std::string pod_namespace;
     std::string name;
     std::string runtime_handler;
+    std::string uid{};
   };
   struct Container {
     std::string id;

@@ -23,6 +23,7 @@ struct SandboxNames {
 
   std::string pod_namespace;
   std::string pod;
+  std::string uid;                              // of the pod, as the API server has it
   std::string runtime_handler;                  // by which the pod's RuntimeClass names the runtime
   std::string image;                            // of the pause container
   std::map<ContainerId, Container> containers;  // without the pause container

@@ -69,6 +69,7 @@ void add_guest(SandboxReport& sandbox, double seconds, double workload_cpus) {
   link.receive_bytes = grown(seconds, 5000);
   link.transmit_bytes = grown(seconds, 2500);
   view.interfaces = {link};
+  sandbox.guest_info = std::make_shared<const GuestInfo>(GuestInfo{"1.2.3", "6.12.0", "pressure stall information"});
 }
 
 void add_host(SandboxReport& sandbox, double seconds, double workload_cpus) {
@@ -116,7 +117,10 @@ void add_host(SandboxReport& sandbox, double seconds, double workload_cpus) {
 SandboxReport sandbox(char digit, SandboxNames names) {
   SandboxReport made;
   made.id = id_of(digit);
+  made.place = std::make_shared<const SandboxPlace>(
+      SandboxPlace{made.id, "/run/vc/vm/" + made.id.string(), "clh.sock", "cloud-hypervisor", Reach::hybrid, "vc/vm"});
   names.image = "registry/pause:3.9";
+  names.uid = std::string("00000000-0000-4000-8000-00000000000") + digit;
   made.names = std::make_shared<const SandboxNames>(std::move(names));
   return made;
 }
@@ -139,6 +143,7 @@ NodeReport fake_report(double seconds, NameStyle style) {
   SandboxReport web = sandbox(
       'a', {.pod_namespace = "shop",
             .pod = pod,
+            .uid = {},
             .runtime_handler = "kata",
             .image = {},
             .containers = {{id_of('1'), {app, "registry/app:1"}}, {id_of('2'), {"proxy", "registry/proxy:2"}}}});
@@ -151,6 +156,7 @@ NodeReport fake_report(double seconds, NameStyle style) {
 
   SandboxReport crunch = sandbox('b', {.pod_namespace = "batch",
                                        .pod = "crunch-0",
+                                       .uid = {},
                                        .runtime_handler = "kata-qemu",
                                        .image = {},
                                        .containers = {{id_of('3'), {"worker", "registry/worker:3"}}}});
@@ -168,8 +174,12 @@ NodeReport fake_report(double seconds, NameStyle style) {
   add_host(crunch, seconds, 0.2001);
   report.sandboxes.push_back(std::move(crunch));
 
-  SandboxReport silent = sandbox(
-      'd', {.pod_namespace = "shop", .pod = "silent-0", .runtime_handler = "kata", .image = {}, .containers = {}});
+  SandboxReport silent = sandbox('d', {.pod_namespace = "shop",
+                                       .pod = "silent-0",
+                                       .uid = {},
+                                       .runtime_handler = "kata",
+                                       .image = {},
+                                       .containers = {}});
   add_host(silent, seconds, 0);
   report.sandboxes.push_back(std::move(silent));
 

@@ -144,6 +144,8 @@ TEST_CASE("every layout is found, whether it was there before or comes later, an
   CHECK(test.places.back().vm().text() == fs::path(tree.directory).filename().string());
   CHECK(test.places.back().socket == tree.marker);
   CHECK(test.places.back().reach == tree.reach);
+  const std::string in_layout = test.places.back().layout + "/" + fs::path(tree.directory).filename().string();
+  CHECK((tree.directory == in_layout || tree.directory == "user/4711/run/" + in_layout));
   fs::remove(test.run() / tree.directory / tree.marker);
   CHECK(test.becomes({}));
   test.make_socket(test.run() / tree.directory / tree.marker);

@@ -142,8 +142,8 @@ TEST_CASE("a limit that means none is 0, and a container without memory values h
 TEST_CASE("a name that is not UTF-8 does not cost the document") {
   NodeReport report;
   SandboxReport& sandbox = report.sandboxes.emplace_back();
-  sandbox.names = std::make_shared<const SandboxNames>(
-      SandboxNames{.pod_namespace = "a\xff", .pod = "\"<p>\n", .runtime_handler = {}, .image = {}, .containers = {}});
+  sandbox.names = std::make_shared<const SandboxNames>(SandboxNames{
+      .pod_namespace = "a\xff", .pod = "\"<p>\n", .uid = {}, .runtime_handler = {}, .image = {}, .containers = {}});
   CHECK(document_of(report).at("sandboxes").at(0).at("pod") == "\"<p>\n");
 }
 

@@ -14,6 +14,7 @@ NodeReport named_report() {
   names.pod_namespace = "shop";
   names.pod = "web-0";
   names.runtime_handler = "kata";
+  names.uid = "uid-of-web-0";
   names.containers[*ContainerId::from_hex(container_hex)] = {"app", "nginx:1.21"};
   report.sandboxes[0].names = std::make_shared<const SandboxNames>(names);
   report.sandboxes[0].guest->interfaces.emplace_back().name = "eth0";
@@ -54,12 +55,33 @@ TEST_CASE("a sandbox's network is the pod's") {
   CHECK(Rendered(named_report()).value("container_network_receive_bytes_total", of_pod));
 }
 
-TEST_CASE("what a sandbox is called is one series, as soon as it is known") {
+TEST_CASE("what is known of a sandbox is one series, before its pod has a name and after its end") {
   NodeReport report = named_report();
-  CHECK(Rendered(report).value(
-            "katameter_sandbox_info",
-            {{"sandbox_id", sandbox_hex}, {"namespace", "shop"}, {"pod", "web-0"}, {"runtime_handler", "kata"}}) ==
-        1.0);
-  report.sandboxes[0].names = nullptr;
-  CHECK(Rendered(report).family("katameter_sandbox_info") == nullptr);
+  SandboxReport& sandbox = report.sandboxes[0];
+  sandbox.place = std::make_shared<const SandboxPlace>(
+      SandboxPlace{sandbox.id, "/run/kata/x", "root/console.sock", "qemu", Reach::cid, "kata"});
+  Series expected{{"sandbox_id", sandbox_hex}, {"namespace", "shop"},  {"pod", "web-0"},   {"runtime_handler", "kata"},
+                  {"uid", "uid-of-web-0"},     {"hypervisor", "qemu"}, {"layout", "kata"}, {"reach", "af_vsock"}};
+  CHECK(Rendered(report).value("katameter_sandbox_info", expected) == 1.0);
+  sandbox.ended = true;
+  CHECK(Rendered(report).value("katameter_sandbox_info", expected) == 1.0);
+  sandbox.names = nullptr;
+  for (const char* unknown : {"namespace", "pod", "runtime_handler", "uid"}) expected[unknown] = "";
+  CHECK(Rendered(report).value("katameter_sandbox_info", expected) == 1.0);
+}
+
+TEST_CASE("what a guest says of itself is one series, and none before it said it or after its end") {
+  NodeReport report = named_report();
+  CHECK(Rendered(report).family("katameter_guest_info") == nullptr);
+  SandboxReport& sandbox = report.sandboxes[0];
+  sandbox.guest_info =
+      std::make_shared<const GuestInfo>(GuestInfo{"0.2.0", "6.12.1", "task iterator,memory controller"});
+  sandbox.guest.reset();  // it does not answer now
+  const Series expected{{"sandbox_id", sandbox_hex},
+                        {"version", "0.2.0"},
+                        {"kernel", "6.12.1"},
+                        {"missing", "task iterator,memory controller"}};
+  CHECK(Rendered(report).value("katameter_guest_info", expected) == 1.0);
+  sandbox.ended = true;
+  CHECK(Rendered(report).family("katameter_guest_info") == nullptr);
 }

@@ -192,6 +192,38 @@ TEST_CASE("a guest that numbers its block devices ever anew makes no more series
   }
 }
 
+TEST_CASE("a Hello's texts are labels in a fixed form only") {
+  wire::Hello hello;
+  hello.version = "0.2.0~rc1+git-3_x";
+  hello.kernel = std::string(64, '6');
+  hello.lacks = {"task iterator", "memory_rss_bytes"};
+  const GuestInfo good = guest_info(hello);
+  CHECK(good.version == hello.version);
+  CHECK(good.kernel == hello.kernel);
+  CHECK(good.missing == "task iterator,memory_rss_bytes");
+  hello.kernel += '6';
+  CHECK(guest_info(hello).kernel.empty());
+  for (const char* odd : {"6.12 \"x\"", "<b>", "6.12,x", "{}", "a/b", "\xff"}) {
+    INFO(odd);
+    hello.version = hello.kernel = odd;
+    CHECK(guest_info(hello).version.empty());
+    CHECK(guest_info(hello).kernel.empty());
+  }
+}
+
+TEST_CASE("what a guest cannot report is a text of bounded length that says when something is left out") {
+  wire::Hello hello;
+  hello.lacks = {GENERATE("one,two", "<b>", "\"")};
+  CHECK(guest_info(hello).missing == "...");
+  hello.lacks = {"one", "", "two", std::string(65, 'x')};
+  CHECK(guest_info(hello).missing == "one,two,...");
+  hello.lacks.assign(64, std::string(64, 'x'));
+  const std::string most = guest_info(hello).missing;
+  CHECK(most.size() <= max_label_bytes);
+  CHECK(most.size() > max_label_bytes - 70);
+  CHECK_THAT(most, Catch::EndsWith("x,..."));
+}
+
 TEST_CASE("another boot and another instance of guest-probe are another run, whose snapshots are not compared") {
   Guest guest;
   guest.take(snapshot({container('a', 100)}));

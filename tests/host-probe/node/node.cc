@@ -790,13 +790,49 @@ TEST_CASE("nothing that a guest sent is in the series while it is not believed, 
   }
 }
 
+TEST_CASE("where a sandbox was found stays in its reports, what its guest says of itself while the sandbox is there") {
+  Fixture test;
+  FakeGuest& guest = test.add('a');
+  const auto found = test.collect()->sandboxes.at(0);
+  REQUIRE(found.place);
+  CHECK(found.place->hypervisor == "cloud-hypervisor");
+  REQUIRE(found.guest_info);
+  CHECK(*found.guest_info == GuestInfo{"9.9.9", "5.10.0", ""});
+  guest.hello.reset();
+  guest.close();
+  test.loop.pass(5ms);
+  CHECK(test.collect()->sandboxes.at(0).guest_info);
+  test.node->sandbox_gone(id_of('a'));
+  const auto ended = test.collect()->sandboxes.at(0);
+  CHECK(ended.place);
+  CHECK_FALSE(ended.guest_info);
+}
+
+TEST_CASE("a guest that describes itself ever anew makes no more series") {
+  Fixture test;
+  GuestTiming impatient;
+  impatient.absence_backoff_min = impatient.absence_backoff_max = 1ms;
+  test.node = std::make_unique<Node>(test.loop.events(), test.loop.timers(), &test.processes, nullptr, impatient);
+  FakeGuest& guest = test.add('a');
+  constexpr int max = decltype(SandboxHistory::guest_infos)::max_values;
+  for (int i = 1; i <= max; ++i) {
+    CHECK(test.collect()->sandboxes.at(0).guest_info);
+    guest.hello->lacks = {"feature " + std::to_string(i)};
+    guest.close();
+    const std::size_t hellos = guest.received<wire::Hello>().size();
+    REQUIRE(test.loop.until([&] { return guest.received<wire::Hello>().size() > hellos; }));
+    test.loop.pass(5ms);
+  }
+  CHECK_FALSE(test.collect()->sandboxes.at(0).guest_info);
+}
+
 TEST_CASE("a report has one member for what a guest's snapshots say") {
   // A member that is added to SandboxReport makes this fail to compile: what it takes from a snapshot belongs in
-  // GuestView, which is left out as a whole. The others are the host's own, or counted by the host.
+  // GuestView, which is left out as a whole. The others are the host's own, counted by the host, or of the Hello.
   SandboxReport report;
   report.guest.emplace().containers.emplace_back();
-  auto& [id, names, ended, suspect, guest, oom_kills, oom_events, by_class, rejected_by_reason, processes, account,
-         host_ooms] = report;
+  auto& [id, place, names, ended, suspect, guest_info, guest, oom_kills, oom_events, by_class, rejected_by_reason,
+         processes, account, host_ooms] = report;
   static_assert(std::is_same_v<decltype(report.guest), std::optional<GuestView>>);
   guest.reset();
   CHECK(oom_kills.empty());

@@ -28,11 +28,9 @@ std::string config(const Annotations& annotations) {
 }
 
 Annotations containerd_pod() {
-  return {{"io.kubernetes.cri.container-type", "sandbox"},
-          {"io.kubernetes.cri.sandbox-id", pod_hex},
-          {"io.kubernetes.cri.sandbox-name", "web-0"},
-          {"io.kubernetes.cri.sandbox-namespace", "shop"},
-          {"io.kubernetes.cri.podsandbox.image-name", "pause:3"}};
+  return {{"io.kubernetes.cri.container-type", "sandbox"},   {"io.kubernetes.cri.sandbox-id", pod_hex},
+          {"io.kubernetes.cri.sandbox-name", "web-0"},       {"io.kubernetes.cri.sandbox-namespace", "shop"},
+          {"io.kubernetes.cri.sandbox-uid", "uid-of-web-0"}, {"io.kubernetes.cri.podsandbox.image-name", "pause:3"}};
 }
 
 Annotations containerd_app() {
@@ -49,6 +47,7 @@ Annotations crio_pod() {
           {"io.kubernetes.cri-o.ImageName", "pause:3"},
           {"io.kubernetes.container.name", "POD"},
           {"io.kubernetes.pod.name", "web-0"},
+          {"io.kubernetes.pod.uid", "uid-of-web-0"},
           {"io.kubernetes.pod.namespace", "shop"}};
 }
 
@@ -92,6 +91,7 @@ TEST_CASE("the annotations of containerd and of CRI-O") {
   CHECK(pod->sandbox == pod_id);
   CHECK(pod->pod == "web-0");
   CHECK(pod->pod_namespace == "shop");
+  CHECK(pod->uid == "uid-of-web-0");
   CHECK(pod->container.empty());
   CHECK(pod->image == "pause:3");
   const auto app = parse_bundle(config(GENERATE(containerd_app(), crio_app())));
@@ -135,6 +135,7 @@ TEST_CASE("bundles are found where containerd and CRI-O keep them") {
   const auto names = test.bundles.names(pod_id, {app_id, *ContainerId::from_hex(std::string(64, '2'))});
   REQUIRE(names);
   CHECK(names->pod == "web-0");
+  CHECK(names->uid == "uid-of-web-0");
   CHECK(names->image == "pause:3");
   CHECK(names->from_bundle);
   CHECK(names->containers == std::map<ContainerId, SandboxNames::Container>{{app_id, {"app", "nginx:1.21"}}});

@@ -44,7 +44,7 @@ const std::string image_id = "sha256:" + std::string(64, 'e');
 
 CriListing listing_of(const CriListing::Container& container) {
   CriListing listing;
-  listing.pods = {{pod_hex, "shop", "web-0", "kata"}, {other_hex, "shop", "db-0", ""}};
+  listing.pods = {{pod_hex, "shop", "web-0", "kata", "uid-of-web-0"}, {other_hex, "shop", "db-0", ""}};
   listing.containers = {container};
   listing.images = {
       {image_id, {"docker.io/library/nginx:1.21", "nginx:same"}, {"docker.io/library/nginx@sha256:1"}, false},
@@ -66,6 +66,7 @@ TEST_CASE("names of the sandboxes that were asked for, with all of their contain
   CHECK(sandbox.pod == "web-0");
   CHECK(sandbox.pod_namespace == "shop");
   CHECK(sandbox.runtime_handler == "kata");
+  CHECK(sandbox.uid == "uid-of-web-0");
   CHECK(sandbox.image == "registry.k8s.io/pause:3.9");
   CHECK(sandbox.containers.at(app_id).name == "app");
 }
@@ -123,6 +124,7 @@ std::string some_pods() {
   cri::PodSandbox& pod = *answer.add_items();
   pod.set_id("an id");
   pod.mutable_metadata()->set_name("web-0");
+  pod.mutable_metadata()->set_uid("uid-of-web-0");
   pod.mutable_metadata()->set_namespace_("shop");
   pod.set_runtime_handler("kata");
   answer.add_items()->set_id("another");
@@ -164,6 +166,7 @@ TEST_CASE("pods are read as the schema says") {
   CHECK(listing.pods[0].name == "web-0");
   CHECK(listing.pods[0].pod_namespace == "shop");
   CHECK(listing.pods[0].runtime_handler == "kata");
+  CHECK(listing.pods[0].uid == "uid-of-web-0");
   CHECK(listing.pods[1].id == "another");
   CHECK(listing.pods[1].name.empty());
 }

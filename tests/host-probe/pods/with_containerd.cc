@@ -126,8 +126,10 @@ TEST_CASE("pods and containers of a real containerd have their names, as the kub
   // Both tags are of one image, and an image has one name.
   CHECK(test.series(web, sidecar) == Fixture::expected(web, sidecar, sleeper, "shop", "web-0", "sidecar"));
   CHECK(test.series(web, web) == Fixture::expected(web, web, "", "shop", "web-0", ""));
-  CHECK_THAT(test.scrape(), Catch::Contains("katameter_sandbox_info{sandbox_id=\"" + db.hex() +
-                                            "\",namespace=\"data\",pod=\"db-0\",runtime_handler=\"kata\"} 1"));
+  CHECK_THAT(test.scrape(),
+             Catch::Contains("katameter_sandbox_info{sandbox_id=\"" + db.hex() +
+                             "\",namespace=\"data\",pod=\"db-0\",runtime_handler=\"kata\",uid=\"uid-of-db-0\","
+                             "hypervisor=\"cloud-hypervisor\",layout=\"vc/vm\",reach=\"hybrid_vsock\"} 1"));
   CHECK(test.series(db, app) == Fixture::expected(db, app, "", "data", "db-0", ""));
   CHECK(test.series(db, made_up) == Fixture::expected(db, made_up, "", "data", "db-0", ""));
 }
