@@ -38,6 +38,11 @@ void write_info(SeriesWriter& out) {
   }
 }
 
+template <std::size_t KataPods::*count>
+void write_kata_pods(SeriesWriter& out) {
+  if (const auto& pods = out.report().node().kata_pods) out.add({}, static_cast<double>((*pods).*count));
+}
+
 template <typename ValueOf>
 void each_collector(SeriesWriter& out, const ValueOf& value) {
   const NodeReport& node = out.report().node();
@@ -94,6 +99,16 @@ constexpr MetricRow node_rows[] = {
     {{"katameter_sandboxes", "Sandboxes found on this node.", MetricType::Gauge, "sandboxes", "",
       "directories of the runtime"},
      [](SeriesWriter& out) { out.add({}, static_cast<double>(out.report().living().size())); }},
+    {{"katameter_runtime_kata_pods",
+      "Pods that run under a runtime handler of Kata, as the container runtimes list them; absent while one of them "
+      "does "
+      "not answer.",
+      MetricType::Gauge, "pods", "", "the container runtime, over CRI; a minute old at most"},
+     &write_kata_pods<&KataPods::running>},
+    {{"katameter_runtime_kata_pods_found",
+      "Pods of katameter_runtime_kata_pods whose sandbox was found on this node. Of the others nothing is measured.",
+      MetricType::Gauge, "pods", "", "the container runtime, over CRI; directories of the runtime"},
+     &write_kata_pods<&KataPods::found>},
     {{"katameter_collector_success",
       "By collector, guests: 1 if every reachable guest answered in time; processes: 1 if the host's processes could "
       "be "

@@ -308,6 +308,7 @@ void Node::add_names(NodeReport& report) {
     }
     sandbox.names = names_->of(*pod);
   }
+  report.kata_pods = names_->kata_pods();
 }
 
 }  // namespace katameter::host

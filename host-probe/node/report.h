@@ -70,11 +70,12 @@ struct CollectorReport {
 
 struct NodeReport {
   std::vector<SandboxReport> sandboxes;
-  CollectorReport guests;         // asking them all; a success if each that could be asked answered in time
-  CollectorReport processes;      // reading the host's, with the accounting; a success if they could be read
-  double duration_seconds = 0.0;  // of this collection
-  std::int64_t unix_seconds = 0;  // when it was made
-  double monotonic_seconds = 0;   // the same by a clock that is never set
+  std::optional<KataPods> kata_pods;  // a minute old at most; absent if a runtime did not answer
+  CollectorReport guests;             // asking them all; a success if each that could be asked answered in time
+  CollectorReport processes;          // reading the host's, with the accounting; a success if they could be read
+  double duration_seconds = 0.0;      // of this collection
+  std::int64_t unix_seconds = 0;      // when it was made
+  double monotonic_seconds = 0;       // the same by a clock that is never set
 };
 
 }  // namespace katameter::host

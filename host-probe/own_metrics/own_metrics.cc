@@ -6,7 +6,7 @@ namespace katameter::host {
 namespace {
 
 // By RuntimeOperation.
-constexpr std::array<const char*, 3> operations{"list_podsandbox", "list_containers", "list_images"};
+constexpr std::array<const char*, 4> operations{"list_podsandbox", "status", "list_containers", "list_images"};
 // By success.
 constexpr std::array<const char*, 2> results{"failure", "success"};
 

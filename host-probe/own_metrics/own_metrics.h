@@ -120,7 +120,7 @@ inline constexpr std::array all{
 }  // namespace own
 
 /// The CRI calls that are made, by kubelet's names for them.
-enum class RuntimeOperation { list_podsandbox, list_containers, list_images };
+enum class RuntimeOperation { list_podsandbox, status, list_containers, list_images };
 
 /// What host-probe counts of its own work, in a Registry of prometheus-cpp: a few series that exist once in a process,
 /// each from 0 on. For any thread.
@@ -158,8 +158,8 @@ class OwnMetrics {
   prometheus::Registry registry_;
   Family<Counter>& http_requests_;
   prometheus::Gauge& http_connections_;
-  std::array<Counter*, 3> runtime_operations_{};
-  std::array<Counter*, 3> runtime_errors_{};
+  std::array<Counter*, 4> runtime_operations_{};
+  std::array<Counter*, 4> runtime_errors_{};
   std::array<Counter*, 2> guest_connects_{};
   Counter& processes_lost_;
   Counter& processes_refused_;

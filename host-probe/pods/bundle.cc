@@ -49,7 +49,7 @@ BundleNames names_of(const json& annotations, const ContainerId& sandbox) {
 Result<std::string> read_config(const std::string& path) {
   struct stat status {};
   if (stat(path.c_str(), &status) != 0) return system_failure("cannot open " + path);
-  if (!S_ISREG(status.st_mode)) return failure(path + " is no regular file");
+  if (!S_ISREG(status.st_mode)) return failure(path + " is not a regular file");
   Result<std::string> text = read_file(path, Bundles::max_config_bytes + 1);
   if (text && text->size() > Bundles::max_config_bytes) {
     return failure(path + " is larger than " + std::to_string(Bundles::max_config_bytes) + " bytes");

@@ -1,6 +1,7 @@
 #include "host-probe/pods/cri.h"
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 #include <protozero/exception.hpp>
 #include <protozero/pbf_message.hpp>
 #include <string>
@@ -16,7 +17,7 @@ Result<std::string> parse_runtime_endpoint(std::string_view text) {
   if (path.starts_with(scheme)) path.remove_prefix(scheme.size());
   if (!path.starts_with('/') || path.size() == 1) {
     return failure("'" + std::string(text) +
-                   "' is no Unix socket; write it as in unix:///run/containerd/containerd.sock");
+                   "' is not a Unix socket; write it as in unix:///run/containerd/containerd.sock");
   }
   return std::string(path);
 }
@@ -96,6 +97,18 @@ NamesBySandbox names_in(const CriListing& listing, const LookupRequest& request)
   return names;
 }
 
+std::vector<RunningPod> running_in(const CriListing& listing) {
+  std::vector<RunningPod> running;
+  for (const CriListing::Pod& pod : listing.pods) {
+    const auto id = ContainerId::from_hex(pod.id);
+    if (!id || !pod.ready) continue;
+    const auto kind = listing.kata_handlers.find(pod.runtime_handler);
+    running.push_back(
+        {*id, pod.runtime_handler, kind == listing.kata_handlers.end() ? std::nullopt : std::optional(kind->second)});
+  }
+  return running;
+}
+
 namespace {
 
 using Reader = protozero::pbf_reader;
@@ -124,6 +137,7 @@ CriListing::Pod read_pod(Reader in) {
         }
         break;
       }
+      case tag_and_type(3, pbf_wire_type::varint): pod.ready = in.get_uint64() == 0; break;
       case bytes(7): pod.runtime_handler = in.get_string(); break;
       default: in.skip();
     }
@@ -183,7 +197,7 @@ Status decode_list(std::string_view answer, std::vector<Item>& items, Read read)
     while (in.next(1, pbf_wire_type::length_delimited)) items.push_back(read(in.get_message()));
     return {};
   } catch (const protozero::exception& error) {
-    return failure(std::string("its answer is no protobuf message: ") + error.what());
+    return failure(std::string("its answer is not a protobuf message: ") + error.what());
   }
 }
 
@@ -191,6 +205,68 @@ Status decode_list(std::string_view answer, std::vector<Item>& items, Read read)
 
 Status decode_pods(std::string_view answer, CriListing& listing) {
   return decode_list(answer, listing.pods, read_pod);
+}
+
+namespace {
+
+using nlohmann::json;
+
+std::string text_of(const json& object, const char* key) {
+  const auto found = object.find(key);
+  return found != object.end() && found->is_string() ? found->get<std::string>() : std::string();
+}
+
+// By the shim's file: what containerd is told to run (runtime_path), else what it makes of io.containerd.NAME.v2. Kata's
+// shims begin alike, whatever the handler is called.
+bool is_kata(const json& runtime) {
+  constexpr std::string_view type_prefix = "io.containerd.";
+  constexpr std::string_view shim_prefix = "containerd-shim-";
+  constexpr std::string_view kata = "kata";
+  const std::string path = text_of(runtime, "runtimePath");
+  std::string_view file = std::string_view(path).substr(path.rfind('/') + 1);
+  if (file.starts_with(shim_prefix)) return file.substr(shim_prefix.size()).starts_with(kata);
+  const std::string type = text_of(runtime, "runtimeType");
+  return type.starts_with(type_prefix) && std::string_view(type).substr(type_prefix.size()).starts_with(kata);
+}
+
+// Of containerd's configuration (internal/cri/config: ContainerdConfig) the handlers.
+void read_config(std::string_view text, CriListing& listing) {
+  const json config = json::parse(text, nullptr, false);
+  const auto containerd = config.is_object() ? config.find("containerd") : config.end();
+  if (containerd == config.end() || !containerd->is_object()) return;
+  const auto runtimes = containerd->find("runtimes");
+  if (runtimes == containerd->end() || !runtimes->is_object()) return;
+  const std::string default_name = text_of(*containerd, "defaultRuntimeName");
+  for (const auto& [handler, runtime] : runtimes->items()) {
+    if (!runtime.is_object()) continue;
+    listing.kata_handlers[handler] = is_kata(runtime);
+    if (handler == default_name) listing.kata_handlers[""] = is_kata(runtime);
+  }
+}
+
+void read_info(Reader entry, CriListing& listing) {
+  std::string key;
+  protozero::data_view value;
+  while (entry.next()) {
+    switch (entry.tag_and_type()) {
+      case bytes(1): key = entry.get_string(); break;
+      case bytes(2): value = entry.get_view(); break;
+      default: entry.skip();
+    }
+  }
+  if (key == "config") read_config({value.data(), value.size()}, listing);
+}
+
+}  // namespace
+
+Status decode_status(std::string_view answer, CriListing& listing) {
+  try {
+    Reader in(answer.data(), answer.size());
+    while (in.next(2, pbf_wire_type::length_delimited)) read_info(in.get_message(), listing);
+    return {};
+  } catch (const protozero::exception& error) {
+    return failure(std::string("its answer is not a protobuf message: ") + error.what());
+  }
 }
 
 Status decode_containers(std::string_view answer, CriListing& listing) {

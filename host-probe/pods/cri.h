@@ -1,5 +1,6 @@
 #pragma once
 
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -30,6 +31,7 @@ struct CriListing {
     std::string name;
     std::string runtime_handler;
     std::string uid{};
+    bool ready = true;  // else it has ended
   };
   struct Container {
     std::string id;
@@ -47,6 +49,9 @@ struct CriListing {
     bool pinned = false;
   };
   std::vector<Pod> pods;
+  /// Whether a runtime handler is one of Kata's, by the runtime's configuration; "": the default one. containerd has it,
+  /// CRI-O does not: then it is empty.
+  std::map<std::string, bool> kata_handlers;
   std::vector<Container> containers;
   std::vector<Image> images;
 };
@@ -56,9 +61,13 @@ struct CriListing {
 /// one that the runtime has pinned, if there is just one.
 NamesBySandbox names_in(const CriListing& listing, const LookupRequest& request);
 
+/// The pods of a listing that run.
+std::vector<RunningPod> running_in(const CriListing& listing);
+
 // Read the answers of CRI that cri.proto describes; what they hold is added to `listing`. Fields that are not in it are
 // skipped. An error if the bytes are not a protobuf message; `listing` may then have some.
 Status decode_pods(std::string_view answer, CriListing& listing);
+Status decode_status(std::string_view answer, CriListing& listing);
 Status decode_containers(std::string_view answer, CriListing& listing);
 Status decode_images(std::string_view answer, CriListing& listing);
 

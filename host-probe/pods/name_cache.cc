@@ -28,6 +28,7 @@ void PodNameCache::containers_seen(const ContainerId& id, const std::set<Contain
 std::optional<PodNameCache::Time> PodNameCache::due() const {
   std::optional<Time> earliest;
   if (open_) return earliest;
+  if (pods_wanted_) earliest = pods_not_before_;
   for (const auto& [id, sandbox] : sandboxes_) {
     if (sandbox.missing.empty() || sandbox.attempts >= timing_.attempts) continue;
     if (!earliest || sandbox.not_before < *earliest) earliest = sandbox.not_before;
@@ -53,16 +54,27 @@ void PodNameCache::answered(const LookupResult& answer, Time now) {
   not_before_ = answer.error ? now + wait(failures_) : now;
   const auto request = std::exchange(open_, std::nullopt);
   if (!request) return;
+  count_pods(answer, now);
   for (const auto& [id, containers] : *request) {
     const auto sandbox = sandboxes_.find(id);
     if (sandbox != sandboxes_.end()) apply(id, sandbox->second, answer, now);
   }
 }
 
+void PodNameCache::count_pods(const LookupResult& answer, Time now) {
+  pods_wanted_ = false;
+  pods_not_before_ = now + timing_.max;
+  kata_pods_.reset();
+  if (!answer.running) return;
+  std::set<ContainerId> found;
+  for (const auto& [id, sandbox] : sandboxes_) found.insert(id);
+  kata_pods_ = count_kata_pods(*answer.running, found);
+}
+
 void PodNameCache::retry_all() {
   open_.reset();
   failures_ = 0;
-  not_before_ = {};
+  not_before_ = pods_not_before_ = {};
   for (auto& [id, sandbox] : sandboxes_) {
     sandbox.attempts = 0;
     sandbox.not_before = {};

@@ -38,9 +38,15 @@ class PodNameCache {
   /// The last series of the sandbox is gone.
   void forget(const ContainerId& sandbox) { sandboxes_.erase(sandbox); }
 
+  /// Somebody wants to see kata_pods(): the runtimes are asked for their pods if it is older than NameTiming::max.
+  void pods_wanted() { pods_wanted_ = true; }
+  /// By the last answer, of which it compares the pods with the sandboxes that have appeared. Nothing if there was none,
+  /// or a runtime did not answer.
+  std::optional<KataPods> kata_pods() const { return kata_pods_; }
+
   /// When to ask; may be in the past. Nothing while there is nothing to ask or a request is open.
   std::optional<Time> due() const;
-  /// What to ask for now; the request is open until answered().
+  /// What to ask for now; the request is open until answered(). An empty one asks for the runtimes' pods only.
   LookupRequest ask();
   void answered(const LookupResult& answer, Time now);
   /// There will be no answer to an open request, and whoever is asked next may know what nobody knew: all that is
@@ -61,6 +67,7 @@ class PodNameCache {
 
   Time::duration wait(unsigned attempts) const;
   void merge(const ContainerId& id, Sandbox& sandbox, const SandboxNames& found);
+  void count_pods(const LookupResult& answer, Time now);
   void apply(const ContainerId& id, Sandbox& sandbox, const LookupResult& answer, Time now);
 
   NameTiming timing_;
@@ -68,6 +75,9 @@ class PodNameCache {
   std::optional<LookupRequest> open_;
   unsigned failures_ = 0;  // of the runtime, in a row
   Time not_before_{};
+  bool pods_wanted_ = false;
+  Time pods_not_before_{};
+  std::optional<KataPods> kata_pods_;
 };
 
 }  // namespace katameter::host

@@ -104,6 +104,12 @@ void Names::forget(const ContainerId& sandbox) {
   ask_when_due();
 }
 
+std::optional<KataPods> Names::kata_pods() {
+  cache_.pods_wanted();
+  ask_when_due();
+  return cache_.kata_pods();
+}
+
 void Names::ask_when_due() {
   const auto due = cache_.due();
   const auto now = TimerQueue::Clock::now();

@@ -70,6 +70,9 @@ class Names {
   void containers_seen(const ContainerId& sandbox, const std::set<ContainerId>& containers);
   void forget(const ContainerId& sandbox);
 
+  /// As in PodNameCache. To be called at each scrape: between scrapes nobody asks for pods alone.
+  std::optional<KataPods> kata_pods();
+
   /// Asks there from now on, beginning with all that is missing. On an error nothing has changed.
   Status set_source(std::unique_ptr<NameSource> source);
 

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <iterator>
 #include <mutex>
 #include <utility>
 #include <vector>
@@ -19,6 +20,9 @@ namespace katameter::host {
 namespace {
 
 using Deadline = std::chrono::system_clock::time_point;
+
+// A StatusRequest that asks for the configuration, too.
+constexpr std::string_view verbose_request = "\x08\x01";
 
 std::shared_ptr<grpc::Channel> connect(const std::string& socket) {
   grpc::ChannelArguments arguments;
@@ -47,12 +51,12 @@ std::string described(const grpc::Status& status) {
 /// The calls of one client, which another thread may cancel.
 class CriClient::Calls {
  public:
-  /// `method` is "Service/Method" of CRI, without its version; its request is an empty message.
-  grpc::Status call(const std::shared_ptr<grpc::Channel>& channel, const std::string& method, Deadline deadline,
-                    std::string& answer) {
-    grpc::Status status = call_version(channel, version_, method, deadline, answer);
+  /// `method` is "Service/Method" of CRI, without its version.
+  grpc::Status call(const std::shared_ptr<grpc::Channel>& channel, const std::string& method, std::string_view request,
+                    Deadline deadline, std::string& answer) {
+    grpc::Status status = call_version(channel, version_, method, request, deadline, answer);
     if (status.error_code() != grpc::StatusCode::UNIMPLEMENTED || version_ != newer) return status;
-    grpc::Status of_older = call_version(channel, older, method, deadline, answer);
+    grpc::Status of_older = call_version(channel, older, method, request, deadline, answer);
     if (of_older.ok()) version_ = older;
     return of_older.error_code() == grpc::StatusCode::UNIMPLEMENTED ? status : of_older;
   }
@@ -71,16 +75,17 @@ class CriClient::Calls {
   static constexpr std::string_view older = "v1alpha2";
 
   grpc::Status call_version(const std::shared_ptr<grpc::Channel>& channel, std::string_view version,
-                            const std::string& method, Deadline deadline, std::string& answer) {
+                            const std::string& method, std::string_view request, Deadline deadline,
+                            std::string& answer) {
     grpc::ClientContext context;
     context.set_deadline(deadline);
     if (!enter(context)) return {grpc::StatusCode::CANCELLED, "host-probe is stopping"};
     grpc::CompletionQueue queue;
     grpc::GenericStub stub(channel);
-    const grpc::Slice nothing;
-    const grpc::ByteBuffer request(&nothing, 1);
+    const grpc::Slice slice(request.data(), request.size());
+    const grpc::ByteBuffer message(&slice, 1);
     const auto call =
-        stub.PrepareUnaryCall(&context, "/runtime." + std::string(version) + "." + method, request, &queue);
+        stub.PrepareUnaryCall(&context, "/runtime." + std::string(version) + "." + method, message, &queue);
     grpc::ByteBuffer response;
     grpc::Status status;
     call->StartCall();
@@ -120,29 +125,35 @@ void CriClient::cancel() {
   calls_->cancel();
 }
 
-Result<CriListing> CriClient::list(std::chrono::milliseconds timeout) {
+Result<CriListing> CriClient::list(std::chrono::milliseconds timeout, Scope scope) {
   const Deadline deadline = std::chrono::system_clock::now() + timeout;
   const auto channel = connect(socket_);
   calls_->begin();
   CriListing listing;
-  const auto list = [&](RuntimeOperation operation, const char* method,
-                        Status (*decode)(std::string_view, CriListing&)) -> Status {
+  const auto ask = [&](RuntimeOperation operation, const char* method, std::string_view request,
+                       Status (*decode)(std::string_view, CriListing&)) -> Status {
     std::string answer;
-    const grpc::Status status = calls_->call(channel, method, deadline, answer);
+    const grpc::Status status = calls_->call(channel, method, request, deadline, answer);
     OwnMetrics::of_process().count_runtime_operation(operation, status.ok());
     if (status.ok()) return decode(answer, listing);
     return failure(described(status));
   };
   const std::string asking = "asking the container runtime at " + socket_ + " for names";
-  if (Status pods = list(RuntimeOperation::list_podsandbox, "RuntimeService/ListPodSandbox", decode_pods); !pods) {
+  if (Status pods = ask(RuntimeOperation::list_podsandbox, "RuntimeService/ListPodSandbox", {}, decode_pods); !pods) {
     return failure_from(std::move(pods.error()), asking);
   }
-  if (Status containers = list(RuntimeOperation::list_containers, "RuntimeService/ListContainers", decode_containers);
+  if (Status config = ask(RuntimeOperation::status, "RuntimeService/Status", verbose_request, decode_status); !config) {
+    listing.kata_handlers.clear();
+  }
+  if (scope == Scope::pods) return listing;
+  if (Status containers =
+          ask(RuntimeOperation::list_containers, "RuntimeService/ListContainers", {}, decode_containers);
       !containers) {
     return failure_from(std::move(containers.error()), asking);
   }
-  if (Status images = list(RuntimeOperation::list_images, "ImageService/ListImages", decode_images); !images)
+  if (Status images = ask(RuntimeOperation::list_images, "ImageService/ListImages", {}, decode_images); !images) {
     listing.images.clear();
+  }
   return listing;
 }
 
@@ -176,16 +187,20 @@ LookupResult RuntimeNames::look_up(const LookupRequest& request) {
 
 void RuntimeNames::ask_runtimes(const LookupRequest& request, LookupResult& answer) {
   bool asked = false;
+  const auto scope = request.empty() ? CriClient::Scope::pods : CriClient::Scope::all;
+  std::vector<RunningPod> running;
   for (const Runtime& runtime : runtimes_) {
     if (!runtime.endpoint.configured && !exists(runtime.endpoint.socket)) continue;
     asked = true;
-    const auto listing = runtime.client->list(timeout_);
+    const auto listing = runtime.client->list(timeout_, scope);
     if (!listing) {
       answer.error = listing.error();
       continue;
     }
     answer.sandboxes.merge(names_in(*listing, request));
+    std::ranges::move(running_in(*listing), std::back_inserter(running));
   }
+  if (asked && !answer.error) answer.running = std::move(running);
   if (!asked) answer.error = Error{0, "there is no container runtime at its usual places; see --runtime-endpoint"};
 }
 

@@ -24,9 +24,14 @@ class CriClient {
   CriClient(const CriClient&) = delete;
   CriClient& operator=(const CriClient&) = delete;
 
+  enum class Scope {
+    pods,  // and which handlers are Kata's
+    all,
+  };
+
   /// All pods, containers and images that the runtime knows. Blocks for up to `timeout`. A runtime that does not list
-  /// images costs their names and nothing else.
-  Result<CriListing> list(std::chrono::milliseconds timeout);
+  /// images, or does not say which handlers are Kata's, costs just that.
+  Result<CriListing> list(std::chrono::milliseconds timeout, Scope scope = Scope::all);
 
   /// From any thread: a list() under way fails soon, and so does each that comes later.
   void cancel();

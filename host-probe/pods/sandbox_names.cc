@@ -47,4 +47,22 @@ std::string label_text(std::string_view name) {
   return std::string(name);
 }
 
+KataPods count_kata_pods(const std::vector<RunningPod>& pods, const std::set<ContainerId>& found) {
+  std::set<std::string_view> handlers_found;
+  for (const RunningPod& pod : pods) {
+    if (!pod.runtime_handler.empty() && found.contains(pod.id)) handlers_found.insert(pod.runtime_handler);
+  }
+  const auto seems_kata = [&](const RunningPod& pod) {
+    return pod.runtime_handler.find("kata") != std::string::npos || handlers_found.contains(pod.runtime_handler) ||
+           found.contains(pod.id);
+  };
+  KataPods count;
+  for (const RunningPod& pod : pods) {
+    if (!(pod.kata ? *pod.kata : seems_kata(pod))) continue;
+    ++count.running;
+    if (found.contains(pod.id)) ++count.found;
+  }
+  return count;
+}
+
 }  // namespace katameter::host

@@ -6,6 +6,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "userspace/result.h"
 #include "userspace/wire/container_id.h"
@@ -40,9 +41,30 @@ using LookupRequest = std::map<ContainerId, std::set<ContainerId>>;
 /// that reports another pod's container gets no name for it.
 using NamesBySandbox = std::map<ContainerId, SandboxNames>;
 
+/// A pod that runs, by what the runtime says.
+struct RunningPod {
+  ContainerId id;
+  std::string runtime_handler;
+  std::optional<bool> kata;  // whether that handler is one of Kata's, where the runtime's configuration tells it
+};
+
+/// Pods of one node under a handler of Kata.
+struct KataPods {
+  std::size_t running = 0;  // that the runtimes have
+  std::size_t found = 0;    // of these, with a sandbox that was found
+
+  bool operator==(const KataPods&) const = default;
+};
+
+/// Counts the pods under a handler of Kata. Where the runtime does not tell its kind, that is a handler with "kata" in its
+/// name, and one that a pod in `found` has. An empty handler is the runtime's default: then each pod speaks for itself.
+KataPods count_kata_pods(const std::vector<RunningPod>& pods, const std::set<ContainerId>& found);
+
 struct LookupResult {
   /// Whatever was found; a sandbox or container that nobody knows is not in it.
   NamesBySandbox sandboxes;
+  /// Of all runtimes; nothing if one of them did not answer.
+  std::optional<std::vector<RunningPod>> running;
   /// Why a runtime could not be asked. What is missing may be known to it.
   std::optional<Error> error;
 };

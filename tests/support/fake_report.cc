@@ -183,6 +183,7 @@ NodeReport fake_report(double seconds, NameStyle style) {
   add_host(silent, seconds, 0);
   report.sandboxes.push_back(std::move(silent));
 
+  report.kata_pods = KataPods{3, 3};
   report.duration_seconds = 0.003;
   report.guests = {0.002, true};
   report.processes = {0.001, true};

@@ -85,3 +85,11 @@ TEST_CASE("what a guest says of itself is one series, and none before it said it
   sandbox.ended = true;
   CHECK(Rendered(report).family("katameter_guest_info") == nullptr);
 }
+
+TEST_CASE("Kata pods of the runtime have series once it has answered") {
+  NodeReport report = named_report();
+  CHECK(Rendered(report).family("katameter_runtime_kata_pods") == nullptr);
+  report.kata_pods = KataPods{3, 2};
+  CHECK(Rendered(report).value("katameter_runtime_kata_pods", {}) == 3.0);
+  CHECK(Rendered(report).value("katameter_runtime_kata_pods_found", {}) == 2.0);
+}

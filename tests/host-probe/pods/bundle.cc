@@ -170,7 +170,7 @@ TEST_CASE("a bundle that cannot be read is an error, soon") {
   SECTION("a pipe, which nobody writes to") {
     fs::create_directories(test.containerd(pod_hex));
     REQUIRE(mkfifo((test.containerd(pod_hex) / "config.json").c_str(), 0600) == 0);
-    CHECK_THAT(test.error_of(pod_id), Catch::Contains("no regular file"));
+    CHECK_THAT(test.error_of(pod_id), Catch::Contains("not a regular file"));
   }
   SECTION("bad JSON") {
     Fixture::write(test.containerd(pod_hex), config(containerd_pod()).substr(0, 100));

@@ -2,6 +2,7 @@
 
 #include <cri.pb.h>
 
+#include <array>
 #include <catch2/catch.hpp>
 #include <random>
 
@@ -128,6 +129,7 @@ std::string some_pods() {
   pod.mutable_metadata()->set_namespace_("shop");
   pod.set_runtime_handler("kata");
   answer.add_items()->set_id("another");
+  answer.mutable_items(1)->set_state(1);
   return answer.SerializeAsString();
 }
 
@@ -141,6 +143,13 @@ std::string some_containers() {
   container.mutable_image()->set_user_specified_image("nginx:1.21");
   container.set_image_ref("sha256:2");
   container.set_image_id("sha256:3");
+  return answer.SerializeAsString();
+}
+
+std::string some_status() {
+  cri::StatusResponse answer;
+  (*answer.mutable_info())["config"] =
+      R"({"containerd": {"runtimes": {"kata": {"runtimeType": "io.containerd.kata.v2"}}}})";
   return answer.SerializeAsString();
 }
 
@@ -167,8 +176,66 @@ TEST_CASE("pods are read as the schema says") {
   CHECK(listing.pods[0].pod_namespace == "shop");
   CHECK(listing.pods[0].runtime_handler == "kata");
   CHECK(listing.pods[0].uid == "uid-of-web-0");
+  CHECK(listing.pods[0].ready);
   CHECK(listing.pods[1].id == "another");
+  CHECK_FALSE(listing.pods[1].ready);
   CHECK(listing.pods[1].name.empty());
+}
+
+namespace {
+
+std::string status_with(const std::string& config) {
+  cri::StatusResponse answer;
+  (*answer.mutable_info())["golang"] = "\"go1.22\"";
+  (*answer.mutable_info())["config"] = config;
+  return answer.SerializeAsString();
+}
+
+}  // namespace
+
+TEST_CASE("a handler is Kata's by its shim, whatever it is called") {
+  // As containerd 1.6 to 2.2 have it, shortened.
+  const std::string config =
+      R"({"containerd": {"snapshotter": "overlayfs", "defaultRuntimeName": "sandboxed", "runtimes": {
+    "runc": {"runtimeType": "io.containerd.runc.v2", "runtimePath": "", "options": {"BinaryName": ""}},
+    "sandboxed": {"runtimeType": "io.containerd.kata.v2", "runtimePath": ""},
+    "kata-qemu": {"runtimeType": "io.containerd.kata-qemu.v2", "runtimePath": "/opt/kata/bin/containerd-shim-kata-v2"},
+    "gpu": {"runtimeType": "io.containerd.gpu.v2", "runtimePath": "/opt/kata/runtime-rs/bin/containerd-shim-kata-v2"},
+    "kata-not": {"runtimeType": "io.containerd.runc.v2", "runtimePath": "/usr/bin/containerd-shim-runc-v2"},
+    "wrapped": {"runtimeType": "io.containerd.kata.v2", "runtimePath": "/usr/local/bin/wrapper"},
+    "odd": 7}}, "sandboxImage": "pause:3"})";
+  CriListing listing;
+  REQUIRE(decode_status(status_with(config), listing));
+  CHECK(listing.kata_handlers == std::map<std::string, bool>{{"", true},
+                                                             {"gpu", true},
+                                                             {"kata-not", false},
+                                                             {"kata-qemu", true},
+                                                             {"runc", false},
+                                                             {"sandboxed", true},
+                                                             {"wrapped", true}});
+  listing.pods = {{pod_hex, "", "", "gpu", "", true},
+                  {other_hex, "", "", "", "", true},
+                  {std::string(64, 'c'), "", "", "unheard-of", "", true},
+                  {std::string(64, 'd'), "", "", "gpu", "", false},
+                  {"not an id", "", "", "gpu", "", true}};
+  const auto running = running_in(listing);
+  REQUIRE(running.size() == 3);
+  CHECK(running[0].id == pod_id);
+  CHECK(running[0].kata == true);
+  CHECK(running[1].kata == true);
+  CHECK_FALSE(running[2].kata.has_value());
+}
+
+TEST_CASE("a status without a configuration that is known tells of no handler") {
+  for (const char* config : {"", "{", "7", "[]", "{\"sandboxImage\": \"pause:3\"}", "{\"containerd\": 7}",
+                             "{\"containerd\": {\"runtimes\": []}}"}) {
+    INFO(config);
+    CriListing listing;
+    CHECK(decode_status(status_with(config), listing));
+    CHECK(listing.kata_handlers.empty());
+  }
+  CriListing listing;
+  CHECK_FALSE(decode_status("\x12\xff", listing));
 }
 
 TEST_CASE("containers are read as the schema says") {
@@ -218,10 +285,10 @@ TEST_CASE("an answer that is cut off is an error, wherever it is cut") {
 TEST_CASE("whatever comes instead of an answer does no harm") {
   std::minstd_rand random(1);
   for (int round = 0; round < 20'000; ++round) {
-    std::string bytes = round % 3 == 0 ? some_pods() : round % 3 == 1 ? some_containers() : some_images();
+    std::string bytes = std::array{some_pods, some_containers, some_images, some_status}.at(round % 4)();
     for (int change = 0; change < 3; ++change) bytes[random() % bytes.size()] = static_cast<char>(random());
     CriListing listing;
-    for (const auto decode : {decode_pods, decode_containers, decode_images}) {
+    for (const auto decode : {decode_pods, decode_containers, decode_images, decode_status}) {
       static_cast<void>(decode(bytes, listing).has_value());
     }
   }

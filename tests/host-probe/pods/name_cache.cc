@@ -30,7 +30,7 @@ struct Fixture {
   /// Asks, and lets the runtime answer with this.
   LookupRequest exchange(const NamesBySandbox& found, bool failed = false) {
     const LookupRequest request = cache.ask();
-    cache.answered({found, failed ? std::optional(Error{0, "no runtime"}) : std::nullopt}, now);
+    cache.answered({found, {}, failed ? std::optional(Error{0, "no runtime"}) : std::nullopt}, now);
     return request;
   }
   std::string container(const ContainerId& id) const {
@@ -73,7 +73,7 @@ TEST_CASE("one request holds all that is missing, and only one is open") {
   CHECK(request == LookupRequest{{sandbox, {app, sidecar}}, {other, {}}});
   test.cache.containers_seen(other, {made_up});
   CHECK_FALSE(test.cache.due());
-  test.cache.answered({{{sandbox, pod("web", {{app, "app"}, {sidecar, "sidecar"}})}, {other, pod("db")}}, {}},
+  test.cache.answered({{{sandbox, pod("web", {{app, "app"}, {sidecar, "sidecar"}})}, {other, pod("db")}}, {}, {}},
                       test.now);
   CHECK(test.container(app) == "app");
   CHECK(test.container(sidecar) == "sidecar");
@@ -233,7 +233,7 @@ TEST_CASE("a sandbox that is forgotten is gone, also from a request that is open
   test.cache.sandbox_appeared(sandbox);
   static_cast<void>(test.cache.ask());
   test.cache.forget(sandbox);
-  test.cache.answered({{{sandbox, pod("web")}}, {}}, test.now);
+  test.cache.answered({{{sandbox, pod("web")}}, {}, {}}, test.now);
   CHECK(test.cache.names(sandbox) == nullptr);
   CHECK_FALSE(test.cache.due());
   test.cache.containers_seen(sandbox, {app});
@@ -249,4 +249,26 @@ TEST_CASE("names that were given out do not change") {
   test.exchange({{sandbox, pod("web", {{app, "app"}})}});
   CHECK(before->containers.empty());
   CHECK(test.container(app) == "app");
+}
+
+TEST_CASE("pods are asked for when somebody wants to see them, and not before they are old") {
+  Fixture test;
+  test.cache.sandbox_appeared(sandbox);
+  const std::vector<RunningPod> running{{sandbox, "kata", true}, {other, "kata", true}, {id_of('c'), "runc", false}};
+  const auto answer = [&] { test.cache.answered({{{sandbox, pod("web")}}, running, {}}, test.now); };
+  static_cast<void>(test.cache.ask());
+  CHECK_FALSE(test.cache.kata_pods());
+  answer();
+  CHECK(test.cache.kata_pods() == KataPods{2, 1});
+  CHECK_FALSE(test.cache.due());
+  test.cache.pods_wanted();
+  CHECK(test.wait() == 8s);
+  test.now += 8s;
+  CHECK(test.wait() == 0s);
+  CHECK(test.cache.ask().empty());
+  test.cache.sandbox_appeared(other);
+  answer();
+  CHECK(test.cache.kata_pods() == KataPods{2, 2});
+  CHECK(test.exchange({}) == LookupRequest{{other, {}}});
+  CHECK_FALSE(test.cache.kata_pods());  // a runtime did not answer
 }

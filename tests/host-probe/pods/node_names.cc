@@ -23,6 +23,7 @@ const ContainerId app = *ContainerId::from_hex(std::string(64, '1'));
 struct NamedByDigit : NameSource {
   LookupResult look_up(const LookupRequest& request) override {
     LookupResult answer;
+    answer.running = {{sandbox, "kata", true}, {app, "kata-remote", true}};
     for (const auto& [id, containers] : request) {
       answer.sandboxes[id].pod = "pod-" + id.hex().substr(0, 1);
       for (const ContainerId& container : containers) {
@@ -51,10 +52,14 @@ struct Fixture {
     REQUIRE(loop.until([&] { return guest->received<wire::Hello>().size() == 1; }));
     loop.pass(5ms);
   }
-  SandboxReport collect() {
+  std::shared_ptr<const NodeReport> collect_all() {
     std::shared_ptr<const NodeReport> report;
     node->collect([&](auto made) { report = std::move(made); });
     REQUIRE(loop.until([&] { return report != nullptr; }));
+    return report;
+  }
+  SandboxReport collect() {
+    const auto report = collect_all();
     REQUIRE(report->sandboxes.size() == 1);
     return report->sandboxes[0];
   }
@@ -105,4 +110,10 @@ TEST_CASE("the names of a sandbox of which nothing is left to report are forgott
   REQUIRE(test.loop.until([&] { return report != nullptr; }));
   CHECK(report->sandboxes.empty());
   CHECK(test.names->of(sandbox) == nullptr);
+}
+
+TEST_CASE("a report says how many Kata pods the runtime has, and how many were found") {
+  Fixture test(false);
+  REQUIRE(test.loop.until([&] { return test.names->of(sandbox) != nullptr; }));
+  CHECK(test.collect_all()->kata_pods == KataPods{2, 1});
 }

@@ -86,11 +86,19 @@ std::string one_pod(const std::string& name) {
   return answer.SerializeAsString();
 }
 
+std::string containerd_status() {
+  cri::StatusResponse answer;
+  (*answer.mutable_info())["config"] =
+      R"({"containerd": {"defaultRuntimeName": "vm", "runtimes": {"vm": {"runtimeType": "io.containerd.kata.v2"}}}})";
+  return answer.SerializeAsString();
+}
+
 struct Fixture {
   std::string socket() const { return temporary.path() / "cri.sock"; }
   void serve(const std::string& version) {
     runtime = std::make_unique<FakeRuntime>(socket());
     runtime->answers("/runtime." + version + ".RuntimeService/ListPodSandbox", one_pod("web-0"));
+    runtime->answers("/runtime." + version + ".RuntimeService/Status", containerd_status());
     runtime->answers("/runtime." + version + ".RuntimeService/ListContainers", "");
     runtime->answers("/runtime." + version + ".ImageService/ListImages", "");
   }
@@ -111,9 +119,10 @@ TEST_CASE("pods, containers and images are asked for once each") {
   REQUIRE(listing);
   REQUIRE(listing->pods.size() == 1);
   CHECK(listing->pods[0].name == "web-0");
-  CHECK(test.runtime->asked() == std::vector<std::string>{"/runtime.v1.RuntimeService/ListPodSandbox",
-                                                          "/runtime.v1.RuntimeService/ListContainers",
-                                                          "/runtime.v1.ImageService/ListImages"});
+  CHECK(listing->kata_handlers.at("vm"));
+  CHECK(test.runtime->asked() ==
+        std::vector<std::string>{"/runtime.v1.RuntimeService/ListPodSandbox", "/runtime.v1.RuntimeService/Status",
+                                 "/runtime.v1.RuntimeService/ListContainers", "/runtime.v1.ImageService/ListImages"});
 }
 
 TEST_CASE("a runtime that knows v1alpha2 only is understood, and found out again each time") {
@@ -135,6 +144,27 @@ TEST_CASE("images that are not listed cost their names only") {
   CHECK(CriClient(test.socket()).list(20s));
 }
 
+TEST_CASE("without anything missing, pods alone are asked for") {
+  Fixture test;
+  test.serve("v1");
+  RuntimeNames names({{test.socket(), true}}, test.temporary.path());
+  const LookupResult answer = names.look_up({});
+  REQUIRE(answer.running);
+  REQUIRE(answer.running->size() == 1);
+  CHECK(answer.running->at(0).id == pod);
+  CHECK(answer.running->at(0).kata == true);
+  CHECK(test.runtime->asked().size() == 2);
+}
+
+TEST_CASE("a runtime that does not say what its handlers are lists its pods all the same") {
+  Fixture test;
+  test.runtime = std::make_unique<FakeRuntime>(test.socket());
+  test.runtime->answers("/runtime.v1.RuntimeService/ListPodSandbox", one_pod("web-0"));
+  const LookupResult answer = RuntimeNames({{test.socket(), true}}, test.temporary.path()).look_up({});
+  REQUIRE(answer.running);
+  CHECK_FALSE(answer.running->at(0).kata.has_value());
+}
+
 TEST_CASE("what is no container runtime is an error of one line") {
   Fixture test;
   std::string expected;
@@ -148,7 +178,7 @@ TEST_CASE("what is no container runtime is an error of one line") {
   SECTION("its answers are none") {
     test.serve("v1");
     test.runtime->answers("/runtime.v1.RuntimeService/ListContainers", "\x0a\xff");
-    expected = "no protobuf message";
+    expected = "not a protobuf message";
   }
   SECTION("its answers are too large") {
     test.serve("v1");
@@ -189,6 +219,7 @@ TEST_CASE("with two runtimes, one that is away does not keep the other's names")
   RuntimeNames names({{test.temporary.path() / "away.sock", true}, {test.socket(), true}}, test.temporary.path());
   const LookupResult answer = names.look_up({{pod, {}}});
   CHECK(answer.sandboxes.at(pod).pod == "web-0");
+  CHECK_FALSE(answer.running);
   REQUIRE(answer.error);
   CHECK_THAT(answer.error->text, Catch::Contains("away.sock"));
 }

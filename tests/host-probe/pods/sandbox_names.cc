@@ -2,6 +2,8 @@
 
 #include <catch2/catch.hpp>
 
+#include "tests/support/containers.h"
+
 using namespace katameter;
 using namespace katameter::host;
 
@@ -34,4 +36,28 @@ TEST_CASE("what would break the exposition, or is no name, is unknown") {
     CHECK(label_text(name).empty());
   }
   CHECK(label_text(std::string(max_label_bytes, 'a')).size() == max_label_bytes);
+}
+
+namespace {
+
+using katameter::host::testing::id_of;
+
+}  // namespace
+
+TEST_CASE("what the runtime's configuration says decides which pods are Kata's") {
+  const std::vector<RunningPod> pods{{id_of('1'), "gpu", true},
+                                     {id_of('2'), "gpu", true},
+                                     {id_of('3'), "kata-by-name-only", false},
+                                     {id_of('4'), "", true},
+                                     {id_of('5'), "runc", false}};
+  CHECK(count_kata_pods(pods, {id_of('1'), id_of('5')}) == KataPods{3, 1});
+}
+
+TEST_CASE("without it the handler's name decides, or that a pod of it was found") {
+  const std::vector<RunningPod> pods{{id_of('1'), "kata-remote", {}}, {id_of('2'), "vm", {}}, {id_of('3'), "vm", {}},
+                                     {id_of('4'), "runc", {}},        {id_of('5'), "", {}},   {id_of('6'), "", {}}};
+  CHECK(count_kata_pods(pods, {}) == KataPods{1, 0});
+  CHECK(count_kata_pods(pods, {id_of('2')}) == KataPods{3, 1});
+  // The default handler may be anything.
+  CHECK(count_kata_pods(pods, {id_of('5')}) == KataPods{2, 1});
 }
