@@ -75,7 +75,8 @@ std::variant<Options, EarlyExit> parse_options(int argc, const char* const* argv
   app.add_option(
          "--runtime-endpoint", options.runtime_endpoints,
          "Socket of the container runtime that knows the names of pods and containers, as in "
-         "unix:///run/containerd/containerd.sock; repeatable. Without it, containerd's and CRI-O's own are tried")
+         "unix:///run/containerd/containerd.sock; repeatable. Without it, those of containerd, CRI-O, k3s, k0s and "
+         "MicroK8s are tried. none: no runtime is asked, and names come from the bundles on the disk alone")
       ->delimiter(',');
   app.add_option("--guest.port", options.guest_port, "vsock port where guest-probe listens in the guests")
       ->capture_default_str()
@@ -145,6 +146,7 @@ std::variant<Options, EarlyExit> parse_options(int argc, const char* const* argv
                        "' is not a path of letters, digits and -._~/, as /metrics is");
   }
   for (const std::string& endpoint : options.runtime_endpoints) {
+    if (endpoint == no_runtime && options.runtime_endpoints.size() == 1) break;
     const auto socket = parse_runtime_endpoint(endpoint);
     if (!socket) return wrong_usage("--runtime-endpoint: " + socket.error().text);
   }

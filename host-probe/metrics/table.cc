@@ -19,7 +19,7 @@ Labels labels_of(std::string_view sandbox, std::string_view container, const San
           {"image", is_pause ? of_sandbox.image : names.image},
           {"namespace", of_sandbox.pod_namespace},
           {"pod", of_sandbox.pod},
-          {"container", is_pause ? std::string_view() : std::string_view(names.name)}};
+          {"container", is_pause ? of_sandbox.container : names.name}};
 }
 
 LabelledSandbox with_labels(const SandboxReport& report) {

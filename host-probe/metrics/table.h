@@ -20,7 +20,7 @@ namespace katameter::host {
 /// The six labels that kubelet's cAdvisor gives a container, `id`, `name`, `image`, `namespace`, `pod` and `container`,
 /// each empty while it is unknown. `name` is the container's id; `id` is `/kata/<sandbox>/<container>`: the host has no
 /// cgroup of the container, and the guest's path is not trusted. The pause container, whose id is the sandbox's, stands
-/// for the pod and has no name. `names` may be null.
+/// for the pod and has no name; a sandbox that is one container has that one's. `names` may be null.
 Labels container_labels(const SandboxId& sandbox, const ContainerId& container, const SandboxNames* names);
 
 /// A sandbox of a report with the labels of its series, which are made once for a scrape.

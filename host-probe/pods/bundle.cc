@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "host-probe/pods/cri.h"
 #include "host-probe/pods/sandbox_names.h"
 #include "userspace/fd.h"
 #include "userspace/log.h"
@@ -26,9 +27,13 @@ std::string annotation(const json& annotations, std::initializer_list<const char
   return {};
 }
 
-BundleNames names_of(const json& annotations, const ContainerId& sandbox) {
+BundleNames names_of(const json& annotations, const std::optional<ContainerId>& sandbox) {
   const auto text = [&](std::initializer_list<const char*> keys) { return label_text(annotation(annotations, keys)); };
   BundleNames names;
+  if (!sandbox) {
+    names.container = text({"nerdctl/name"});
+    return names;
+  }
   names.sandbox = sandbox;
   names.pod_namespace = text({"io.kubernetes.cri.sandbox-namespace", "io.kubernetes.pod.namespace"});
   names.pod = text({"io.kubernetes.cri.sandbox-name", "io.kubernetes.pod.name"});
@@ -57,21 +62,48 @@ Result<std::string> read_config(const std::string& path) {
   return text;
 }
 
-}  // namespace
-
-Result<BundleNames> parse_bundle(std::string_view config) {
-  json parsed;
+Result<json> parse_object(std::string_view text) {
   try {
-    parsed = json::parse(config);
+    json parsed = json::parse(text);
+    if (parsed.is_object()) return parsed;
+    return failure("not a JSON object");
   } catch (const json::exception& error) {
     return failure(std::string("not valid JSON: ") + error.what());
   }
-  const auto annotations = parsed.is_object() ? parsed.find("annotations") : parsed.end();
-  if (annotations == parsed.end() || !annotations->is_object()) return failure("it has no annotations");
+}
+
+}  // namespace
+
+Result<BundleNames> parse_bundle(std::string_view config) {
+  const Result<json> parsed = parse_object(config);
+  if (!parsed) return failure_from(parsed.error());
+  const auto annotations = parsed->find("annotations");
+  if (annotations == parsed->end() || !annotations->is_object()) return failure("it has no annotations");
   const auto sandbox = ContainerId::from_hex(
       annotation(*annotations, {"io.kubernetes.cri.sandbox-id", "io.kubernetes.cri-o.SandboxID"}));
-  if (!sandbox) return failure("its annotations name no sandbox: it is not of a Kubernetes pod");
-  return names_of(*annotations, *sandbox);
+  if (!sandbox && annotation(*annotations, {"nerdctl/name"}).empty()) {
+    return failure("its annotations name no sandbox: it is neither of a Kubernetes pod nor nerdctl's");
+  }
+  return names_of(*annotations, sandbox);
+}
+
+Result<BundleNames> parse_docker(std::string_view config) {
+  const Result<json> parsed = parse_object(config);
+  if (!parsed) return failure_from(parsed.error());
+  std::string name = annotation(*parsed, {"Name"});
+  if (name.starts_with('/')) name.erase(0, 1);
+  BundleNames names;
+  names.container = label_text(name);
+  if (names.container.empty()) return failure("it has no name of a container");
+  const auto made_from = parsed->find("Config");
+  if (made_from != parsed->end() && made_from->is_object()) names.image = label_text(annotation(*made_from, {"Image"}));
+  return names;
+}
+
+std::optional<std::string> Bundles::docker_path(const ContainerId& id) const {
+  const std::string path = beside(run_root_, "var/lib/docker/containers/" + id.hex() + "/config.v2.json");
+  std::error_code error;
+  return std::filesystem::exists(path, error) ? std::optional(path) : std::nullopt;
 }
 
 std::optional<std::string> Bundles::config_path(const ContainerId& id) const {
@@ -81,24 +113,27 @@ std::optional<std::string> Bundles::config_path(const ContainerId& id) const {
     const fs::path config = directory / "config.json";
     return fs::exists(config, error) ? std::optional(config.string()) : std::nullopt;
   };
-  for (const char* tasks :
-       {"containerd/io.containerd.runtime.v2.task", "k3s/containerd/io.containerd.runtime.v2.task"}) {
+  const fs::path root(run_root_);
+  for (const fs::path& state : {root / "containerd", root / "k3s/containerd", root / "k0s/containerd",
+                                root / "docker/containerd/daemon", fs::path(microk8s_run(run_root_)) / "containerd"}) {
     // As many as containerd has clients: k8s.io, perhaps moby or default.
-    fs::directory_iterator name_spaces(fs::path(run_root_) / tasks, error);
+    fs::directory_iterator name_spaces(state / "io.containerd.runtime.v2.task", error);
     for (; !error && name_spaces != fs::directory_iterator(); name_spaces.increment(error)) {
       if (auto found = existing(name_spaces->path() / id.hex())) return found;
     }
   }
-  return existing(fs::path(run_root_) / "containers/storage/overlay-containers" / id.hex() / "userdata");
+  return existing(root / "containers/storage/overlay-containers" / id.hex() / "userdata");
 }
 
 std::optional<Result<BundleNames>> Bundles::find(const ContainerId& id) const {
-  const auto path = config_path(id);
+  const auto docker = docker_path(id);
+  const auto path = docker ? docker : config_path(id);
   if (!path) return std::nullopt;
   auto text = read_config(*path);
   if (!text) return Result<BundleNames>(failure_from(std::move(text.error())));
-  auto names = parse_bundle(*text);
+  auto names = docker ? parse_docker(*text) : parse_bundle(*text);
   if (!names) return Result<BundleNames>(failure_from(std::move(names.error()), *path));
+  if (!names->sandbox) names->sandbox = id;
   return names;
 }
 
@@ -117,6 +152,7 @@ std::optional<SandboxNames> Bundles::names(const ContainerId& sandbox, const std
   names.uid = (*of_pod)->uid;
   names.runtime_handler = (*of_pod)->runtime_handler;
   names.image = (*of_pod)->image;
+  names.container = (*of_pod)->container;
   for (const ContainerId& container : containers) {
     const auto bundle = find(container);
     if (!bundle) continue;

@@ -9,9 +9,9 @@
 
 namespace katameter::host {
 
-/// What the annotations of one container's OCI bundle say. Texts are fit for labels, empty where there is no annotation.
+/// What one container's files say. Texts are fit for labels, empty where there is none.
 struct BundleNames {
-  ContainerId sandbox;
+  std::optional<ContainerId> sandbox;  // nothing: of no pod, the container is a sandbox of its own
   std::string pod_namespace;
   std::string pod;
   std::string uid;
@@ -20,12 +20,17 @@ struct BundleNames {
   std::string runtime_handler;
 };
 
-/// Reads the text of a bundle's config.json, as containerd or CRI-O has written it. An error if it is no JSON, has not
-/// the form of an OCI configuration, or names no sandbox.
+/// Reads the text of a bundle's config.json, as containerd, CRI-O or nerdctl has written it. An error if it is not JSON, has
+/// not the form of an OCI configuration, or names neither a sandbox nor a container.
 Result<BundleNames> parse_bundle(std::string_view config);
 
-/// Finds bundles below the run root, where containerd and CRI-O keep those of running containers:
-/// containerd/io.containerd.runtime.v2.task/<namespace>/<id> and containers/storage/overlay-containers/<id>/userdata.
+/// Reads the text of the config.v2.json that Docker keeps of a container: its bundles say nothing of names.
+Result<BundleNames> parse_docker(std::string_view config);
+
+/// Finds bundles where containerd and CRI-O keep those of running containers, below the run root:
+/// containerd/io.containerd.runtime.v2.task/<namespace>/<id> (the same for the containerds of k3s, k0s, Docker and, beside
+/// the run root, MicroK8s), and containers/storage/overlay-containers/<id>/userdata. Docker's files are beside the run
+/// root, in var/lib/docker/containers/<id>.
 class Bundles {
  public:
   /// A configuration is some 10 to 50 kB; of a larger one than this nothing is read.
@@ -42,6 +47,7 @@ class Bundles {
 
  private:
   std::optional<std::string> config_path(const ContainerId& id) const;
+  std::optional<std::string> docker_path(const ContainerId& id) const;
 
   std::string run_root_;
 };

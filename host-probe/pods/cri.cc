@@ -1,6 +1,7 @@
 #include "host-probe/pods/cri.h"
 
 #include <algorithm>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <protozero/exception.hpp>
 #include <protozero/pbf_message.hpp>
@@ -10,6 +11,16 @@
 #include "host-probe/pods/sandbox_names.h"
 
 namespace katameter::host {
+
+std::string beside(const std::string& run_root, const std::string& path) {
+  std::filesystem::path root = std::filesystem::path(run_root).lexically_normal();
+  if (!root.has_filename()) root = root.parent_path();  // what a trailing slash leaves
+  return (root.parent_path() / path).string();
+}
+
+std::string microk8s_run(const std::string& run_root) {
+  return beside(run_root, "var/snap/microk8s/common/run");
+}
 
 Result<std::string> parse_runtime_endpoint(std::string_view text) {
   constexpr std::string_view scheme = "unix://";
@@ -26,12 +37,15 @@ std::vector<RuntimeEndpoint> runtime_endpoints(const std::vector<std::string>& c
                                                const std::string& run_root) {
   std::vector<RuntimeEndpoint> endpoints;
   for (const std::string& text : configured) {
+    if (text == no_runtime) continue;
     if (auto socket = parse_runtime_endpoint(text)) endpoints.push_back({std::move(*socket), true});
   }
-  if (!endpoints.empty()) return endpoints;
-  for (const char* usual : {"/containerd/containerd.sock", "/crio/crio.sock", "/k3s/containerd/containerd.sock"}) {
+  if (!configured.empty()) return endpoints;
+  for (const char* usual :
+       {"/containerd/containerd.sock", "/crio/crio.sock", "/k3s/containerd/containerd.sock", "/k0s/containerd.sock"}) {
     endpoints.push_back({run_root + usual, false});
   }
+  endpoints.push_back({microk8s_run(run_root) + "/containerd.sock", false});
   return endpoints;
 }
 
@@ -55,12 +69,19 @@ ImageNames image_names(const std::vector<CriListing::Image>& images) {
   return names;
 }
 
+// An id or a digest tells nobody which image it is: 64 hex digits, as in sha256:..., ...@sha256:... or alone.
+bool is_readable(std::string_view image) {
+  return !image.empty() && image.find("sha256:") == std::string_view::npos && !ContainerId::from_hex(image);
+}
+
 std::string image_of(const CriListing::Container& container, const ImageNames& names) {
+  if (!container.specified_image.empty()) return label_text(container.specified_image);
+  if (is_readable(container.image)) return label_text(container.image);
   for (const std::string* key : {&container.image_id, &container.image_ref, &container.image}) {
     const auto found = key->empty() ? names.end() : names.find(*key);
     if (found != names.end()) return label_text(*found->second);
   }
-  return label_text(container.specified_image.empty() ? container.image : container.specified_image);
+  return label_text(container.image);
 }
 
 std::string pause_image(const std::vector<CriListing::Image>& images) {

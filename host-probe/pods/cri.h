@@ -16,11 +16,19 @@ struct RuntimeEndpoint {
   bool configured = false;  // asked for by the operator; else a place that is tried, where there may be nothing
 };
 
+/// In place of an endpoint: no runtime is asked.
+inline constexpr std::string_view no_runtime = "none";
+
+/// A path beside the run root: below / for /run, below /host for /host/run.
+std::string beside(const std::string& run_root, const std::string& path);
+/// What MicroK8s has in place of the run root.
+std::string microk8s_run(const std::string& run_root);
+
 /// The path in `unix:///path` or `/path`; other forms are errors that say so.
 Result<std::string> parse_runtime_endpoint(std::string_view text);
 
-/// The configured endpoints or, without any, where containerd, CRI-O and k3s's containerd listen below the run root.
-/// `configured` holds what parse_runtime_endpoint() has let pass.
+/// The configured endpoints or, without any, where containerd, CRI-O and the containerds of k3s, k0s and MicroK8s listen.
+/// `configured` holds what parse_runtime_endpoint() has let pass, or no_runtime alone: then there is none.
 std::vector<RuntimeEndpoint> runtime_endpoints(const std::vector<std::string>& configured, const std::string& run_root);
 
 /// What a runtime has listed, as it listed it.
@@ -56,9 +64,9 @@ struct CriListing {
   std::vector<Image> images;
 };
 
-/// The names of the sandboxes in `request`, all of their containers included. An image is called as cAdvisor calls
-/// it: by its first tag, without one by its first digest, whatever the container was made from. The pause image is the
-/// one that the runtime has pinned, if there is just one.
+/// The names of the sandboxes in `request`, all of their containers included. An image is called as the pod calls it; where
+/// the runtime does not know that (older kubelets ask by the image's id) by its first tag, without one by its first
+/// digest. The pause image is the one that the runtime has pinned, if there is just one.
 NamesBySandbox names_in(const CriListing& listing, const LookupRequest& request);
 
 /// The pods of a listing that run.

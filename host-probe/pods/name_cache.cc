@@ -5,6 +5,12 @@
 
 namespace katameter::host {
 
+NameTiming::Duration backoff(NameTiming::Duration first, NameTiming::Duration max, unsigned times) {
+  NameTiming::Duration wait = first;
+  for (unsigned i = 1; i < times && wait < max; ++i) wait *= 2;
+  return std::min(wait, max);
+}
+
 void PodNameCache::sandbox_appeared(const ContainerId& sandbox) {
   const auto [added, is_new] = sandboxes_.try_emplace(sandbox);
   if (is_new) added->second.missing.insert(sandbox);
@@ -21,8 +27,10 @@ void PodNameCache::containers_seen(const ContainerId& id, const std::set<Contain
     if (container == id || (sandbox.names && sandbox.names->containers.contains(container))) continue;
     more |= sandbox.missing.insert(container).second;
   }
-  // One attempt more for those that are new, when the last wait is over.
-  if (more) sandbox.attempts = std::min(sandbox.attempts, timing_.attempts - 1);
+  // Those that are new do not wait as long as those that were never known.
+  while (more && sandbox.attempts > 1 && backoff(timing_.first, timing_.max_unknown, sandbox.attempts) > timing_.max) {
+    --sandbox.attempts;
+  }
 }
 
 std::optional<PodNameCache::Time> PodNameCache::due() const {
@@ -30,15 +38,16 @@ std::optional<PodNameCache::Time> PodNameCache::due() const {
   if (open_) return earliest;
   if (pods_wanted_) earliest = pods_not_before_;
   for (const auto& [id, sandbox] : sandboxes_) {
-    if (sandbox.missing.empty() || sandbox.attempts >= timing_.attempts) continue;
-    if (!earliest || sandbox.not_before < *earliest) earliest = sandbox.not_before;
+    if (sandbox.missing.empty()) continue;
+    const Time next = not_before(sandbox);
+    if (!earliest || next < *earliest) earliest = next;
   }
   if (earliest) earliest = std::max(*earliest, not_before_);
   return earliest;
 }
 
 LookupRequest PodNameCache::ask() {
-  // All that is missing, due or given up: one listing answers for everything.
+  // All that is missing, due or not: one listing answers for everything.
   LookupRequest request;
   for (const auto& [id, sandbox] : sandboxes_) {
     if (sandbox.missing.empty()) continue;
@@ -51,7 +60,7 @@ LookupRequest PodNameCache::ask() {
 
 void PodNameCache::answered(const LookupResult& answer, Time now) {
   failures_ = answer.error ? failures_ + 1 : 0;
-  not_before_ = answer.error ? now + wait(failures_) : now;
+  not_before_ = now + (answer.error ? backoff(timing_.first, timing_.max, failures_) : timing_.min_interval);
   const auto request = std::exchange(open_, std::nullopt);
   if (!request) return;
   count_pods(answer, now);
@@ -75,10 +84,7 @@ void PodNameCache::retry_all() {
   open_.reset();
   failures_ = 0;
   not_before_ = pods_not_before_ = {};
-  for (auto& [id, sandbox] : sandboxes_) {
-    sandbox.attempts = 0;
-    sandbox.not_before = {};
-  }
+  for (auto& [id, sandbox] : sandboxes_) sandbox.attempts = 0;
 }
 
 void PodNameCache::apply(const ContainerId& id, Sandbox& sandbox, const LookupResult& answer, Time now) {
@@ -86,19 +92,19 @@ void PodNameCache::apply(const ContainerId& id, Sandbox& sandbox, const LookupRe
   const bool named = found != answer.sandboxes.end();
   if (named) merge(id, sandbox, found->second);
   std::set<ContainerId> missing;
-  // A bundle has no runtime handler, and the runtime lists a pod some time after its bundle is there.
-  const bool runtime_may_know_more = named && sandbox.names->from_bundle;
-  if (!sandbox.names || sandbox.names->pod.empty() || runtime_may_know_more) missing.insert(id);
+  // A bundle has no runtime handler, and the runtime lists a pod some time after its bundle is there. What is no pod it
+  // never lists.
+  const bool is_pod = !sandbox.names || sandbox.names->container.empty();
+  if (is_pod && (!sandbox.names || sandbox.names->pod.empty() || sandbox.names->from_bundle)) missing.insert(id);
   for (const ContainerId& container : sandbox.seen) {
     if (container != id && !(sandbox.names && sandbox.names->containers.contains(container))) missing.insert(container);
   }
   sandbox.missing = std::move(missing);
   if (sandbox.missing.empty()) {
     sandbox.attempts = 0;
-    sandbox.not_before = now;
   } else if (named || !answer.error) {
     ++sandbox.attempts;
-    sandbox.not_before = now + wait(sandbox.attempts);
+    sandbox.answered = now;
   }
 }
 
@@ -125,10 +131,9 @@ PodNameCache::Names PodNameCache::names(const ContainerId& sandbox) const {
   return found == sandboxes_.end() ? nullptr : found->second.names;
 }
 
-PodNameCache::Time::duration PodNameCache::wait(unsigned attempts) const {
-  NameTiming::Duration wait = timing_.first;
-  for (unsigned i = 1; i < attempts && wait < timing_.max; ++i) wait *= 2;
-  return std::min(wait, timing_.max);
+PodNameCache::Time PodNameCache::not_before(const Sandbox& sandbox) const {
+  if (sandbox.attempts == 0) return {};
+  return sandbox.answered + backoff(timing_.first, timing_.max_unknown, sandbox.attempts);
 }
 
 }  // namespace katameter::host

@@ -10,21 +10,25 @@
 
 namespace katameter::host {
 
-/// When a runtime that does not know a name, or does not answer, is asked again.
+/// When a runtime is asked.
 struct NameTiming {
   using Duration = std::chrono::milliseconds;
-  Duration first{1'000};   // before it is asked again; doubles each time
-  Duration max{60'000};    // up to this
-  unsigned attempts = 10;  // that left something of a sandbox without a name; then nobody asks for its sake
+  Duration first{1'000};            // before what it did not know is asked for again; doubles each time
+  Duration max{60'000};             // up to this as long as there is something new, or no runtime answers
+  Duration max_unknown{3'600'000};  // up to this for what it never knew
+  Duration min_interval{1'000};     // from an answer to the next request: a storm of pods is one listing a second
 };
+
+/// `first` doubled `times` - 1 times, at most `max`.
+NameTiming::Duration backoff(NameTiming::Duration first, NameTiming::Duration max, unsigned times);
 
 /// Which names are known, which are missing, and when to ask for those. Pure: the caller gives the time and does the
 /// asking, one request at a time.
 ///
 /// It asks when a sandbox or container comes that has no name, for all of them at once. What the runtime did not know
-/// is asked for again after a while: a sandbox is there before its runtime lists it. That ends after a number of
-/// attempts; a guest that makes up containers can have the runtime asked once in NameTiming::max. A runtime that
-/// does not answer is asked until it does, as long as anything is missing.
+/// is asked for again after a while, more and more seldom: a sandbox is there before its runtime lists it. A guest that
+/// makes up containers can have the runtime asked once in NameTiming::max. A runtime that does not answer is asked until it
+/// does, as long as anything is missing.
 class PodNameCache {
  public:
   using Time = std::chrono::steady_clock::time_point;
@@ -62,10 +66,10 @@ class PodNameCache {
     std::set<ContainerId> seen;     // containers, by the guest's last report
     std::set<ContainerId> missing;  // its own id among them if its pod is not known
     unsigned attempts = 0;          // in a row that left something missing
-    Time not_before{};
+    Time answered{};                // the last of them
   };
 
-  Time::duration wait(unsigned attempts) const;
+  Time not_before(const Sandbox& sandbox) const;
   void merge(const ContainerId& id, Sandbox& sandbox, const SandboxNames& found);
   void count_pods(const LookupResult& answer, Time now);
   void apply(const ContainerId& id, Sandbox& sandbox, const LookupResult& answer, Time now);
@@ -73,7 +77,7 @@ class PodNameCache {
   NameTiming timing_;
   std::map<ContainerId, Sandbox> sandboxes_;
   std::optional<LookupRequest> open_;
-  unsigned failures_ = 0;  // of the runtime, in a row
+  unsigned failures_ = 0;  // of all runtimes, in a row
   Time not_before_{};
   bool pods_wanted_ = false;
   Time pods_not_before_{};

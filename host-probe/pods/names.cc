@@ -6,8 +6,6 @@
 #include <system_error>
 #include <utility>
 
-#include "userspace/log.h"
-
 namespace katameter::host {
 
 Result<std::unique_ptr<LookupThread>> LookupThread::create(EventLoop& loop, std::unique_ptr<NameSource> source,
@@ -124,14 +122,6 @@ void Names::ask_when_due() {
 }
 
 void Names::answered(const LookupResult& answer) {
-  const bool failed = answer.error.has_value();
-  if (std::exchange(failing_, failed) != failed) {
-    if (failed) {
-      log_warning("names of pods and containers may be missing", {{"error", answer.error->text}});
-    } else {
-      log_info("the container runtime answers again");
-    }
-  }
   cache_.answered(answer, TimerQueue::Clock::now());
   ask_when_due();
 }

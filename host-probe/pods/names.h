@@ -89,7 +89,6 @@ class Names {
   PodNameCache cache_;
   std::unique_ptr<LookupThread> lookups_;
   TimerQueue::Timer next_;
-  bool failing_ = false;  // and the log has it
 };
 
 }  // namespace katameter::host

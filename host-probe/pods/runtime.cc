@@ -15,6 +15,7 @@
 
 #include "host-probe/own_metrics/own_metrics.h"
 #include "host-probe/pods/cri.h"
+#include "userspace/log.h"
 
 namespace katameter::host {
 namespace {
@@ -40,10 +41,25 @@ std::string bytes_of(const grpc::ByteBuffer& buffer) {
   return bytes;
 }
 
-std::string described(const grpc::Status& status) {
+std::string described(const grpc::Status& status, std::chrono::milliseconds timeout) {
   std::string text = status.error_message() + " (gRPC status " + std::to_string(status.error_code()) + ")";
   std::ranges::replace(text, '\n', ' ');
-  return text;
+  switch (status.error_code()) {
+    case grpc::StatusCode::DEADLINE_EXCEEDED: return "no answer within " + std::to_string(timeout.count()) + " ms";
+    case grpc::StatusCode::UNIMPLEMENTED: return "it does not serve CRI: " + text;
+    case grpc::StatusCode::RESOURCE_EXHAUSTED:
+      return "its list of pods or containers is larger than one message may be: " + text;
+    default: return text;
+  }
+}
+
+CriFailure::Kind kind_of(const grpc::Status& status) {
+  switch (status.error_code()) {
+    case grpc::StatusCode::UNIMPLEMENTED: return CriFailure::Kind::no_cri;
+    case grpc::StatusCode::RESOURCE_EXHAUSTED: return CriFailure::Kind::too_large;
+    case grpc::StatusCode::CANCELLED: return CriFailure::Kind::cancelled;
+    default: return CriFailure::Kind::no_answer;
+  }
 }
 
 }  // namespace
@@ -125,52 +141,48 @@ void CriClient::cancel() {
   calls_->cancel();
 }
 
-Result<CriListing> CriClient::list(std::chrono::milliseconds timeout, Scope scope) {
+tl::expected<CriListing, CriFailure> CriClient::list(std::chrono::milliseconds timeout, Scope scope) {
   const Deadline deadline = std::chrono::system_clock::now() + timeout;
   const auto channel = connect(socket_);
   calls_->begin();
   CriListing listing;
+  using Failure = std::optional<CriFailure>;
   const auto ask = [&](RuntimeOperation operation, const char* method, std::string_view request,
-                       Status (*decode)(std::string_view, CriListing&)) -> Status {
+                       Status (*decode)(std::string_view, CriListing&)) -> Failure {
     std::string answer;
     const grpc::Status status = calls_->call(channel, method, request, deadline, answer);
     OwnMetrics::of_process().count_runtime_operation(operation, status.ok());
-    if (status.ok()) return decode(answer, listing);
-    return failure(described(status));
+    const std::string asking = "asking the container runtime at " + socket_ + " (" + method + "): ";
+    if (!status.ok()) return CriFailure{kind_of(status), asking + described(status, timeout)};
+    const Status decoded = decode(answer, listing);
+    return decoded ? Failure() : CriFailure{CriFailure::Kind::no_answer, asking + decoded.error().text};
   };
-  const std::string asking = "asking the container runtime at " + socket_ + " for names";
-  if (Status pods = ask(RuntimeOperation::list_podsandbox, "RuntimeService/ListPodSandbox", {}, decode_pods); !pods) {
-    return failure_from(std::move(pods.error()), asking);
+  if (Failure pods = ask(RuntimeOperation::list_podsandbox, "RuntimeService/ListPodSandbox", {}, decode_pods)) {
+    return tl::make_unexpected(*std::move(pods));
   }
-  if (Status config = ask(RuntimeOperation::status, "RuntimeService/Status", verbose_request, decode_status); !config) {
+  if (ask(RuntimeOperation::status, "RuntimeService/Status", verbose_request, decode_status)) {
     listing.kata_handlers.clear();
   }
   if (scope == Scope::pods) return listing;
-  if (Status containers =
-          ask(RuntimeOperation::list_containers, "RuntimeService/ListContainers", {}, decode_containers);
-      !containers) {
-    return failure_from(std::move(containers.error()), asking);
+  if (Failure containers =
+          ask(RuntimeOperation::list_containers, "RuntimeService/ListContainers", {}, decode_containers)) {
+    return tl::make_unexpected(*std::move(containers));
   }
-  if (Status images = ask(RuntimeOperation::list_images, "ImageService/ListImages", {}, decode_images); !images) {
-    listing.images.clear();
-  }
+  if (ask(RuntimeOperation::list_images, "ImageService/ListImages", {}, decode_images)) listing.images.clear();
   return listing;
 }
 
-namespace {
-
-bool exists(const std::string& path) {
+RuntimeNames::SocketFile RuntimeNames::socket_file(const std::string& path) {
   struct stat found {};
-  return stat(path.c_str(), &found) == 0;
+  if (stat(path.c_str(), &found) != 0) return {};
+  return {found.st_ino, std::int64_t{found.st_ctim.tv_sec} * 1'000'000'000 + found.st_ctim.tv_nsec};
 }
 
-}  // namespace
-
 RuntimeNames::RuntimeNames(const std::vector<RuntimeEndpoint>& endpoints, std::string run_root,
-                           std::chrono::milliseconds timeout)
-    : bundles_(std::move(run_root)), timeout_(timeout) {
+                           const RuntimeTiming& timing)
+    : bundles_(std::move(run_root)), timing_(timing) {
   for (const RuntimeEndpoint& endpoint : endpoints) {
-    runtimes_.push_back({endpoint, std::make_unique<CriClient>(endpoint.socket)});
+    runtimes_.push_back({endpoint, std::make_unique<CriClient>(endpoint.socket), {}});
   }
 }
 
@@ -186,22 +198,61 @@ LookupResult RuntimeNames::look_up(const LookupRequest& request) {
 }
 
 void RuntimeNames::ask_runtimes(const LookupRequest& request, LookupResult& answer) {
-  bool asked = false;
   const auto scope = request.empty() ? CriClient::Scope::pods : CriClient::Scope::all;
   std::vector<RunningPod> running;
-  for (const Runtime& runtime : runtimes_) {
-    if (!runtime.endpoint.configured && !exists(runtime.endpoint.socket)) continue;
-    asked = true;
-    const auto listing = runtime.client->list(timeout_, scope);
-    if (!listing) {
-      answer.error = listing.error();
-      continue;
+  bool there = false;
+  bool answered = false;
+  std::optional<CriFailure> failure;  // of one that may know what is missing
+  for (Runtime& runtime : runtimes_) {
+    const SocketFile file = socket_file(runtime.endpoint.socket);
+    if (std::exchange(runtime.socket_file, file) != file) runtime.not_before = {};
+    if (!runtime.endpoint.configured && file.inode == 0) continue;
+    there = true;
+    if (const auto listing = list(runtime, scope)) {
+      answered = true;
+      answer.sandboxes.merge(names_in(*listing, request));
+      std::ranges::move(running_in(*listing), std::back_inserter(running));
+    } else if (runtime.failure && runtime.failure->kind != CriFailure::Kind::no_cri) {
+      failure = runtime.failure;
     }
-    answer.sandboxes.merge(names_in(*listing, request));
-    std::ranges::move(running_in(*listing), std::back_inserter(running));
   }
-  if (asked && !answer.error) answer.running = std::move(running);
-  if (!asked) answer.error = Error{0, "there is no container runtime at its usual places; see --runtime-endpoint"};
+  if (runtimes_.empty()) return;
+  if (!there) {
+    answer.error = Error{0, "there is no container runtime at its usual places; see --runtime-endpoint"};
+    log(absence_logged_ ? LogLevel::debug : LogLevel::warning, "names of pods and containers may be missing",
+        {{"error", answer.error->text}});
+  }
+  absence_logged_ = !there;
+  if (failure && !answered) answer.error = Error{0, failure->text};
+  if (answered && !failure) answer.running = std::move(running);
+}
+
+std::optional<CriListing> RuntimeNames::list(Runtime& runtime, CriClient::Scope scope) {
+  if (runtime.failure && Clock::now() < runtime.not_before) return std::nullopt;
+  auto listing = runtime.client->list(timing_.deadline, scope);
+  if (!listing) {
+    note_failure(runtime, std::move(listing.error()));
+    return std::nullopt;
+  }
+  if (runtime.failure) log_info("the container runtime answers again", {{"socket", runtime.endpoint.socket}});
+  runtime.failure.reset();
+  return *std::move(listing);
+}
+
+void RuntimeNames::note_failure(Runtime& runtime, CriFailure failure) const {
+  using Kind = CriFailure::Kind;
+  if (failure.kind != Kind::cancelled && (!runtime.failure || runtime.failure->kind != failure.kind)) {
+    // At a usual place there may be a containerd that is not Kubernetes'.
+    const bool expected = failure.kind == Kind::no_cri && !runtime.endpoint.configured;
+    log(expected ? LogLevel::info : LogLevel::warning, "names of pods and containers may be missing",
+        {{"error", failure.text}});
+    runtime.failures = 0;
+  }
+  ++runtime.failures;
+  const bool hopeless = failure.kind == Kind::no_cri || failure.kind == Kind::too_large;
+  runtime.not_before = Clock::now() + (hopeless ? backoff(timing_.hopeless_min, timing_.hopeless_max, runtime.failures)
+                                                : backoff(timing_.retry_min, timing_.retry_max, runtime.failures));
+  runtime.failure = std::move(failure);
 }
 
 void RuntimeNames::ask_bundles(const LookupRequest& request, LookupResult& answer) const {

@@ -1,16 +1,32 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
+#include <tl/expected.hpp>
 #include <vector>
 
 #include "host-probe/pods/bundle.h"
 #include "host-probe/pods/cri.h"
+#include "host-probe/pods/name_cache.h"
 #include "host-probe/pods/sandbox_names.h"
 #include "userspace/result.h"
 
 namespace katameter::host {
+
+/// Why a runtime gave no listing.
+struct CriFailure {
+  enum class Kind {
+    no_answer,  // it is away, hangs, or its answer cannot be read
+    no_cri,     // something listens that knows nothing of CRI: Docker's containerd, or one without the plugin cri
+    too_large,  // for us (CriClient::max_answer_bytes), or for what the runtime may send
+    cancelled,
+  };
+  Kind kind = Kind::no_answer;
+  std::string text;  // one line
+};
 
 /// Asks one container runtime over the Kubernetes Container Runtime Interface: runtime.v1, or v1alpha2 where it knows
 /// no v1 (containerd before 1.6). Between two listings there is no connection and nothing wakes.
@@ -31,7 +47,7 @@ class CriClient {
 
   /// All pods, containers and images that the runtime knows. Blocks for up to `timeout`. A runtime that does not list
   /// images, or does not say which handlers are Kata's, costs just that.
-  Result<CriListing> list(std::chrono::milliseconds timeout, Scope scope = Scope::all);
+  tl::expected<CriListing, CriFailure> list(std::chrono::milliseconds timeout, Scope scope = Scope::all);
 
   /// From any thread: a list() under way fails soon, and so does each that comes later.
   void cancel();
@@ -42,29 +58,53 @@ class CriClient {
   std::unique_ptr<Calls> calls_;
 };
 
-/// Names from the container runtimes of this node and, for what they do not list, from the bundles on its disk.
+/// How long a runtime may take, and when one that failed is asked again. Each wait doubles up to its limit.
+struct RuntimeTiming {
+  using Duration = NameTiming::Duration;
+  Duration deadline{5'000};  // for all that one runtime is asked in one go; then it counts as not answering
+  // Half of PodNameCache's waits: where there is one runtime, those decide.
+  Duration retry_min{500};
+  Duration retry_max{30'000};
+  // Where it does not help to ask again soon: no CRI, or more than one answer can hold.
+  Duration hopeless_min{60'000};
+  Duration hopeless_max{3'600'000};
+};
+
+/// Names from the container runtimes of this node and, for what they do not list, from the bundles on its disk. One
+/// runtime that fails costs the names that only it knows: it is asked more and more seldom, and the log says so once.
 class RuntimeNames : public NameSource {
  public:
-  /// For all that one runtime is asked in one go; then it counts as not answering.
-  static constexpr std::chrono::milliseconds deadline{5'000};
-
-  RuntimeNames(const std::vector<RuntimeEndpoint>& endpoints, std::string run_root,
-               std::chrono::milliseconds timeout = deadline);
+  RuntimeNames(const std::vector<RuntimeEndpoint>& endpoints, std::string run_root, const RuntimeTiming& timing = {});
 
   LookupResult look_up(const LookupRequest& request) override;
   void cancel() override;
 
  private:
+  using Clock = std::chrono::steady_clock;
+  // What distinguishes a socket from the one that was at its path before: a runtime makes it anew when it starts.
+  struct SocketFile {
+    std::uint64_t inode = 0;  // 0: there is none
+    std::int64_t changed_ns = 0;
+    bool operator==(const SocketFile&) const = default;
+  };
+  static SocketFile socket_file(const std::string& path);
   struct Runtime {
     RuntimeEndpoint endpoint;
     std::unique_ptr<CriClient> client;
+    std::optional<CriFailure> failure;  // the last time that it was asked
+    unsigned failures = 0;              // of that kind, in a row
+    Clock::time_point not_before{};
+    SocketFile socket_file{};
   };
   void ask_runtimes(const LookupRequest& request, LookupResult& answer);
+  std::optional<CriListing> list(Runtime& runtime, CriClient::Scope scope);
+  void note_failure(Runtime& runtime, CriFailure failure) const;
   void ask_bundles(const LookupRequest& request, LookupResult& answer) const;
 
   std::vector<Runtime> runtimes_;
   Bundles bundles_;
-  std::chrono::milliseconds timeout_;
+  RuntimeTiming timing_;
+  bool absence_logged_ = false;
 };
 
 }  // namespace katameter::host

@@ -28,6 +28,9 @@ struct SandboxNames {
   std::string runtime_handler;                  // by which the pod's RuntimeClass names the runtime
   std::string image;                            // of the pause container
   std::map<ContainerId, Container> containers;  // without the pause container
+  /// Of a sandbox that is one container and no pod, as Docker and nerdctl make them: that container's name, and `image` is
+  /// its image.
+  std::string container{};
   /// From a bundle's annotations, which hold less than the runtime knows.
   bool from_bundle = false;
 
@@ -65,7 +68,7 @@ struct LookupResult {
   NamesBySandbox sandboxes;
   /// Of all runtimes; nothing if one of them did not answer.
   std::optional<std::vector<RunningPod>> running;
-  /// Why a runtime could not be asked. What is missing may be known to it.
+  /// Why no runtime could be asked that may know what is missing.
   std::optional<Error> error;
 };
 

@@ -65,6 +65,7 @@ TEST_CASE("wrong usage is one line that says what to do, and status 2") {
       {{"--web.telemetry-path", "/-/ready"}, "not a path"},
       {{"--log.format", "xml"}, "xml"},
       {{"--runtime-endpoint", "tcp://127.0.0.1:1"}, "unix:///run/containerd/containerd.sock"},
+      {{"--runtime-endpoint", "none,/run/a.sock"}, "none"},
       {{"--config", temporary.path() / "missing"}, "missing"},
       {{"--config", temporary.path()}, "directory"},
       {{"--config", wrong_key}, "nonsense"},

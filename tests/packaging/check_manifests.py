@@ -27,6 +27,9 @@ GOOD = [
     {"nodeSelector": {}, "tolerations": [], "priorityClassName": "system-node-critical", "resources": {}},
     {"port": 9000, "extraArgs": ["--log.level=debug", "--runtime-endpoint=unix:///run/k3s/containerd/containerd.sock"]},
     {"runDirectories": ["/run/vc", "/run/k3s/containerd"], "stateDirectory": ""},
+    {"runDirectories": ["/run/vc", "/var/snap/microk8s/common/run", "/run/k0s", "/var/lib/docker/containers",
+                        "/run/containerd/io.containerd.runtime.v2.task"],
+     "extraArgs": ["--runtime-endpoint=none"]},
     {"capabilities": ["BPF", "PERFMON", "SYS_RESOURCE"], "seccompProfile": {"type": "Unconfined"}},
     {"seLinuxOptions": {"type": "spc_t"}, "updateStrategy": {"type": "OnDelete", "rollingUpdate": None}},
     {"affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [
@@ -37,6 +40,7 @@ GOOD = [
 BAD = [
     {"prot": 9717}, {"port": 0}, {"port": "9717"}, {"image": {"repository": ""}}, {"runDirectories": []},
     {"runDirectories": ["/etc"]}, {"runDirectories": ["/run/../etc"]}, {"runDirectories": ["/run"]},
+    {"runDirectories": ["/var/lib"]}, {"runDirectories": ["/var/snap/../../etc"]}, {"runDirectories": ["/var/log/pods"]},
     {"capabilities": ["ALL"]}, {"seccompProfile": {"type": "None"}}, {"extraArgs": ["run"]}, {"podMonitor": {"on": True}},
 ]
 

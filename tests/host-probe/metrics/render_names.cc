@@ -93,3 +93,20 @@ TEST_CASE("Kata pods of the runtime have series once it has answered") {
   CHECK(Rendered(report).value("katameter_runtime_kata_pods", {}) == 3.0);
   CHECK(Rendered(report).value("katameter_runtime_kata_pods_found", {}) == 2.0);
 }
+
+TEST_CASE("a sandbox that is one container, and no pod, has that one's name and image") {
+  NodeReport report = named_report();
+  wire::Container alone = full_container();
+  alone.id = report.sandboxes[0].id.cri_id().value();
+  report.sandboxes[0].guest->containers = {alone};
+  SandboxNames names;
+  names.container = "web";
+  names.image = "nginx:1.21";
+  report.sandboxes[0].names = std::make_shared<const SandboxNames>(names);
+  CHECK(Rendered(report).value("container_memory_usage_bytes", {{"id", "/kata/" + sandbox_hex + "/" + sandbox_hex},
+                                                                {"name", sandbox_hex},
+                                                                {"image", "nginx:1.21"},
+                                                                {"namespace", ""},
+                                                                {"pod", ""},
+                                                                {"container", "web"}}));
+}

@@ -107,8 +107,8 @@ TEST_CASE("what is no bundle of a pod is an error that says so") {
   const std::map<std::string, std::string> cases{
       {"", "not valid JSON"},
       {"{\"annotations\": {", "not valid JSON"},
-      {"[]", "no annotations"},
-      {"3", "no annotations"},
+      {"[]", "not a JSON object"},
+      {"3", "not a JSON object"},
       {"{}", "no annotations"},
       {R"({"annotations": []})", "no annotations"},
       {R"({"annotations": {}})", "no sandbox"},
@@ -139,6 +139,58 @@ TEST_CASE("bundles are found where containerd and CRI-O keep them") {
   CHECK(names->image == "pause:3");
   CHECK(names->from_bundle);
   CHECK(names->containers == std::map<ContainerId, SandboxNames::Container>{{app_id, {"app", "nginx:1.21"}}});
+}
+
+TEST_CASE("bundles of the containerds of k3s, k0s, Docker and MicroK8s are found") {
+  Fixture test;
+  // The run root is run here, so that what is beside it is of this test alone.
+  const fs::path run = test.temporary.path() / "run";
+  const Bundles bundles(run.string());
+  for (const char* state : {"run/k3s/containerd", "run/k0s/containerd", "run/docker/containerd/daemon",
+                            "var/snap/microk8s/common/run/containerd"}) {
+    INFO(state);
+    const fs::path tasks = test.temporary.path() / state / "io.containerd.runtime.v2.task";
+    CHECK_FALSE(bundles.names(pod_id, {}));
+    Fixture::write(tasks / "k8s.io" / pod_hex, config(containerd_pod()));
+    REQUIRE(bundles.names(pod_id, {}));
+    CHECK(bundles.names(pod_id, {})->pod == "web-0");
+    fs::remove_all(tasks);
+  }
+}
+
+TEST_CASE("a container of nerdctl is a sandbox of its own, with its name") {
+  Fixture test;
+  Fixture::write(test.temporary.path() / "containerd/io.containerd.runtime.v2.task/default" / app_hex,
+                 config({{"nerdctl/name", "web"}, {"nerdctl/namespace", "default"}, {"nerdctl/hostname", "x"}}));
+  const auto names = test.bundles.names(app_id, {app_id});
+  REQUIRE(names);
+  CHECK(names->container == "web");
+  CHECK(names->pod.empty());
+  CHECK(names->from_bundle);
+}
+
+TEST_CASE("Docker's bundles say nothing of names, its own files do") {
+  Fixture test;
+  const Bundles bundles((test.temporary.path() / "run").string());
+  Fixture::write(test.temporary.path() / "run/containerd/io.containerd.runtime.v2.task/moby" / app_hex,
+                 R"({"ociVersion": "1.2.0", "hostname": "1111"})");
+  CHECK_FALSE(bundles.names(app_id, {}));
+  const fs::path of_docker = test.temporary.path() / "var/lib/docker/containers" / app_hex;
+  fs::create_directories(of_docker);
+  std::ofstream(of_docker / "config.v2.json") << R"({"ID": "x", "Name": "/web", "Config": {"Image": "nginx:1.21"}})";
+  const auto names = bundles.names(app_id, {});
+  REQUIRE(names);
+  CHECK(names->container == "web");
+  CHECK(names->image == "nginx:1.21");
+}
+
+TEST_CASE("what Docker has written is looked at as carefully as a bundle") {
+  CHECK(parse_docker(R"({"Name": "web"})")->image.empty());
+  CHECK(parse_docker(R"({"Name": "web", "Config": 7})")->image.empty());
+  for (const char* odd : {"", "[]", "{}", R"({"Name": 7})", R"({"Name": "/"})", "{\"Name\": \"a\\nb\"}"}) {
+    INFO(odd);
+    CHECK_FALSE(parse_docker(odd));
+  }
 }
 
 TEST_CASE("a container of another pod gets no name, and a container is no sandbox") {

@@ -9,6 +9,7 @@
 #include <chrono>
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <stdexcept>
 #include <thread>
 
@@ -108,7 +109,11 @@ std::string Containerd::log() const {
 }
 
 void Containerd::start() {
-  process_ = Child({"containerd", "-c", (directory_ / "config.toml").string()}, directory_ / "log");
+  const char* path = std::getenv("PATH");
+  process_ =
+      Child({"env", "PATH=" + (directory_ / "bin").string() + ":" + (path != nullptr ? path : "/usr/sbin:/usr/bin"),
+             "containerd", "-c", (directory_ / "config.toml").string()},
+            directory_ / "log");
   const auto ctr = [&](const std::vector<std::string>& arguments) {
     std::vector<std::string> command{"ctr", "-a", socket().string(), "-n", "k8s.io"};
     command.insert(command.end(), arguments.begin(), arguments.end());

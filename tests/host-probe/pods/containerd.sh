@@ -5,12 +5,14 @@
 # all state below DIRECTORY and the socket at DIRECTORY/run/containerd/
 # containerd.sock, and images.tar, two images that hold nothing but busybox:
 # katameter.test/pause:1 and katameter.test/sleeper:2, also tagged :newest. Pods
-# use the host's network; a runtime class "kata" is runc under that name.
+# use the host's network; a runtime class "kata" is runc's shim under the name of
+# Kata's, which is in DIRECTORY/bin: containerd looks for it in PATH.
 
 set -euo pipefail
 directory=$1
 run=$directory/run/containerd
-mkdir -p "$run" "$directory/images"
+mkdir -p "$run" "$directory/images" "$directory/bin"
+ln -s "$(command -v containerd-shim-runc-v2)" "$directory/bin/containerd-shim-kata-v2"
 
 cat >"$directory/config.toml" <<END
 version = 2
@@ -33,7 +35,7 @@ disabled_plugins = ["io.containerd.internal.v1.opt"]
     [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
       runtime_type = "io.containerd.runc.v2"
     [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.kata]
-      runtime_type = "io.containerd.runc.v2"
+      runtime_type = "io.containerd.kata.v2"
 END
 
 # An OCI archive, as in github.com/opencontainers/image-spec: blobs under their

@@ -22,15 +22,21 @@ TEST_CASE("an endpoint is a Unix socket, as kubelet writes it or as a path") {
 
 TEST_CASE("without configured endpoints the usual places below the run root are tried") {
   const auto usual = runtime_endpoints({}, "/host/run");
-  REQUIRE(usual.size() == 3);
+  REQUIRE(usual.size() == 5);
   CHECK(usual[0].socket == "/host/run/containerd/containerd.sock");
   CHECK(usual[1].socket == "/host/run/crio/crio.sock");
+  CHECK(usual[2].socket == "/host/run/k3s/containerd/containerd.sock");
+  CHECK(usual[3].socket == "/host/run/k0s/containerd.sock");
+  CHECK(usual[4].socket == "/host/var/snap/microk8s/common/run/containerd.sock");
+  CHECK(runtime_endpoints({}, "/run").back().socket == "/var/snap/microk8s/common/run/containerd.sock");
+  CHECK(runtime_endpoints({}, "/run/").back().socket == "/var/snap/microk8s/common/run/containerd.sock");
   CHECK_FALSE(usual[0].configured);
   const auto configured = runtime_endpoints({"unix:///a.sock", "/b.sock"}, "/host/run");
   REQUIRE(configured.size() == 2);
   CHECK(configured[0].socket == "/a.sock");
   CHECK(configured[1].socket == "/b.sock");
   CHECK(configured[1].configured);
+  CHECK(runtime_endpoints({"none"}, "/host/run").empty());
 }
 
 namespace {
@@ -79,17 +85,26 @@ TEST_CASE("a container is found under its own pod only, whoever claims it") {
   CHECK(names.at(other_id).containers.contains(app_id));
 }
 
-TEST_CASE("an image is called by its first tag, whatever the container was made from") {
-  CHECK(image_of({app_hex, pod_hex, "app", image_id, "", "", ""}) == "docker.io/library/nginx:1.21");
-  CHECK(image_of({app_hex, pod_hex, "app", "nginx", image_id, "", ""}) == "docker.io/library/nginx:1.21");
-  CHECK(image_of({app_hex, pod_hex, "app", "nginx", "docker.io/library/nginx@sha256:1", "", ""}) ==
-        "docker.io/library/nginx:1.21");
-  CHECK(image_of({app_hex, pod_hex, "app", "nginx", "x", image_id, "nginx:1.21"}) == "docker.io/library/nginx:1.21");
+TEST_CASE("an image is called as the pod calls it") {
+  CHECK(image_of({app_hex, pod_hex, "app", image_id, image_id, image_id, "nginx:1.21"}) == "nginx:1.21");
+  CHECK(image_of({app_hex, pod_hex, "app", "nginx:same", image_id, "", ""}) == "nginx:same");
+  // By a digest, because the pod wants it so.
+  const std::string digest = "nginx@sha256:" + std::string(64, '1');
+  CHECK(image_of({app_hex, pod_hex, "app", image_id, image_id, "", digest}) == digest);
 }
 
-TEST_CASE("an image that the runtime does not list any more is called as the pod called it") {
+TEST_CASE("an image that was asked for by its id is called by its first tag") {
+  const std::string tag = "docker.io/library/nginx:1.21";
+  CHECK(image_of({app_hex, pod_hex, "app", image_id, "", "", ""}) == tag);
+  CHECK(image_of({app_hex, pod_hex, "app", std::string(64, 'e'), image_id, "", ""}) == tag);
+  CHECK(image_of({app_hex, pod_hex, "app", image_id, "docker.io/library/nginx@sha256:1", "", ""}) == tag);
+  CHECK(image_of({app_hex, pod_hex, "app", "docker.io/library/nginx@sha256:1", "x", image_id, ""}) == tag);
+}
+
+TEST_CASE("an image that the runtime does not list any more is called as the pod called it, else by its id") {
   CHECK(image_of({app_hex, pod_hex, "app", "sha256:gone", "sha256:gone", "", "nginx:1.21"}) == "nginx:1.21");
   CHECK(image_of({app_hex, pod_hex, "app", "nginx:1.20", "sha256:gone", "", ""}) == "nginx:1.20");
+  CHECK(image_of({app_hex, pod_hex, "app", "sha256:gone", "sha256:gone", "", ""}) == "sha256:gone");
 }
 
 TEST_CASE("an image without a tag is called by its digest") {

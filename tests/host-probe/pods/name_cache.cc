@@ -45,7 +45,7 @@ struct Fixture {
         std::max(*due - now, PodNameCache::Time::duration::zero()));
   }
 
-  PodNameCache cache{NameTiming{1s, 8s, 5}};
+  PodNameCache cache{NameTiming{1s, 8s, 64s, 0s}};
   PodNameCache::Time now{1h};
 };
 
@@ -100,22 +100,58 @@ TEST_CASE("the pause container is the sandbox and needs no name of its own") {
   CHECK(test.cache.names(sandbox)->containers.empty());
 }
 
-TEST_CASE("what the runtime does not list is asked for again, less and less often, and then not any more") {
+TEST_CASE("what the runtime does not list is asked for again, more and more seldom, and never given up") {
   Fixture test;
   test.cache.sandbox_appeared(sandbox);
   std::vector<std::chrono::milliseconds> waits;
-  while (const auto wait = test.wait()) {
-    test.now += *wait;
-    waits.push_back(*wait);
-    REQUIRE(waits.size() < 10);
+  for (int i = 0; i < 9; ++i) {
+    REQUIRE(test.wait());
+    waits.push_back(*test.wait());
+    test.now += waits.back();
     test.exchange({});
   }
-  CHECK(waits == std::vector<std::chrono::milliseconds>{0s, 1s, 2s, 4s, 8s});
-  // It is still in the next request that is asked for the sake of another.
+  CHECK(waits == std::vector<std::chrono::milliseconds>{0s, 1s, 2s, 4s, 8s, 16s, 32s, 64s, 64s});
+  // It is in each request that is made for the sake of another.
   test.cache.sandbox_appeared(other);
   CHECK(test.wait() == 0ms);
   test.exchange({{sandbox, pod("web")}, {other, pod("db")}});
   CHECK(test.cache.names(sandbox)->pod == "web");
+}
+
+TEST_CASE("a new container does not wait as long as one that was never known") {
+  Fixture test;
+  test.cache.sandbox_appeared(sandbox);
+  test.cache.containers_seen(sandbox, {made_up});
+  for (int i = 0; i < 9; ++i) {
+    test.now += *test.wait();
+    test.exchange({{sandbox, pod("web")}});
+  }
+  CHECK(test.wait() == 64s);
+  test.cache.containers_seen(sandbox, {made_up, app});
+  CHECK(test.wait() == 8s);
+  test.now += 8s;
+  test.exchange({{sandbox, pod("web", {{app, "app"}})}});
+  CHECK(test.container(app) == "app");
+  CHECK(test.wait() == 16s);
+}
+
+TEST_CASE("a storm of pods is one request in each interval") {
+  PodNameCache cache{NameTiming{1s, 8s, 64s, 1s}};
+  PodNameCache::Time now{1h};
+  int requests = 0;
+  for (int pods = 0; pods < 1000; ++pods) {
+    std::string hex = std::to_string(pods);
+    hex.insert(0, 64 - hex.size(), '0');
+    cache.sandbox_appeared(*ContainerId::from_hex(hex));
+    if (cache.due() && *cache.due() <= now) {
+      NamesBySandbox found;
+      for (const auto& [id, containers] : cache.ask()) found[id] = pod("web");
+      cache.answered({found, {}, {}}, now);
+      ++requests;
+    }
+    now += 10ms;
+  }
+  CHECK(requests == 10);
 }
 
 TEST_CASE("a guest that makes up containers has the runtime asked no oftener than the longest wait") {
@@ -271,4 +307,16 @@ TEST_CASE("pods are asked for when somebody wants to see them, and not before th
   CHECK(test.cache.kata_pods() == KataPods{2, 2});
   CHECK(test.exchange({}) == LookupRequest{{other, {}}});
   CHECK_FALSE(test.cache.kata_pods());  // a runtime did not answer
+}
+
+TEST_CASE("a container that is a sandbox of its own is of no pod that could be asked for") {
+  Fixture test;
+  SandboxNames docker;
+  docker.from_bundle = true;
+  docker.container = "web";
+  test.cache.sandbox_appeared(sandbox);
+  test.cache.containers_seen(sandbox, {sandbox});
+  test.exchange({{sandbox, docker}});
+  CHECK(test.cache.names(sandbox)->container == "web");
+  CHECK_FALSE(test.cache.due());
 }

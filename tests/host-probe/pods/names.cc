@@ -45,8 +45,8 @@ struct FakeSource : NameSource {
 
 struct Fixture {
   Fixture() {
-    auto made =
-        Names::create(loop.events(), loop.timers(), std::make_unique<FakeSource>(state), NameTiming{5ms, 20ms, 10});
+    auto made = Names::create(loop.events(), loop.timers(), std::make_unique<FakeSource>(state),
+                              NameTiming{5ms, 20ms, 20ms, 1ms});
     REQUIRE(made);
     names = std::move(*made);
   }

@@ -37,7 +37,8 @@ struct NamedByDigit : NameSource {
 
 struct Fixture {
   explicit Fixture(bool kills) {
-    auto made = Names::create(loop.events(), loop.timers(), std::make_unique<NamedByDigit>());
+    auto made =
+        Names::create(loop.events(), loop.timers(), std::make_unique<NamedByDigit>(), NameTiming{5ms, 20ms, 20ms, 1ms});
     REQUIRE(made);
     names = std::move(*made);
     node = std::make_unique<Node>(loop.events(), loop.timers(), nullptr, names.get());

@@ -1,83 +1,20 @@
 #include "host-probe/pods/runtime.h"
 
 #include <cri.pb.h>
-#include <grpcpp/generic/async_generic_service.h>
-#include <grpcpp/server.h>
-#include <grpcpp/server_builder.h>
 
-#include <atomic>
 #include <catch2/catch.hpp>
-#include <map>
 #include <memory>
-#include <mutex>
 #include <thread>
 
+#include "tests/host-probe/pods/fake_runtime.h"
 #include "tests/support/temporary_directory.h"
 
 using namespace katameter;
 using namespace katameter::host;
+using katameter::host::testing::FakeRuntime;
 using namespace std::chrono_literals;
 
 namespace {
-
-// A container runtime on a Unix socket that gives the prepared answers, by method.
-class FakeRuntime : grpc::CallbackGenericService {
- public:
-  explicit FakeRuntime(const std::string& socket) {
-    grpc::ServerBuilder builder;
-    builder.AddListeningPort("unix:" + socket, grpc::InsecureServerCredentials());
-    builder.RegisterCallbackGenericService(this);
-    server_ = builder.BuildAndStart();
-    REQUIRE(server_ != nullptr);
-  }
-  ~FakeRuntime() override { server_->Shutdown(std::chrono::system_clock::now()); }
-
-  void answers(const std::string& method, std::string answer) { answers_[method] = std::move(answer); }
-  std::vector<std::string> asked() {
-    const std::lock_guard lock(mutex_);
-    return asked_;
-  }
-  std::atomic<bool> hangs = false;
-
- private:
-  class Call : public grpc::ServerGenericBidiReactor {
-   public:
-    Call(FakeRuntime& runtime, std::string method) : runtime_(runtime), method_(std::move(method)) {
-      StartRead(&request_);
-    }
-    void OnReadDone(bool) override {
-      {
-        const std::lock_guard lock(runtime_.mutex_);
-        runtime_.asked_.push_back(method_);
-      }
-      if (runtime_.hangs) return;  // until it is cancelled
-      const auto found = runtime_.answers_.find(method_);
-      if (found == runtime_.answers_.end()) return Finish({grpc::StatusCode::UNIMPLEMENTED, "unknown " + method_});
-      const grpc::Slice bytes(found->second);
-      response_ = grpc::ByteBuffer(&bytes, 1);
-      StartWriteAndFinish(&response_, {}, grpc::Status::OK);
-    }
-    void OnCancel() override {
-      if (runtime_.hangs) Finish(grpc::Status::CANCELLED);
-    }
-    void OnDone() override { delete this; }
-
-   private:
-    FakeRuntime& runtime_;
-    std::string method_;
-    grpc::ByteBuffer request_;
-    grpc::ByteBuffer response_;
-  };
-
-  grpc::ServerGenericBidiReactor* CreateReactor(grpc::GenericCallbackServerContext* context) override {
-    return new Call(*this, context->method());
-  }
-
-  std::map<std::string, std::string> answers_;
-  std::mutex mutex_;  // of what follows
-  std::vector<std::string> asked_;
-  std::unique_ptr<grpc::Server> server_;
-};
 
 std::string one_pod(const std::string& name) {
   cri::ListPodSandboxResponse answer;
@@ -168,12 +105,27 @@ TEST_CASE("a runtime that does not say what its handlers are lists its pods all 
 TEST_CASE("what is no container runtime is an error of one line") {
   Fixture test;
   std::string expected;
+  std::chrono::milliseconds timeout = 20s;
   SECTION("there is no socket") {
     expected = "gRPC status 14";
   }
+  auto kind = CriFailure::Kind::no_answer;
   SECTION("it knows nothing of CRI") {
     test.runtime = std::make_unique<FakeRuntime>(test.socket());
-    expected = "unknown /runtime.v1.RuntimeService/ListPodSandbox (gRPC status 12)";
+    expected = "does not serve CRI: unknown /runtime.v1.RuntimeService/ListPodSandbox (gRPC status 12)";
+    kind = CriFailure::Kind::no_cri;
+  }
+  SECTION("it hangs") {
+    test.serve("v1");
+    test.runtime->hangs = true;
+    timeout = 100ms;
+    expected = "no answer within 100 ms";
+  }
+  SECTION("it may not send as much") {
+    test.serve("v1");
+    test.runtime->is_full = true;
+    expected = "larger than one message may be";
+    kind = CriFailure::Kind::too_large;
   }
   SECTION("its answers are none") {
     test.serve("v1");
@@ -184,10 +136,12 @@ TEST_CASE("what is no container runtime is an error of one line") {
     test.serve("v1");
     test.runtime->answers("/runtime.v1.RuntimeService/ListPodSandbox",
                           one_pod(std::string(CriClient::max_answer_bytes, 'x')));
-    expected = "gRPC status 8";
+    expected = "larger than one message may be";
+    kind = CriFailure::Kind::too_large;
   }
-  const auto listing = CriClient(test.socket()).list(20s);
+  const auto listing = CriClient(test.socket()).list(timeout);
   REQUIRE_FALSE(listing);
+  CHECK(listing.error().kind == kind);
   CHECK_THAT(listing.error().text, Catch::Contains(test.socket()) && Catch::Contains(expected));
   CHECK(listing.error().text.find('\n') == std::string::npos);
 }
@@ -213,15 +167,86 @@ TEST_CASE("a runtime that hangs is waited for no longer than it may take, or unt
   CHECK(std::chrono::steady_clock::now() - begin < 20s);
 }
 
-TEST_CASE("with two runtimes, one that is away does not keep the other's names") {
+TEST_CASE("of two runtimes one that fails costs nothing of the other's, and is not asked again at once") {
   Fixture test;
   test.serve("v1");
-  RuntimeNames names({{test.temporary.path() / "away.sock", true}, {test.socket(), true}}, test.temporary.path());
+  FakeRuntime other(test.temporary.path() / "other.sock");
+  bool pods_known = false;
+  std::size_t calls = 1;
+  SECTION("it hangs") {
+    other.hangs = true;
+  }
+  SECTION("its list is too large") {
+    other.is_full = true;
+  }
+  SECTION("it does not serve CRI, so that it has no pods") {
+    pods_known = true;
+    calls = 2;  // of v1 and v1alpha2
+  }
+  RuntimeTiming timing;
+  timing.deadline = 5s;
+  timing.retry_min = timing.hopeless_min = 1h;
+  RuntimeNames names({{test.temporary.path() / "other.sock", true}, {test.socket(), true}}, test.temporary.path(),
+                     timing);
+  for (int i = 0; i < 3; ++i) {
+    const LookupResult answer = names.look_up({{pod, {}}});
+    CHECK(answer.sandboxes.at(pod).pod == "web-0");
+    CHECK_FALSE(answer.error);
+    CHECK(answer.running.has_value() == pods_known);
+    CHECK(other.times_asked() == calls);
+  }
+}
+
+TEST_CASE("a runtime that failed is asked again after a while, and then its names are there") {
+  Fixture test;
+  test.serve("v1");
+  RuntimeTiming timing;
+  timing.deadline = 20s;
+  timing.retry_min = timing.hopeless_min = timing.hopeless_max = 1ms;
+  std::string expected;
+  SECTION("its list was too large") {
+    test.runtime->is_full = true;
+    expected = "larger than";
+  }
+  SECTION("it was away") {
+    test.runtime.reset();
+    expected = "gRPC status 14";
+  }
+  RuntimeNames names({{test.socket(), true}}, test.temporary.path(), timing);
+  const LookupResult without = names.look_up({{pod, {}}});
+  REQUIRE(without.error);
+  CHECK_THAT(without.error->text, Catch::Contains(expected));
+  CHECK_FALSE(without.running);
+  if (!test.runtime) test.serve("v1");
+  test.runtime->is_full = false;
+  LookupResult answer;
+  const auto end = std::chrono::steady_clock::now() + 20s;
+  while (!answer.sandboxes.contains(pod) && std::chrono::steady_clock::now() < end) answer = names.look_up({{pod, {}}});
+  CHECK(answer.sandboxes.contains(pod));
+  CHECK_FALSE(answer.error);
+}
+
+TEST_CASE("a runtime that was started again is asked at once, however hopeless it was before") {
+  Fixture test;
+  test.runtime = std::make_unique<FakeRuntime>(test.socket());
+  RuntimeTiming timing;
+  timing.deadline = 20s;
+  timing.hopeless_min = timing.hopeless_max = 1h;
+  RuntimeNames names({{test.socket(), true}}, test.temporary.path(), timing);
+  CHECK(names.look_up({{pod, {}}}).sandboxes.empty());
+  test.runtime.reset();
+  test.serve("v1");
+  CHECK(names.look_up({{pod, {}}}).sandboxes.at(pod).pod == "web-0");
+}
+
+TEST_CASE("without endpoints no runtime is asked, and that is no error") {
+  Fixture test;
+  test.serve("v1");
+  RuntimeNames names(runtime_endpoints({"none"}, test.temporary.path()), test.temporary.path());
   const LookupResult answer = names.look_up({{pod, {}}});
-  CHECK(answer.sandboxes.at(pod).pod == "web-0");
+  CHECK_FALSE(answer.error);
   CHECK_FALSE(answer.running);
-  REQUIRE(answer.error);
-  CHECK_THAT(answer.error->text, Catch::Contains("away.sock"));
+  CHECK(answer.sandboxes.empty());
 }
 
 TEST_CASE("a usual place where there is no runtime is passed over, and that there is no runtime at all is logged") {

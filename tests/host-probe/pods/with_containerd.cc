@@ -7,6 +7,7 @@
 
 #include "tests/host-probe/pods/child.h"
 #include "tests/host-probe/pods/containerd.h"
+#include "tests/host-probe/pods/fake_runtime.h"
 #include "tests/support/fake_guest.h"
 #include "tests/support/http_get.h"
 #include "tests/support/loop.h"
@@ -123,8 +124,9 @@ TEST_CASE("pods and containers of a real containerd have their names, as the kub
 
   CHECK(test.becomes(web, app, Fixture::expected(web, app, sleeper, "shop", "web-0", "app")));
   CHECK(test.becomes(db, server, Fixture::expected(db, server, sleeper, "data", "db-0", "server")));
-  // Both tags are of one image, and an image has one name.
-  CHECK(test.series(web, sidecar) == Fixture::expected(web, sidecar, sleeper, "shop", "web-0", "sidecar"));
+  // Both tags are of one image; each container has the one that it was asked for by.
+  CHECK(test.series(web, sidecar) ==
+        Fixture::expected(web, sidecar, "katameter.test/sleeper:newest", "shop", "web-0", "sidecar"));
   CHECK(test.series(web, web) == Fixture::expected(web, web, "", "shop", "web-0", ""));
   CHECK_THAT(test.scrape(),
              Catch::Contains("katameter_sandbox_info{sandbox_id=\"" + db.hex() +
@@ -193,4 +195,46 @@ TEST_CASE("with a runtime that is away the bundles on the disk give the names") 
   test.start_host_probe();
   CHECK(test.becomes(web, app, Fixture::expected(web, app, sleeper, "shop", "web-0", "app")));
   CHECK(test.series(web, web) == Fixture::expected(web, web, "", "shop", "web-0", ""));
+}
+
+TEST_CASE("a pod whose guest has no guest-probe has its runtime handler, and pods that were not found are counted") {
+  Fixture test;
+  test.containerd.start();
+  test.start_host_probe();
+  const ContainerId stock = test.containerd.run_pod("shop", "stock-0");
+  test.containerd.run_pod("shop", "peer-0");  // as if its VM were elsewhere
+  test.add_guest(stock, {});
+  test.guests.back()->closes_at_connect = true;  // nobody listens in it
+  const std::string info = "katameter_sandbox_info{sandbox_id=\"" + stock.hex() +
+                           "\",namespace=\"shop\",pod=\"stock-0\",runtime_handler=\"kata\"";
+  const auto has = [&](const std::string& text) { return test.scrape().find(text) != std::string::npos; };
+  const auto becomes = [&](const std::string& text) {
+    const auto end = std::chrono::steady_clock::now() + 90s;  // pods are asked for once a minute
+    while (!has(text) && std::chrono::steady_clock::now() < end) test.loop.pass(200ms);
+    return has(text);
+  };
+  CHECK(becomes(info));
+  CHECK(becomes("\nkatameter_runtime_kata_pods 2\n"));
+  CHECK(becomes("\nkatameter_runtime_kata_pods_found 1\n"));
+}
+
+TEST_CASE("a socket without CRI beside containerd costs one line of the log") {
+  Fixture test;
+  test.containerd.start();
+  const ContainerId web = test.containerd.run_pod("shop", "web-0");
+  const ContainerId app = test.containerd.run_container(web, "app", sleeper);
+  fs::create_directories(test.run_root() / "crio");
+  FakeRuntime other(test.run_root() / "crio" / "crio.sock");
+  test.start_host_probe();
+  test.add_guest(web, {web, app});
+  CHECK(test.becomes(web, app, Fixture::expected(web, app, sleeper, "shop", "web-0", "app")));
+  const ContainerId db = test.containerd.run_pod("data", "db-0");
+  test.add_guest(db, {db});
+  CHECK(test.becomes(db, db, Fixture::expected(db, db, "", "data", "db-0", "")));
+  CHECK(other.times_asked() == 2);  // v1 and v1alpha2
+  const std::string log = contents(test.temporary.path() / "host-probe.log");
+  const std::size_t line = log.find("it does not serve CRI");
+  REQUIRE(line != std::string::npos);
+  CHECK(log.find("may be missing", line) == std::string::npos);
+  CHECK(log.find("warning") == std::string::npos);
 }
