@@ -74,14 +74,24 @@ bool is_readable(std::string_view image) {
   return !image.empty() && image.find("sha256:") == std::string_view::npos && !ContainerId::from_hex(image);
 }
 
-std::string image_of(const CriListing::Container& container, const ImageNames& names) {
-  if (!container.specified_image.empty()) return label_text(container.specified_image);
-  if (is_readable(container.image)) return label_text(container.image);
+// As the pod calls it; null where the runtime does not know that.
+const std::string* own_image_of(const CriListing::Container& container) {
+  if (!container.specified_image.empty()) return &container.specified_image;
+  return is_readable(container.image) ? &container.image : nullptr;
+}
+
+const std::string* listed_image_of(const CriListing::Container& container, const ImageNames& names) {
   for (const std::string* key : {&container.image_id, &container.image_ref, &container.image}) {
     const auto found = key->empty() ? names.end() : names.find(*key);
-    if (found != names.end()) return label_text(*found->second);
+    if (found != names.end()) return found->second;
   }
-  return label_text(container.image);
+  return nullptr;
+}
+
+std::string image_of(const CriListing::Container& container, const ImageNames& names) {
+  const std::string* image = own_image_of(container);
+  if (image == nullptr) image = listed_image_of(container, names);
+  return label_text(image != nullptr ? *image : container.image);
 }
 
 std::string pause_image(const std::vector<CriListing::Image>& images) {
@@ -116,6 +126,15 @@ NamesBySandbox names_in(const CriListing& listing, const LookupRequest& request)
     sandbox->second.containers[*id] = {label_text(container.name), image_of(container, images)};
   }
   return names;
+}
+
+bool needs_images(const CriListing& listing, const LookupRequest& request) {
+  const ImageNames names = image_names(listing.images);
+  return std::ranges::any_of(listing.containers, [&](const CriListing::Container& container) {
+    const auto pod = ContainerId::from_hex(container.pod_id);
+    return pod && request.contains(*pod) && own_image_of(container) == nullptr &&
+           listed_image_of(container, names) == nullptr;
+  });
 }
 
 std::vector<RunningPod> running_in(const CriListing& listing) {

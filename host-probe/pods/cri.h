@@ -69,6 +69,10 @@ struct CriListing {
 /// digest. The pause image is the one that the runtime has pinned, if there is just one.
 NamesBySandbox names_in(const CriListing& listing, const LookupRequest& request);
 
+/// Whether an image of a container in one of these sandboxes is known by its id only, and that id is not among
+/// `listing.images`.
+bool needs_images(const CriListing& listing, const LookupRequest& request);
+
 /// The pods of a listing that run.
 std::vector<RunningPod> running_in(const CriListing& listing);
 

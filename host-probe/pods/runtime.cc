@@ -141,7 +141,7 @@ void CriClient::cancel() {
   calls_->cancel();
 }
 
-tl::expected<CriListing, CriFailure> CriClient::list(std::chrono::milliseconds timeout, Scope scope) {
+CriClient::Listing CriClient::list(std::chrono::milliseconds timeout, Scope scope) {
   const Deadline deadline = std::chrono::system_clock::now() + timeout;
   const auto channel = connect(socket_);
   calls_->begin();
@@ -157,19 +157,20 @@ tl::expected<CriListing, CriFailure> CriClient::list(std::chrono::milliseconds t
     const Status decoded = decode(answer, listing);
     return decoded ? Failure() : CriFailure{CriFailure::Kind::no_answer, asking + decoded.error().text};
   };
+  const auto done = [&](Failure failure) -> Listing {
+    if (failure) return tl::make_unexpected(*std::move(failure));
+    return std::move(listing);
+  };
+  if (scope == Scope::images)
+    return done(ask(RuntimeOperation::list_images, "ImageService/ListImages", {}, decode_images));
   if (Failure pods = ask(RuntimeOperation::list_podsandbox, "RuntimeService/ListPodSandbox", {}, decode_pods)) {
-    return tl::make_unexpected(*std::move(pods));
+    return done(std::move(pods));
   }
   if (ask(RuntimeOperation::status, "RuntimeService/Status", verbose_request, decode_status)) {
     listing.kata_handlers.clear();
   }
-  if (scope == Scope::pods) return listing;
-  if (Failure containers =
-          ask(RuntimeOperation::list_containers, "RuntimeService/ListContainers", {}, decode_containers)) {
-    return tl::make_unexpected(*std::move(containers));
-  }
-  if (ask(RuntimeOperation::list_images, "ImageService/ListImages", {}, decode_images)) listing.images.clear();
-  return listing;
+  if (scope == Scope::pods) return done({});
+  return done(ask(RuntimeOperation::list_containers, "RuntimeService/ListContainers", {}, decode_containers));
 }
 
 RuntimeNames::SocketFile RuntimeNames::socket_file(const std::string& path) {
@@ -198,7 +199,6 @@ LookupResult RuntimeNames::look_up(const LookupRequest& request) {
 }
 
 void RuntimeNames::ask_runtimes(const LookupRequest& request, LookupResult& answer) {
-  const auto scope = request.empty() ? CriClient::Scope::pods : CriClient::Scope::all;
   std::vector<RunningPod> running;
   bool there = false;
   bool answered = false;
@@ -208,7 +208,7 @@ void RuntimeNames::ask_runtimes(const LookupRequest& request, LookupResult& answ
     if (std::exchange(runtime.socket_file, file) != file) runtime.not_before = {};
     if (!runtime.endpoint.configured && file.inode == 0) continue;
     there = true;
-    if (const auto listing = list(runtime, scope)) {
+    if (const auto listing = list(runtime, request)) {
       answered = true;
       answer.sandboxes.merge(names_in(*listing, request));
       std::ranges::move(running_in(*listing), std::back_inserter(running));
@@ -227,16 +227,29 @@ void RuntimeNames::ask_runtimes(const LookupRequest& request, LookupResult& answ
   if (answered && !failure) answer.running = std::move(running);
 }
 
-std::optional<CriListing> RuntimeNames::list(Runtime& runtime, CriClient::Scope scope) {
+std::optional<CriListing> RuntimeNames::list(Runtime& runtime, const LookupRequest& request) {
+  using Scope = CriClient::Scope;
   if (runtime.failure && Clock::now() < runtime.not_before) return std::nullopt;
-  auto listing = runtime.client->list(timing_.deadline, scope);
+  auto listing = runtime.client->list(timing_.deadline, request.empty() ? Scope::pods : Scope::pods_and_containers);
   if (!listing) {
     note_failure(runtime, std::move(listing.error()));
     return std::nullopt;
   }
   if (runtime.failure) log_info("the container runtime answers again", {{"socket", runtime.endpoint.socket}});
   runtime.failure.reset();
+  if (!request.empty()) add_images(runtime, *listing, request);
   return *std::move(listing);
+}
+
+// To list images takes some runtimes long, and most pods' images need no look at them. One that does not list them costs
+// their names only.
+void RuntimeNames::add_images(Runtime& runtime, CriListing& listing, const LookupRequest& request) const {
+  if (runtime.images) listing.images = *runtime.images;
+  if (runtime.images && !needs_images(listing, request)) return;
+  if (auto images = runtime.client->list(timing_.deadline, CriClient::Scope::images)) {
+    runtime.images = std::move(images->images);
+    listing.images = *runtime.images;
+  }
 }
 
 void RuntimeNames::note_failure(Runtime& runtime, CriFailure failure) const {

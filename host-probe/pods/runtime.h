@@ -40,14 +40,15 @@ class CriClient {
   CriClient(const CriClient&) = delete;
   CriClient& operator=(const CriClient&) = delete;
 
+  using Listing = tl::expected<CriListing, CriFailure>;
   enum class Scope {
-    pods,  // and which handlers are Kata's
-    all,
+    pods,  // and which handlers are Kata's; a runtime that does not say it costs just that
+    pods_and_containers,
+    images,
   };
 
-  /// All pods, containers and images that the runtime knows. Blocks for up to `timeout`. A runtime that does not list
-  /// images, or does not say which handlers are Kata's, costs just that.
-  tl::expected<CriListing, CriFailure> list(std::chrono::milliseconds timeout, Scope scope = Scope::all);
+  /// All of these that the runtime knows. Blocks for up to `timeout`.
+  Listing list(std::chrono::milliseconds timeout, Scope scope);
 
   /// From any thread: a list() under way fails soon, and so does each that comes later.
   void cancel();
@@ -91,13 +92,15 @@ class RuntimeNames : public NameSource {
   struct Runtime {
     RuntimeEndpoint endpoint;
     std::unique_ptr<CriClient> client;
-    std::optional<CriFailure> failure;  // the last time that it was asked
-    unsigned failures = 0;              // of that kind, in a row
+    std::optional<CriFailure> failure;                       // the last time that it was asked
+    unsigned failures = 0;                                   // of that kind, in a row
+    std::optional<std::vector<CriListing::Image>> images{};  // when they were listed last
     Clock::time_point not_before{};
     SocketFile socket_file{};
   };
   void ask_runtimes(const LookupRequest& request, LookupResult& answer);
-  std::optional<CriListing> list(Runtime& runtime, CriClient::Scope scope);
+  std::optional<CriListing> list(Runtime& runtime, const LookupRequest& request);
+  void add_images(Runtime& runtime, CriListing& listing, const LookupRequest& request) const;
   void note_failure(Runtime& runtime, CriFailure failure) const;
   void ask_bundles(const LookupRequest& request, LookupResult& answer) const;
 

@@ -47,6 +47,17 @@ Answer call(const std::filesystem::path& socket, const std::string& method, cons
   return answer;
 }
 
+bool serves_cri(const std::filesystem::path& socket) {
+  try {
+    // What it answers does not matter, and is skipped as unknown fields.
+    static_cast<void>(
+        call<cri_pods::StartContainerResponse>(socket, "ListPodSandbox", cri_pods::StartContainerResponse()));
+    return true;
+  } catch (const std::runtime_error&) {
+    return false;
+  }
+}
+
 // Of this run: pods put it into every hierarchy.
 std::string cgroup_parent() {
   return "katameter-test-" + std::to_string(getpid());
@@ -122,6 +133,11 @@ void Containerd::start() {
   const auto end = std::chrono::steady_clock::now() + 60s;
   while (!ctr({"version"})) {
     if (std::chrono::steady_clock::now() > end) throw std::runtime_error("containerd does not answer: " + log());
+    std::this_thread::sleep_for(100ms);
+  }
+  // Its CRI comes later than the rest, on a busy machine seconds later.
+  while (!serves_cri(socket())) {
+    if (std::chrono::steady_clock::now() > end) throw std::runtime_error("containerd does not serve CRI: " + log());
     std::this_thread::sleep_for(100ms);
   }
   if (images_there_) return;

@@ -2,6 +2,7 @@
 
 #include <cri.pb.h>
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <memory>
 #include <thread>
@@ -45,29 +46,66 @@ struct Fixture {
 };
 
 const ContainerId pod = *ContainerId::from_hex(std::string(64, 'a'));
+using Scope = CriClient::Scope;
+
+// For a busy machine.
+RuntimeTiming patient() {
+  RuntimeTiming timing;
+  timing.deadline = 20s;
+  return timing;
+}
 
 }  // namespace
 
-TEST_CASE("pods, containers and images are asked for once each") {
+TEST_CASE("pods, their runtime's configuration and containers are asked for once each") {
   Fixture test;
   test.serve("v1");
   CriClient client(test.socket());
-  const auto listing = client.list(20s);
+  const auto listing = client.list(20s, Scope::pods_and_containers);
   REQUIRE(listing);
   REQUIRE(listing->pods.size() == 1);
   CHECK(listing->pods[0].name == "web-0");
   CHECK(listing->kata_handlers.at("vm"));
-  CHECK(test.runtime->asked() ==
-        std::vector<std::string>{"/runtime.v1.RuntimeService/ListPodSandbox", "/runtime.v1.RuntimeService/Status",
-                                 "/runtime.v1.RuntimeService/ListContainers", "/runtime.v1.ImageService/ListImages"});
+  CHECK(test.runtime->asked() == std::vector<std::string>{"/runtime.v1.RuntimeService/ListPodSandbox",
+                                                          "/runtime.v1.RuntimeService/Status",
+                                                          "/runtime.v1.RuntimeService/ListContainers"});
+}
+
+TEST_CASE("images are listed once, and again only when a container's is not among them") {
+  Fixture test;
+  test.serve("v1");
+  const std::string method = "/runtime.v1.ImageService/ListImages";
+  const auto times = [&] {
+    const auto asked = test.runtime->asked();
+    return std::count(asked.begin(), asked.end(), method);
+  };
+  RuntimeNames names({{test.socket(), true}}, test.temporary.path(), patient());
+  for (int i = 0; i < 3; ++i) CHECK(names.look_up({{pod, {}}}).sandboxes.contains(pod));
+  CHECK(times() == 1);
+  cri::ListContainersResponse containers;
+  cri::Container& container = *containers.add_containers();
+  container.set_id(std::string(64, '1'));
+  container.set_pod_sandbox_id(pod.hex());
+  container.mutable_image()->set_image("sha256:7");
+  test.runtime->answers("/runtime.v1.RuntimeService/ListContainers", containers.SerializeAsString());
+  cri::ListImagesResponse images;
+  images.add_images()->set_id("sha256:7");
+  images.mutable_images(0)->add_repo_tags("nginx:1.21");
+  test.runtime->answers(method, images.SerializeAsString());
+  for (int i = 0; i < 3; ++i) {
+    const auto found = names.look_up({{pod, {}}}).sandboxes.at(pod).containers;
+    REQUIRE(found.size() == 1);
+    CHECK(found.begin()->second.image == "nginx:1.21");
+  }
+  CHECK(times() == 2);
 }
 
 TEST_CASE("a runtime that knows v1alpha2 only is understood, and found out again each time") {
   Fixture test;
   test.serve("v1alpha2");
   CriClient client(test.socket());
-  REQUIRE(client.list(20s));
-  CHECK(client.list(20s)->pods.at(0).name == "web-0");
+  REQUIRE(client.list(20s, Scope::pods));
+  CHECK(client.list(20s, Scope::pods)->pods.at(0).name == "web-0");
   const auto asked = test.runtime->asked();
   CHECK(std::count(asked.begin(), asked.end(), "/runtime.v1.RuntimeService/ListPodSandbox") == 2);
   CHECK(std::count(asked.begin(), asked.end(), "/runtime.v1.RuntimeService/ListContainers") == 0);
@@ -78,7 +116,9 @@ TEST_CASE("images that are not listed cost their names only") {
   test.runtime = std::make_unique<FakeRuntime>(test.socket());
   test.runtime->answers("/runtime.v1.RuntimeService/ListPodSandbox", one_pod("web-0"));
   test.runtime->answers("/runtime.v1.RuntimeService/ListContainers", "");
-  CHECK(CriClient(test.socket()).list(20s));
+  CHECK(RuntimeNames({{test.socket(), true}}, test.temporary.path(), patient())
+            .look_up({{pod, {}}})
+            .sandboxes.contains(pod));
 }
 
 TEST_CASE("without anything missing, pods alone are asked for") {
@@ -139,7 +179,7 @@ TEST_CASE("what is no container runtime is an error of one line") {
     expected = "larger than one message may be";
     kind = CriFailure::Kind::too_large;
   }
-  const auto listing = CriClient(test.socket()).list(timeout);
+  const auto listing = CriClient(test.socket()).list(timeout, Scope::pods_and_containers);
   REQUIRE_FALSE(listing);
   CHECK(listing.error().kind == kind);
   CHECK_THAT(listing.error().text, Catch::Contains(test.socket()) && Catch::Contains(expected));
@@ -153,16 +193,16 @@ TEST_CASE("a runtime that hangs is waited for no longer than it may take, or unt
   CriClient client(test.socket());
   const auto begin = std::chrono::steady_clock::now();
   SECTION("the deadline") {
-    CHECK_FALSE(client.list(200ms));
+    CHECK_FALSE(client.list(200ms, Scope::pods));
   }
   SECTION("cancelled") {
     std::thread other([&] {
       while (test.runtime->asked().empty()) std::this_thread::sleep_for(1ms);
       client.cancel();
     });
-    CHECK_FALSE(client.list(60s));
+    CHECK_FALSE(client.list(60s, Scope::pods));
     other.join();
-    CHECK_FALSE(client.list(60s));
+    CHECK_FALSE(client.list(60s, Scope::pods));
   }
   CHECK(std::chrono::steady_clock::now() - begin < 20s);
 }
@@ -200,8 +240,7 @@ TEST_CASE("of two runtimes one that fails costs nothing of the other's, and is n
 TEST_CASE("a runtime that failed is asked again after a while, and then its names are there") {
   Fixture test;
   test.serve("v1");
-  RuntimeTiming timing;
-  timing.deadline = 20s;
+  RuntimeTiming timing = patient();
   timing.retry_min = timing.hopeless_min = timing.hopeless_max = 1ms;
   std::string expected;
   SECTION("its list was too large") {
@@ -229,8 +268,7 @@ TEST_CASE("a runtime that failed is asked again after a while, and then its name
 TEST_CASE("a runtime that was started again is asked at once, however hopeless it was before") {
   Fixture test;
   test.runtime = std::make_unique<FakeRuntime>(test.socket());
-  RuntimeTiming timing;
-  timing.deadline = 20s;
+  RuntimeTiming timing = patient();
   timing.hopeless_min = timing.hopeless_max = 1h;
   RuntimeNames names({{test.socket(), true}}, test.temporary.path(), timing);
   CHECK(names.look_up({{pod, {}}}).sandboxes.empty());

@@ -200,11 +200,11 @@ TEST_CASE("with a runtime that is away the bundles on the disk give the names") 
 TEST_CASE("a pod whose guest has no guest-probe has its runtime handler, and pods that were not found are counted") {
   Fixture test;
   test.containerd.start();
-  test.start_host_probe();
   const ContainerId stock = test.containerd.run_pod("shop", "stock-0");
   test.containerd.run_pod("shop", "peer-0");  // as if its VM were elsewhere
   test.add_guest(stock, {});
   test.guests.back()->closes_at_connect = true;  // nobody listens in it
+  test.start_host_probe();
   const std::string info = "katameter_sandbox_info{sandbox_id=\"" + stock.hex() +
                            "\",namespace=\"shop\",pod=\"stock-0\",runtime_handler=\"kata\"";
   const auto has = [&](const std::string& text) { return test.scrape().find(text) != std::string::npos; };
