@@ -166,6 +166,13 @@ std::uint64_t CpuAccount::total_ns() const {
   return std::accumulate(components_.begin(), components_.end(), std::uint64_t{0});
 }
 
+CpuByComponent CpuAccount::take_gained() {
+  CpuByComponent gained{};
+  for (std::size_t i = 0; i < cpu_components; ++i) gained[i] = components_[i] - taken_[i];
+  taken_ = components_;
+  return gained;
+}
+
 std::uint64_t CpuAccount::overhead_ns() const {
   return total_ns() - of(CpuComponent::workload) - of(CpuComponent::guest_silent);
 }

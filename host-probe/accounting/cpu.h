@@ -25,6 +25,8 @@ enum class CpuComponent : std::size_t {
   residual,  // vCPU time of the guest or of exits: the vCPUs' wait for a CPU leaves open which
 };
 constexpr std::size_t cpu_components = 9;
+/// CPU time in ns, by CpuComponent.
+using CpuByComponent = std::array<std::uint64_t, cpu_components>;
 const char* name(CpuComponent component);
 
 /// CPU time of the guest as its kernel counts it, split so that both parts together are all of it.
@@ -87,8 +89,11 @@ class CpuAccount {
   void update(const SandboxProcesses& host, const std::optional<GuestCpuReading>& guest, bool late = false);
 
   std::uint64_t of(CpuComponent component) const { return components_[static_cast<std::size_t>(component)]; }
+  const CpuByComponent& components() const { return components_; }
   /// The sum of all components.
   std::uint64_t total_ns() const;
+  /// What each component has gained since the last call, or since counting began.
+  CpuByComponent take_gained();
   /// vCPU time that is in no component yet: the guest is waited for.
   std::uint64_t held_ns() const { return held_.cpu_ns; }
   /// What the sandbox cost beyond its workload, without guest_silent: what that was is not known.
@@ -111,7 +116,8 @@ class CpuAccount {
   std::uint64_t charge_guest(const VcpuStep& vcpus, const GuestCpuReading& guest);
   void divide(const VcpuStep& vcpus, const GuestCpuReading& guest, bool vcpus_known, bool at_start);
 
-  std::array<std::uint64_t, cpu_components> components_{};
+  CpuByComponent components_{};
+  CpuByComponent taken_{};  // by take_gained()
   std::map<Role, RoleCpu> last_;
   std::optional<GuestCpuReading> last_guest_{GuestCpuReading{}};  // at the start of the processes: nothing
   double workload_due_ns_ = 0;                                    // reported and not yet charged, the wait taken out

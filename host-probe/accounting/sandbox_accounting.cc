@@ -43,7 +43,7 @@ Account SandboxAccounting::update(const SandboxProcesses& host, const std::optio
   }
 
   Account account;
-  for (std::size_t i = 0; i < cpu_components; ++i) account.cpu_ns[i] = cpu_.of(static_cast<CpuComponent>(i));
+  account.cpu_ns = cpu_.components();
   account.cpu_total_ns = cpu_.total_ns();
   account.cpu_overhead_ns = cpu_.overhead_ns();
   account.steal_ns = cpu_.steal_ns();

@@ -24,8 +24,8 @@ struct GuestReading {
 
 /// CPU and memory of one sandbox as one collection found them: plain data.
 struct Account {
-  std::array<std::uint64_t, cpu_components> cpu_ns{};  // by CpuComponent
-  std::uint64_t cpu_total_ns = 0;                      // all of them
+  CpuByComponent cpu_ns{};
+  std::uint64_t cpu_total_ns = 0;  // all of them
   std::uint64_t cpu_overhead_ns = 0;
   std::uint64_t steal_ns = 0;
   bool guest_known = false;  // the guest has answered at least once: overhead and steal mean something
@@ -45,6 +45,12 @@ class SandboxAccounting {
   SandboxProcesses since_begin(SandboxProcesses host) const;
   /// Adds one collection.
   Account update(const SandboxProcesses& host, const std::optional<GuestReading>& guest);
+  /// The same of a sandbox that has ended: its guest is not waited for any more.
+  void update_ended(const SandboxProcesses& host) { cpu_.update(host, std::nullopt, true); }
+  /// See CpuAccount::take_gained().
+  CpuByComponent take_gained_cpu() { return cpu_.take_gained(); }
+  /// As in the last Account that had a reading.
+  const std::map<ContainerId, std::uint64_t>& container_cpu_ns() const { return shares_.host_cpu_ns(); }
 
  private:
   CpuAccount cpu_;

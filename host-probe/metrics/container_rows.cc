@@ -18,13 +18,17 @@ Labels device_labels(const wire::BlockDevice& device) {
 
 template <typename LabelsOf>
 void each_device(SeriesWriter& out, std::uint64_t wire::BlockDevice::*member, const LabelsOf& labels_of) {
+  const auto add = [&](const wire::Container& container, const Labels& labels) {
+    for (const wire::BlockDevice& device : container.block_devices) {
+      out.add(labels, labels_of(device), static_cast<double>(device.*member));
+    }
+  };
   for (const LabelledSandbox& sandbox : out.report().living()) {
     for (std::size_t i = 0; i < sandbox.containers.size(); ++i) {
-      for (const wire::BlockDevice& device : sandbox.report.guest->containers[i].block_devices) {
-        out.add(*sandbox.containers[i], labels_of(device), static_cast<double>(device.*member));
-      }
+      add(sandbox.report.guest->containers[i], *sandbox.containers[i]);
     }
   }
+  for (const LabelledEnded& ended : out.report().ended_containers()) add(*ended.container.last, ended.labels);
 }
 
 template <std::uint64_t wire::BlockDevice::*member>
@@ -63,6 +67,9 @@ void write_host_cpu(SeriesWriter& out) {
     for (const auto& [container, cpu_ns] : sandbox.report.account->container_cpu_ns) {
       out.add(sandbox.by_container.at(container), seconds(cpu_ns));
     }
+  }
+  for (const LabelledEnded& ended : out.report().ended_containers()) {
+    if (ended.container.host_cpu_ns) out.add(ended.labels, seconds(*ended.container.host_cpu_ns));
   }
 }
 
@@ -133,7 +140,8 @@ constexpr MetricRow network_rows[] = {
 
 constexpr MetricGroup container_group{
     "Containers",
-    "cAdvisor's names, types and meanings. Labels of all: `id`, `name`, `image`, `namespace`, `pod`, `container`.",
+    "cAdvisor's names, types and meanings. The counters of a container, and its highest memory usage, are reported for "
+    "five minutes after its end. Labels of all: `id`, `name`, `image`, `namespace`, `pod`, `container`.",
     container_rows};
 constexpr MetricGroup network_group{
     "Network of a sandbox",

@@ -43,6 +43,15 @@ void write_kata_pods(SeriesWriter& out) {
   if (const auto& pods = out.report().node().kata_pods) out.add({}, static_cast<double>((*pods).*count));
 }
 
+void write_node_cpu(SeriesWriter& out) {
+  for (const auto& [handler, components] : out.report().node().cpu_by_handler) {
+    for (std::size_t i = 0; i < cpu_components; ++i) {
+      const auto component = static_cast<CpuComponent>(i);
+      out.add({{"runtime_handler", handler}, {"component", name(component)}}, seconds(components[i]));
+    }
+  }
+}
+
 template <typename ValueOf>
 void each_collector(SeriesWriter& out, const ValueOf& value) {
   const NodeReport& node = out.report().node();
@@ -109,6 +118,12 @@ constexpr MetricRow node_rows[] = {
       "Pods of katameter_runtime_kata_pods whose sandbox was found on this node. Of the others nothing is measured.",
       MetricType::Gauge, "pods", "", "the container runtime, over CRI; directories of the runtime"},
      &write_kata_pods<&KataPods::found>},
+    {{"katameter_node_sandbox_cpu_seconds_total",
+      "CPU time of the host that all sandboxes of the node used since host-probe was started, by runtime handler and "
+      "component, in seconds. What ended sandboxes used stays in it, their last interval included.",
+      MetricType::Counter, "seconds", "runtime_handler, component",
+      "as katameter_sandbox_cpu_seconds_total, and what processes had at their exit"},
+     &write_node_cpu},
     {{"katameter_collector_success",
       "By collector, guests: 1 if every reachable guest answered in time; processes: 1 if the host's processes could "
       "be "

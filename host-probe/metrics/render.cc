@@ -19,12 +19,24 @@ void for_each_container(const LabelledReport& report, const Visit& visit) {
   }
 }
 
+// Whether the value is reported of a container that has ended. Its peak, though a gauge, only rises, and of a container
+// that lived between two scrapes nothing else says how much memory it needed.
+constexpr bool outlives_container(std::size_t figure) {
+  return is_counter(wire::container_figures[figure].kind) || figure == figure::memory_peak_bytes;
+}
+
 // The series of one value.
 void add_value(TextWriter& writer, const LabelledReport& report, const ContainerMetric& metric, const Labels& further) {
   const SeriesValue value_of(metric);
   for_each_container(report, [&](const wire::Container& container, const Labels& labels) {
     if (const auto value = value_of(container)) writer.add(*metric.descriptor, labels, further, *value);
   });
+  if (!outlives_container(metric.figure)) return;
+  for (const LabelledEnded& ended : report.ended_containers()) {
+    if (const auto value = value_of(*ended.container.last)) {
+      writer.add(*metric.descriptor, ended.labels, further, *value);
+    }
+  }
 }
 
 void add_value(TextWriter& writer, const LabelledReport& report, const ContainerMetric& metric) {

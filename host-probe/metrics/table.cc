@@ -39,6 +39,7 @@ LabelledSandbox with_labels(const SandboxReport& report) {
     for (const wire::Container& of : report.guest->containers) sandbox.containers.push_back(&labels(of.id));
   }
   for (const auto& [container, kills] : report.oom_kills) labels(container);
+  for (const EndedContainer& container : report.ended_containers) labels(container.last->id);
   if (!report.account) return sandbox;
   for (const auto& [container, cpu_ns] : report.account->container_cpu_ns) labels(container);
   return sandbox;
@@ -62,6 +63,11 @@ LabelledReport::LabelledReport(const NodeReport& report) : node_(report) {
       if (sandbox.ended == ended) sandboxes_.push_back(with_labels(sandbox));
     }
     if (!ended) living_ = sandboxes_.size();
+  }
+  for (const LabelledSandbox& sandbox : sandboxes_) {
+    for (const EndedContainer& container : sandbox.report.ended_containers) {
+      ended_containers_.push_back({container, sandbox.by_container.at(container.last->id)});
+    }
   }
 }
 

@@ -36,6 +36,12 @@ struct LabelledSandbox {
   const Labels& pod() const { return pause != nullptr ? *pause : without_pause; }
 };
 
+/// A container that ended a short while ago, in a living sandbox or in one that ended with it.
+struct LabelledEnded {
+  const EndedContainer& container;
+  const Labels& labels;  // container_labels()
+};
+
 /// A report in the form in which it is written down: a metric goes through all sandboxes, then the next one does.
 class LabelledReport {
  public:
@@ -46,11 +52,14 @@ class LabelledReport {
   /// Includes those that ended a short while ago and are still reported.
   std::span<const LabelledSandbox> all() const { return sandboxes_; }
   std::span<const LabelledSandbox> living() const { return all().first(living_); }
+  /// What never falls is reported of them: counters. Other values would stand beside those of a container's successor.
+  std::span<const LabelledEnded> ended_containers() const { return ended_containers_; }
 
  private:
   const NodeReport& node_;
   std::vector<LabelledSandbox> sandboxes_;  // the living first
   std::size_t living_ = 0;
+  std::vector<LabelledEnded> ended_containers_;
 };
 
 /// The value of one series; nothing: there is no such series.

@@ -4,6 +4,7 @@
 #include <ctime>
 #include <iterator>
 #include <string_view>
+#include <utility>
 
 namespace katameter::host {
 namespace {
@@ -44,6 +45,29 @@ std::string joined(const std::vector<std::string>& features) {
 
 GuestInfo guest_info(const wire::Hello& hello) {
   return {version_of(hello.version), version_of(hello.kernel), joined(hello.lacks)};
+}
+
+void SandboxHistory::take_ended(GuestView& view, Account* account, Time now) {
+  std::vector<wire::Container>& containers = view.containers;
+  const auto removed = [](const wire::Container& container) { return container.removed; };
+  if (ended_containers.all().empty() && std::ranges::none_of(containers, removed)) return;
+  std::vector<wire::Container> ended;
+  std::ranges::copy_if(containers, std::back_inserter(ended), removed);
+  std::erase_if(containers, removed);
+  end_containers(ended, account != nullptr ? account->container_cpu_ns : std::map<ContainerId, std::uint64_t>(), now);
+  ended_containers.remove_living(containers);
+  if (account == nullptr) return;
+  // Also of those that ended before: a guest that answers late has them in its shares for one more report.
+  for (const EndedContainer& container : ended_containers.all()) account->container_cpu_ns.erase(container.last->id);
+}
+
+void SandboxHistory::end_containers(const std::vector<wire::Container>& containers,
+                                    const std::map<ContainerId, std::uint64_t>& host_cpu_ns, Time now) {
+  for (const wire::Container& container : containers) {
+    const auto share = host_cpu_ns.find(container.id);
+    const auto host = share != host_cpu_ns.end() ? std::optional(share->second) : std::nullopt;
+    leave_out(GuestEntry::ended_container, ended_containers.add(container, host, now));
+  }
 }
 
 HostTime HostTime::now() {
@@ -91,6 +115,7 @@ GuestRun::GuestRun(const wire::Hello& hello, CpuPlausibility cpu, const GuestRun
   }
   start_times_ = before->start_times_;
   listed_removed_ = before->listed_removed_;
+  unattributed_ = before->unattributed_;
 }
 
 GuestRun GuestRun::after_step(const wire::Snapshot& snapshot, const HostTime& now) const {
@@ -111,7 +136,7 @@ std::optional<Drop> GuestRun::take(const wire::Snapshot& snapshot, std::chrono::
   rules_.compare_with(snapshot, now.boottime);
   start_times_.update(snapshot, now.wall);
 
-  Accepted next{asked, now.monotonic, {}, snapshot.guest, {}, {}, {}};
+  Accepted next{asked, now.monotonic, {}, snapshot.guest, {}, {}, {}, false};
   next.cpu = split_guest_cpu(snapshot.guest, accepted_ ? accepted_->cpu : std::nullopt);
   if (next.cpu) {
     next.system_cpu = divide_guest_system_cpu(next.cpu->guest_system_ns, snapshot.guest,
@@ -119,16 +144,65 @@ std::optional<Drop> GuestRun::take(const wire::Snapshot& snapshot, std::chrono::
   }
   std::ranges::copy_if(snapshot.interfaces, std::back_inserter(next.interfaces),
                        [&](const wire::Interface& link) { return history.interface_names.admit(link.name); });
-  accepted_ = std::move(next);
-  take_containers(snapshot, history);
+  history.leave_out(GuestEntry::interface, snapshot.interfaces.size() - next.interfaces.size());
+  const auto last = std::exchange(accepted_, std::move(next));
+  const std::span<const wire::Container> living_before =
+      last ? std::span<const wire::Container>(last->living) : std::span<const wire::Container>();
+  take_containers(snapshot, living_before, now.monotonic, history);
   std::erase_if(kills_since_, [&](const Kill& kill) { return kill.boottime_ns <= snapshot.boottime_ns; });
   return std::nullopt;
 }
 
-bool GuestRun::take(const wire::OomEvent& event) {
+bool GuestRun::take(const wire::OomEvent& event, std::chrono::steady_clock::time_point now, SandboxHistory& history) {
   if (!oom_events_.is_new(event)) return false;
-  if (event.container && kills_since_.size() < max_kills) kills_since_.push_back({*event.container, event.boottime_ns});
+  if (event.container && kills_since_.size() < max_kills && history.container_ids.admit(*event.container, now)) {
+    kills_since_.push_back({*event.container, event.boottime_ns});
+  }
   return true;
+}
+
+bool GuestRun::Unattributed::take(const wire::Container& container, std::span<const wire::Container> with_series,
+                                  std::chrono::steady_clock::time_point now, SandboxHistory& history) {
+  const auto before = before_.find(container.id);
+  const bool was = before != before_.end();
+  const bool unlisted = history.unknown_containers.contains(container.id);
+  bool too_many = was && before->second.too_many;
+  if (!too_many && !unlisted && !(was && container.removed)) {
+    if (history.container_ids.admit(container.id, now)) return false;
+    too_many = true;
+    history.leave_out(GuestEntry::container);
+  }
+  any_ = true;
+  const auto shown = std::ranges::lower_bound(with_series, container.id, {}, &wire::Container::id);
+  std::uint64_t last_ns = 0;
+  if (was) {
+    last_ns = before->second.cpu_ns;
+  } else if (shown != with_series.end() && shown->id == container.id) {
+    last_ns = shown->cpu_usage_ns.value_or(0);
+  }
+  const std::uint64_t cpu_ns = container.cpu_usage_ns.value_or(last_ns);
+  cpu_ns_ += cpu_ns >= last_ns ? cpu_ns - last_ns : cpu_ns;  // fallen, it is another cgroup of this id
+  if (container.removed) return true;
+  memory_bytes_ += container.memory_usage_bytes.value_or(0);
+  now_[container.id] = {cpu_ns, too_many};
+  return true;
+}
+
+std::vector<ContainerId> GuestRun::Unattributed::unlisted() const {
+  std::vector<ContainerId> ids;
+  for (const auto& [id, row] : before_) {
+    if (!row.too_many) ids.push_back(id);
+  }
+  return ids;
+}
+
+void GuestRun::Unattributed::add_to(wire::Guest& guest) {
+  before_ = std::exchange(now_, {});
+  const std::uint64_t memory_bytes = std::exchange(memory_bytes_, 0);
+  if (!any_) return;
+  guest.unattributed_containers = guest.unattributed_containers.value_or(0) + before_.size();
+  guest.unattributed_cpu_usage_ns = guest.unattributed_cpu_usage_ns.value_or(0) + cpu_ns_;
+  guest.unattributed_memory_usage_bytes = guest.unattributed_memory_usage_bytes.value_or(0) + memory_bytes;
 }
 
 void GuestRun::count_unreported_kills(OomKillCounters& counters, std::chrono::steady_clock::time_point now) const {
@@ -143,7 +217,8 @@ GuestRun::Listing GuestRun::listing_of(const wire::Container& container) {
   return listing;
 }
 
-void GuestRun::take_containers(const wire::Snapshot& snapshot, SandboxHistory& history) {
+void GuestRun::take_containers(const wire::Snapshot& snapshot, std::span<const wire::Container> living_before,
+                               std::chrono::steady_clock::time_point now, SandboxHistory& history) {
   std::set<Listing> listed;
   for (const wire::Container& container : snapshot.containers) {
     if (container.removed) {
@@ -152,14 +227,25 @@ void GuestRun::take_containers(const wire::Snapshot& snapshot, SandboxHistory& h
       const bool is_new = listed.insert(listing).second && !listed_removed_.contains(listing);
       if (!is_new) continue;
     }
+    if (unattributed_.take(container, living_before, now, history)) continue;
     std::vector<wire::Container>& into = container.removed ? removed_ : accepted_->living;
-    std::erase_if(into.emplace_back(container).block_devices, [&](const wire::BlockDevice& device) {
-      return !history.block_device_numbers.admit({device.major, device.minor});
-    });
+    const auto refused =
+        std::erase_if(into.emplace_back(container).block_devices, [&](const wire::BlockDevice& device) {
+          return !history.block_device_numbers.admit({device.major, device.minor});
+        });
+    history.leave_out(GuestEntry::block_device, refused);
   }
+  unattributed_.add_to(accepted_->guest_wide);
   listed_removed_ = std::move(listed);
-  if (removed_.size() > max_removed) removed_.erase(removed_.begin(), removed_.end() - max_removed);
+  if (removed_.size() > max_removed) {
+    // An OOM kill must be counted, the other values are in the guest's totals.
+    std::ranges::stable_partition(
+        removed_, [](const wire::Container& container) { return container.oom_kills.value_or(0) == 0; });
+    history.leave_out(GuestEntry::ended_container, removed_.size() - max_removed);
+    removed_.erase(removed_.begin(), removed_.end() - max_removed);
+  }
   std::ranges::sort(accepted_->living, {}, &wire::Container::id);
+  history.container_ids.set_living(accepted_->living);
 }
 
 std::optional<GuestView> GuestRun::view(std::chrono::steady_clock::time_point began,
@@ -178,6 +264,7 @@ std::optional<GuestView> GuestRun::view(std::chrono::steady_clock::time_point be
     }
     std::ranges::sort(view.containers, {}, &wire::Container::id);
   }
+  view.unlisted = unattributed_.unlisted();
   view.start_times = start_times_.of(view.containers);
   view.guest_wide = accepted_->guest_wide;
   view.interfaces = accepted_->interfaces;
@@ -187,6 +274,10 @@ std::optional<GuestView> GuestRun::view(std::chrono::steady_clock::time_point be
   view.late = accepted_->asked < began;
   view.age_seconds = std::chrono::floor<std::chrono::seconds>(age).count();
   return view;
+}
+
+std::vector<wire::Container> GuestRun::reported_living() const {
+  return accepted_ && accepted_->reported ? accepted_->living : std::vector<wire::Container>();
 }
 
 void GuestRun::count_oom_kills(OomKillCounters& counters, std::chrono::steady_clock::time_point now) const {

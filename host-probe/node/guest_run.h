@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstddef>
@@ -8,6 +9,7 @@
 #include <memory>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -16,8 +18,11 @@
 #include "host-probe/guest/cpu_plausibility.h"
 #include "host-probe/guest/drop_reason.h"
 #include "host-probe/guest/rules.h"
+#include "host-probe/node/ended_containers.h"
 #include "host-probe/node/report.h"
+#include "host-probe/own_metrics/own_metrics.h"
 #include "host-probe/processes/process_source.h"
+#include "userspace/token_bucket.h"
 #include "userspace/wire/messages.h"
 
 namespace katameter::host {
@@ -40,6 +45,30 @@ class BoundedSet {
   std::set<Value> values_;
 };
 
+/// Bounds the container ids that one sandbox can make series of over time. An id that lives goes on for nothing. Pure:
+/// the caller gives the time.
+class ContainerIds {
+ public:
+  using Time = TokenBucket::Time;
+
+  /// New ids at once: as many containers as the largest frame holds with every value at its largest.
+  static constexpr std::size_t max_new = 2048;
+  static constexpr std::size_t max_new_per_hour = 256;
+
+  bool admit(const ContainerId& id, Time now) {
+    return std::ranges::binary_search(living_, id) || new_ids_.take(1, now);
+  }
+  /// Those that live from now on, in the order of their ids.
+  void set_living(const std::vector<wire::Container>& containers) {
+    living_.clear();
+    for (const wire::Container& container : containers) living_.push_back(container.id);
+  }
+
+ private:
+  std::vector<ContainerId> living_;
+  TokenBucket new_ids_{max_new, max_new_per_hour / 3600.0};
+};
+
 /// What is kept of a sandbox over all runs of its guest, and for a while after its end: a sandbox of this id that comes
 /// back goes on from here. Pure: the caller gives the time.
 struct SandboxHistory {
@@ -52,6 +81,13 @@ struct SandboxHistory {
   BoundedSet<std::pair<std::uint32_t, std::uint32_t>, 64> block_device_numbers;
   BoundedSet<GuestInfo, 16> guest_infos;
   std::shared_ptr<const SandboxPlace> place;
+  ContainerIds container_ids;
+  /// Those of the guest that the container runtime has not listed, although it knows their pod and was asked often
+  /// enough: they have no series of their own.
+  std::set<ContainerId> unknown_containers;
+  EndedContainers ended_containers;
+  /// By GuestEntry: what had no series because there was too much of it, since somebody looked last.
+  std::array<std::uint64_t, guest_entries> left_out{};
 
   // Of an ended sandbox.
   HostOoms host_ooms;  // by the host's OOM killer
@@ -62,6 +98,15 @@ struct SandboxHistory {
     ++oom_kills_by_class[static_cast<std::size_t>(event.oom_class)];
   }
 
+  void leave_out(GuestEntry kind, std::uint64_t count = 1) { left_out[static_cast<std::size_t>(kind)] += count; }
+
+  /// Of a view that is believed, takes what has ended out of the view and of the account: it is in `ended_containers`
+  /// from now on. `account` may be null.
+  void take_ended(GuestView& view, Account* account, Time now);
+  /// All of these have ended with the guest; `host_cpu_ns` as in Account::container_cpu_ns.
+  void end_containers(const std::vector<wire::Container>& containers,
+                      const std::map<ContainerId, std::uint64_t>& host_cpu_ns, Time now);
+
   /// The sandbox has ended, having had these kills on the host.
   void end(Time now, HostOoms kills) {
     std::erase_if(kills, [](const auto& role) { return role.second == 0; });
@@ -71,10 +116,13 @@ struct SandboxHistory {
   }
 
   /// Whether there is anything to report of an ended sandbox.
-  bool has_kills() const { return oom_events > 0 || !oom_kills.empty() || !host_ooms.empty(); }
-  /// Of an ended sandbox: drops the kills whose window is over. True if its own is over as well.
+  bool has_values() const {
+    return oom_events > 0 || !oom_kills.empty() || !host_ooms.empty() || !ended_containers.all().empty();
+  }
+  /// Of an ended sandbox: drops the kills and containers whose window is over. True if its own is over as well.
   bool expire(Time now) {
     oom_kills.expire(now);
+    ended_containers.expire(now);
     return now - ended_at >= OomKillCounters::window;
   }
 };
@@ -118,8 +166,8 @@ class GuestRun {
   static constexpr std::chrono::milliseconds freshness{1000};
   /// Kills that no snapshot has yet; beyond it they are in katameter_guest_oom_kills_total alone.
   static constexpr std::size_t max_kills = 256;
-  /// Last values of removed containers that wait to be reported; beyond it the oldest are dropped.
-  static constexpr std::size_t max_removed = 4096;
+  /// Last values of removed containers that wait for reported(); beyond it the oldest are dropped.
+  static constexpr std::size_t max_removed = 1024;
 
   /// The run of a guest that has introduced itself. `before`: of this sandbox's last run, or null; within one boot the
   /// containers' start times, and which removed ones were reported, go on.
@@ -139,31 +187,41 @@ class GuestRun {
                            const HostTime& now, SandboxHistory& history);
 
   /// True once per event. A new one is kept as a kill until a snapshot has counted it.
-  bool take(const wire::OomEvent& event);
+  bool take(const wire::OomEvent& event, std::chrono::steady_clock::time_point now, SandboxHistory& history);
   CpuPlausibility& cpu_plausibility() { return cpu_plausibility_; }
 
   /// The last accepted snapshot as a part of the report of the collection that began at `began`; nothing if there is
   /// none, or it is not fresh. `waiting`: the guest works on its next answer. A removed container is in each view until
-  /// drop_removed().
+  /// reported().
   std::optional<GuestView> view(std::chrono::steady_clock::time_point began, std::chrono::steady_clock::time_point now,
                                 bool waiting) const;
   /// Counts the OOM kills of the last accepted snapshot, and of the containers that were removed since the last call.
   void count_oom_kills(OomKillCounters& counters, std::chrono::steady_clock::time_point now) const;
   /// This run has ended: counts the kills that came after the last accepted snapshot.
   void count_unreported_kills(OomKillCounters& counters, std::chrono::steady_clock::time_point now) const;
-  /// The removed containers were reported: they are not in the next view.
-  void drop_removed() { removed_.clear(); }
+  /// The view was believed and reported: its removed containers are not in the next one.
+  void reported() {
+    removed_.clear();
+    if (accepted_) accepted_->reported = true;
+  }
+  /// There is an accepted snapshot that no report had.
+  bool unreported() const { return accepted_ && !accepted_->reported; }
+  /// The containers of the last accepted snapshot that live; none if no report had it.
+  std::vector<wire::Container> reported_living() const;
   /// The last accepted snapshot is not believed after all: nothing of it is reported or counted.
   void drop_snapshot() {
     accepted_.reset();
     removed_.clear();
   }
+  /// How many removed containers wait for reported().
+  std::size_t waiting_removed() const { return removed_.size(); }
 
  private:
   // What distinguishes one removed container from another, cgroups of the same id included.
   using Listing = std::pair<ContainerId, std::array<wire::Figure, wire::container_figures.size()>>;
   static Listing listing_of(const wire::Container& container);
-  void take_containers(const wire::Snapshot& snapshot, SandboxHistory& history);
+  void take_containers(const wire::Snapshot& snapshot, std::span<const wire::Container> living_before,
+                       std::chrono::steady_clock::time_point now, SandboxHistory& history);
 
   std::string boot_id_;
   std::string instance_;
@@ -188,9 +246,35 @@ class GuestRun {
     std::vector<wire::Interface> interfaces;
     std::optional<GuestCpu> cpu;
     std::optional<GuestSystemCpu> system_cpu;
+    bool reported = false;
   };
   std::optional<Accepted> accepted_;
   std::vector<wire::Container> removed_;  // with their last values, in the order in which they were reported
+
+  /// Containers without series of their own, beside those that the guest sums up itself. Their CPU time never falls in
+  /// one boot; a container stays among them as long as it lives, unless the runtime has listed it after all.
+  class Unattributed {
+   public:
+    /// Whether `container` is one of them. `with_series`: those that had series of their own, in the order of their ids.
+    bool take(const wire::Container& container, std::span<const wire::Container> with_series,
+              std::chrono::steady_clock::time_point now, SandboxHistory& history);
+    /// All containers of a snapshot were taken: adds to what the guest reports.
+    void add_to(wire::Guest& guest);
+    /// Those that have no series because the runtime has not listed them.
+    std::vector<ContainerId> unlisted() const;
+
+   private:
+    struct Row {
+      std::uint64_t cpu_ns = 0;
+      bool too_many = false;
+    };
+    std::map<ContainerId, Row> before_;  // by the last snapshot
+    std::map<ContainerId, Row> now_;
+    std::uint64_t cpu_ns_ = 0;
+    std::uint64_t memory_bytes_ = 0;
+    bool any_ = false;
+  };
+  Unattributed unattributed_;
 };
 
 }  // namespace katameter::host

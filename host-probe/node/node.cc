@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "host-probe/guest/connect.h"
+#include "host-probe/own_metrics/own_metrics.h"
 #include "userspace/log.h"
 
 namespace katameter::host {
@@ -38,7 +39,23 @@ double seconds_since(Sandbox::Time begin) {
 
 }  // namespace
 
+Node::Node(EventLoop& loop, TimerQueue& timers, ProcessSource* processes, Names* names, const GuestTiming& timing,
+           std::uint32_t guest_port, std::chrono::milliseconds time_to_end)
+    : loop_(loop),
+      timers_(timers),
+      processes_(processes),
+      names_(names),
+      timing_(timing),
+      guest_port_(guest_port),
+      time_to_end_(time_to_end) {
+  if (names_ == nullptr) return;
+  names_->on_answer([this] {
+    if (report_ && !names_->answers_within(names_deadline)) answer();
+  });
+}
+
 Node::~Node() {
+  if (names_ != nullptr) names_->on_answer(nullptr);
   for (const Answer& answer : waiting_) answer(nullptr);
 }
 
@@ -74,6 +91,7 @@ void Node::add(const SandboxPlace& place) {
   log_info("sandbox appeared", {{"sandbox", place.id.text()},
                                 {"hypervisor", place.hypervisor},
                                 {"socket", place.directory + "/" + place.socket}});
+  if (leaving_.contains(place.id)) end_leaving();
   if (processes_ != nullptr) processes_->follow(place.id, place.vm());
   if (place.other_id) {
     auto begun = accounting_.extract(*place.other_id);
@@ -153,16 +171,56 @@ void Node::end(const SandboxId& id) {
   if (found == sandboxes_.end()) return;
   without_place_.erase(id);
   log_info("sandbox gone", {{"sandbox", id.text()}});
+  Leaving leaving{std::move(found->second), TimerQueue::Clock::now(), false};
+  sandboxes_.erase(found);
+  // Where the VMM has ended, its connection has as well, and the answer is that nothing comes any more.
+  if (!leaving.sandbox->collect_last()) {
+    end(id, std::move(leaving), std::nullopt);
+    return sandbox_answered(id);
+  }
+  if (leaving_.empty()) leaving_deadline_ = timers_.after(Sandbox::collect_deadline, [this] { end_leaving(); });
+  leaving_.insert_or_assign(id, std::move(leaving));
+}
+
+void Node::end_leaving() {
+  leaving_deadline_.cancel();
+  auto leaving = std::exchange(leaving_, {});
+  std::optional<ProcessesBySandbox> processes;
+  // One pass for all of them, and none where no guest has answered.
+  if (std::ranges::any_of(leaving, [](const auto& item) { return item.second.sandbox->unreported(); })) {
+    processes = read_processes();
+  }
+  bool was_awaited = false;
+  for (auto& [id, one] : leaving) {
+    std::optional<SandboxProcesses> host;
+    if (processes) {
+      if (auto found = processes->extract(id)) host = std::move(found.mapped());
+    }
+    end(id, std::move(one), std::move(host));
+    was_awaited |= awaited_.erase(id) > 0;
+  }
+  if (processes) account_ended(*processes, TimerQueue::Clock::now());
+  if (was_awaited && awaited_.empty()) finish();
+}
+
+void Node::end(const SandboxId& id, Leaving leaving, std::optional<SandboxProcesses> host) {
   const auto now = TimerQueue::Clock::now();
   drop_expired(now);
+  // The last snapshot is checked and accounted as any other.
+  if (leaving.sandbox->unreported()) {
+    static_cast<void>(report_of(*leaving.sandbox, std::move(host), leaving.asked, now));
+  }
   HostOoms kills = processes_ != nullptr ? processes_->forget(id) : HostOoms();
   for (const auto& [role, count] : kills) {
     if (count == 0) continue;
     log_warning("oom kill on the host", {{"sandbox", id.text()}, {"role", name(role)}, {"count", count}});
   }
-  keep_ended(id, found->second->end(now, std::move(kills)));
-  sandboxes_.erase(found);
-  sandbox_answered(id);
+  const auto accounting = accounting_.find(id);
+  const std::map<ContainerId, std::uint64_t> none;
+  const auto& host_cpu_ns = accounting != accounting_.end() ? accounting->second.container_cpu_ns() : none;
+  keep_ended(id, leaving.sandbox->end(now, std::move(kills), host_cpu_ns));
+  if (++unread_ < max_unread) return;
+  if (std::optional<ProcessesBySandbox> processes = read_processes()) account_ended(*processes, now);
 }
 
 // A sandbox whose id no CRI runtime made has no names that could be asked for.
@@ -176,26 +234,76 @@ void Node::forget_names(const SandboxId& id) {
 
 void Node::keep_ended(const SandboxId& id, SandboxHistory history) {
   auto accounting = accounting_.extract(id);
-  if (!history.has_kills()) forget_names(id);
-  if (!history.has_kills() && !accounting) return;  // a directory behind which no VMM was seen
+  const bool has_last_values = processes_ != nullptr && processes_->has_last_values(id);
+  // A directory behind which there was nothing.
+  if (!history.has_values() && !accounting && !has_last_values) {
+    forget_names(id);
+    return;
+  }
   ended_.insert_or_assign(id,
                           Ended{std::move(history), accounting ? std::move(accounting.mapped()) : SandboxAccounting()});
-  if (ended_.size() <= max_ended) return;
-  const auto oldest =
-      std::ranges::min_element(ended_, {}, [](const auto& item) { return item.second.history.ended_at; });
-  forget_names(oldest->first);
-  ended_.erase(oldest);
+  bound_ended();
+}
+
+void Node::bound_ended() {
+  const auto ended_at = [](const auto& item) { return item.second.history.ended_at; };
+  std::size_t dropped = 0;
+  if (ended_.size() > max_ended) {
+    const auto oldest = std::ranges::min_element(ended_, {}, ended_at);
+    dropped += oldest->second.history.ended_containers.all().size();
+    drop(oldest);
+  }
+  std::size_t containers = 0;
+  for (const auto& [id, ended] : ended_) containers += ended.history.ended_containers.all().size();
+  while (containers > max_ended_containers) {
+    const auto with_none = [](const auto& item) { return item.second.history.ended_containers.all().empty(); };
+    const auto oldest = std::ranges::min_element(
+        ended_, {}, [&](const auto& item) { return std::pair(with_none(item), ended_at(item)); });
+    const std::size_t cleared = oldest->second.history.ended_containers.clear();
+    containers -= cleared;
+    dropped += cleared;
+  }
+  if (dropped > 0) OwnMetrics::of_process().count_guest_entries_left_out(GuestEntry::ended_container, dropped);
 }
 
 void Node::drop_expired(Sandbox::Time now) {
   for (auto item = ended_.begin(); item != ended_.end();) {
-    if (!item->second.history.expire(now)) {
-      ++item;
-      continue;
-    }
-    forget_names(item->first);
-    item = ended_.erase(item);
+    const bool expired = item->second.history.expire(now) && now - item->second.last_values >= OomKillCounters::window;
+    item = expired ? drop(item) : std::next(item);
   }
+}
+
+Node::EndedSandboxes::iterator Node::drop(EndedSandboxes::iterator ended) {
+  add_to_totals(ended->first, ended->second.accounting, handler_timeout);
+  forget_names(ended->first);
+  return ended_.erase(ended);
+}
+
+// What its processes used until they ended, which is some time after its directory has.
+void Node::account_ended(ProcessesBySandbox& processes, Sandbox::Time now) {
+  unread_ = 0;
+  for (auto& [id, ended] : ended_) {
+    const auto found = processes.find(id);
+    if (found == processes.end()) continue;
+    ended.last_values = now;
+    if (found->second.has_vmm()) ended.accounting.update_ended(found->second);
+    for (const auto& [role, kills] : found->second.oom_kills) {
+      if (kills == 0) continue;
+      std::uint64_t& known = ended.history.host_ooms[role];
+      known = std::max(known, kills);
+    }
+  }
+}
+
+void Node::add_to_totals(const SandboxId& id, SandboxAccounting& accounting, Sandbox::Time::duration age) {
+  const auto pod = cri_pod(id);
+  const auto names = pod ? names_->of(*pod) : nullptr;
+  // A bundle of containerd's does not have the handler.
+  const bool known = names && (!names->from_bundle || !names->runtime_handler.empty());
+  if (pod && !known && age < handler_timeout) return;
+  CpuByComponent& total = cpu_by_handler_[names ? names->runtime_handler : std::string()];
+  const CpuByComponent gained = accounting.take_gained_cpu();
+  for (std::size_t i = 0; i < cpu_components; ++i) total[i] += gained[i];
 }
 
 void Node::collect(Answer answer) {
@@ -209,46 +317,85 @@ void Node::collect(Answer answer) {
   for (Sandbox* sandbox : order) {
     if (sandbox->collect()) awaited_.insert(sandbox->id());
   }
+  for (const auto& [id, leaving] : leaving_) {
+    if (!leaving.answered) awaited_.insert(id);
+  }
   if (awaited_.empty()) return finish();
   deadline_ = timers_.after(Sandbox::collect_deadline, [this] { finish(); });
 }
 
 void Node::sandbox_answered(const SandboxId& id) {
-  if (awaited_.erase(id) > 0 && awaited_.empty()) finish();
+  const bool was_last = awaited_.erase(id) > 0 && awaited_.empty();
+  const auto leaving = leaving_.find(id);
+  if (leaving == leaving_.end()) {
+    if (was_last) finish();
+    return;
+  }
+  // Soon, not now: both end the sandbox, and it is the one that calls.
+  leaving->second.answered = true;
+  if (was_last) deadline_ = timers_.after({}, [this] { finish(); });
+  const bool all = std::ranges::all_of(leaving_, [](const auto& item) { return item.second.answered; });
+  if (all) leaving_deadline_ = timers_.after({}, [this] { end_leaving(); });
 }
 
 void Node::finish() {
   deadline_.cancel();
   const std::set<SandboxId> late = std::exchange(awaited_, {});
-  for (const SandboxId& id : late) sandboxes_.at(id)->miss_deadline();
-  const std::shared_ptr<const NodeReport> done = report({seconds_since(started_), late.empty()});
+  for (const SandboxId& id : late) {
+    if (const auto sandbox = sandboxes_.find(id); sandbox != sandboxes_.end()) sandbox->second->miss_deadline();
+  }
+  report_ = report({seconds_since(started_), late.empty()});
+  add_names(*report_);
+  if (names_ == nullptr || !names_->answers_within(names_deadline)) return answer();
+  deadline_ = timers_.after(names_deadline, [this] { answer(); });
+}
+
+void Node::answer() {
+  deadline_.cancel();
+  const std::shared_ptr<NodeReport> done = std::exchange(report_, nullptr);
+  for (SandboxReport& sandbox : done->sandboxes) {
+    const auto pod = cri_pod(sandbox.id);
+    if (auto names = pod ? names_->of(*pod) : nullptr) sandbox.names = std::move(names);
+  }
+  const auto now = TimerQueue::Clock::now();
+  for (auto& [id, accounting] : accounting_) {
+    const auto sandbox = sandboxes_.find(id);
+    if (sandbox != sandboxes_.end()) add_to_totals(id, accounting, now - sandbox->second->appeared());
+  }
+  for (const auto& [id, sandbox] : sandboxes_) {
+    if (const auto pod = cri_pod(id)) sandbox->set_unknown_containers(names_->unknown(*pod));
+  }
+  for (auto& [id, ended] : ended_) add_to_totals(id, ended.accounting, handler_timeout);
+  done->cpu_by_handler = cpu_by_handler_;
+  done->duration_seconds = seconds_since(started_);
   for (const Answer& answer : std::exchange(waiting_, {})) answer(done);
 }
 
-std::shared_ptr<const NodeReport> Node::report(const CollectorReport& guests) {
+std::shared_ptr<NodeReport> Node::report(const CollectorReport& guests) {
+  end_leaving();
   auto report = std::make_shared<NodeReport>();
   report->guests = guests;
   const auto now = TimerQueue::Clock::now();
   std::optional<ProcessesBySandbox> processes = read_processes();
   find_dead();
   find_living();
+  end_leaving();
   for (const auto& [id, sandbox] : sandboxes_) {
     std::optional<SandboxProcesses> host;
     if (processes) {
       if (auto found = processes->extract(id)) host = std::move(found.mapped());
     }
-    report->sandboxes.push_back(report_of(*sandbox, std::move(host), now));
+    report->sandboxes.push_back(report_of(*sandbox, std::move(host), started_, now));
   }
+  if (processes) account_ended(*processes, now);
   report->processes = {seconds_since(now), processes.has_value()};
   drop_expired(now);
   for (const auto& [id, ended] : ended_) {
-    if (ended.history.has_kills()) report->sandboxes.push_back(report_of_ended(id, ended.history));
+    if (ended.history.has_values()) report->sandboxes.push_back(report_of_ended(id, ended.history));
   }
-  add_names(*report);
   const auto wall_time = std::chrono::system_clock::now().time_since_epoch();
   report->unix_seconds = std::chrono::floor<std::chrono::seconds>(wall_time).count();
   report->monotonic_seconds = std::chrono::duration<double>(now.time_since_epoch()).count();
-  report->duration_seconds = seconds_since(started_);
   return report;
 }
 
@@ -265,8 +412,9 @@ std::optional<Node::ProcessesBySandbox> Node::read_processes() {
 }
 
 // Check, account, assemble: what is not believed is in neither the accounting nor the report.
-SandboxReport Node::report_of(Sandbox& sandbox, std::optional<SandboxProcesses> host, Sandbox::Time now) {
-  std::optional<GuestView> guest = sandbox.check_guest(started_, now, host ? &*host : nullptr);
+SandboxReport Node::report_of(Sandbox& sandbox, std::optional<SandboxProcesses> host, Sandbox::Time began,
+                              Sandbox::Time now) {
+  std::optional<GuestView> guest = sandbox.check_guest(began, now, host ? &*host : nullptr);
   std::optional<Account> account;
   if (host) {
     if (host->has_vmm()) account = accounting_[sandbox.id()].update(*host, reading_of(guest));
@@ -274,6 +422,7 @@ SandboxReport Node::report_of(Sandbox& sandbox, std::optional<SandboxProcesses> 
       host = known->second.since_begin(*std::move(host));
     }
   }
+  if (guest) sandbox.take_ended(*guest, account ? &*account : nullptr, now);
   SandboxReport report = sandbox.report(now);
   report.guest = std::move(guest);
   report.account = std::move(account);
@@ -291,18 +440,23 @@ SandboxReport Node::report_of_ended(const SandboxId& id, const SandboxHistory& h
   report.oom_events = history.oom_events;
   report.oom_kills_by_class = history.oom_kills_by_class;
   report.host_ooms = history.host_ooms;
+  report.ended_containers = history.ended_containers.all();
   return report;
 }
 
-// What has no name yet has none in this report: it is looked up, and the report does not wait for it.
+// What has no name yet is looked up.
 void Node::add_names(NodeReport& report) {
   if (names_ == nullptr) return;
   for (SandboxReport& sandbox : report.sandboxes) {
     const auto pod = cri_pod(sandbox.id);
     if (!pod) continue;
-    if (sandbox.guest) {
+    if (sandbox.guest || sandbox.ended) {
       std::set<ContainerId> containers;
-      for (const wire::Container& container : sandbox.guest->containers) containers.insert(container.id);
+      if (sandbox.guest) {
+        for (const wire::Container& container : sandbox.guest->containers) containers.insert(container.id);
+        containers.insert(sandbox.guest->unlisted.begin(), sandbox.guest->unlisted.end());
+      }
+      for (const EndedContainer& container : sandbox.ended_containers) containers.insert(container.last->id);
       for (const auto& [container, kills] : sandbox.oom_kills) containers.insert(container);
       names_->containers_seen(*pod, containers);
     }

@@ -8,6 +8,7 @@
 #include <optional>
 #include <random>
 #include <set>
+#include <string>
 #include <vector>
 
 #include "host-probe/accounting/sandbox_accounting.h"
@@ -23,26 +24,22 @@
 namespace katameter::host {
 
 /// All sandboxes of this node. Asked for a report, it asks all guests at once, waits for the slowest up to a deadline,
-/// reads the processes once; then for each sandbox it checks the guest's part, accounts, and assembles the report. For
-/// the event loop's thread only.
+/// reads the processes once; then for each sandbox it checks the guest's part, accounts, and assembles the report. What
+/// is new in it has its name if the runtime answers in time. For the event loop's thread only.
 class Node : private SandboxListener {
  public:
   /// Gets a report, or nothing if the node goes away before there is one.
   using Answer = std::function<void(std::shared_ptr<const NodeReport>)>;
 
-  /// `processes` may be null: then there are no host-side values. So may `names`: then there are none.
-  /// `guest_port`: where guest-probe listens. `time_to_end`: how long a VMM may run on when its directory is gone until
-  /// that is logged; Kata removes both at nearly the same time.
+  /// How long a report waits for the names of what is new in it.
+  static constexpr std::chrono::milliseconds names_deadline{200};
+
+  /// `processes` may be null: then there are no host-side values. So may `names`: then there are none; its on_answer()
+  /// is the node's. `guest_port`: where guest-probe listens. `time_to_end`: how long a VMM may run on when its directory
+  /// is gone until that is logged; Kata removes both at nearly the same time.
   Node(EventLoop& loop, TimerQueue& timers, ProcessSource* processes, Names* names = nullptr,
        const GuestTiming& timing = {}, std::uint32_t guest_port = wire::default_port,
-       std::chrono::milliseconds time_to_end = std::chrono::seconds(10))
-      : loop_(loop),
-        timers_(timers),
-        processes_(processes),
-        names_(names),
-        timing_(timing),
-        guest_port_(guest_port),
-        time_to_end_(time_to_end) {}
+       std::chrono::milliseconds time_to_end = std::chrono::seconds(10));
   ~Node() override;
   Node(const Node&) = delete;
   Node& operator=(const Node&) = delete;
@@ -54,7 +51,8 @@ class Node : private SandboxListener {
   /// A directory in which nobody lives is not a sandbox: a shim that crashed leaves one. It is looked at again a
   /// second later and with each collection.
   void sandbox_appeared(const SandboxPlace& place);
-  /// A sandbox whose VMM outlives its directory goes on being reported.
+  /// A sandbox whose VMM outlives its directory goes on being reported. When it ends, its guest is asked once more if the
+  /// connection is still up.
   void sandbox_gone(const SandboxId& id);
 
   /// Sandboxes that are gone and of which something is kept.
@@ -66,6 +64,20 @@ class Node : private SandboxListener {
  private:
   using ProcessesBySandbox = std::map<SandboxId, SandboxProcesses>;
 
+  // A sandbox that is gone, until its guest has answered for the last time.
+  struct Leaving {
+    std::unique_ptr<Sandbox> sandbox;
+    Sandbox::Time asked;
+    bool answered = false;
+  };
+  // A sandbox that is gone: what ended with it is still reported, and one of its id that comes back goes on from here.
+  struct Ended {
+    SandboxHistory history;
+    SandboxAccounting accounting;
+    Sandbox::Time last_values{};  // of its processes
+  };
+  using EndedSandboxes = std::map<SandboxId, Ended>;
+
   void sandbox_answered(const SandboxId& id) override;
   bool is_dead(const SandboxPlace& place) const;
   void add(const SandboxPlace& place);
@@ -75,12 +87,20 @@ class Node : private SandboxListener {
   void find_living();
   std::optional<ContainerId> cri_pod(const SandboxId& id) const;
   void forget_names(const SandboxId& id);
+  void end_leaving();
+  void end(const SandboxId& id, Leaving leaving, std::optional<SandboxProcesses> host);
   void keep_ended(const SandboxId& id, SandboxHistory history);
+  void account_ended(ProcessesBySandbox& processes, Sandbox::Time now);
+  void bound_ended();
+  EndedSandboxes::iterator drop(EndedSandboxes::iterator ended);
   void drop_expired(Sandbox::Time now);
+  void add_to_totals(const SandboxId& id, SandboxAccounting& accounting, Sandbox::Time::duration age);
   void finish();
-  std::shared_ptr<const NodeReport> report(const CollectorReport& guests);
+  void answer();
+  std::shared_ptr<NodeReport> report(const CollectorReport& guests);
   std::optional<ProcessesBySandbox> read_processes();
-  SandboxReport report_of(Sandbox& sandbox, std::optional<SandboxProcesses> host, Sandbox::Time now);
+  SandboxReport report_of(Sandbox& sandbox, std::optional<SandboxProcesses> host, Sandbox::Time began,
+                          Sandbox::Time now);
   static SandboxReport report_of_ended(const SandboxId& id, const SandboxHistory& history);
   void add_names(NodeReport& report);
 
@@ -102,19 +122,27 @@ class Node : private SandboxListener {
   std::map<SandboxId, TimerQueue::Timer> without_place_;  // of sandboxes_, those whose directory is gone
   std::map<SandboxId, SandboxAccounting> accounting_;
 
-  // A sandbox that is gone: its OOM kills are still reported, and one of its id that comes back goes on from here. Of
-  // more than max_ended the one that ended first is dropped.
-  struct Ended {
-    SandboxHistory history;
-    SandboxAccounting accounting;
-  };
+  std::map<SandboxId, Leaving> leaving_;
+  TimerQueue::Timer leaving_deadline_;
+
+  // Of more than max_ended the one that ended first is dropped.
   static constexpr std::size_t max_ended = 1024;
-  std::map<SandboxId, Ended> ended_;
+  // So many may end before their processes' last values are read, if nobody asks for a report.
+  static constexpr std::size_t max_unread = 256;
+  // Ended containers of all of them; beyond it those of the sandbox that ended first are dropped.
+  static constexpr std::size_t max_ended_containers = 2048;
+  EndedSandboxes ended_;
+  std::size_t unread_ = 0;  // ended since the processes were read
+
+  // How long the CPU time of a living sandbox is kept out of the node's totals while its runtime handler is not known.
+  static constexpr std::chrono::seconds handler_timeout{10};
+  std::map<std::string, CpuByComponent> cpu_by_handler_;
 
   // Of the collection under way; empty if there is none.
   std::vector<Answer> waiting_;
   std::set<SandboxId> awaited_;
   TimerQueue::Timer deadline_;
+  std::shared_ptr<NodeReport> report_;  // complete but for names that are asked for
   Sandbox::Time started_;
   std::minstd_rand random_{std::random_device()()};
   bool process_error_logged_ = false;

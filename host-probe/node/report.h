@@ -13,6 +13,7 @@
 #include "host-probe/accounting/sandbox_accounting.h"
 #include "host-probe/discovery/layout.h"
 #include "host-probe/guest/drop_reason.h"
+#include "host-probe/node/ended_containers.h"
 #include "host-probe/pods/sandbox_names.h"
 #include "host-probe/processes/process_source.h"
 #include "host-probe/sandbox_id.h"
@@ -24,7 +25,8 @@ namespace katameter::host {
 /// The guest's part of a report: one accepted snapshot. All that a report takes from a guest's snapshots is in here and
 /// nowhere else, so that a guest that is not believed is left out whole, by leaving out this object.
 struct GuestView {
-  std::vector<wire::Container> containers;          // each id once, in their order
+  std::vector<wire::Container> containers;          // those that live, each id once, in their order
+  std::vector<ContainerId> unlisted;                // live as well, and have no series: the runtime has not listed them
   std::map<ContainerId, std::int64_t> start_times;  // of `containers`, as far as known: unix time in seconds
   wire::Guest guest_wide;                           // values of the guest as a whole
   std::vector<wire::Interface> interfaces;          // each name once
@@ -49,7 +51,7 @@ struct SandboxReport {
   SandboxId id;
   std::shared_ptr<const SandboxPlace> place;       // where it was found; never null in a report of a Node
   std::shared_ptr<const SandboxNames> names;       // as far as known; null if nothing is
-  bool ended = false;                              // the sandbox is gone; only OOM kills are still reported
+  bool ended = false;                              // the sandbox is gone; only what ended with it is still reported
   bool suspect = false;                            // its guest did a short while ago what no honest guest does
   std::shared_ptr<const GuestInfo> guest_info;     // of the last Hello; null without one, and of an ended sandbox
   std::optional<GuestView> guest;                  // absent if it has not answered, or is not believed
@@ -59,7 +61,8 @@ struct SandboxReport {
   std::array<std::uint64_t, drop_reasons> rejected{};                 // by DropReason
   std::optional<SandboxProcesses> processes;                          // absent if the host's values are
   std::optional<Account> account;                                     // absent with processes, or without a VMM
-  HostOoms host_ooms;  // by role, those included of a sandbox that ended a short while ago
+  HostOoms host_ooms;                            // by role, those included of a sandbox that ended a short while ago
+  std::vector<EndedContainer> ended_containers;  // a short while ago; none of them is in `guest`
 };
 
 /// One of the ways in which a collection gets its values.
@@ -71,11 +74,14 @@ struct CollectorReport {
 struct NodeReport {
   std::vector<SandboxReport> sandboxes;
   std::optional<KataPods> kata_pods;  // a minute old at most; absent if a runtime did not answer
-  CollectorReport guests;             // asking them all; a success if each that could be asked answered in time
-  CollectorReport processes;          // reading the host's, with the accounting; a success if they could be read
-  double duration_seconds = 0.0;      // of this collection
-  std::int64_t unix_seconds = 0;      // when it was made
-  double monotonic_seconds = 0;       // the same by a clock that is never set
+  /// CPU time of all sandboxes that the node has or had since host-probe was started, by the runtime handler of their
+  /// RuntimeClass. No value falls.
+  std::map<std::string, CpuByComponent> cpu_by_handler;
+  CollectorReport guests;         // asking them all; a success if each that could be asked answered in time
+  CollectorReport processes;      // reading the host's, with the accounting; a success if they could be read
+  double duration_seconds = 0.0;  // of this collection
+  std::int64_t unix_seconds = 0;  // when it was made
+  double monotonic_seconds = 0;   // the same by a clock that is never set
 };
 
 }  // namespace katameter::host

@@ -5,6 +5,7 @@
 #include <thread>
 #include <utility>
 
+#include "host-probe/own_metrics/own_metrics.h"
 #include "userspace/log.h"
 
 namespace katameter::host {
@@ -43,8 +44,8 @@ std::optional<GuestView> Sandbox::check_guest(Time began, Time now, const Sandbo
   if (!run_) return std::nullopt;
   const std::optional<std::uint64_t> given_ns = host != nullptr ? given_cpu_ns(*host) : std::nullopt;
   if (given_ns) run_->cpu_plausibility().set_given(*given_ns);
-  if (!client_.connected()) return std::nullopt;
-  std::optional<GuestView> view = run_->view(began, now, client_.waiting());
+  if (!leaving_ && !client_.connected()) return std::nullopt;
+  std::optional<GuestView> view = run_->view(began, now, leaving_ || client_.waiting());
   if (!view) return std::nullopt;
   const std::optional<Drop> broken =
       given_ns ? run_->cpu_plausibility().check(view->guest_wide, view->containers) : std::nullopt;
@@ -54,12 +55,29 @@ std::optional<GuestView> Sandbox::check_guest(Time began, Time now, const Sandbo
     return std::nullopt;
   }
   run_->count_oom_kills(history_.oom_kills, now);
-  run_->drop_removed();
+  run_->reported();
   return view;
+}
+
+void Sandbox::take_ended(GuestView& view, Account* account, Time now) {
+  history_.take_ended(view, account, now);
+  count_left_out();
+}
+
+void Sandbox::count_left_out() {
+  const auto left_out = std::exchange(history_.left_out, {});
+  for (std::size_t kind = 0; kind < left_out.size(); ++kind) {
+    if (left_out[kind] == 0) continue;
+    OwnMetrics::of_process().count_guest_entries_left_out(static_cast<GuestEntry>(kind), left_out[kind]);
+    const bool first = !std::exchange(logged_left_out_, true);
+    log(first ? LogLevel::warning : LogLevel::debug, "a guest has too many containers or devices, some have no series",
+        {{"sandbox", id().text()}, {"kind", name(static_cast<GuestEntry>(kind))}, {"count", left_out[kind]}});
+  }
 }
 
 SandboxReport Sandbox::report(Time now) {
   history_.oom_kills.expire(now);
+  history_.ended_containers.expire(now);
   SandboxReport report;
   report.id = place_.id;
   report.place = history_.place;
@@ -68,16 +86,20 @@ SandboxReport Sandbox::report(Time now) {
   report.oom_events = history_.oom_events;
   report.oom_kills_by_class = history_.oom_kills_by_class;
   report.rejected = rejected_;
+  report.ended_containers = history_.ended_containers.all();
   report.suspect = suspected_at_ && now - *suspected_at_ <= suspicion;
   return report;
 }
 
-SandboxHistory Sandbox::end(Time now, HostOoms kills) {
+SandboxHistory Sandbox::end(Time now, HostOoms kills, const std::map<ContainerId, std::uint64_t>& host_cpu_ns) {
   if (run_) {
+    history_.end_containers(run_->reported_living(), host_cpu_ns, now);
+    history_.leave_out(GuestEntry::ended_container, run_->waiting_removed());  // nobody has checked them
     run_->count_oom_kills(history_.oom_kills, now);
     run_->count_unreported_kills(history_.oom_kills, now);
   }
   history_.end(now, std::move(kills));
+  count_left_out();
   return std::move(history_);
 }
 
@@ -96,7 +118,9 @@ void Sandbox::guest_connected(const wire::Hello& hello) {
   if (run_) {
     const Time now = TimerQueue::Clock::now();
     run_->count_oom_kills(history_.oom_kills, now);
+    history_.leave_out(GuestEntry::ended_container, run_->waiting_removed());  // nobody has checked them
     if (!run_->same_boot(hello)) {
+      history_.end_containers(run_->reported_living(), {}, now);
       run_->count_unreported_kills(history_.oom_kills, now);
       history_.oom_kills.guest_booted(now);
     }
@@ -111,6 +135,7 @@ bool Sandbox::guest_snapshot(const wire::Snapshot& snapshot, Time asked) {
     count(*broken);
     if (is_step(broken->reason)) {
       run_->count_oom_kills(history_.oom_kills, now.monotonic);
+      history_.leave_out(GuestEntry::ended_container, run_->waiting_removed());
       history_.oom_kills.rebase(snapshot.containers);
       run_ = run_->after_step(snapshot, now);
     }
@@ -120,7 +145,7 @@ bool Sandbox::guest_snapshot(const wire::Snapshot& snapshot, Time asked) {
 }
 
 void Sandbox::guest_oom_event(const wire::OomEvent& event) {
-  if (!run_->take(event)) return;
+  if (!run_->take(event, TimerQueue::Clock::now(), history_)) return;
   history_.count(event);
   const bool has_line = event_lines_.take(1, TimerQueue::Clock::now());
   const LogFields facts = describe(place_.id, event);

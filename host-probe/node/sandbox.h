@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <set>
+#include <utility>
 
 #include "host-probe/discovery/discovery.h"
 #include "host-probe/guest/client.h"
@@ -53,17 +55,30 @@ class Sandbox : private GuestListener {
   void start() { client_.start(); }
   /// Asks the guest; false if it cannot be asked now.
   bool collect() { return client_.collect(); }
+  /// The same once more, since the sandbox is about to end: whatever the guest has answered by then, check_guest() returns.
+  bool collect_last() {
+    leaving_ = true;
+    return client_.collect();
+  }
+  /// The guest has sent a snapshot that check_guest() has not seen.
+  bool unreported() const { return run_ && run_->unreported(); }
+  Time appeared() const { return appeared_; }
   /// The guest has not answered the collection, whose report is made now.
   void miss_deadline();
 
   /// The guest's part of the report of the collection that began at `began`; nothing if the guest has not answered, or
   /// if it is not believed: by the rules, when its snapshot came, or now by `host`, which may be null. What is believed
-  /// is counted, so call this once for a report.
+  /// is counted, so call this once for a report, and take_ended() with it.
   std::optional<GuestView> check_guest(Time began, Time now, const SandboxProcesses* host);
+  /// Keeps the containers of the view that have ended, and takes them out of it and of the account, which may be null.
+  void take_ended(GuestView& view, Account* account, Time now);
+  /// See SandboxHistory::unknown_containers; from the next snapshot on.
+  void set_unknown_containers(std::set<ContainerId> containers) { history_.unknown_containers = std::move(containers); }
   /// All that is known now of the sandbox itself, after check_guest().
   SandboxReport report(Time now);
-  /// The sandbox is gone, having had these kills on the host: what is kept after its end.
-  SandboxHistory end(Time now, HostOoms kills);
+  /// The sandbox is gone, having had these kills on the host, and its containers this CPU time of the host: what is kept
+  /// after its end.
+  SandboxHistory end(Time now, HostOoms kills, const std::map<ContainerId, std::uint64_t>& host_cpu_ns);
 
  private:
   void guest_connected(const wire::Hello& hello) override;
@@ -72,6 +87,7 @@ class Sandbox : private GuestListener {
   void guest_refused(const Drop& drop, bool answer) override;
   void guest_disconnected(const Drop& drop) override;
   void count(const Drop& drop);
+  void count_left_out();
 
   SandboxPlace place_;
   SandboxListener& listener_;
@@ -79,10 +95,12 @@ class Sandbox : private GuestListener {
   std::shared_ptr<const GuestInfo> info_;  // of the last Hello, if it was admitted
   std::optional<GuestRun> run_;            // since the guest has introduced itself for the first time
   std::array<std::uint64_t, drop_reasons> rejected_{};
+  bool logged_left_out_ = false;
   std::bitset<drop_reasons> logged_;  // reasons that have had their line; the counters have the rest
   std::optional<Time> suspected_at_;
   TokenBucket steps_{5, 1.0 / 120};   // that an honest guest may take: no one restores a guest more often
   TokenBucket event_lines_{256, 10};  // lines of the log for OOM events; the counters have the rest
+  bool leaving_ = false;
   Time appeared_ = TimerQueue::Clock::now();
   GuestClient client_;
 };

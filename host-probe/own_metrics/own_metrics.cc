@@ -40,6 +40,10 @@ OwnMetrics::OwnMetrics()
     guest_connects_[i] = &counters(own::guest_connects).Add({{"result", results[i]}});
     reloads_[i] = &counters(own::reloads).Add({{"result", results[i]}});
   }
+  for (std::size_t i = 0; i < guest_entries; ++i) {
+    guest_entries_left_out_[i] =
+        &counters(own::guest_entries_left_out).Add({{"kind", name(static_cast<GuestEntry>(i))}});
+  }
   last_reload_.Set(1);
   last_reload_time_.SetToCurrentTime();
 }
@@ -79,6 +83,10 @@ void OwnMetrics::count_reload(bool success) {
   reloads_[success ? 1 : 0]->Increment();
   last_reload_.Set(success ? 1 : 0);
   if (success) last_reload_time_.SetToCurrentTime();
+}
+
+void OwnMetrics::count_guest_entries_left_out(GuestEntry kind, std::uint64_t count) {
+  guest_entries_left_out_.at(static_cast<std::size_t>(kind))->Increment(static_cast<double>(count));
 }
 
 std::string OwnMetrics::text() const {

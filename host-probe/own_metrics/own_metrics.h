@@ -111,16 +111,35 @@ inline constexpr OwnMetric last_reload_time{"katameter_config_last_reload_succes
                                             "",
                                             "host-probe"};
 
+inline constexpr OwnMetric guest_entries_left_out{
+    "katameter_guest_entries_left_out_total",
+    "Entries of guests' snapshots without series of their own because a guest had too many, by kind. container: a new "
+    "id, whose values are in katameter_guest_unattributed_*; ended_container: last values that were not kept for five "
+    "minutes; interface, block_device: in each snapshot.",
+    MetricType::Counter,
+    "entries",
+    "kind",
+    "host-probe"};
+
 /// All of them.
 inline constexpr std::array all{
-    http_requests,  http_connections,  runtime_operations,  runtime_errors,    guest_connects,
-    processes_lost, processes_refused, process_events_lost, inotify_overflows, host_limitation,
-    reloads,        last_reload,       last_reload_time};
+    http_requests,  http_connections,  runtime_operations,  runtime_errors,        guest_connects,
+    processes_lost, processes_refused, process_events_lost, inotify_overflows,     host_limitation,
+    reloads,        last_reload,       last_reload_time,    guest_entries_left_out};
 
 }  // namespace own
 
 /// The CRI calls that are made, by kubelet's names for them.
 enum class RuntimeOperation { list_podsandbox, status, list_containers, list_images };
+
+/// What of a guest may have no series: see guest_entries_left_out.
+enum class GuestEntry { container, ended_container, interface, block_device };
+inline constexpr std::size_t guest_entries = 4;
+/// The value of the `kind` label.
+constexpr const char* name(GuestEntry kind) {
+  constexpr std::array<const char*, guest_entries> names{"container", "ended_container", "interface", "block_device"};
+  return names[static_cast<std::size_t>(kind)];
+}
 
 /// What host-probe counts of its own work, in a Registry of prometheus-cpp: a few series that exist once in a process,
 /// each from 0 on. For any thread.
@@ -143,6 +162,7 @@ class OwnMetrics {
   /// `reason`: Limitation::reason. There from now on.
   void set_host_limitation(const std::string& reason);
   void count_reload(bool success);
+  void count_guest_entries_left_out(GuestEntry kind, std::uint64_t count);
 
   /// All of it in Prometheus' text format.
   std::string text() const;
@@ -169,6 +189,7 @@ class OwnMetrics {
   std::array<Counter*, 2> reloads_{};
   prometheus::Gauge& last_reload_;
   prometheus::Gauge& last_reload_time_;
+  std::array<Counter*, guest_entries> guest_entries_left_out_{};
 };
 
 }  // namespace katameter::host

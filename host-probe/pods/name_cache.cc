@@ -22,6 +22,7 @@ void PodNameCache::containers_seen(const ContainerId& id, const std::set<Contain
   Sandbox& sandbox = found->second;
   sandbox.seen = containers;
   std::erase_if(sandbox.missing, [&](const ContainerId& one) { return one != id && !containers.contains(one); });
+  std::erase_if(sandbox.unlisted, [&](const auto& one) { return !containers.contains(one.first); });
   bool more = false;
   for (const ContainerId& container : containers) {
     if (container == id || (sandbox.names && sandbox.names->containers.contains(container))) continue;
@@ -99,6 +100,15 @@ void PodNameCache::apply(const ContainerId& id, Sandbox& sandbox, const LookupRe
   for (const ContainerId& container : sandbox.seen) {
     if (container != id && !(sandbox.names && sandbox.names->containers.contains(container))) missing.insert(container);
   }
+  // A runtime that gave no answer, and a bundle, do not say what there is not.
+  const bool listed = named && !answer.error && !sandbox.names->from_bundle;
+  std::map<ContainerId, unsigned> unlisted;
+  for (const ContainerId& container : missing) {
+    if (container == id) continue;
+    const auto known = sandbox.unlisted.find(container);
+    unlisted[container] = (known != sandbox.unlisted.end() ? known->second : 0) + (listed ? 1 : 0);
+  }
+  sandbox.unlisted = std::move(unlisted);
   sandbox.missing = std::move(missing);
   if (sandbox.missing.empty()) {
     sandbox.attempts = 0;
@@ -124,6 +134,16 @@ void PodNameCache::merge(const ContainerId& id, Sandbox& sandbox, const SandboxN
     }
   }
   if (!sandbox.names || *sandbox.names != names) sandbox.names = std::make_shared<const SandboxNames>(std::move(names));
+}
+
+std::set<ContainerId> PodNameCache::unknown(const ContainerId& sandbox) const {
+  std::set<ContainerId> unknown;
+  const auto found = sandboxes_.find(sandbox);
+  if (found == sandboxes_.end()) return unknown;
+  for (const auto& [container, listings] : found->second.unlisted) {
+    if (listings >= listings_without) unknown.insert(container);
+  }
+  return unknown;
 }
 
 PodNameCache::Names PodNameCache::names(const ContainerId& sandbox) const {

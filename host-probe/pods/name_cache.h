@@ -57,16 +57,22 @@ class PodNameCache {
   /// missing is due at once.
   void retry_all();
 
+  /// So many listings that have the pod and not the container make it one that the runtime does not know.
+  static constexpr unsigned listings_without = 5;
+  /// Containers of the sandbox that the runtime does not know, although it knows the pod.
+  std::set<ContainerId> unknown(const ContainerId& sandbox) const;
+
   /// Null if nothing is known. Never changed once given out.
   Names names(const ContainerId& sandbox) const;
 
  private:
   struct Sandbox {
     Names names;
-    std::set<ContainerId> seen;     // containers, by the guest's last report
-    std::set<ContainerId> missing;  // its own id among them if its pod is not known
-    unsigned attempts = 0;          // in a row that left something missing
-    Time answered{};                // the last of them
+    std::set<ContainerId> seen;                // containers, by the guest's last report
+    std::map<ContainerId, unsigned> unlisted;  // of `missing`: listings that have the pod and not the container
+    std::set<ContainerId> missing;             // its own id among them if its pod is not known
+    unsigned attempts = 0;                     // in a row that left something missing
+    Time answered{};                           // the last of them
   };
 
   Time not_before(const Sandbox& sandbox) const;

@@ -82,6 +82,8 @@ Status Names::set_source(std::unique_ptr<NameSource> source) {
       LookupThread::create(loop_, std::move(source), [this](const LookupResult& answer) { answered(answer); });
   if (!lookups) return failure_from(std::move(lookups.error()));
   lookups_ = std::move(*lookups);
+  asked_at_.reset();
+  last_answer_took_ = {};
   cache_.retry_all();
   ask_when_due();
   return {};
@@ -115,6 +117,7 @@ void Names::ask_when_due() {
     next_.cancel();
   } else if (*due <= now) {
     next_.cancel();
+    asked_at_ = now;
     lookups_->ask(cache_.ask());
   } else {
     next_ = timers_.after(*due - now, [this] { ask_when_due(); });
@@ -122,8 +125,15 @@ void Names::ask_when_due() {
 }
 
 void Names::answered(const LookupResult& answer) {
-  cache_.answered(answer, TimerQueue::Clock::now());
+  const auto now = TimerQueue::Clock::now();
+  last_answer_took_ = now - std::exchange(asked_at_, std::nullopt).value_or(now);
+  cache_.answered(answer, now);
   ask_when_due();
+  if (answer_callback_) answer_callback_();
+}
+
+bool Names::answers_within(TimerQueue::Clock::duration time) const {
+  return asked_at_ && last_answer_took_ < time && TimerQueue::Clock::now() - *asked_at_ < time;
 }
 
 }  // namespace katameter::host

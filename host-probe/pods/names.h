@@ -54,8 +54,8 @@ class LookupThread {
   std::thread thread_;
 };
 
-/// The names of this node's sandboxes and containers, as far as they are known at the moment: nobody waits for one.
-/// For the event loop's thread only.
+/// The names of this node's sandboxes and containers, as far as they are known at the moment. For the event loop's thread
+/// only.
 class Names {
  public:
   /// `loop` and `timers` must outlive it.
@@ -73,6 +73,14 @@ class Names {
   /// As in PodNameCache. To be called at each scrape: between scrapes nobody asks for pods alone.
   std::optional<KataPods> kata_pods();
 
+  std::set<ContainerId> unknown(const ContainerId& sandbox) const { return cache_.unknown(sandbox); }
+
+  /// A request is open whose answer is to be expected within `time`: the last answer came as fast, and this one is not
+  /// overdue. Who waits for it is called back by on_answer().
+  bool answers_within(TimerQueue::Clock::duration time) const;
+  /// Is called after each answer, with its names known. Replaces the one before.
+  void on_answer(std::function<void()> callback) { answer_callback_ = std::move(callback); }
+
   /// Asks there from now on, beginning with all that is missing. On an error nothing has changed.
   Status set_source(std::unique_ptr<NameSource> source);
 
@@ -89,6 +97,9 @@ class Names {
   PodNameCache cache_;
   std::unique_ptr<LookupThread> lookups_;
   TimerQueue::Timer next_;
+  std::function<void()> answer_callback_;
+  std::optional<TimerQueue::Clock::time_point> asked_at_;  // of the open request
+  TimerQueue::Clock::duration last_answer_took_{};
 };
 
 }  // namespace katameter::host

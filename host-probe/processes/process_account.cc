@@ -247,19 +247,17 @@ void ProcessAccount::count_children(const std::vector<KnownProcess>& processes) 
 Result<std::map<SandboxId, SandboxProcesses>> ProcessAccount::collect() {
   if (Status status = pass(); !status) return failure_from(status.error());
   std::map<SandboxId, SandboxProcesses> values;
-  for (const auto& [id, sandbox] : sandboxes_) {
-    if (!sandbox.forgotten) values.emplace(id, sandbox.account.values());
+  for (const auto& [id, sandbox] : sandboxes_) values.emplace(id, sandbox.account.values());
+  for (auto sandbox = sandboxes_.begin(); sandbox != sandboxes_.end();) {
+    const auto next = std::next(sandbox);
+    if (sandbox->second.forgotten && sandbox->second.account.empty()) drop(sandbox);
+    sandbox = next;
   }
   return values;
 }
 
 void ProcessAccount::drop_ended() {
   const auto has_ended = [](const auto& sandbox) { return sandbox.second.account.empty(); };
-  for (auto sandbox = sandboxes_.begin(); sandbox != sandboxes_.end();) {
-    const auto next = std::next(sandbox);
-    if (sandbox->second.forgotten && has_ended(*sandbox)) drop(sandbox);
-    sandbox = next;
-  }
   auto ended = static_cast<std::size_t>(std::ranges::count_if(sandboxes_, has_ended));
   for (; ended > max_ended; --ended) {
     auto oldest = sandboxes_.end();
@@ -319,13 +317,19 @@ HostOoms ProcessAccount::forget(const SandboxId& sandbox) {
                   {{"sandbox", sandbox.text()}, {"error", status.error().text}});
     }
   }
-  const auto found = sandboxes_.find(sandbox);
-  if (found == sandboxes_.end()) return {};
-  HostOoms kills = found->second.account.values().oom_kills;
-  // Its processes may be about to end: their last values must not make it appear again.
+  auto found = sandboxes_.find(sandbox);
+  if (found == sandboxes_.end()) {
+    if (Status read = read_exec_events(); !read) {
+      log_warning("cannot read new processes", {{"error", read.error().text}});
+    }
+    const bool known =
+        std::ranges::any_of(roots_, [&](const auto& root) { return sandbox_of(root.second.identity) == sandbox; });
+    if (!known) return {};
+    found = sandboxes_.try_emplace(sandbox, sandbox).first;
+    found->second.last_pass = pass_;
+  }
   found->second.forgotten = true;
-  if (found->second.account.empty()) drop(found);
-  return kills;
+  return found->second.account.values().oom_kills;
 }
 
 std::optional<std::uint32_t> ProcessAccount::vmm(const SandboxId& sandbox) const {

@@ -43,7 +43,7 @@ class ProcessAccount : public ProcessSource {
   ProcessAccount(const ProcessAccount&) = delete;
   ProcessAccount& operator=(const ProcessAccount&) = delete;
 
-  /// Sandboxes whose processes have all ended stay, with what they used, until forget().
+  /// Sandboxes whose processes have all ended stay, with what they used, until the first call after forget().
   Result<std::map<SandboxId, SandboxProcesses>> collect() override;
   /// Processes whose end the kernel did not report: their last values were taken up to a tick early. Should be 0.
   std::uint64_t ends_missed() const { return ends_missed_; }
@@ -57,8 +57,9 @@ class ProcessAccount : public ProcessSource {
   void catch_up() override;
   bool lives(const SandboxId& sandbox) const override;
   std::set<SandboxId> of_shims() const override;
-  /// A sandbox whose processes still run is forgotten as they end, and is in no later collection.
+  /// Also of a sandbox whose processes came and went since the last pass: the kernel's map has what they used.
   HostOoms forget(const SandboxId& sandbox) override;
+  bool has_last_values(const SandboxId& sandbox) const override { return sandboxes_.contains(sandbox); }
 
   /// Known as soon as the process is, without a pass; its command line is looked at once more, so that a process id
   /// that another program has by now is not returned.

@@ -97,7 +97,8 @@ class ProcessSource {
  public:
   virtual ~ProcessSource() = default;
 
-  /// One pass over all sandboxes now, keyed by sandbox id. Called from the event loop's thread, once per collection.
+  /// One pass over all sandboxes now, keyed by sandbox id; those that were forgotten until their last process has ended,
+  /// and once more then. Called from the event loop's thread, once per collection.
   virtual Result<std::map<SandboxId, SandboxProcesses>> collect() = 0;
 
   /// The sandbox is there, maybe again after forget(): its VMM outlives its sockets where a guest reboots in place. Its
@@ -114,9 +115,12 @@ class ProcessSource {
   /// The sandboxes whose shims are known.
   virtual std::set<SandboxId> of_shims() const { return {}; }
 
-  /// The sandbox has ended: its values may be dropped. The OOM kills of its processes, up to now: the last of them may
-  /// be what ended it.
+  /// The sandbox has ended: its values may be dropped once its processes have ended, too, and collect() has returned the
+  /// last of them. The OOM kills of its processes, up to now: the last of them may be what ended it.
   virtual HostOoms forget(const SandboxId& /*sandbox*/) { return {}; }
+
+  /// Whether collect() has values to return of a sandbox that was forgotten, or will have: it had a process.
+  virtual bool has_last_values(const SandboxId& /*sandbox*/) const { return false; }
 
   /// The process id of the sandbox's VMM; nothing if none is known, or it has ended.
   virtual std::optional<std::uint32_t> vmm(const SandboxId& /*sandbox*/) const { return std::nullopt; }

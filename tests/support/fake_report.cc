@@ -139,6 +139,7 @@ NodeReport fake_report(double seconds, NameStyle style) {
   const std::string pod = hostile ? "<img src=x onerror=\"document.title='hole'\">" : "web-0";
   const std::string app = hostile ? "\"><script>document.title='hole'</script>\\" : "app";
   NodeReport report;
+  report.cpu_by_handler["kata"] = {cpu_ns(seconds, 0.5), cpu_ns(seconds, 0.1), 0, cpu_ns(seconds, 0.02)};
 
   SandboxReport web = sandbox(
       'a', {.pod_namespace = "shop",

@@ -46,6 +46,21 @@ struct Sandbox {
 
 }  // namespace
 
+TEST_CASE("what was held back for a guest is guest_silent when its sandbox has ended, and all is taken once") {
+  Sandbox sandbox;
+  sandbox.update();
+  sandbox.run(0, 0, 100 * ms, 0);
+  sandbox.update_without_guest();
+  CHECK(sandbox.account.cpu_total_ns == 0);
+  sandbox.run(0, 0, 50 * ms, 0);
+  sandbox.host.cpu[Role::vmm].cpu_ns += 7 * ms;
+  sandbox.accounting.update_ended(sandbox.host);
+  const CpuByComponent gained = sandbox.accounting.take_gained_cpu();
+  CHECK(gained[static_cast<std::size_t>(CpuComponent::guest_silent)] == 150 * ms);
+  CHECK(gained[static_cast<std::size_t>(CpuComponent::vmm)] == 7 * ms);
+  CHECK(sandbox.accounting.take_gained_cpu() == CpuByComponent{});
+}
+
 TEST_CASE("containers have their share of the host's time, without the wait") {
   Sandbox sandbox;
   sandbox.containers = {container('1', 0), container('2', 0)};

@@ -66,6 +66,49 @@ TEST_CASE("an ended sandbox has only its containers' OOM kills and is not counte
   CHECK(rendered.value("katameter_sandboxes", {}) == 0.0);
 }
 
+TEST_CASE("of a container that ended there is what never falls, living or ended as its sandbox may be") {
+  const bool sandbox_ended = GENERATE(false, true);
+  wire::Container last = full_container();
+  last.block_devices = {{254, 1, 10, 20, 3, 4}};
+  NodeReport report = with_container(last);
+  const Rendered living(report);
+  SandboxReport& sandbox = report.sandboxes[0];
+  sandbox.guest->containers.clear();
+  sandbox.ended = sandbox_ended;
+  if (sandbox_ended) sandbox.guest.reset();
+  sandbox.ended_containers = {{std::make_shared<const wire::Container>(last), 5'000'000'000, {}}};
+  const Rendered ended(report);
+  std::size_t gauges = 0;
+  for (const prometheus::MetricFamily& family : living.families) {
+    // The kills have a map of their own in the report.
+    if (!family.name.starts_with("container_") || family.name.starts_with("container_network")) continue;
+    INFO(family.name);
+    const prometheus::MetricFamily* found = ended.family(family.name);
+    const bool outlives =
+        family.type == prometheus::MetricType::Counter || family.name == "container_memory_max_usage_bytes";
+    gauges += outlives ? 0 : 1;
+    REQUIRE((found != nullptr) == outlives);
+    if (found != nullptr) CHECK(found->metric.size() == family.metric.size());
+  }
+  CHECK(gauges > 10);
+  CHECK(ended.value("container_memory_max_usage_bytes", container_labels) ==
+        living.value("container_memory_max_usage_bytes", container_labels));
+  CHECK(ended.value("katameter_container_host_cpu_seconds_total", container_labels) == 5.0);
+  CHECK(ended.value("container_fs_writes_bytes_total", with(container_labels, "device", "/dev/block/254:1")) == 20.0);
+}
+
+TEST_CASE("the node's totals have a series for each runtime handler and component") {
+  NodeReport report;
+  report.cpu_by_handler["kata-qemu"][static_cast<std::size_t>(CpuComponent::shim)] = 1'500'000'000;
+  report.cpu_by_handler["kata-clh"];
+  const Rendered rendered(report);
+  const std::string name = "katameter_node_sandbox_cpu_seconds_total";
+  REQUIRE(rendered.family(name) != nullptr);
+  CHECK(rendered.family(name)->metric.size() == 2 * cpu_components);
+  CHECK(rendered.value(name, {{"runtime_handler", "kata-qemu"}, {"component", "shim"}}) == 1.5);
+  CHECK(rendered.value(name, {{"runtime_handler", "kata-clh"}, {"component", "shim"}}) == 0.0);
+}
+
 TEST_CASE("the node's own metrics are always there") {
   NodeReport report = with_container(full_container());
   report.duration_seconds = 0.25;

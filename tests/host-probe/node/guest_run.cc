@@ -1,5 +1,7 @@
 #include "host-probe/node/guest_run.h"
 
+#include <fmt/format.h>
+
 #include <catch2/catch.hpp>
 
 #include "tests/support/containers.h"
@@ -54,9 +56,19 @@ struct Guest {
     auto made = run.view(noon.monotonic, now.monotonic, waiting);
     if (made) {
       run.count_oom_kills(history.oom_kills, now.monotonic);
-      run.drop_removed();
+      run.reported();
+      history.take_ended(*made, nullptr, now.monotonic);
+      history.ended_containers.expire(now.monotonic);
     }
     return made;
+  }
+  Cpu ended() const {
+    Cpu cpu;
+    for (const EndedContainer& found : history.ended_containers.all()) {
+      cpu.emplace(found.last->id, *found.last->cpu_usage_ns);
+    }
+    CHECK(cpu.size() == history.ended_containers.all().size());
+    return cpu;
   }
   Cpu cpu(const HostTime& now = noon) {
     Cpu cpu;
@@ -77,6 +89,16 @@ struct Guest {
   SandboxHistory history;
   GuestRun run{hello(), CpuPlausibility(2, 500ms)};
 };
+
+std::uint64_t left_out(const Guest& guest, GuestEntry kind) {
+  return guest.history.left_out.at(static_cast<std::size_t>(kind));
+}
+
+wire::Container numbered(std::uint64_t number, std::uint64_t cpu_ns, bool removed = false) {
+  wire::Container made = container('0', cpu_ns, 0, removed);
+  made.id = *ContainerId::from_hex(fmt::format("{:064x}", number));
+  return made;
+}
 
 }  // namespace
 
@@ -100,23 +122,80 @@ TEST_CASE("a snapshot is reported while it is fresh, or while the next answer is
   CHECK(late->containers.size() == 1);
 }
 
-TEST_CASE("a removed container is reported once with its last values, its OOM kills for longer") {
+TEST_CASE("last values of a removed container are there for every scraper, for five minutes") {
   Guest guest;
   guest.take(snapshot({container('a', 1), container('b', 1)}));
   guest.take(snapshot({container('a', 2), container('b', 7, 1, true)}));
-  CHECK(guest.cpu() == Cpu{{id_of('a'), 2}, {id_of('b'), 7}});
-  // Listed again because the acknowledgement was lost.
-  guest.take(snapshot({container('a', 3), container('b', 7, 1, true)}));
-  CHECK(guest.cpu() == Cpu{{id_of('a'), 3}});
+  for (int scraper = 0; scraper < 2; ++scraper) {
+    CHECK(guest.cpu() == Cpu{{id_of('a'), 2}});
+    CHECK(guest.ended() == Cpu{{id_of('b'), 7}});
+  }
+  // Listed again because the acknowledgement was lost: it did not end again.
+  guest.take(snapshot({container('a', 3), container('b', 7, 1, true)}), after(299s));
+  CHECK(guest.cpu(after(299s)) == Cpu{{id_of('a'), 3}});
+  CHECK(guest.ended() == Cpu{{id_of('b'), 7}});
   CHECK(guest.oom_kills('b') == 1);
+  guest.take(snapshot({container('a', 4)}), after(300s));
+  CHECK(guest.cpu(after(300s)) == Cpu{{id_of('a'), 4}});
+  CHECK(guest.ended().empty());
 }
 
 TEST_CASE("a container that came and went between two scrapes is reported") {
   Guest guest;
   guest.take(snapshot({}));
   guest.take(snapshot({container('b', 50'000'000, 0, true)}));
-  CHECK(guest.cpu() == Cpu{{id_of('b'), 50'000'000}});
   CHECK(guest.cpu().empty());
+  CHECK(guest.ended() == Cpu{{id_of('b'), 50'000'000}});
+}
+
+TEST_CASE("a container that comes back under the same id replaces the one that ended") {
+  Guest guest;
+  guest.take(snapshot({container('b', 7, 0, true)}));
+  CHECK(guest.cpu().empty());
+  guest.take(snapshot({container('b', 1)}));
+  CHECK(guest.cpu() == Cpu{{id_of('b'), 1}});
+  CHECK(guest.ended().empty());
+  guest.take(snapshot({container('b', 3, 0, true)}));
+  CHECK(guest.cpu().empty());
+  CHECK(guest.ended() == Cpu{{id_of('b'), 3}});
+}
+
+TEST_CASE("of too many ended containers the last are kept, the others are counted") {
+  Guest guest;
+  std::vector<wire::Container> removed;
+  for (std::size_t i = 0; i < GuestRun::max_removed + 10; ++i) {
+    removed.push_back(numbered(i, i, true));
+    removed.back().cgroup = std::string(4000, 'x');
+  }
+  removed.front().oom_kills = 1;
+  guest.take(snapshot(removed));
+  CHECK(guest.cpu().empty());
+  const auto& ended = guest.history.ended_containers.all();
+  REQUIRE(ended.size() == EndedContainers::max);
+  CHECK(ended.back().last->cpu_usage_ns == GuestRun::max_removed + 9);
+  CHECK(ended.back().last->cgroup.empty());
+  CHECK(left_out(guest, GuestEntry::ended_container) == removed.size() - EndedContainers::max);
+  CHECK(guest.history.oom_kills.kills().at(removed.front().id) == 1);
+}
+
+TEST_CASE("a container's share of the host's CPU time ends with it, and is not reported twice") {
+  Guest guest;
+  guest.take(snapshot({container('a', 1), container('b', 7, 0, true)}));
+  Account account;
+  account.container_cpu_ns = {{id_of('a'), 10}, {id_of('b'), 20}};
+  const Account late = account;
+  auto view = guest.run.view(noon.monotonic, noon.monotonic, false);
+  REQUIRE(view);
+  guest.run.reported();
+  guest.history.take_ended(*view, &account, noon.monotonic);
+  CHECK(account.container_cpu_ns == Cpu{{id_of('a'), 10}});
+  REQUIRE(guest.history.ended_containers.all().size() == 1);
+  CHECK(guest.history.ended_containers.all()[0].host_cpu_ns == 20u);
+  // One that answers late still has it in the shares of the last step.
+  account = late;
+  view = guest.run.view(noon.monotonic, noon.monotonic, true);
+  guest.history.take_ended(*view, &account, noon.monotonic);
+  CHECK(account.container_cpu_ns == Cpu{{id_of('a'), 10}});
 }
 
 TEST_CASE("last values that came too late for one report are in the next") {
@@ -124,7 +203,8 @@ TEST_CASE("last values that came too late for one report are in the next") {
   guest.take(snapshot({container('b', 7, 0, true)}));
   REQUIRE_FALSE(guest.view(after(2s)));
   guest.take(snapshot({}), after(3s));
-  CHECK(guest.cpu(after(3s)) == Cpu{{id_of('b'), 7}});
+  CHECK(guest.cpu(after(3s)).empty());
+  CHECK(guest.ended() == Cpu{{id_of('b'), 7}});
 }
 
 TEST_CASE("a guest whose snapshots are never reported does not fill the memory with removed containers") {
@@ -135,7 +215,9 @@ TEST_CASE("a guest whose snapshots are never reported does not fill the memory w
   guest.take(snapshot({container('b', 1'000'000, 1, true)}));
   guest.run.count_oom_kills(guest.history.oom_kills, noon.monotonic);
   CHECK(guest.oom_kills('b') == 1);
-  CHECK(guest.cpu() == Cpu{{id_of('b'), 1'000'000}});
+  CHECK(guest.run.waiting_removed() == GuestRun::max_removed);
+  CHECK(guest.cpu().empty());
+  CHECK(guest.ended() == Cpu{{id_of('b'), 1'000'000}});
 }
 
 TEST_CASE("of a snapshot that is not believed nothing is reported or counted") {
@@ -145,6 +227,8 @@ TEST_CASE("of a snapshot that is not believed nothing is reported or counted") {
   CHECK_FALSE(guest.view(noon, true));
   guest.run.count_oom_kills(guest.history.oom_kills, noon.monotonic);
   CHECK(guest.history.oom_kills.empty());
+  CHECK(guest.ended().empty());
+  CHECK(guest.run.reported_living().empty());
 }
 
 TEST_CASE("of one id there is one row, the living one") {
@@ -159,10 +243,9 @@ TEST_CASE("rows are in the order of their ids, whatever the guest's order") {
   guest.take(snapshot({container('c', 1), container('a', 1), container('b', 1, 0, true)}));
   const auto view = guest.view();
   REQUIRE(view);
-  REQUIRE(view->containers.size() == 3);
+  REQUIRE(view->containers.size() == 2);
   CHECK(view->containers[0].id == id_of('a'));
-  CHECK(view->containers[1].id == id_of('b'));
-  CHECK(view->containers[2].id == id_of('c'));
+  CHECK(view->containers[1].id == id_of('c'));
 }
 
 TEST_CASE("a guest that names its interfaces ever anew makes no more series") {
@@ -176,6 +259,7 @@ TEST_CASE("a guest that names its interfaces ever anew makes no more series") {
     CHECK(guest.view()->interfaces.size() == (i + 1 < max ? 2 : 1));
   }
   CHECK(guest.view()->interfaces[0].name == "eth0");
+  CHECK(left_out(guest, GuestEntry::interface) == 11);
 }
 
 TEST_CASE("a guest that numbers its block devices ever anew makes no more series") {
@@ -189,6 +273,81 @@ TEST_CASE("a guest that numbers its block devices ever anew makes no more series
     const auto devices = guest.view()->containers.at(0).block_devices;
     CHECK(devices.size() == (i + 1 < max ? 2 : 1));
     CHECK(devices.at(0).major == 253);
+  }
+  CHECK(left_out(guest, GuestEntry::block_device) == 11);
+}
+
+TEST_CASE("a guest that invents containers makes no more series, and what they use is unattributed") {
+  Guest guest;
+  const auto wide = [&](std::chrono::seconds passed) {
+    const auto made = guest.view(after(passed));
+    REQUIRE(made);
+    return made->guest_wide;
+  };
+  std::vector<wire::Container> many;
+  for (std::uint64_t i = 0; i < ContainerIds::max_new + 2; ++i) many.push_back(numbered(i, 100));
+  for (wire::Container& one : many) one.memory_usage_bytes = 4096;
+  guest.take(snapshot(many));
+  CHECK(guest.cpu().size() == ContainerIds::max_new);
+  CHECK(wide(0s).unattributed_containers == 2u);
+  CHECK(wide(0s).unattributed_cpu_usage_ns == 200u);
+  CHECK(wide(0s).unattributed_memory_usage_bytes == 8192u);
+  CHECK(left_out(guest, GuestEntry::container) == 2);
+
+  // Those that have series keep them, and the others stay without as long as they live, though others go.
+  for (wire::Container& one : many) one.cpu_usage_ns = 110;
+  many.erase(many.begin(), many.begin() + 1000);
+  many.back().removed = true;
+  guest.take(snapshot(many, 1001), after(3600s));
+  CHECK(guest.cpu(after(3600s)).size() == ContainerIds::max_new - 1000);
+  CHECK(guest.ended().empty());
+  CHECK(wide(3600s).unattributed_containers == 1u);
+  CHECK(wide(3600s).unattributed_cpu_usage_ns == 220u);
+  CHECK(left_out(guest, GuestEntry::container) == 2);
+
+  // An hour later there is room for some new ones.
+  std::vector<wire::Container> others;
+  for (std::uint64_t i = 0; i < ContainerIds::max_new; ++i) others.push_back(numbered(10'000 + i, 1));
+  guest.take(snapshot(others, 1002), after(3600s));
+  const std::size_t shown = guest.cpu(after(3600s)).size();
+  CHECK(shown <= ContainerIds::max_new_per_hour);
+  CHECK(shown + 1 >= ContainerIds::max_new_per_hour);  // a token may lack its last bit
+  CHECK(wide(3600s).unattributed_cpu_usage_ns == 220u + ContainerIds::max_new - shown);
+}
+
+TEST_CASE("a container that the runtime does not list is unattributed, from what it had on, until it is listed") {
+  Guest guest;
+  const auto unattributed_ns = [&] {
+    const auto made = guest.view();
+    REQUIRE(made);
+    return made->guest_wide.unattributed_cpu_usage_ns;
+  };
+  guest.take(snapshot({container('a', 10), container('b', 100)}));
+  CHECK(guest.cpu().size() == 2);
+  CHECK_FALSE(unattributed_ns());
+  guest.history.unknown_containers = {id_of('b')};
+  guest.take(snapshot({container('a', 11), container('b', 105)}));
+  CHECK(guest.cpu() == Cpu{{id_of('a'), 11}});
+  CHECK(unattributed_ns() == 5u);
+  CHECK(guest.view()->unlisted == std::vector{id_of('b')});
+  CHECK(left_out(guest, GuestEntry::container) == 0);
+  SECTION("listed after all") {
+    guest.history.unknown_containers.clear();
+    guest.take(snapshot({container('b', 120)}));
+    CHECK(guest.cpu() == Cpu{{id_of('b'), 120}});
+    CHECK(unattributed_ns() == 5u);
+  }
+  SECTION("removed, and forgotten by the runtime's cache meanwhile") {
+    guest.history.unknown_containers.clear();
+    guest.take(snapshot({container('b', 130, 0, true)}));
+    CHECK(guest.cpu().empty());
+    CHECK(guest.ended().empty());
+    CHECK(unattributed_ns() == 30u);
+  }
+  SECTION("another instance of guest-probe in the same boot") {
+    guest.begin(hello("boot-1", "run-2"));
+    guest.take(snapshot({container('b', 107)}));
+    CHECK(unattributed_ns() == 7u);
   }
 }
 
@@ -242,21 +401,23 @@ TEST_CASE("OOM events of another run are new") {
   Guest guest;
   wire::OomEvent event;
   event.sequence = 9;
-  CHECK(guest.run.take(event));
+  CHECK(guest.run.take(event, noon.monotonic, guest.history));
   event.sequence = 1;
-  CHECK_FALSE(guest.run.take(event));
+  CHECK_FALSE(guest.run.take(event, noon.monotonic, guest.history));
   guest.begin(hello("boot-1", "run-2"));
-  CHECK(guest.run.take(event));
-  CHECK_FALSE(guest.run.take(event));
+  CHECK(guest.run.take(event, noon.monotonic, guest.history));
+  CHECK_FALSE(guest.run.take(event, noon.monotonic, guest.history));
 }
 
 TEST_CASE("another instance in the same boot does not report a removed container again") {
   Guest guest;
   guest.take(snapshot({container('b', 7, 1, true)}));
-  CHECK(guest.cpu() == Cpu{{id_of('b'), 7}});
-  guest.begin(hello("boot-1", "run-2"));
-  guest.take(snapshot({container('b', 7, 1, true)}));
   CHECK(guest.cpu().empty());
+  guest.begin(hello("boot-1", "run-2"));
+  guest.take(snapshot({container('b', 7, 1, true)}), after(60s));
+  CHECK(guest.cpu(after(60s)).empty());
+  REQUIRE(guest.ended() == Cpu{{id_of('b'), 7}});
+  CHECK(guest.history.ended_containers.all()[0].ended_at == noon.monotonic);
   CHECK(guest.oom_kills('b') == 1);
 }
 
@@ -349,15 +510,20 @@ TEST_CASE("start times go on within one boot, whether guest-probe starts again o
   }
 }
 
-TEST_CASE("of an ended sandbox only the OOM kills are kept, for the window") {
+TEST_CASE("of an ended sandbox the OOM kills and its containers are kept, for the window") {
   Guest guest;
   guest.take(snapshot({container('a', 1, 2)}));
   guest.run.count_oom_kills(guest.history.oom_kills, noon.monotonic);
+  guest.run.reported();
+  guest.history.end_containers(guest.run.reported_living(), {{id_of('a'), 5}}, noon.monotonic);
   guest.history.end(noon.monotonic, {{Role::vmm, 1}, {Role::virtiofsd, 0}});
   CHECK(guest.oom_kills('a') == 2);
   CHECK(guest.history.host_ooms == HostOoms{{Role::vmm, 1}});
+  CHECK(guest.history.ended_containers.all().at(0).host_cpu_ns == 5u);
   CHECK_FALSE(guest.history.expire(noon.monotonic + OomKillCounters::window - 1s));
+  CHECK(guest.history.has_values());
   CHECK(guest.history.expire(noon.monotonic + OomKillCounters::window));
+  CHECK(guest.ended().empty());
 }
 
 TEST_CASE("a kill whose event came after the last snapshot is counted when the run ends, and not twice") {
@@ -367,8 +533,8 @@ TEST_CASE("a kill whose event came after the last snapshot is counted when the r
   event.sequence = 1;
   event.boottime_ns = 1001 * second;
   guest.take(snapshot({container('a', 1, 2)}, 1000));
-  REQUIRE(guest.run.take(event));
-  REQUIRE_FALSE(guest.run.take(event));
+  REQUIRE(guest.run.take(event, noon.monotonic, guest.history));
+  REQUIRE_FALSE(guest.run.take(event, noon.monotonic, guest.history));
   SECTION("no snapshot has it") {
     guest.run.count_oom_kills(guest.history.oom_kills, noon.monotonic);
     guest.run.count_unreported_kills(guest.history.oom_kills, noon.monotonic);
@@ -383,7 +549,7 @@ TEST_CASE("a kill whose event came after the last snapshot is counted when the r
   SECTION("of a container that no snapshot had") {
     event.container = id_of('b');
     event.sequence = 2;
-    REQUIRE(guest.run.take(event));
+    REQUIRE(guest.run.take(event, noon.monotonic, guest.history));
     guest.run.count_unreported_kills(guest.history.oom_kills, noon.monotonic);
     CHECK(guest.oom_kills('b') == 1);
   }

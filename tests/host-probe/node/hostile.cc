@@ -1,3 +1,4 @@
+#include <fmt/format.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -6,9 +7,12 @@
 #include <fstream>
 #include <list>
 #include <memory>
+#include <set>
+#include <sstream>
 
 #include "host-probe/node/node.h"
 #include "tests/support/fake_guest.h"
+#include "tests/support/rendered.h"
 #include "tests/support/sanitized.h"
 #include "tests/support/temporary_directory.h"
 #include "userspace/wire/codec.h"
@@ -246,4 +250,106 @@ TEST_CASE("50 bad guests neither delay 50 good ones nor fill the host's memory")
     CHECK(sandbox.suspect == (is_suspect(expected(kind)) || is_step(expected(kind))));
     if (sandbox.guest) CHECK(sandbox.guest->containers.size() <= 4);
   }
+}
+
+namespace {
+
+ContainerId numbered_id(std::uint64_t number) {
+  return *ContainerId::from_hex(fmt::format("{:064x}", number));
+}
+
+std::size_t series_in(const std::string& text) {
+  std::size_t series = 0;
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) series += line.starts_with('#') ? 0 : 1;
+  return series;
+}
+
+/// A guest with new containers at each scrape, living and removed, and with an OOM kill in one that nobody has seen; now
+/// and then another guest-probe connects.
+class Inventor {
+ public:
+  wire::Snapshot snapshot(std::uint64_t scrape) {
+    wire::Snapshot made{scrape, scrape, (scrape + 100) * 30 * second_ns, {}, {}, {}};
+    made.guest.memory_total_bytes = std::uint64_t{1} << 40;
+    for (int i = 0; i < 400; ++i) {
+      wire::Container& container = made.containers.emplace_back();
+      container.id = numbered_id(++ids_);
+      container.removed = i % 4 == 0;
+      container.cgroup = std::string(200, 'x');
+      for (const wire::ContainerFigure& figure : wire::container_figures) container.*figure.value = 1000;
+      container.block_devices = {{static_cast<std::uint32_t>(ids_ % 4096), 0, 1, 1, 1, 1}};
+    }
+    made.interfaces = {{"x" + std::to_string(scrape), 1, 0, 0, 0, 0, 0, 0, 0}};
+    return made;
+  }
+  wire::OomEvent kill(std::uint64_t scrape) {
+    wire::OomEvent made = event(scrape + 1);
+    made.container = numbered_id(++ids_);
+    made.boottime_ns = (scrape + 101) * 30 * second_ns;
+    return made;
+  }
+
+ private:
+  std::uint64_t ids_ = 0;
+};
+
+}  // namespace
+
+TEST_CASE("a day of new containers at each scrape fills neither host-probe's memory nor Prometheus") {
+  const bool late = GENERATE(false, true);  // every answer comes after the report that asked for it
+  Inventor guest;
+  SandboxHistory history;
+  const CpuPlausibility cpu(2, Sandbox::collect_deadline);
+  wire::Hello hello;
+  GuestRun run(hello, cpu);
+  std::set<ContainerId> with_series;
+  std::size_t max_series = 0;
+  std::size_t before_kb = 0;
+  std::size_t max_kb = 0;
+  constexpr std::uint64_t scrapes = 24 * 120;
+  const HostTime begin = HostTime::now();
+  for (std::uint64_t scrape = 0; scrape < scrapes; ++scrape) {
+    HostTime now = begin;
+    now.monotonic += scrape * 30s;
+    now.boottime += scrape * 30s;
+    now.wall += scrape * 30s;
+    if (scrape % 60 == 59) {
+      hello.instance = std::to_string(scrape);
+      run.count_unreported_kills(history.oom_kills, now.monotonic);
+      run = GuestRun(hello, cpu, &run);
+    }
+    const auto drop = run.take(guest.snapshot(scrape), now.monotonic, now, history);
+    INFO((drop ? drop->text : ""));
+    REQUIRE_FALSE(drop);
+    run.take(guest.kill(scrape), now.monotonic, history);
+    const auto reported = now.monotonic + (late ? 30s : 0s);
+    std::optional<GuestView> view = run.view(reported, reported, late);
+    REQUIRE(view);
+    run.count_oom_kills(history.oom_kills, reported);
+    run.reported();
+    history.take_ended(*view, nullptr, reported);
+    history.expire(reported);
+
+    NodeReport report;
+    SandboxReport& sandbox = report.sandboxes.emplace_back();
+    sandbox.id = numbered(0);
+    sandbox.oom_kills = history.oom_kills.kills();
+    sandbox.ended_containers = history.ended_containers.all();
+    for (const wire::Container& container : view->containers) with_series.insert(container.id);
+    for (const EndedContainer& container : sandbox.ended_containers) with_series.insert(container.last->id);
+    for (const auto& [id, kills] : sandbox.oom_kills) with_series.insert(id);
+    sandbox.guest = std::move(view);
+    if (scrape < 12 || scrape % 120 == 0) max_series = std::max(max_series, series_in(rendered_text(report)));
+    if (scrape == 12) before_kb = resident_kb();
+    max_kb = std::max(max_kb, scrape >= 12 ? resident_kb() : 0);
+  }
+  WARN((late ? "late answers: " : "answers in time: ")
+       << with_series.size() << " container ids with series in a day, up to " << max_series << " series in one scrape, "
+       << max_kb - before_kb << " KiB more memory after the first minutes");
+  CHECK(with_series.size() <= ContainerIds::max_new + 24 * ContainerIds::max_new_per_hour + 1);
+  CHECK(max_series < 50'000);
+  CHECK(max_kb - before_kb < 8 * 1024 + quarantine_kb);
+  CHECK(history.ended_containers.all().size() <= EndedContainers::max);
+  CHECK(history.left_out[static_cast<std::size_t>(GuestEntry::container)] > 1'000'000);
 }

@@ -1,5 +1,6 @@
 #include "host-probe/node/node.h"
 
+#include <fmt/format.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -11,7 +12,9 @@
 #include <sstream>
 #include <type_traits>
 
+#include "host-probe/own_metrics/own_metrics.h"
 #include "tests/support/containers.h"
+#include "tests/support/exposition_text.h"
 #include "tests/support/fake_guest.h"
 #include "tests/support/loop.h"
 #include "tests/support/rendered.h"
@@ -33,8 +36,13 @@ struct FakeProcesses : ProcessSource {
   Result<std::map<SandboxId, SandboxProcesses>> collect() override {
     ++passes;
     if (fails) return failure("cannot read");
-    return figures;
+    const auto read = figures;
+    if (forgets) {
+      for (const SandboxId& id : forgotten) figures.erase(id);
+    }
+    return read;
   }
+  bool has_last_values(const SandboxId& sandbox) const override { return figures.contains(sandbox); }
   void follow(const SandboxId& sandbox, const SandboxId& /*vm*/) override { followed.push_back(sandbox); }
   HostOoms forget(const SandboxId& sandbox) override {
     forgotten.push_back(sandbox);
@@ -55,12 +63,14 @@ struct FakeProcesses : ProcessSource {
   std::optional<std::uint32_t> running_vmm;
   int passes = 0;
   bool no_kills = false;
+  bool forgets = false;  // what has ended is in one more collection, as with ProcessAccount
   bool fails = false;
 };
 
 struct Fixture {
-  FakeGuest& add(char digit) {
-    const auto directory = temporary.path() / std::string(1, digit);
+  FakeGuest& add(char digit) { return add(digit, id_of(digit)); }
+  FakeGuest& add(char digit, const ContainerId& id) {
+    const auto directory = temporary.path() / id.hex().substr(0, 8);
     std::filesystem::create_directories(directory);
     auto guest = std::make_unique<FakeGuest>(loop, directory / "clh.sock");
     FakeGuest& added = *guest;
@@ -72,7 +82,7 @@ struct Fixture {
       made.containers.back().oom_kills = 1;
       return made;
     };
-    node->sandbox_appeared({id_of(digit), directory.string(), "clh.sock", "cloud-hypervisor"});
+    node->sandbox_appeared({id, directory.string(), "clh.sock", "cloud-hypervisor"});
     REQUIRE(loop.until([&] { return added.received<wire::Hello>().size() == 1; }));
     loop.pass(5ms);
     return added;
@@ -92,6 +102,18 @@ struct Fixture {
   std::uint64_t cpu_ns = 100;
   std::unique_ptr<Node> node = std::make_unique<Node>(loop.events(), loop.timers(), &processes);
 };
+
+/// katameter_guest_entries_left_out_total{kind="ended_container"}
+double left_out() {
+  const auto series = parse_exposition(OwnMetrics::of_process().text());
+  REQUIRE(series);
+  for (const TextSeries& one : *series) {
+    if (one.name != "katameter_guest_entries_left_out_total") continue;
+    if (one.label("kind") == "ended_container") return one.value;
+  }
+  FAIL("no such series");
+  return 0;
+}
 
 }  // namespace
 
@@ -350,6 +372,68 @@ TEST_CASE("a sandbox that ends is gone from the next report, its OOM kills excep
   CHECK(report->sandboxes[0].oom_kills.at(id_of('1')) == 1);
   CHECK(test.processes.forgotten == std::vector<SandboxId>{id_of('a')});
   CHECK(report->sandboxes[0].host_ooms == HostOoms{{Role::vmm, 1}});
+  for (int scraper = 0; scraper < 2; ++scraper) {
+    const std::string text = rendered_text(*test.collect());
+    CHECK(text.find("container_cpu_usage_seconds_total{id=\"/kata/" + id_of('a').hex() + "/" + id_of('1').hex()) !=
+          std::string::npos);
+    CHECK(text.find("container_memory_usage_bytes{") == std::string::npos);
+    CHECK(text.find("katameter_sandboxes 0\n") != std::string::npos);
+  }
+}
+
+TEST_CASE("a container that ended is in every report, whether its guest answers or not") {
+  Fixture test;
+  FakeGuest& guest = test.add('a');
+  bool first = true;
+  guest.snapshot = [&, made = guest.snapshot](std::uint64_t request) {
+    auto snapshot = made(request);
+    if (std::exchange(first, false)) snapshot->containers.push_back(container('b', 50, 0, true));
+    snapshot->containers[0].memory_usage_bytes = 4096;
+    return snapshot;
+  };
+  const auto ended = [](const NodeReport& report) {
+    REQUIRE(report.sandboxes.size() == 1);
+    std::vector<ContainerId> ids;
+    for (const EndedContainer& container : report.sandboxes[0].ended_containers) ids.push_back(container.last->id);
+    return ids;
+  };
+  for (int scrape = 0; scrape < 3; ++scrape) CHECK(ended(*test.collect()) == std::vector{id_of('b')});
+  guest.hello.reset();
+  guest.close();
+  test.loop.pass(5ms);
+  const auto silent = test.collect();
+  CHECK_FALSE(silent->sandboxes.at(0).guest);
+  CHECK(ended(*silent) == std::vector{id_of('b')});
+  // With its sandbox goes the container that was in the last report.
+  test.node->sandbox_gone(id_of('a'));
+  CHECK(ended(*test.collect()) == std::vector{id_of('b'), id_of('1')});
+}
+
+TEST_CASE("what is kept of ended sandboxes' containers is bounded on the node") {
+  Fixture test;
+  const double before = left_out();
+  const std::size_t sandboxes = 12;  // each with as many ended containers as are kept of one
+  for (std::size_t i = 0; i < sandboxes; ++i) {
+    const ContainerId id = *ContainerId::from_hex(fmt::format("{:08x}{:056x}", i, 0));
+    FakeGuest& guest = test.add('a', id);
+    guest.snapshot = [&](std::uint64_t request) {
+      wire::Snapshot made{request, ++test.sequence, test.sequence, {}, {}, {}};
+      for (std::size_t c = 0; c < EndedContainers::max; ++c) {
+        wire::Container& container = made.containers.emplace_back();
+        container.id = *ContainerId::from_hex(fmt::format("{:032x}{:032x}", i + 1, c));
+        container.cpu_usage_ns = 1;
+      }
+      return made;
+    };
+    test.collect();
+    test.node->sandbox_gone(id);
+    test.guests.clear();
+  }
+  const auto report = test.collect();
+  std::size_t kept = 0;
+  for (const SandboxReport& sandbox : report->sandboxes) kept += sandbox.ended_containers.size();
+  CHECK(kept == 2048);
+  CHECK(left_out() - before == 4 * EndedContainers::max);
 }
 
 TEST_CASE("a sandbox that comes back goes on where it ended, in one row") {
@@ -371,13 +455,164 @@ TEST_CASE("of a directory behind which no VMM was seen, nothing is kept") {
   test.add('a').snapshot = [](std::uint64_t request) { return wire::Snapshot{request, 1, 1, {}, {}, {}}; };
   test.collect();
   test.node->sandbox_gone(id_of('a'));
+  test.collect();
   CHECK(test.node->ended() == 0);
   test.guests.clear();
   test.processes.figures[id_of('a')].cpu[Role::vmm] = {.cpu_ns = 5};
   test.add('a').snapshot = [](std::uint64_t request) { return wire::Snapshot{request, 1, 1, {}, {}, {}}; };
   test.collect();
   test.node->sandbox_gone(id_of('a'));
+  test.collect();
   CHECK(test.node->ended() == 1);
+}
+
+namespace {
+
+constexpr std::uint64_t second_ns = 1'000'000'000;
+
+std::uint64_t node_cpu_ns(const NodeReport& report, CpuComponent component, const std::string& handler = {}) {
+  const auto found = report.cpu_by_handler.find(handler);
+  return found == report.cpu_by_handler.end() ? 0 : found->second.at(static_cast<std::size_t>(component));
+}
+
+}  // namespace
+
+TEST_CASE("the node's totals have what a sandbox used to the end of its processes, and do not fall") {
+  Fixture test;
+  test.processes.forgets = true;
+  auto& vmm = test.processes.figures[id_of('a')].cpu[Role::vmm];
+  test.processes.figures[id_of('b')].cpu[Role::vmm] = {.cpu_ns = second_ns};
+  test.node->begin();  // what 'b' had used belongs to the time before host-probe
+  vmm.cpu_ns = 5 * second_ns;
+  test.add('a');
+  test.add('b');
+  CHECK(node_cpu_ns(*test.collect(), CpuComponent::vmm) == 5 * second_ns);
+  test.node->sandbox_gone(id_of('a'));
+  vmm.cpu_ns = 7 * second_ns;  // its VMM exits
+  const auto report = test.collect();
+  CHECK(node_cpu_ns(*report, CpuComponent::vmm) == 7 * second_ns);
+  const std::string text = rendered_text(*report);
+  CHECK(text.find("katameter_node_sandbox_cpu_seconds_total{runtime_handler=\"\",component=\"vmm\"} 7\n") !=
+        std::string::npos);
+  CHECK(test.processes.figures.size() == 1);
+  CHECK(node_cpu_ns(*test.collect(), CpuComponent::vmm) == 7 * second_ns);
+}
+
+TEST_CASE("a sandbox that lived between two scrapes is in the node's totals") {
+  Fixture test;
+  test.processes.forgets = true;
+  test.collect();
+  test.add('a');
+  test.processes.figures[id_of('a')].cpu[Role::vmm] = {.cpu_ns = second_ns};
+  test.node->sandbox_gone(id_of('a'));
+  for (int scrape = 0; scrape < 2; ++scrape) {
+    CHECK(node_cpu_ns(*test.collect(), CpuComponent::vmm) == second_ns);
+  }
+}
+
+TEST_CASE("of sandboxes without a VMM the node's totals have nothing") {
+  Fixture test;
+  test.processes.figures[id_of('a')].cpu[Role::shim] = {.cpu_ns = second_ns};
+  test.add('a');
+  CHECK(node_cpu_ns(*test.collect(), CpuComponent::shim) == 0);
+  test.node->sandbox_gone(id_of('a'));
+  CHECK(node_cpu_ns(*test.collect(), CpuComponent::shim) == 0);
+}
+
+TEST_CASE("however many sandboxes end while nobody asks, the node's totals lose none") {
+  Fixture test;
+  test.processes.forgets = true;
+  constexpr std::uint64_t sandboxes = 3000;  // of more than 1,024 that have ended the oldest is dropped
+  for (std::uint64_t i = 0; i < sandboxes; ++i) {
+    const ContainerId id = *ContainerId::from_hex(fmt::format("{:064x}", i));
+    test.node->sandbox_appeared({id, test.temporary.path(), "clh.sock", "cloud-hypervisor"});
+    test.processes.figures[id].cpu[Role::vmm] = {.cpu_ns = second_ns};
+    test.node->sandbox_gone(id);
+  }
+  CHECK(test.processes.figures.size() < 1024);
+  CHECK(node_cpu_ns(*test.collect(), CpuComponent::vmm) == sandboxes * second_ns);
+}
+
+TEST_CASE("a guest is asked once more when its sandbox goes and the connection is still up") {
+  Fixture test;
+  FakeGuest& guest = test.add('a');
+  test.processes.figures[id_of('a')].cpu[Role::vcpu] = {second_ns, second_ns};
+  test.collect();
+  test.cpu_ns += 1000;
+  guest.snapshot = [made = guest.snapshot](std::uint64_t request) {
+    auto snapshot = made(request);
+    snapshot->containers.push_back(container('b', 50, 0, true));
+    return snapshot;
+  };
+  test.node->sandbox_gone(id_of('a'));
+  REQUIRE(test.loop.until([&] { return test.node->ended() == 1; }));
+  CHECK(guest.received<wire::Collect>().size() == 2);
+  const auto report = test.collect();
+  REQUIRE(report->sandboxes.size() == 1);
+  std::map<ContainerId, std::uint64_t> cpu_ns;
+  for (const EndedContainer& one : report->sandboxes[0].ended_containers) {
+    cpu_ns.emplace(one.last->id, *one.last->cpu_usage_ns);
+  }
+  CHECK(cpu_ns == std::map<ContainerId, std::uint64_t>{{id_of('1'), test.cpu_ns}, {id_of('b'), 50}});
+}
+
+TEST_CASE("a sandbox that goes while a collection waits for its guest is in that report") {
+  Fixture test;
+  FakeGuest& guest = test.add('a');
+  const auto answer = guest.snapshot;
+  guest.snapshot = nullptr;
+  std::shared_ptr<const NodeReport> report;
+  test.node->collect([&](auto made) { report = std::move(made); });
+  REQUIRE(test.loop.until([&] { return guest.received<wire::Collect>().size() == 1; }));
+  test.node->sandbox_gone(id_of('a'));
+  const bool answers = GENERATE(true, false);
+  if (answers) {
+    guest.send(*answer(guest.received<wire::Collect>().back().request));
+  } else {
+    guest.close();
+  }
+  REQUIRE(test.loop.until([&] { return report != nullptr; }));
+  REQUIRE(report->sandboxes.size() == 1);
+  CHECK(report->sandboxes[0].ended);
+  CHECK(report->sandboxes[0].ended_containers.size() == (answers ? 1 : 0));
+  CHECK(test.node->ended() == 1);
+}
+
+TEST_CASE("what a guest says last is checked as all else") {
+  Fixture test;
+  FakeGuest& guest = test.add('a');
+  guest.snapshot = [made = guest.snapshot](std::uint64_t request) {
+    auto snapshot = made(request);
+    snapshot->boottime_ns += 3600'000'000'000;
+    return snapshot;
+  };
+  test.processes.figures[id_of('a')].cpu[Role::vcpu] = {second_ns, second_ns};
+  const std::uint64_t honest_ns = test.cpu_ns;
+  test.collect();
+  test.cpu_ns += 1000 * second_ns;
+  test.node->sandbox_gone(id_of('a'));
+  REQUIRE(test.loop.until([&] { return test.node->ended() == 1; }));
+  for (const EndedContainer& one : test.collect()->sandboxes.at(0).ended_containers) {
+    CHECK(one.last->cpu_usage_ns == honest_ns);
+  }
+}
+
+TEST_CASE("a guest that does not answer any more keeps its sandbox's end waiting for half a second at most") {
+  Fixture test;
+  FakeGuest& guest = test.add('a');
+  test.collect();
+  guest.snapshot = nullptr;
+  test.node->sandbox_gone(id_of('a'));
+  CHECK(test.node->ended() == 0);
+  const bool comes_back = GENERATE(false, true);
+  if (comes_back) {
+    test.node->sandbox_appeared({id_of('a'), test.temporary.path(), "clh.sock", "cloud-hypervisor"});
+    CHECK(test.node->ended() == 0);
+    CHECK_FALSE(test.collect()->sandboxes.at(0).ended);
+  } else {
+    REQUIRE(test.loop.until([&] { return test.node->ended() == 1; }));
+    CHECK(test.collect()->sandboxes.at(0).ended_containers.size() == 1);
+  }
 }
 
 TEST_CASE("a sandbox that comes back while its VMM runs goes on with what the VMM had used") {
@@ -413,6 +648,7 @@ TEST_CASE("what ended a sandbox is reported with its pod's name: events that no 
   test.node->sandbox_gone(id_of('a'));
   const auto report = test.collect();
   REQUIRE(report->sandboxes.size() == 1);
+  CHECK(report->sandboxes[0].ended);
   CHECK(report->sandboxes[0].oom_kills.at(id_of('1')) == 2);
   CHECK(report->sandboxes[0].oom_kills_by_class[static_cast<std::size_t>(wire::OomClass::guest)] == 1);
 }
@@ -631,7 +867,7 @@ TEST_CASE("a sandbox that dies and leaves its directory ends, and goes on when i
   };
   CHECK(living() == 1);
   test.guests.clear();
-  const auto path = test.temporary.path() / "a/clh.sock";
+  const auto path = test.temporary.path() / "aaaaaaaa/clh.sock";
   std::filesystem::remove(path);
   leave_socket(path);
   CHECK(living() == 1);  // its processes live
@@ -832,10 +1068,11 @@ TEST_CASE("a report has one member for what a guest's snapshots say") {
   SandboxReport report;
   report.guest.emplace().containers.emplace_back();
   auto& [id, place, names, ended, suspect, guest_info, guest, oom_kills, oom_events, by_class, rejected_by_reason,
-         processes, account, host_ooms] = report;
+         processes, account, host_ooms, ended_containers] = report;
   static_assert(std::is_same_v<decltype(report.guest), std::optional<GuestView>>);
   guest.reset();
   CHECK(oom_kills.empty());
+  CHECK(ended_containers.empty());
   NodeReport node;
   node.sandboxes = {report};
   CHECK(rendered_text(node).find("\ncontainer_") == std::string::npos);

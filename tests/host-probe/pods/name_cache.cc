@@ -100,6 +100,39 @@ TEST_CASE("the pause container is the sandbox and needs no name of its own") {
   CHECK(test.cache.names(sandbox)->containers.empty());
 }
 
+TEST_CASE("a container that five listings with its pod did not have is not known to the runtime") {
+  Fixture test;
+  test.cache.sandbox_appeared(sandbox);
+  test.cache.containers_seen(sandbox, {app, made_up});
+  const NamesBySandbox web{{sandbox, pod("web", {{app, "app"}})}};
+  SandboxNames bundle = pod("web");
+  bundle.from_bundle = true;
+  // A bundle, an error and a listing without the pod say nothing about it.
+  test.exchange({{sandbox, bundle}});
+  test.exchange(web, true);
+  test.exchange({});
+  for (unsigned listing = 0; listing < PodNameCache::listings_without; ++listing) {
+    CHECK(test.cache.unknown(sandbox).empty());
+    test.exchange(web);
+  }
+  CHECK(test.cache.unknown(sandbox) == std::set{made_up});
+  CHECK(test.cache.unknown(other).empty());
+  SECTION("listed after all") {
+    test.exchange({{sandbox, pod("web", {{app, "app"}, {made_up, "late"}})}});
+    CHECK(test.cache.unknown(sandbox).empty());
+    CHECK(test.container(made_up) == "late");
+  }
+  SECTION("not there any more") {
+    test.cache.containers_seen(sandbox, {app});
+    CHECK(test.cache.unknown(sandbox).empty());
+  }
+  SECTION("a new one is not counted among them") {
+    test.cache.containers_seen(sandbox, {app, made_up, sidecar});
+    test.exchange(web);
+    CHECK(test.cache.unknown(sandbox) == std::set{made_up});
+  }
+}
+
 TEST_CASE("what the runtime does not list is asked for again, more and more seldom, and never given up") {
   Fixture test;
   test.cache.sandbox_appeared(sandbox);

@@ -42,6 +42,8 @@ class Account {
     }
     return values;
   }
+  /// Asks until the sandbox is in no collection any more; the CPU time that it had in the last one. At most 30 s.
+  std::uint64_t until_gone(const SandboxId& sandbox);
   /// What may be missing because the kernel did not run note_free: the end of a process from its exit on. Kernels are
   /// seen that pass over programs in soft interrupts over some tasks; the account notices, the last slices are lost.
   std::uint64_t tolerance_ns() const { return account_->ends_missed() * 20'000'000; }
@@ -54,6 +56,7 @@ class Account {
   bool listed(pid_t pid) const { return account_->listed().contains(static_cast<std::uint32_t>(pid)); }
   std::optional<std::uint32_t> vmm(const SandboxId& sandbox) const { return account_->vmm(sandbox); }
   HostOoms forget(const SandboxId& sandbox) { return account_->forget(sandbox); }
+  bool has_last_values(const SandboxId& sandbox) const { return account_->has_last_values(sandbox); }
   bool truncated() const { return account_->truncated(); }
   void follow(const SandboxId& sandbox) { account_->follow(sandbox, sandbox); }
 
@@ -69,6 +72,19 @@ inline std::uint64_t total_ns(const SandboxProcesses& values) {
   std::uint64_t sum = 0;
   for (const auto& [role, cpu] : values.cpu) sum += cpu.cpu_ns;
   return sum;
+}
+
+inline std::uint64_t Account::until_gone(const SandboxId& sandbox) {
+  std::uint64_t last_ns = 0;
+  for (int i = 0; i < 3000; ++i) {
+    const auto values = collect();
+    const auto found = values.find(sandbox);
+    if (found == values.end()) return last_ns;
+    last_ns = total_ns(found->second);
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  FAIL("the sandbox is still there");
+  return 0;
 }
 
 }  // namespace katameter::host::testing

@@ -169,6 +169,7 @@ TEST_CASE("a sandbox stays until it is forgotten, and does not come back with it
     std::this_thread::sleep_for(std::chrono::milliseconds(5));
   }
   account.forget(id);
+  REQUIRE(account.until_gone(id) > 0);
   CHECK(account.collect().count(id) == 0);
 
   const ContainerId early = fresh_id();
@@ -176,12 +177,33 @@ TEST_CASE("a sandbox stays until it is forgotten, and does not come back with it
     const Actor qemu = Actor::qemu(early);
     CHECK(account.collect().count(early) == 1);
     account.forget(early);
-    CHECK(account.collect().count(early) == 0);
+    CHECK(account.collect().count(early) == 1);  // it still runs
   }
+  REQUIRE(account.until_gone(early) > 0);
   for (int i = 0; i < 20; ++i) {
     CHECK(account.collect().count(early) == 0);
     std::this_thread::sleep_for(std::chrono::milliseconds(5));
   }
+}
+
+TEST_CASE("what a sandbox's processes used to their end is known, whether a pass came before it was forgotten or not") {
+  const bool passed = GENERATE(true, false);
+  const ContainerId id = fresh_id();
+  Account account;
+  std::uint64_t used = 0;
+  {
+    Actor qemu = Actor::qemu(id);
+    if (passed) account.collect();
+    qemu.tell("burn main 20");
+    used = cpu_ns(qemu.end());
+  }
+  account.forget(id);
+  CHECK(account.has_last_values(id));
+  CHECK(account.until_gone(id) + account.tolerance_ns() + slack_ns >= used);
+  CHECK_FALSE(account.has_last_values(id));
+  const ContainerId never_there = fresh_id();
+  account.forget(never_there);
+  CHECK_FALSE(account.has_last_values(never_there));
 }
 
 TEST_CASE("with no room left the rest is followed and nothing breaks") {
@@ -261,7 +283,7 @@ TEST_CASE("a sandbox that comes back while its VMM runs has its values again") {
   qemu.tell("burn main 20");
   const auto before = total_ns(account.of(id));
   account.forget(id);
-  CHECK(account.collect().count(id) == 0);
+  account.collect();
   account.follow(id);
   CHECK(total_ns(account.of(id)) >= before);
 }
