@@ -278,6 +278,7 @@ struct mm_rss_stat {
 struct mm_struct {
   struct mm_rss_stat rss_stat;
   atomic_long_t pgtables_bytes;
+  unsigned long total_vm; /* pages that are mapped, touched or not */
   unsigned long arg_start;
   unsigned long arg_end;
 };

@@ -286,6 +286,7 @@ int read_process(struct bpf_raw_tracepoint_args *context) {
     reading->shared_pages = not_negative(mm_pages[MM_SHMEMPAGES]);
     reading->page_table_bytes = KREAD(struct mm_struct, reading->mm, pgtables_bytes);
     read_memory_cgroup(place.mm_thread, reading);
+    reading->mapped_pages = KREAD(struct mm_struct, reading->mm, total_vm);
     /* Dragonball is a part of the shim. */
     if (process->kind == PROCESS_VMM || (process->kind == PROCESS_SHIM && reading->vcpu_threads)) read_files(reading);
   }

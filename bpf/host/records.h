@@ -121,6 +121,7 @@ struct process_reading {
   __u64 file_pages;           /* the same of MM_FILEPAGES */
   __u64 shared_pages;         /* the same of MM_SHMEMPAGES; guest RAM that is mapped is in it */
   __u64 page_table_bytes;     /* mm.pgtables_bytes */
+  __u64 mapped_pages;         /* mm.total_vm: all of the address space that is mapped, touched or not */
   __u64 classified_exits;     /* as in the record, but after the threads were looked at */
   __u64 memory_cgroup;        /* kernfs_node.id of its cgroup with the memory controller; 0: there is none */
   __u64 memory_cgroup_pages;  /* mem_cgroup.memory.usage, cgroups below it included */

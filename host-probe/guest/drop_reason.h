@@ -30,9 +30,10 @@ enum class DropReason {
   costly,               // its messages take host-probe more CPU time than a guest-probe's do
   refused,              // refuses a request, and says why
   late,                 // had not answered when the report was made; its answer is in the next one
+  memory_claim,         // reports more memory than its VMM has mapped, or its containers more than its kernel has
 };
 
-inline constexpr std::size_t drop_reasons = 21;
+inline constexpr std::size_t drop_reasons = 22;
 
 /// The value of the `reason` label.
 constexpr std::string_view name(DropReason reason) {
@@ -42,7 +43,8 @@ constexpr std::string_view name(DropReason reason) {
                                                              "stalled",       "counter_fell",     "duplicate_container",
                                                              "bad_interface", "out_of_range",     "from_future",
                                                              "flood",         "bad_block_device", "cpu_claim",
-                                                             "costly",        "refused",          "late"};
+                                                             "costly",        "refused",          "late",
+                                                             "memory_claim"};
   return names[static_cast<std::size_t>(reason)];
 }
 

@@ -120,6 +120,48 @@ std::optional<Drop> check_values(const wire::Snapshot& snapshot) {
   return std::nullopt;
 }
 
+namespace {
+
+std::uint64_t with_reserve(std::uint64_t bytes) {
+  constexpr std::uint64_t mebibyte = 1024 * 1024;
+  return bytes + bytes / 8 + 64 * mebibyte;
+}
+
+// What is in RAM now. A peak may be of a time when the guest had more.
+constexpr bool is_in_ram(std::size_t figure) {
+  const FigureKind kind = wire::container_figures[figure].kind;
+  return wire::container_figures[figure].unit == FigureUnit::bytes && kind == FigureKind::gauge &&
+         figure != figure::memory_swap_bytes && figure != figure::memory_peak_bytes;
+}
+
+}  // namespace
+
+std::optional<Drop> check_memory(const wire::Guest& guest, const std::vector<wire::Container>& containers,
+                                 std::uint64_t mapped_bytes) {
+  if (!guest.memory_total_bytes) return std::nullopt;
+  const std::uint64_t total = *guest.memory_total_bytes;
+  const auto claim = [](std::string_view what, std::uint64_t bytes, std::uint64_t of) {
+    return Drop{DropReason::memory_claim,
+                fmt::format("it reports {} MiB as {}, and can have {} MiB", bytes >> 20, what, of >> 20)};
+  };
+  if (mapped_bytes > 0 && total > with_reserve(mapped_bytes)) return claim("its memory", total, mapped_bytes);
+  constexpr auto& in_ram = figures_where<&is_in_ram>;
+  std::array<std::uint64_t, in_ram.size()> sums{};
+  for (const wire::Container& container : containers) {
+    if (container.removed) continue;
+    // No sum overflows: a snapshot has at most 4,096 containers, a value is at most 2^53.
+    for (std::size_t i = 0; i < in_ram.size(); ++i) {
+      sums[i] += (container.*wire::container_figures[in_ram[i]].value).value_or(0);
+    }
+  }
+  for (std::size_t i = 0; i < in_ram.size(); ++i) {
+    if (sums[i] > with_reserve(total)) return claim(wire::container_figures[in_ram[i]].name, sums[i], total);
+  }
+  const std::uint64_t unattributed = guest.unattributed_memory_usage_bytes.value_or(0);
+  if (unattributed > with_reserve(total)) return claim("unattributed_memory_usage_bytes", unattributed, total);
+  return std::nullopt;
+}
+
 std::optional<Drop> SnapshotRules::check(const wire::Snapshot& snapshot, Time now) const {
   std::optional<Drop> broken = check_values(snapshot);
   if (!broken) broken = check_duplicates(snapshot);

@@ -16,6 +16,12 @@ namespace katameter::host {
 /// have (PID_MAX_LIMIT). Limits may be anything: a kernel has several values for "none".
 std::optional<Drop> check_values(const wire::Snapshot& snapshot);
 
+/// Checks the memory that a guest reports, with a reserve of an eighth and 64 MiB: its kernel's total against
+/// `mapped_bytes` of its VMM (SandboxMemory; 0 if not known), and its containers' together, in each value, against that
+/// total. Swap is not in it: what a guest has of it is not known to the host.
+std::optional<Drop> check_memory(const wire::Guest& guest, const std::vector<wire::Container>& containers,
+                                 std::uint64_t mapped_bytes);
+
 /// Whether a container's value only ever rises. Not memory_failcnt: the guest's administrator may write 0 to it. Not
 /// cpu_user_ns and cpu_system_ns: kernels divide the usage between the two, and a guest-probe that was started again does
 /// not know how it was divided before.

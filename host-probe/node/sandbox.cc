@@ -47,8 +47,12 @@ std::optional<GuestView> Sandbox::check_guest(Time began, Time now, const Sandbo
   if (!leaving_ && !client_.connected()) return std::nullopt;
   std::optional<GuestView> view = run_->view(began, now, leaving_ || client_.waiting());
   if (!view) return std::nullopt;
-  const std::optional<Drop> broken =
+  std::optional<Drop> broken =
       given_ns ? run_->cpu_plausibility().check(view->guest_wide, view->containers) : std::nullopt;
+  const bool has_vmm = host != nullptr && host->has_vmm();
+  if (!broken) {
+    broken = check_memory(view->guest_wide, view->containers, has_vmm ? host->memory.vmm_mapped_bytes : 0);
+  }
   if (broken) {
     count(*broken);
     run_->drop_snapshot();

@@ -69,6 +69,8 @@ struct SandboxMemory {
   /// What the kernel charges to the sandbox's own cgroups (memory.current; v1: memory.usage_in_bytes), page cache and
   /// the kernel's memory included. Absent while one of its processes is in another cgroup.
   std::optional<std::uint64_t> cgroup_bytes{};
+  /// What the VMM has mapped, touched or not: a guest cannot have more RAM. Dragonball's is its shim's. 0: not known.
+  std::uint64_t vmm_mapped_bytes = 0;
 
   std::uint64_t total() const { return guest_ram_bytes + vmm_bytes + virtiofsd_bytes + shim_bytes + page_tables_bytes; }
 };

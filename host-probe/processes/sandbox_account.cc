@@ -200,6 +200,8 @@ void SandboxAccount::read(const process_key& key, const process_reading& reading
   if (role == Role::shim) memory_.shim_bytes += anonymous;
   memory_.page_tables_bytes += reading.page_table_bytes;
   count_cgroup(reading);
+  const bool is_vmm = role == Role::vmm || (role == Role::shim && reading.vcpu_threads > 0);
+  if (is_vmm) raise(memory_.vmm_mapped_bytes, reading.mapped_pages * page_bytes());
   RoleMemory& memory = role_memory_[role];
   memory.anonymous_bytes += anonymous;
   memory.file_bytes += reading.file_pages * page_bytes();

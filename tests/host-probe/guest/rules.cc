@@ -212,6 +212,40 @@ TEST_CASE("memory and counters are numbers that a series can show") {
   check_max(&wire::Container::oom_kills, std::uint64_t{1} << 53);
 }
 
+TEST_CASE("a guest has no more memory than its VMM has mapped, and its containers together no more than the guest") {
+  constexpr std::uint64_t gibibyte = std::uint64_t{1} << 30;
+  wire::Guest guest;
+  std::vector<wire::Container> containers(4);
+  const auto claim = [&](std::uint64_t mapped_bytes) {
+    const auto drop = check_memory(guest, containers, mapped_bytes);
+    return drop ? std::optional(drop->reason) : std::nullopt;
+  };
+  for (wire::Container& one : containers) one.memory_usage_bytes = gibibyte / 2;
+  CHECK_FALSE(claim(gibibyte));  // the guest does not report its total
+  guest.memory_total_bytes = 2 * gibibyte;
+  CHECK_FALSE(claim(2 * gibibyte));
+  CHECK_FALSE(claim(0));  // not known
+  CHECK(claim(gibibyte) == DropReason::memory_claim);
+  CHECK(is_suspect(DropReason::memory_claim));
+
+  containers[0].memory_peak_bytes = containers[0].memory_swap_bytes = 100 * gibibyte;
+  containers[0].memory_limit_bytes = UINT64_MAX;
+  CHECK_FALSE(claim(2 * gibibyte));
+  SECTION("one value of one container") {
+    containers[0].memory_rss_bytes = 3 * gibibyte;
+  }
+  SECTION("all of them together") {
+    for (wire::Container& one : containers) one.memory_usage_bytes = gibibyte;
+  }
+  SECTION("those without series of their own") {
+    guest.unattributed_memory_usage_bytes = 3 * gibibyte;
+  }
+  CHECK(claim(2 * gibibyte) == DropReason::memory_claim);
+  for (wire::Container& one : containers) one.removed = true;
+  guest.unattributed_memory_usage_bytes.reset();
+  CHECK_FALSE(claim(2 * gibibyte));
+}
+
 TEST_CASE("a limit may be anything") {
   CHECK_FALSE(check_values(with(&wire::Container::memory_limit_bytes, UINT64_MAX)));
   CHECK_FALSE(check_values(with(&wire::Container::threads_max, UINT64_MAX)));

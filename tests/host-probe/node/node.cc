@@ -70,7 +70,7 @@ struct FakeProcesses : ProcessSource {
 struct Fixture {
   FakeGuest& add(char digit) { return add(digit, id_of(digit)); }
   FakeGuest& add(char digit, const ContainerId& id) {
-    const auto directory = temporary.path() / id.hex().substr(0, 8);
+    const auto directory = temporary.path() / (id == id_of(digit) ? std::string(1, digit) : id.hex().substr(0, 8));
     std::filesystem::create_directories(directory);
     auto guest = std::make_unique<FakeGuest>(loop, directory / "clh.sock");
     FakeGuest& added = *guest;
@@ -744,6 +744,27 @@ TEST_CASE("a guest that reports more CPU than its vCPUs got is marked, and nothi
   CHECK(sandbox.processes.has_value());
 }
 
+TEST_CASE("a guest that reports more memory than its VMM has mapped is marked, and nothing of it is in the report") {
+  Fixture test;
+  FakeGuest& guest = test.add('a');
+  constexpr std::uint64_t gibibyte = std::uint64_t{1} << 30;
+  std::uint64_t total = gibibyte;
+  guest.snapshot = [&, made = guest.snapshot](std::uint64_t request) {
+    auto snapshot = made(request);
+    snapshot->guest.memory_total_bytes = total;
+    return snapshot;
+  };
+  auto& processes = test.processes.figures[id_of('a')];
+  processes.cpu[Role::vmm] = {.cpu_ns = 1};
+  processes.memory.vmm_mapped_bytes = 2 * gibibyte;
+  CHECK(test.collect()->sandboxes.at(0).guest);
+  total = 100 * gibibyte;
+  const auto report = test.collect();
+  CHECK_FALSE(report->sandboxes.at(0).guest);
+  CHECK(rejected(report->sandboxes[0], DropReason::memory_claim) == 1);
+  CHECK(report->sandboxes[0].suspect);
+}
+
 TEST_CASE("a guest that spreads CPU time that it did not use over many containers is marked, too") {
   Fixture test;
   constexpr std::uint64_t second = 1'000'000'000;
@@ -867,7 +888,7 @@ TEST_CASE("a sandbox that dies and leaves its directory ends, and goes on when i
   };
   CHECK(living() == 1);
   test.guests.clear();
-  const auto path = test.temporary.path() / "aaaaaaaa/clh.sock";
+  const auto path = test.temporary.path() / "a/clh.sock";
   std::filesystem::remove(path);
   leave_socket(path);
   CHECK(living() == 1);  // its processes live

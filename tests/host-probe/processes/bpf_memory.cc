@@ -38,6 +38,7 @@ TEST_CASE("guest RAM is counted once, and each process's own memory as /proc has
   CHECK(memory.virtiofsd_bytes == status_bytes(virtiofsd.pid(), "RssAnon"));
   CHECK(memory.virtiofsd_bytes > 3 * mebibyte);
   CHECK(memory.page_tables_bytes == status_bytes(qemu.pid(), "VmPTE") + status_bytes(virtiofsd.pid(), "VmPTE"));
+  CHECK(memory.vmm_mapped_bytes == status_bytes(qemu.pid(), "VmSize"));
   // What the sum of both RSS would have had twice.
   CHECK(status_bytes(qemu.pid(), "RssShmem") >= 32 * mebibyte);
   CHECK(status_bytes(virtiofsd.pid(), "RssShmem") >= 32 * mebibyte);
