@@ -19,10 +19,9 @@ void for_each_container(const LabelledReport& report, const Visit& visit) {
   }
 }
 
-// Whether the value is reported of a container that has ended. Its peak, though a gauge, only rises, and of a container
-// that lived between two scrapes nothing else says how much memory it needed.
+// Whether the value is reported of a container that has ended: a gauge would stand beside its successor's.
 constexpr bool outlives_container(std::size_t figure) {
-  return is_counter(wire::container_figures[figure].kind) || figure == figure::memory_peak_bytes;
+  return is_counter(wire::container_figures[figure].kind);
 }
 
 // The series of one value.

@@ -97,8 +97,9 @@ TEST_CASE("Cost: a Collect of 10 containers takes at most 20 system calls, every
   const std::size_t calls = lines_of(trace) - before;
   std::cout << "system calls in " << rounds << " collects: " << calls << "\n";
   CHECK(calls >= rounds);  // or the trace shows nothing
-  // The last acknowledgement has no request after it, with which it would be read.
-  CHECK(calls <= 20 * rounds + rounds / 8 + 1 + 2);
+  // An acknowledgement and the request after it are read together: not the last one, and not each on a busy machine.
+  constexpr std::size_t apart = 3;
+  CHECK(calls <= 20 * rounds + rounds / 8 + 1 + 2 * apart);
 }
 
 TEST_CASE("Cost: with nobody asking guest-probe does not wake in 30 s", "[cost]") {

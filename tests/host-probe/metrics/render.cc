@@ -84,15 +84,12 @@ TEST_CASE("of a container that ended there is what never falls, living or ended 
     if (!family.name.starts_with("container_") || family.name.starts_with("container_network")) continue;
     INFO(family.name);
     const prometheus::MetricFamily* found = ended.family(family.name);
-    const bool outlives =
-        family.type == prometheus::MetricType::Counter || family.name == "container_memory_max_usage_bytes";
+    const bool outlives = family.type == prometheus::MetricType::Counter;
     gauges += outlives ? 0 : 1;
     REQUIRE((found != nullptr) == outlives);
     if (found != nullptr) CHECK(found->metric.size() == family.metric.size());
   }
   CHECK(gauges > 10);
-  CHECK(ended.value("container_memory_max_usage_bytes", container_labels) ==
-        living.value("container_memory_max_usage_bytes", container_labels));
   CHECK(ended.value("katameter_container_host_cpu_seconds_total", container_labels) == 5.0);
   CHECK(ended.value("container_fs_writes_bytes_total", with(container_labels, "device", "/dev/block/254:1")) == 20.0);
 }
