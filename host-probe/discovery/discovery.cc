@@ -97,6 +97,12 @@ void SubdirectoryWatch::look_again() {
   }
 }
 
+bool SubdirectoryWatch::incomplete() const {
+  return std::ranges::any_of(watches_, [](const auto& item) {
+    return std::ranges::any_of(item.second, [](const auto& watch) { return watch->incomplete(); });
+  });
+}
+
 void SubdirectoryWatch::on_event(const Inotify::Event& event) {
   // Who was added is found again by scan(); the watches of each look after themselves.
   const bool overflow = (event.mask & IN_Q_OVERFLOW) != 0;
@@ -184,6 +190,10 @@ void Discovery::Watches::look_again() {
 
 void Discovery::look_again() {
   watches_->look_again();
+  const auto incomplete = [](const auto& watch) { return watch->incomplete(); };
+  OwnMetrics::of_process().set_host_limitation(
+      "inotify",
+      std::ranges::any_of(watches_->layouts, incomplete) || std::ranges::any_of(watches_->subdirectories, incomplete));
 }
 
 }  // namespace katameter::host

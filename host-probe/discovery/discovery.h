@@ -60,6 +60,7 @@ class SubdirectoryWatch {
 
   /// See LayoutWatch.
   void look_again();
+  bool incomplete() const;
 
  private:
   void on_event(const Inotify::Event& event);
@@ -85,8 +86,8 @@ class Discovery {
   static Result<Discovery> create(EventLoop& loop, const std::string& run_root, const DiscoveryEvents& events,
                                   SandboxList::OfShims of_shims = {});
 
-  /// Tries again to find out whose the VMs are that are nobody's yet; what stays so is logged, once each. Costs nothing
-  /// while there are none.
+  /// Tries again to find out whose the VMs are that are nobody's yet; what stays so is logged, once each. And to watch
+  /// what could not be, for which katameter_host_limitation has the reason `inotify`. Costs nothing while there are none.
   void look_again();
 
  private:

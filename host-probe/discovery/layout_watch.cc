@@ -187,7 +187,9 @@ void LayoutWatch::consider(const std::string& name) {
   const Result<int> watch = watcher_.watch(directory_of(name));
   if (!watch) {
     if (watch.error().code != ENOENT && watch.error().code != ENOTDIR) {
-      log_warning("cannot watch a sandbox", {{"directory", directory_of(name)}, {"error", watch.error().text}});
+      log(std::exchange(incomplete_, true) ? LogLevel::debug : LogLevel::warning,
+          "cannot watch a sandbox; trying again at each scrape",
+          {{"directory", directory_of(name)}, {"error", watch.error().text}});
     }
     return;
   }
@@ -267,6 +269,10 @@ void LayoutWatch::report(const std::string& name) {
 }
 
 void LayoutWatch::look_again() {
+  if (incomplete_) {
+    incomplete_ = false;
+    scan();
+  }
   std::vector<std::string> unknown;
   for (const auto& [name, candidate] : candidates_) {
     if (candidate.present != nullptr && !candidate.reported) unknown.push_back(name);

@@ -77,8 +77,10 @@ class LayoutWatch {
   /// Compares what is there with what is known. Done at the start and after an overflow.
   void scan();
 
-  /// Asks the list again for the sandboxes of VMs that are nobody's yet.
+  /// Asks the list again for the sandboxes of VMs that are nobody's yet, and tries again to watch what could not be.
   void look_again();
+  /// A directory of a sandbox could not be watched.
+  bool incomplete() const { return incomplete_; }
 
  private:
   using Clock = std::chrono::steady_clock;
@@ -107,6 +109,7 @@ class LayoutWatch {
   void forget(const std::string& name);
   std::string directory_of(const std::string& name) const { return root_.path() + "/" + name; }
 
+  bool incomplete_ = false;
   std::string root_name_;
   Layout layout_;
   std::size_t max_sandboxes_;

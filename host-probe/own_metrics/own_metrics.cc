@@ -75,8 +75,8 @@ void OwnMetrics::set_process_losses(std::uint64_t processes, std::uint64_t event
   raise_to(process_events_lost_, events);
 }
 
-void OwnMetrics::set_host_limitation(const std::string& reason) {
-  host_limitation_.Add({{"reason", reason}}).Set(1);
+void OwnMetrics::set_host_limitation(const std::string& reason, bool limited) {
+  host_limitation_.Add({{"reason", reason}}).Set(limited ? 1 : 0);
 }
 
 void OwnMetrics::count_reload(bool success) {

@@ -87,9 +87,9 @@ inline constexpr OwnMetric inotify_overflows{
     "IN_Q_OVERFLOW"};
 inline constexpr OwnMetric host_limitation{
     "katameter_host_limitation",
-    "1 for each reason for which values of the host's processes are missing or not whole; none on an ordinary node.",
+    "1 for each reason for which sandboxes or values of the host's processes are missing or not whole.",
     MetricType::Gauge,
-    "1",
+    "0 or 1",
     "reason",
     "host-probe"};
 inline constexpr OwnMetric reloads{"katameter_config_reloads_total",
@@ -159,8 +159,8 @@ class OwnMetrics {
   void set_process_losses(std::uint64_t processes, std::uint64_t events);
   void count_process_refused() { processes_refused_.Increment(); }
   void count_inotify_overflow() { inotify_overflows_.Increment(); }
-  /// `reason`: Limitation::reason. There from now on.
-  void set_host_limitation(const std::string& reason);
+  /// `reason`: Limitation::reason, or `inotify` (discovery).
+  void set_host_limitation(const std::string& reason, bool limited = true);
   void count_reload(bool success);
   void count_guest_entries_left_out(GuestEntry kind, std::uint64_t count);
 

@@ -1,7 +1,10 @@
 #include "host-probe/discovery/discovery.h"
 
+#include <sched.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <catch2/catch.hpp>
 #include <cstring>
@@ -10,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "host-probe/own_metrics/own_metrics.h"
 #include "tests/support/loop.h"
 #include "tests/support/temporary_directory.h"
 
@@ -203,4 +207,34 @@ TEST_CASE("when the queue of events overflows, what is there is compared once wi
   test.make_sandbox('b');
   CHECK(test.becomes({id_of('b')}));
   CHECK(test.gone == 1);
+}
+
+TEST_CASE("a sandbox for which there is no inotify watch left is found once there is") {
+  Fixture test;
+  test.make_sandbox('a');
+  const auto limited = [] {
+    return OwnMetrics::of_process().text().find("katameter_host_limitation{reason=\"inotify\"} 1") != std::string::npos;
+  };
+  const auto allow = [](int watches) {
+    std::ofstream limit("/proc/sys/user/max_inotify_watches");
+    return static_cast<bool>(limit << watches << std::flush);
+  };
+  // The limit is that of a user namespace, so a process of its own has one.
+  const pid_t child = fork();
+  if (child == 0) {
+    if (unshare(CLONE_NEWUSER) != 0 || !allow(1'000'000)) _exit(2);
+    test.start();
+    if (!allow(1)) _exit(3);
+    test.make_sandbox('b');
+    test.loop.pass(20ms);
+    test.discovery->look_again();
+    if (test.present.size() != 1 || !limited()) _exit(4);
+    if (!allow(1'000'000)) _exit(5);
+    test.discovery->look_again();
+    _exit(test.present.size() == 2 && !limited() ? 0 : 6);
+  }
+  int status = -1;
+  REQUIRE(waitpid(child, &status, 0) == child);
+  REQUIRE(WIFEXITED(status));
+  CHECK(WEXITSTATUS(status) == 0);
 }
