@@ -25,7 +25,7 @@ void work(Actor& stranger) {
 }
 
 void check_untouched(const SandboxProcesses& values, pid_t vmm) {
-  CHECK(values.cpu.at(Role::vmm).cpu_ns < burnt_ns);
+  CHECK(values.cpu.at(Role::vmm).cpu_ns <= process_cpu_ns(vmm));
   CHECK(values.memory.guest_ram_bytes == 0);
   CHECK(values.memory.vmm_bytes == status_bytes(vmm, "RssAnon"));
 }
@@ -89,7 +89,8 @@ TEST_CASE("a shim that is not root's is nobody's shim") {
   Actor user = Actor::shim(id, "containerd-shim-kata-v2", 12345);
   user.tell("burn main 300");
   const pid_t stranger = start_vmm(user, id);
-  CHECK(account.of(id).cpu.at(Role::shim).cpu_ns < burnt_ns);
+  // With what it made, which may be more than what it used itself.
+  CHECK(account.of(id).cpu.at(Role::shim).cpu_ns < process_cpu_ns(shim.pid()) + process_cpu_ns(user.pid()));
   CHECK(account.vmm(id) == static_cast<std::uint32_t>(vmm));
   CHECK(stranger > 0);
 }
