@@ -136,9 +136,8 @@ void write_vmm_found(SeriesWriter& out) {
 
 constexpr MetricRow accounting_rows[] = {
     {{"katameter_sandbox_vmm_found",
-      "1 if the sandbox's VMM is among the processes that are followed, else 0 and there is no other "
-      "katameter_sandbox_* "
-      "metric of it.",
+      "1 if the sandbox's VMM is among the processes that are followed, else 0; then no other "
+      "katameter_sandbox_* metric of it has a value but katameter_sandbox_info.",
       MetricType::Gauge, "0 or 1", "", "exec and fork on the host"},
      &write_vmm_found},
     {{"katameter_sandbox_cpu_seconds_total",

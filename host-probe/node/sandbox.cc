@@ -27,12 +27,12 @@ std::optional<std::uint64_t> given_cpu_ns(const SandboxProcesses& host) {
 
 Sandbox::Sandbox(EventLoop& loop, TimerQueue& timers, const SandboxPlace& place, FindVmm find_vmm,
                  SandboxHistory history, SandboxListener& listener, const GuestTiming& timing, std::uint32_t port)
-    : place_(place),
+    : place_(std::make_shared<const SandboxPlace>(place)),
       listener_(listener),
       history_(std::move(history)),
       client_(loop, timers, GuestAddress{place.directory, place.socket, port, place.reach, std::move(find_vmm)}, *this,
               timing) {
-  history_.place = std::make_shared<const SandboxPlace>(place);
+  history_.place = place_;
 }
 
 void Sandbox::miss_deadline() {
@@ -83,8 +83,8 @@ SandboxReport Sandbox::report(Time now) {
   history_.oom_kills.expire(now);
   history_.ended_containers.expire(now);
   SandboxReport report;
-  report.id = place_.id;
-  report.place = history_.place;
+  report.id = place_->id;
+  report.place = place_;
   report.guest_info = info_;
   report.oom_kills = history_.oom_kills.kills();
   report.oom_events = history_.oom_events;
@@ -111,7 +111,7 @@ void Sandbox::guest_connected(const wire::Hello& hello) {
   // A guest that connects over and over again has one line; another boot or guest-probe is worth another.
   const bool known = run_ && run_->is_of(hello);
   log(known ? LogLevel::debug : LogLevel::info, "guest connected",
-      {{"sandbox", place_.id.text()},
+      {{"sandbox", place_->id.text()},
        {"guest_probe", hello.version},
        {"kernel", hello.kernel},
        {"missing", fmt::format("{}", fmt::join(hello.lacks, ","))}});
@@ -144,7 +144,7 @@ bool Sandbox::guest_snapshot(const wire::Snapshot& snapshot, Time asked) {
       run_ = run_->after_step(snapshot, now);
     }
   }
-  listener_.sandbox_answered(place_.id);
+  listener_.sandbox_answered(place_->id);
   return !broken;
 }
 
@@ -152,13 +152,13 @@ void Sandbox::guest_oom_event(const wire::OomEvent& event) {
   if (!run_->take(event, TimerQueue::Clock::now(), history_)) return;
   history_.count(event);
   const bool has_line = event_lines_.take(1, TimerQueue::Clock::now());
-  const LogFields facts = describe(place_.id, event);
+  const LogFields facts = describe(place_->id, event);
   log(has_line ? LogLevel::info : LogLevel::debug, "oom kill", facts);
 }
 
 void Sandbox::guest_refused(const Drop& drop, bool answer) {
   count(drop);
-  if (answer) listener_.sandbox_answered(place_.id);
+  if (answer) listener_.sandbox_answered(place_->id);
 }
 
 void Sandbox::guest_disconnected(const Drop& drop) {
@@ -167,9 +167,9 @@ void Sandbox::guest_disconnected(const Drop& drop) {
     count(drop);
   } else {
     log_debug("guest not reached",
-              {{"sandbox", place_.id.text()}, {"reason", name(drop.reason)}, {"error", drop.text}});
+              {{"sandbox", place_->id.text()}, {"reason", name(drop.reason)}, {"error", drop.text}});
   }
-  listener_.sandbox_answered(place_.id);
+  listener_.sandbox_answered(place_->id);
 }
 
 void Sandbox::count(const Drop& drop) {
@@ -180,7 +180,7 @@ void Sandbox::count(const Drop& drop) {
   const bool first = !logged_.test(static_cast<std::size_t>(drop.reason));
   logged_.set(static_cast<std::size_t>(drop.reason));
   log(first ? LogLevel::warning : LogLevel::debug, "guest rejected",
-      {{"sandbox", place_.id.text()}, {"reason", name(drop.reason)}, {"error", drop.text}});
+      {{"sandbox", place_->id.text()}, {"reason", name(drop.reason)}, {"error", drop.text}});
 }
 
 }  // namespace katameter::host

@@ -46,10 +46,10 @@ class Sandbox : private GuestListener {
   Sandbox(EventLoop& loop, TimerQueue& timers, const SandboxPlace& place, FindVmm find_vmm, SandboxHistory history,
           SandboxListener& listener, const GuestTiming& timing = {}, std::uint32_t port = wire::default_port);
 
-  const SandboxId& id() const { return place_.id; }
-  const SandboxPlace& place() const { return place_; }
+  const SandboxId& id() const { return place_->id; }
+  const SandboxPlace& place() const { return *place_; }
   /// The guest is not connected, and nothing listened the last time that it was tried.
-  bool may_be_dead() const { return !client_.connected() && (client_.refused() || place_.reach == Reach::cid); }
+  bool may_be_dead() const { return !client_.connected() && (client_.refused() || place_->reach == Reach::cid); }
 
   /// Begins to look for the guest.
   void start() { client_.start(); }
@@ -89,7 +89,7 @@ class Sandbox : private GuestListener {
   void count(const Drop& drop);
   void count_left_out();
 
-  SandboxPlace place_;
+  std::shared_ptr<const SandboxPlace> place_;
   SandboxListener& listener_;
   SandboxHistory history_;
   std::shared_ptr<const GuestInfo> info_;  // of the last Hello, if it was admitted
