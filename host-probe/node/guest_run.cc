@@ -239,8 +239,8 @@ void GuestRun::take_containers(const wire::Snapshot& snapshot, std::span<const w
   listed_removed_ = std::move(listed);
   if (removed_.size() > max_removed) {
     // An OOM kill must be counted, the other values are in the guest's totals.
-    std::ranges::stable_partition(
-        removed_, [](const wire::Container& container) { return container.oom_kills.value_or(0) == 0; });
+    std::stable_partition(removed_.begin(), removed_.end(),
+                          [](const wire::Container& container) { return container.oom_kills.value_or(0) == 0; });
     history.leave_out(GuestEntry::ended_container, removed_.size() - max_removed);
     removed_.erase(removed_.begin(), removed_.end() - max_removed);
   }

@@ -1,12 +1,12 @@
 #pragma once
 
 #include <array>
-#include <compare>
 #include <cstdint>
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "host-probe/accounting/cpu.h"
@@ -44,7 +44,10 @@ struct GuestInfo {
   std::string kernel;   // as uname -r
   std::string missing;  // what its guest-probe cannot report there, separated by commas
 
-  auto operator<=>(const GuestInfo&) const = default;
+  bool operator==(const GuestInfo&) const = default;
+  bool operator<(const GuestInfo& other) const {
+    return std::tie(version, kernel, missing) < std::tie(other.version, other.kernel, other.missing);
+  }
 };
 
 struct SandboxReport {
