@@ -183,7 +183,9 @@ RuntimeNames::RuntimeNames(const std::vector<RuntimeEndpoint>& endpoints, std::s
                            const RuntimeTiming& timing)
     : bundles_(std::move(run_root)), timing_(timing) {
   for (const RuntimeEndpoint& endpoint : endpoints) {
-    runtimes_.push_back({endpoint, std::make_unique<CriClient>(endpoint.socket), {}});
+    Runtime& runtime = runtimes_.emplace_back();
+    runtime.endpoint = endpoint;
+    runtime.client = std::make_unique<CriClient>(endpoint.socket);
   }
 }
 
