@@ -15,7 +15,7 @@
 
 namespace katameter::host::testing {
 
-/// A container runtime on a Unix socket that gives the prepared answers, by method. What has none is not implemented.
+/// A container runtime on a Unix socket that gives the prepared answers, by method. A method without one answers UNIMPLEMENTED.
 class FakeRuntime : grpc::CallbackGenericService {
  public:
   explicit FakeRuntime(const std::string& socket) {
