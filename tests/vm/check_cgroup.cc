@@ -1,15 +1,20 @@
+#include <poll.h>
 #include <signal.h>
+#include <sys/inotify.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
 #include <catch2/catch.hpp>
+#include <chrono>
 #include <filesystem>
 #include <set>
 
 #include "guest-probe/bpf/cgroup_mounts.h"
 #include "guest-probe/self_check/check_process.h"
 #include "tests/vm/daemon.h"
+#include "userspace/fd.h"
 
 using namespace katameter;
 using namespace katameter::guest;
@@ -37,6 +42,36 @@ std::set<std::string> check_cgroups(const std::set<std::string>& roots) {
   }
   return found;
 }
+
+// Tells when a directory is made in a root, also one that was removed again before anybody could list it.
+class DirectoryWatch {
+ public:
+  explicit DirectoryWatch(const std::set<std::string>& roots) : events_(inotify_init1(IN_CLOEXEC)) {
+    REQUIRE(events_);
+    for (const std::string& root : roots) REQUIRE(inotify_add_watch(events_.get(), root.c_str(), IN_CREATE) >= 0);
+  }
+
+  // Whether one whose name starts with `prefix` was made, or is within the time given.
+  bool sees(std::string_view prefix, std::chrono::milliseconds within) {
+    const auto end = std::chrono::steady_clock::now() + within;
+    while (true) {
+      const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(end - std::chrono::steady_clock::now());
+      pollfd ready{.fd = events_.get(), .events = POLLIN, .revents = 0};
+      if (left.count() <= 0 || poll(&ready, 1, static_cast<int>(left.count())) <= 0) return false;
+      alignas(inotify_event) std::array<char, 4096> buffer{};
+      const ssize_t size = read(events_.get(), buffer.data(), buffer.size());
+      REQUIRE(size > 0);
+      for (size_t at = 0; at < static_cast<size_t>(size);) {
+        const auto* event = reinterpret_cast<const inotify_event*>(buffer.data() + at);
+        if (event->len > 0 && std::string_view(event->name).starts_with(prefix)) return true;
+        at += sizeof(inotify_event) + event->len;
+      }
+    }
+  }
+
+ private:
+  Fd events_;
+};
 
 pid_t start_probe() {
   const pid_t probe = fork();
@@ -69,12 +104,9 @@ TEST_CASE("A start that is killed at any moment leaves no cgroup behind", "[any]
 
   // Killed as soon as the cgroup is seen, and some time after that.
   for (const useconds_t later_us : {0u, 3'000u, 20'000u, 100'000u}) {
+    DirectoryWatch watch(roots);
     const pid_t probe = start_probe();
-    bool seen = false;
-    for (int attempt = 0; attempt < 60'000 && !seen; ++attempt) {
-      seen = !check_cgroups(roots).empty();
-      if (!seen) usleep(500);
-    }
+    const bool seen = watch.sees(check_cgroup_prefix, std::chrono::seconds(60));
     usleep(later_us);
     kill_probe(probe);
     INFO("killed " << later_us << " us after its cgroup was there");
