@@ -27,6 +27,7 @@
 #                      it is busy: what is measured in it does not depend on
 #                      what else runs here. One CPU (QEMU hangs with more);
 #                      not with KVM
+#   --nested           with KVM in the guest, for VMs of its own: node.sh
 #   --verbose          kernel messages to stderr, from the start
 #
 # /proc, /sys, /dev, bpf at /sys/fs/bpf are mounted, lo is up; there is a virtio
@@ -40,7 +41,7 @@ here=$(cd "${BASH_SOURCE[0]%/*}" && pwd)
 . "$here/../scripts/lib/say.sh"
 . "$here/lib/virtme.sh"
 
-kernel='' cgroup='' memory=1024 cpus=2 possible='' append=() limit=300 icount='' verbose=''
+kernel='' cgroup='' memory=1024 cpus=2 possible='' append=() limit=300 icount='' nested='' verbose=''
 while (($#)); do
     case $1 in
     --kernel) need_value "$@" && kernel=$2 && shift ;;
@@ -56,6 +57,7 @@ while (($#)); do
         ;;
     --timeout) need_value "$@" && limit=$2 && shift ;;
     --icount) icount=yes ;;
+    --nested) nested=yes ;;
     --verbose) verbose=yes ;;
     -h | --help) help_from_header && exit 0 ;;
     --) shift && break ;;
@@ -76,7 +78,7 @@ if [[ ! $cgroup ]]; then
 fi
 [[ $cgroup =~ ^(v1|v2|v2-bare)$ ]] || die "--cgroup is v1, v2 or v2-bare, not '$cgroup'"
 
-virtme_prepare "$kernel"
+virtme_prepare "$kernel" "$nested"
 
 # The job: what the guest is to do, and what its console said. /tmp, because
 # the guest sees it and its name is short enough for sockets.

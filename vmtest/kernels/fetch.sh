@@ -43,7 +43,7 @@ unpack_kernel() { # SUITE PACKAGE DIR
         archive_newest "$suite" "$package"
         package=$REPLY
         ;;
-    linux-image-cloud-*)
+    linux-image-cloud-amd64 | linux-image-amd64)
         archive_concrete "$suite" "$package"
         package=$REPLY
         ;;

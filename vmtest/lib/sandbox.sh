@@ -4,65 +4,131 @@
 
 sandbox_pids=() sandbox_logs=()
 
-# Starts a process of the sandbox in the background. LOG gets what it says.
+# Starts a process of the sandbox in the background, in the overhead's cgroup if
+# there are some. LOG gets what it says.
 sandbox_spawn() { # LOG COMMAND...
-    local log=$1
+    local log=$1 join=()
     shift
-    setpriv --pdeathsig TERM "$@" </dev/null >"$log" 2>&1 &
+    # shellcheck disable=SC2016 # expanded by the process itself
+    [[ ! $cgroups ]] || join=(sh -c 'echo $$ >"$0"/cgroup.procs && exec "$@"' "$overhead_cgroup")
+    setpriv --pdeathsig TERM "${join[@]}" "$@" </dev/null >"$log" 2>&1 &
     sandbox_pids+=($!) sandbox_logs+=("$log")
+}
+
+# A sleep that starts no process, which in an emulated node takes longer than
+# what is waited for.
+pause() { # SECONDS
+    [[ -p $work/never ]] || mkfifo "$work/never"
+    read -r -t "$1" _ <>"$work/never" || :
 }
 
 # Waits until a file is there; false if PID ended before.
 sandbox_await() { # PID FILE
     local _
-    for _ in {1..500}; do
+    for _ in {1..1000}; do
         [[ -e $2 ]] && return 0
         kill -0 "$1" 2>/dev/null || return 1
-        sleep 0.02
+        pause 0.02
     done
     return 1
 }
 
-start_vsock() { # WORK CLH_SOCK
-    sandbox_spawn "$1/vsock.log" "$vsock_program" --guest-cid=3 \
-        --uds-path="$2" --socket="$1/vsock.sock"
-    sandbox_await $! "$1/vsock.sock" ||
-        die "vhost-device-vsock did not start: $(tail -n 3 "$1/vsock.log")"
+# The same for a line of the console that begins with TEXT.
+console_has() { # TEXT
+    local lines line
+    mapfile -t lines <"$console"
+    for line in "${lines[@]}"; do
+        [[ $line != "$1"* ]] || return 0
+    done
+    return 1
+}
+
+start_vsock() { # SOCKET
+    sandbox_spawn "$work/vsock.log" "$vsock_program" --guest-cid=3 \
+        --uds-path="$1" --socket="$work/vsock.sock"
+    sandbox_await $! "$work/vsock.sock" ||
+        die "vhost-device-vsock did not start: $(tail -n 3 "$work/vsock.log")"
 }
 
 # Kata 2.1 to 2.4's virtiofsd, with Kata's arguments; it forks a second process.
-start_virtiofsd() { # WORK SOURCE
+start_virtiofsd_in_c() { # SOURCE
     local sandbox=()
     # It shuts itself in with pivot_root, which needs / to be a mount.
     if ! awk '$5 == "/" { found = 1 } END { exit !found }' /proc/self/mountinfo; then
         say "in a chroot: virtiofsd has one process here, not two"
         sandbox=(-o sandbox=chroot)
     fi
-    sandbox_spawn "$1/virtiofsd.log" "$virtiofsd_program" \
-        --socket-path="$1/fs.sock" -o cache=auto -o no_posix_lock \
-        -o source="$2" "${sandbox[@]}" -f --thread-pool-size=1
-    sandbox_await $! "$1/fs.sock" ||
-        die "virtiofsd did not start: $(tail -n 3 "$1/virtiofsd.log")"
+    fs_socket=$work/fs.sock
+    sandbox_spawn "$work/virtiofsd.log" /usr/lib/qemu/virtiofsd \
+        --socket-path="$fs_socket" -o cache=auto -o no_posix_lock \
+        -o source="$1" "${sandbox[@]}" -f --thread-pool-size=1
+    sandbox_await $! "$fs_socket" ||
+        die "virtiofsd did not start: $(tail -n 3 "$work/virtiofsd.log")"
 }
 
-# Guest RAM is a shared memfd, because virtiofsd and the vsock daemon map it too.
-start_qemu() { # WORK ID MEMORY KERNEL_DIR CONSOLE PIDFILE
-    local accel=(-accel 'tcg,thread=multi' -cpu 'max,erms=off')
+# Today's, of another suite. It is started as itself, not by its loader, for
+# its name is looked at: the copy asks for a loader at a path that is as long as
+# the one it was built with.
+start_virtiofsd() { # SOCKET ARGUMENT...
+    local libraries=$virtiofsd_root/usr/lib/x86_64-linux-gnu built_with=/lib64/ld-linux-x86-64.so.2
+    local loader=/run//katameter-loader.so.2 listen=()
+    [[ ${#loader} == "${#built_with}" ]] || die "the loader's path must have ${#built_with} characters"
+    fs_socket=$1
+    shift
+    ln -sfn "$libraries/ld-linux-x86-64.so.2" "$loader"
+    sed "s|$built_with|$loader|" "$virtiofsd_root/usr/libexec/virtiofsd" >"$work/virtiofsd"
+    chmod +x "$work/virtiofsd"
+    [[ " $* " != *' --fd=3 '* ]] || listen=("$here/sandbox/listen.py" "$fs_socket")
+    sandbox_spawn "$work/virtiofsd.log" "${listen[@]}" env LD_LIBRARY_PATH="$libraries" "$work/virtiofsd" "$@"
+    sandbox_await $! "$fs_socket" ||
+        die "virtiofsd did not start: $(tail -n 3 "$work/virtiofsd.log")"
+}
+
+# What all VMMs are given: processors, the guest's kernel and virtiofs. Guest RAM
+# is RAM, shared because virtiofsd maps it too.
+vmm_arguments() { # RAM
+    local accel=(-accel 'tcg,thread=multi' -cpu 'max,erms=off') parameters='console=ttyS0 loglevel=5 panic=-1'
     if [[ $accelerator == kvm ]]; then
         accel=(-accel kvm -cpu host)
+        # Kata's own for QEMU, as far as they make the kernel boot faster; and
+        # noxsave, without which init dies at its first signal where QEMU
+        # emulates the KVM.
+        parameters+=' tsc=reliable no_timer_check rcupdate.rcu_expedited=1 noreplace-smp reboot=k cryptomgr.notests'
+        parameters+=' pci=lastbus=0 noxsave'
     fi
-    sandbox_spawn "$1/qemu.log" qemu-system-x86_64 \
-        -name "sandbox-$2,debug-threads=on" -machine q35 "${accel[@]}" \
-        -smp 2 -m "${3}M" \
-        -object "memory-backend-memfd,id=mem,size=${3}M,share=on" \
-        -numa node,memdev=mem -nodefaults -display none -no-reboot \
-        -chardev "file,id=console,path=$5" -serial chardev:console \
-        -kernel "$4"/boot/vmlinuz-* -initrd "$1/initrd" \
-        -append 'console=ttyS0 loglevel=5 panic=-1' -pidfile "$6" \
-        -chardev "socket,id=fs,path=$1/fs.sock" \
-        -device vhost-user-fs-pci,chardev=fs,tag=kataShared,queue-size=1024 \
-        -chardev "socket,id=vsock,path=$1/vsock.sock,reconnect=0" \
+    # shellcheck disable=SC2054 # QEMU's
+    arguments_of_vmm=(
+        -machine q35 "${accel[@]}" -smp "$cpus" -m "${memory}M"
+        -object "$1,id=mem,size=${memory}M,share=on"
+        -numa node,memdev=mem -nodefaults -display none -no-reboot
+        -kernel "$kernel_dir"/boot/vmlinuz-* -initrd "$initrd"
+        -append "$parameters"
+        -chardev "socket,id=fs,path=$fs_socket"
+        -device vhost-user-fs-pci,chardev=fs,tag=kataShared,queue-size=1024)
+}
+
+# In cloud-hypervisor's place: by its name below the shim, and with its vsock.
+start_cloud_hypervisor() { # PIDFILE
+    local program=qemu-system-x86_64
+    if [[ $shim ]]; then
+        program=$work/cloud-hypervisor
+        ln -s "$(command -v qemu-system-x86_64)" "$program"
+    fi
+    vmm_arguments memory-backend-memfd
+    sandbox_spawn "$work/qemu.log" "$program" -name "sandbox-$id,debug-threads=on" \
+        "${arguments_of_vmm[@]}" -pidfile "$1" \
+        -chardev "file,id=console,path=$console" -serial chardev:console \
+        -chardev "socket,id=vsock,path=$work/vsock.sock,reconnect=0" \
         -device vhost-user-vsock-pci,chardev=vsock
+    qemu_pid=$!
+}
+
+start_qemu() { # DIRECTORY ARGUMENT...
+    vmm_arguments memory-backend-file,mem-path=/dev/shm
+    sandbox_spawn "$work/qemu.log" "$here/sandbox/listen.py" "$1/qmp.sock" qemu-system-x86_64 -name "sandbox-$id" \
+        "${arguments_of_vmm[@]}" "${@:2}" \
+        -chardev "file,id=log,path=$console" -serial chardev:log \
+        -chardev "socket,id=console,path=$1/console.sock,server=on,wait=off" -device "vhost-vsock-pci,guest-cid=$cid"
     qemu_pid=$!
 }
 

@@ -3,7 +3,7 @@
 # host and would not find on a bare one is dealt with here.
 
 # Sets virtme_* for virtme_run: everything is fetched before anything runs.
-virtme_prepare() { # KERNEL
+virtme_prepare() { # KERNEL NESTED
     local need
     for need in qemu-system-x86_64 python3 file busybox; do
         command -v "$need" >/dev/null ||
@@ -13,6 +13,10 @@ virtme_prepare() { # KERNEL
     virtme_program=$("$here/tools/fetch.sh" virtme-ng)/bin/virtme-ng
     virtme_virtiofsd=$("$here/tools/fetch.sh" virtiofsd)/bin
     virtme_accel=$("$here/accel.sh")
+    if [[ $2 && $virtme_accel == kvm ]] && ! grep -qsx '[1Y]' /sys/module/kvm_{amd,intel}/parameters/nested; then
+        say "this machine's KVM does not nest: its guest is emulated"
+        virtme_accel=tcg
+    fi
     local path
     for path in "$here" "$virtme_kernel"; do
         # The guest mounts its own file systems there.

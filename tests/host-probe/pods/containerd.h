@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "tests/host-probe/pods/child.h"
+#include "tests/support/child.h"
 #include "userspace/wire/container_id.h"
 
 namespace katameter::host::testing {

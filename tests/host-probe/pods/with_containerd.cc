@@ -5,7 +5,7 @@
 #include <memory>
 #include <regex>
 
-#include "tests/host-probe/pods/child.h"
+#include "tests/support/child.h"
 #include "tests/host-probe/pods/containerd.h"
 #include "tests/host-probe/pods/fake_runtime.h"
 #include "tests/support/fake_guest.h"

@@ -1,4 +1,4 @@
-#include "tests/host-probe/pods/child.h"
+#include "tests/support/child.h"
 
 #include <fcntl.h>
 #include <spawn.h>
@@ -34,6 +34,12 @@ Child& Child::operator=(Child&& other) noexcept {
 
 void Child::signal(int number) const {
   if (pid_ > 0) kill(pid_, number);
+}
+
+bool Child::runs() const {
+  siginfo_t ended{};
+  return pid_ > 0 && waitid(P_PID, static_cast<id_t>(pid_), &ended, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+         ended.si_pid == 0;
 }
 
 void Child::end() {

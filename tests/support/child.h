@@ -22,6 +22,8 @@ class Child {
 
   pid_t pid() const { return pid_; }
   void signal(int number) const;
+  /// Whether it has not ended.
+  bool runs() const;
   /// SIGKILL, and waits until it is gone.
   void end();
   /// Waits for its own end; its exit status, -1 if a signal ended it.
