@@ -1,4 +1,4 @@
-# shellcheck shell=dash
+# shellcheck shell=dash disable=SC2016,SC3045,SC1090
 # What runs in the guests of these tests, by busybox sh: does what the test
 # writes to $SHARED/N.do, one after the other, and puts what it prints into
 # $SHARED/N.done, with its exit status as the last line.

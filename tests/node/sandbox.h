@@ -55,6 +55,8 @@ class Sandbox {
   std::string console() const;
 
  private:
+  void start();
+  void end();
   std::filesystem::path share() const;
 
   SandboxOptions options_;
