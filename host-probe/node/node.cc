@@ -1,13 +1,10 @@
 #include "host-probe/node/node.h"
 
 #include <algorithm>
-#include <cerrno>
 #include <optional>
 #include <set>
 #include <utility>
 
-#include "host-probe/guest/connect.h"
-#include "host-probe/own_metrics/own_metrics.h"
 #include "userspace/log.h"
 
 namespace katameter::host {
@@ -47,7 +44,10 @@ Node::Node(EventLoop& loop, TimerQueue& timers, ProcessSource* processes, Names*
       names_(names),
       timing_(timing),
       guest_port_(guest_port),
-      time_to_end_(time_to_end) {
+      time_to_end_(time_to_end),
+      dead_(processes, guest_port),
+      cpu_(names),
+      ended_(names, cpu_) {
   if (names_ == nullptr) return;
   names_->on_answer([this] {
     if (report_ && !names_->answers_within(names_deadline)) answer();
@@ -66,23 +66,12 @@ void Node::begin() {
   for (const auto& [id, processes] : *before) accounting_[id].begin(processes);
 }
 
-// Of what is behind a CID nothing is known without BPF, but by the VMM's process id in a file.
-bool Node::is_dead(const SandboxPlace& place) const {
-  if (processes_ != nullptr && (processes_->lives(place.id) || processes_->lives(place.vm()))) return false;
-  const auto find_vmm = [this, &place] { return processes_ != nullptr ? processes_->vmm(place.id) : std::nullopt; };
-  const Status found = look_for_vmm({place.directory, place.socket, guest_port_, place.reach, find_vmm});
-  if (found) return false;
-  const int code = found.error().code;
-  if (place.reach == Reach::hybrid) return code == ECONNREFUSED;
-  return code == ESRCH || (code == ENOENT && processes_ != nullptr);
-}
-
 void Node::sandbox_appeared(const SandboxPlace& place) {
   if (sandboxes_.contains(place.id)) end(place.id);
-  dead_.erase(place.id);
+  dead_.remove(place.id);
   if (processes_ != nullptr) processes_->catch_up();
-  if (!is_dead(place)) return add(place);
-  dead_.emplace(place.id, Dead{place});
+  if (!dead_.is_dead(place)) return add(place);
+  dead_.add(place);
   // A socket has its name a moment before somebody listens at it.
   look_again_ = timers_.after(std::chrono::seconds(1), [this] { find_living(); });
 }
@@ -101,13 +90,13 @@ void Node::add(const SandboxPlace& place) {
     }
   }
   // One of this id that was here a short while ago goes on counting where it ended.
-  auto before = ended_.extract(place.id);
+  auto before = ended_.take(place.id);
   const auto find_vmm = [this, id = place.id] { return processes_ != nullptr ? processes_->vmm(id) : std::nullopt; };
   SandboxListener& listener = *this;
   SandboxHistory history;
   if (before) {
-    history = std::move(before.mapped().history);
-    accounting_.insert_or_assign(place.id, std::move(before.mapped().accounting));
+    history = std::move(before->history);
+    accounting_.insert_or_assign(place.id, std::move(before->accounting));
   }
   auto sandbox =
       std::make_unique<Sandbox>(loop_, timers_, place, find_vmm, std::move(history), listener, timing_, guest_port_);
@@ -117,7 +106,7 @@ void Node::add(const SandboxPlace& place) {
 }
 
 void Node::sandbox_gone(const SandboxId& id) {
-  dead_.erase(id);
+  dead_.remove(id);
   if (!sandboxes_.contains(id)) return;
   if (processes_ == nullptr || !processes_->vmm(id)) return end(id);
   without_place_[id] = timers_.after(time_to_end_, [this, id] {
@@ -132,21 +121,8 @@ void Node::check_vmm_of(const SandboxId& id) {
   if (!processes_->vmm(id)) end(id);
 }
 
-// Directories that were left, and in which a sandbox lives after all.
 void Node::find_living() {
-  std::vector<SandboxPlace> living;
-  for (auto& [id, dead] : dead_) {
-    if (!is_dead(dead.place)) {
-      living.push_back(dead.place);
-    } else if (!std::exchange(dead.logged, true)) {
-      log_info("a directory without a living sandbox is passed over",
-               {{"sandbox", id.text()}, {"directory", dead.place.directory}});
-    }
-  }
-  for (const SandboxPlace& place : living) {
-    dead_.erase(place.id);
-    add(place);
-  }
+  for (const SandboxPlace& place : dead_.take_living()) add(place);
 }
 
 // Sandboxes whose VMM outlived the directory and has ended, and those that died and left it.
@@ -156,13 +132,13 @@ void Node::find_dead() {
   for (const SandboxId& id : ended) check_vmm_of(id);
   std::vector<SandboxPlace> died;
   for (const auto& [id, sandbox] : sandboxes_) {
-    if (sandbox->may_be_dead() && !without_place_.contains(id) && is_dead(sandbox->place())) {
+    if (sandbox->may_be_dead() && !without_place_.contains(id) && dead_.is_dead(sandbox->place())) {
       died.push_back(sandbox->place());
     }
   }
   for (const SandboxPlace& place : died) {
     end(place.id);
-    dead_.emplace(place.id, Dead{place});
+    dead_.add(place);
   }
 }
 
@@ -199,13 +175,13 @@ void Node::end_leaving() {
     end(id, std::move(one), std::move(host));
     was_awaited |= awaited_.erase(id) > 0;
   }
-  if (processes) account_ended(*processes, TimerQueue::Clock::now());
+  if (processes) ended_.update(*processes, TimerQueue::Clock::now());
   if (was_awaited && awaited_.empty()) finish();
 }
 
 void Node::end(const SandboxId& id, Leaving leaving, std::optional<SandboxProcesses> host) {
   const auto now = TimerQueue::Clock::now();
-  drop_expired(now);
+  ended_.expire(now);
   // The last snapshot is checked and accounted as any other.
   if (leaving.sandbox->unreported()) {
     static_cast<void>(report_of(*leaving.sandbox, std::move(host), leaving.asked, now));
@@ -215,95 +191,19 @@ void Node::end(const SandboxId& id, Leaving leaving, std::optional<SandboxProces
     if (count == 0) continue;
     log_warning("oom kill on the host", {{"sandbox", id.text()}, {"role", name(role)}, {"count", count}});
   }
-  const auto accounting = accounting_.find(id);
+  auto accounting = accounting_.extract(id);
   const std::map<ContainerId, std::uint64_t> none;
-  const auto& host_cpu_ns = accounting != accounting_.end() ? accounting->second.container_cpu_ns() : none;
-  keep_ended(id, leaving.sandbox->end(now, std::move(kills), host_cpu_ns));
-  if (++unread_ < max_unread) return;
-  if (std::optional<ProcessesBySandbox> processes = read_processes()) account_ended(*processes, now);
+  const auto& host_cpu_ns = accounting ? accounting.mapped().container_cpu_ns() : none;
+  SandboxHistory history = leaving.sandbox->end(now, std::move(kills), host_cpu_ns);
+  ended_.add(id, std::move(history), accounting ? std::optional(std::move(accounting.mapped())) : std::nullopt,
+             processes_ != nullptr && processes_->has_last_values(id));
+  if (!ended_.update_due()) return;
+  if (std::optional<ProcessesBySandbox> processes = read_processes()) ended_.update(*processes, now);
 }
 
 // A sandbox whose id no CRI runtime made has no names that could be asked for.
 std::optional<ContainerId> Node::cri_pod(const SandboxId& id) const {
   return names_ != nullptr ? id.cri_id() : std::nullopt;
-}
-
-void Node::forget_names(const SandboxId& id) {
-  if (const auto pod = cri_pod(id)) names_->forget(*pod);
-}
-
-void Node::keep_ended(const SandboxId& id, SandboxHistory history) {
-  auto accounting = accounting_.extract(id);
-  const bool has_last_values = processes_ != nullptr && processes_->has_last_values(id);
-  // A directory behind which there was nothing.
-  if (!history.has_values() && !accounting && !has_last_values) {
-    forget_names(id);
-    return;
-  }
-  ended_.insert_or_assign(id,
-                          Ended{std::move(history), accounting ? std::move(accounting.mapped()) : SandboxAccounting()});
-  bound_ended();
-}
-
-void Node::bound_ended() {
-  const auto ended_at = [](const auto& item) { return item.second.history.ended_at; };
-  std::size_t dropped = 0;
-  if (ended_.size() > max_ended) {
-    const auto oldest = std::ranges::min_element(ended_, {}, ended_at);
-    dropped += oldest->second.history.ended_containers.all().size();
-    drop(oldest);
-  }
-  std::size_t containers = 0;
-  for (const auto& [id, ended] : ended_) containers += ended.history.ended_containers.all().size();
-  while (containers > max_ended_containers) {
-    const auto with_none = [](const auto& item) { return item.second.history.ended_containers.all().empty(); };
-    const auto oldest = std::ranges::min_element(
-        ended_, {}, [&](const auto& item) { return std::pair(with_none(item), ended_at(item)); });
-    const std::size_t cleared = oldest->second.history.ended_containers.clear();
-    containers -= cleared;
-    dropped += cleared;
-  }
-  if (dropped > 0) OwnMetrics::of_process().count_guest_entries_left_out(GuestEntry::ended_container, dropped);
-}
-
-void Node::drop_expired(Sandbox::Time now) {
-  for (auto item = ended_.begin(); item != ended_.end();) {
-    const bool expired = item->second.history.expire(now) && now - item->second.last_values >= OomKillCounters::window;
-    item = expired ? drop(item) : std::next(item);
-  }
-}
-
-Node::EndedSandboxes::iterator Node::drop(EndedSandboxes::iterator ended) {
-  add_to_totals(ended->first, ended->second.accounting, handler_timeout);
-  forget_names(ended->first);
-  return ended_.erase(ended);
-}
-
-// What its processes used until they ended, which is some time after its directory has.
-void Node::account_ended(ProcessesBySandbox& processes, Sandbox::Time now) {
-  unread_ = 0;
-  for (auto& [id, ended] : ended_) {
-    const auto found = processes.find(id);
-    if (found == processes.end()) continue;
-    ended.last_values = now;
-    if (found->second.has_vmm()) ended.accounting.update_ended(found->second);
-    for (const auto& [role, kills] : found->second.oom_kills) {
-      if (kills == 0) continue;
-      std::uint64_t& known = ended.history.host_ooms[role];
-      known = std::max(known, kills);
-    }
-  }
-}
-
-void Node::add_to_totals(const SandboxId& id, SandboxAccounting& accounting, Sandbox::Time::duration age) {
-  const auto pod = cri_pod(id);
-  const auto names = pod ? names_->of(*pod) : nullptr;
-  // A bundle of containerd's does not have the handler.
-  const bool known = names && (!names->from_bundle || !names->runtime_handler.empty());
-  if (pod && !known && age < handler_timeout) return;
-  CpuByComponent& total = cpu_by_handler_[names ? names->runtime_handler : std::string()];
-  const CpuByComponent gained = accounting.take_gained_cpu();
-  for (std::size_t i = 0; i < cpu_components; ++i) total[i] += gained[i];
 }
 
 void Node::collect(Answer answer) {
@@ -360,13 +260,13 @@ void Node::answer() {
   const auto now = TimerQueue::Clock::now();
   for (auto& [id, accounting] : accounting_) {
     const auto sandbox = sandboxes_.find(id);
-    if (sandbox != sandboxes_.end()) add_to_totals(id, accounting, now - sandbox->second->appeared());
+    if (sandbox != sandboxes_.end()) cpu_.add(id, accounting, now - sandbox->second->appeared());
   }
   for (const auto& [id, sandbox] : sandboxes_) {
     if (const auto pod = cri_pod(id)) sandbox->set_unknown_containers(names_->unknown(*pod));
   }
-  for (auto& [id, ended] : ended_) add_to_totals(id, ended.accounting, handler_timeout);
-  done->cpu_by_handler = cpu_by_handler_;
+  ended_.add_cpu();
+  done->cpu_by_handler = cpu_.totals();
   done->duration_seconds = seconds_since(started_);
   for (const Answer& answer : std::exchange(waiting_, {})) answer(done);
 }
@@ -387,12 +287,10 @@ std::shared_ptr<NodeReport> Node::report(const CollectorReport& guests) {
     }
     report->sandboxes.push_back(report_of(*sandbox, std::move(host), started_, now));
   }
-  if (processes) account_ended(*processes, now);
+  if (processes) ended_.update(*processes, now);
   report->processes = {seconds_since(now), processes.has_value()};
-  drop_expired(now);
-  for (const auto& [id, ended] : ended_) {
-    if (ended.history.has_values()) report->sandboxes.push_back(report_of_ended(id, ended.history));
-  }
+  ended_.expire(now);
+  ended_.report(report->sandboxes);
   const auto wall_time = std::chrono::system_clock::now().time_since_epoch();
   report->unix_seconds = std::chrono::floor<std::chrono::seconds>(wall_time).count();
   report->monotonic_seconds = std::chrono::duration<double>(now.time_since_epoch()).count();
@@ -428,19 +326,6 @@ SandboxReport Node::report_of(Sandbox& sandbox, std::optional<SandboxProcesses> 
   report.account = std::move(account);
   if (host) report.host_ooms = host->oom_kills;
   report.processes = std::move(host);
-  return report;
-}
-
-SandboxReport Node::report_of_ended(const SandboxId& id, const SandboxHistory& history) {
-  SandboxReport report;
-  report.id = id;
-  report.ended = true;
-  report.place = history.place;
-  report.oom_kills = history.oom_kills.kills();
-  report.oom_events = history.oom_events;
-  report.oom_kills_by_class = history.oom_kills_by_class;
-  report.host_ooms = history.host_ooms;
-  report.ended_containers = history.ended_containers.all();
   return report;
 }
 

@@ -8,12 +8,12 @@
 #include <optional>
 #include <random>
 #include <set>
-#include <string>
 #include <vector>
 
 #include "host-probe/accounting/sandbox_accounting.h"
 #include "host-probe/discovery/discovery.h"
-#include "host-probe/node/guest_run.h"
+#include "host-probe/node/dead_directories.h"
+#include "host-probe/node/ended_sandboxes.h"
 #include "host-probe/node/report.h"
 #include "host-probe/node/sandbox.h"
 #include "host-probe/pods/names.h"
@@ -70,38 +70,22 @@ class Node : private SandboxListener {
     Sandbox::Time asked;
     bool answered = false;
   };
-  // A sandbox that is gone: what ended with it is still reported, and one of its id that comes back goes on from here.
-  struct Ended {
-    SandboxHistory history;
-    SandboxAccounting accounting;
-    Sandbox::Time last_values{};  // of its processes
-  };
-  using EndedSandboxes = std::map<SandboxId, Ended>;
 
   void sandbox_answered(const SandboxId& id) override;
-  bool is_dead(const SandboxPlace& place) const;
   void add(const SandboxPlace& place);
   void end(const SandboxId& id);
   void check_vmm_of(const SandboxId& id);
   void find_dead();
   void find_living();
   std::optional<ContainerId> cri_pod(const SandboxId& id) const;
-  void forget_names(const SandboxId& id);
   void end_leaving();
   void end(const SandboxId& id, Leaving leaving, std::optional<SandboxProcesses> host);
-  void keep_ended(const SandboxId& id, SandboxHistory history);
-  void account_ended(ProcessesBySandbox& processes, Sandbox::Time now);
-  void bound_ended();
-  EndedSandboxes::iterator drop(EndedSandboxes::iterator ended);
-  void drop_expired(Sandbox::Time now);
-  void add_to_totals(const SandboxId& id, SandboxAccounting& accounting, Sandbox::Time::duration age);
   void finish();
   void answer();
   std::shared_ptr<NodeReport> report(const CollectorReport& guests);
   std::optional<ProcessesBySandbox> read_processes();
   SandboxReport report_of(Sandbox& sandbox, std::optional<SandboxProcesses> host, Sandbox::Time began,
                           Sandbox::Time now);
-  static SandboxReport report_of_ended(const SandboxId& id, const SandboxHistory& history);
   void add_names(NodeReport& report);
 
   EventLoop& loop_;
@@ -112,12 +96,7 @@ class Node : private SandboxListener {
   std::uint32_t guest_port_;
   std::chrono::milliseconds time_to_end_;
   std::map<SandboxId, std::unique_ptr<Sandbox>> sandboxes_;
-  // A directory that a sandbox left.
-  struct Dead {
-    SandboxPlace place;
-    bool logged = false;
-  };
-  std::map<SandboxId, Dead> dead_;
+  DeadDirectories dead_;
   TimerQueue::Timer look_again_;
   std::map<SandboxId, TimerQueue::Timer> without_place_;  // of sandboxes_, those whose directory is gone
   std::map<SandboxId, SandboxAccounting> accounting_;
@@ -125,18 +104,8 @@ class Node : private SandboxListener {
   std::map<SandboxId, Leaving> leaving_;
   TimerQueue::Timer leaving_deadline_;
 
-  // Of more than max_ended the one that ended first is dropped.
-  static constexpr std::size_t max_ended = 1024;
-  // So many may end before their processes' last values are read, if nobody asks for a report.
-  static constexpr std::size_t max_unread = 256;
-  // Ended containers of all of them; beyond it those of the sandbox that ended first are dropped.
-  static constexpr std::size_t max_ended_containers = 2048;
+  CpuByHandler cpu_;
   EndedSandboxes ended_;
-  std::size_t unread_ = 0;  // ended since the processes were read
-
-  // How long the CPU time of a living sandbox is kept out of the node's totals while its runtime handler is not known.
-  static constexpr std::chrono::seconds handler_timeout{10};
-  std::map<std::string, CpuByComponent> cpu_by_handler_;
 
   // Of the collection under way; empty if there is none.
   std::vector<Answer> waiting_;
