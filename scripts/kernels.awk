@@ -81,7 +81,7 @@ BEGIN {
     group_count = split("cpu cfs threads memory memory.stat swap io oom removed nested paths guest", groups, " ")
     for (i = 1; i <= group_count; i++) known[groups[i]]
     add_group("late CPU")
-    split("any both life cost read-cost cpu-v1 . .v2 v2 !hide hide no-bpf many refused attached lockdown fifty-thousand hundred-thousand", other, " ")
+    split("any both life cost read-cost cpu-apart . .v2 v2 !hide hide no-bpf many refused attached lockdown fifty-thousand hundred-thousand", other, " ")
     for (i in other) no_group[other[i]]
 }
 

@@ -27,12 +27,70 @@ bool has_running(const TestCgroup& cgroup) {
   return false;
 }
 
+// Where a value is: a file, and for one that has several the key of its line.
+struct Place {
+  const char* controller;
+  const char* file;
+  const char* key = nullptr;
+  std::uint64_t unit_ns = 1;  // of a time
+
+  std::uint64_t read(const TestCgroup& cgroup) const {
+    return key == nullptr ? cgroup.read(controller, file) : cgroup.read_table(controller, file).at(key);
+  }
+};
+
+struct Places {
+  Place v1;
+  Place v2;
+
+  const Place& of(const TestCgroup& cgroup) const { return is_v1(cgroup) ? v1 : v2; }
+};
+
+constexpr std::uint64_t us = 1000;
+constexpr std::uint64_t tick = 10'000'000;  // USER_HZ
+
+Places places_of(CpuTime time) {
+  switch (time) {
+    case CpuTime::usage: return {{"cpuacct", "cpuacct.usage"}, {"cpu", "cpu.stat", "usage_usec", us}};
+    case CpuTime::user: return {{"cpuacct", "cpuacct.stat", "user", tick}, {"cpu", "cpu.stat", "user_usec", us}};
+    case CpuTime::system: return {{"cpuacct", "cpuacct.stat", "system", tick}, {"cpu", "cpu.stat", "system_usec", us}};
+    case CpuTime::throttled: break;
+  }
+  return {{"cpu", "cpu.stat", "throttled_time"}, {"cpu", "cpu.stat", "throttled_usec", us}};
+}
+
+Places places_of(MemoryFile file) {
+  const auto files = [](const char* v1, const char* v2) { return Places{{"memory", v1}, {"memory", v2}}; };
+  const auto stat = [](const char* v1, const char* v2) {
+    return Places{{"memory", "memory.stat", v1}, {"memory", "memory.stat", v2}};
+  };
+  switch (file) {
+    case MemoryFile::usage: return files("memory.usage_in_bytes", "memory.current");
+    case MemoryFile::limit: return files("memory.limit_in_bytes", "memory.max");
+    case MemoryFile::swap_limit: return files("memory.memsw.limit_in_bytes", "memory.swap.max");
+    case MemoryFile::reservation: return files("memory.soft_limit_in_bytes", "memory.min");
+    case MemoryFile::swap: return {{"memory", "memory.stat", "total_swap"}, {"memory", "memory.swap.current"}};
+    case MemoryFile::oom_kills:
+      return {{"memory", "memory.oom_control", "oom_kill"}, {"memory", "memory.events", "oom_kill"}};
+    case MemoryFile::rss: return stat("total_rss", "anon");
+    case MemoryFile::cache: return stat("total_cache", "file");
+    case MemoryFile::mapped_file: return stat("total_mapped_file", "file_mapped");
+    case MemoryFile::inactive_file: return stat("total_inactive_file", "inactive_file");
+    case MemoryFile::active_file: break;
+  }
+  return stat("total_active_file", "active_file");
+}
+
 }  // namespace
 
-CpuFile CpuFile::read(const TestCgroup& cgroup) {
-  // With a grain of 1 ns: exactly this figure.
-  if (cgroup.has("cpuacct", "cpuacct.usage")) return {cgroup.read("cpuacct", "cpuacct.usage"), 1};
-  return {cgroup.read_table("cpu", "cpu.stat").at("usage_usec") * 1000, 1000};
+bool is_v1(const TestCgroup& cgroup) {
+  return cgroup.has("memory", "memory.usage_in_bytes");
+}
+
+CpuFile CpuFile::read(const TestCgroup& cgroup, CpuTime time) {
+  const Places places = places_of(time);
+  const Place& place = places.of(cgroup);
+  return {place.read(cgroup) * place.unit_ns, place.unit_ns};
 }
 
 bool lies_between(const CpuFile& before, std::uint64_t ours_ns, const CpuFile& after) {
@@ -77,9 +135,14 @@ std::optional<std::uint64_t> read_memory_peak(const TestCgroup& cgroup) {
   return std::nullopt;
 }
 
-void limit_memory(const TestCgroup& cgroup, std::uint64_t bytes) {
-  const bool v1 = cgroup.has("memory", "memory.limit_in_bytes");
-  cgroup.write("memory", v1 ? "memory.limit_in_bytes" : "memory.max", std::to_string(bytes));
+std::uint64_t read_memory(const TestCgroup& cgroup, MemoryFile file) {
+  return places_of(file).of(cgroup).read(cgroup);
+}
+
+void write_memory(const TestCgroup& cgroup, MemoryFile file, std::uint64_t bytes) {
+  const Places places = places_of(file);
+  const Place& place = places.of(cgroup);
+  cgroup.write(place.controller, place.file, std::to_string(bytes));
 }
 
 std::string numbered_id(std::uint64_t number) {

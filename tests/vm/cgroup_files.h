@@ -12,12 +12,18 @@
 // For tests that hold for cgroup v1 and v2 alike; they have the tag [any] or [both] (CMakeLists.txt).
 namespace katameter::guest {
 
-/// A container's CPU time as the kernel's own file shows it: cpuacct.usage of v1, usage_usec in cpu.stat of v2.
+/// Whether the guest has the hierarchies of cgroup v1, or that of v2.
+bool is_v1(const TestCgroup& cgroup);
+
+/// In v1 cpuacct.usage, cpuacct.stat (in ticks) and throttled_time of cpu.stat; in v2 lines of cpu.stat, in microseconds.
+enum class CpuTime { usage, user, system, throttled };
+
+/// A time of a container as the kernel's own file shows it.
 struct CpuFile {
   std::uint64_t ns = 0;
   std::uint64_t grain_ns = 1;  ///< what the file rounds down to
 
-  static CpuFile read(const TestCgroup& cgroup);
+  static CpuFile read(const TestCgroup& cgroup, CpuTime time = CpuTime::usage);
 };
 
 /// Whether `ours_ns` lies between two readings of the file.
@@ -38,8 +44,30 @@ CgroupDirectories directories_of(const TestCgroup& cgroup);
 /// The highest usage by the kernel's file, of which v2 has one from 5.19 on.
 std::optional<std::uint64_t> read_memory_peak(const TestCgroup& cgroup);
 
+/// Values of the memory controller, in bytes but for oom_kills, that v1 and v2 show in files, or lines of files, of
+/// different names. In v1 swap_limit is of memory and swap together, and oom_kills are those of the cgroup itself; in v2
+/// it is of swap alone, and they have those of the cgroups below as well.
+enum class MemoryFile {
+  usage,
+  limit,
+  swap_limit,
+  reservation,
+  swap,
+  oom_kills,
+  rss,
+  cache,
+  mapped_file,
+  inactive_file,
+  active_file
+};
+
+std::uint64_t read_memory(const TestCgroup& cgroup, MemoryFile file);
+void write_memory(const TestCgroup& cgroup, MemoryFile file, std::uint64_t bytes);
+
 /// Sets the memory limit.
-void limit_memory(const TestCgroup& cgroup, std::uint64_t bytes);
+inline void limit_memory(const TestCgroup& cgroup, std::uint64_t bytes) {
+  write_memory(cgroup, MemoryFile::limit, bytes);
+}
 
 /// The id of a container by number: 64 hex digits.
 std::string numbered_id(std::uint64_t number);

@@ -1,9 +1,11 @@
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
+#include <string>
+#include <vector>
 
+#include "tests/vm/cgroup_files.h"
 #include "tests/vm/daemon.h"
-#include "tests/vm/test_cgroup.h"
 #include "tests/vm/workload.h"
 
 using namespace katameter;
@@ -11,90 +13,121 @@ using namespace katameter::guest;
 
 namespace {
 
-wire::Container row_of(const Daemon& daemon, const TestCgroup& cgroup) {
-  auto row = Daemon::find(daemon.dump(), cgroup.id());
+wire::Container row_of(const Daemon& daemon, const std::string& id) {
+  auto row = Daemon::find(daemon.dump(), id);
   REQUIRE(row);
   return *row;
 }
 
+void set_quota(const TestCgroup& cgroup, const std::string& quota_us, const std::string& period_us) {
+  if (is_v1(cgroup)) {
+    cgroup.write("cpu", "cpu.cfs_period_us", period_us);
+    cgroup.write("cpu", "cpu.cfs_quota_us", quota_us);
+  } else {
+    cgroup.write("cpu", "cpu.max", quota_us + " " + period_us);
+  }
+}
+
+// What is written to the file, and the shares of it; those of a weight are cAdvisor's: 2 + (weight - 1) * 262142 / 9999.
+struct Share {
+  const char* text;
+  std::uint64_t shares;
+};
+
+struct Shares {
+  const char* file;
+  std::uint64_t at_first;
+  std::vector<Share> set;
+};
+
+Shares shares_of(const TestCgroup& cgroup) {
+  if (is_v1(cgroup)) return {"cpu.shares", 1024, {{"2", 2}, {"3", 3}, {"1024", 1024}, {"262144", 262144}}};
+  return {"cpu.weight", 2597, {{"1", 2}, {"2", 28}, {"100", 2597}, {"10000", 262144}}};
+}
+
 }  // namespace
 
-TEST_CASE("A throttled container's CFS counters lie between two reads of cpu.stat", "[cfs][cpu-v1]") {
+TEST_CASE("A throttled container's CFS counters lie between two reads of cpu.stat", "[both][cfs][cpu-apart]") {
   const Daemon daemon;
   const TestCgroup cgroup('1');
-  cgroup.write("cpu", "cpu.cfs_period_us", "50000");
-  cgroup.write("cpu", "cpu.cfs_quota_us", "10000");
+  // So little that it is used up in each period, also by a guest that gets little of a busy host.
+  set_quota(cgroup, "2000", "50000");
   Workload workload(cgroup);
-  workload.start_burning_ms(300);
+  workload.start_burning_ms(40);
   wire::Container row;
   for (int sample = 0; sample < 20; ++sample) {
     usleep(50'000);
     const auto before = cgroup.read_table("cpu", "cpu.stat");
-    row = row_of(daemon, cgroup);
+    const CpuFile throttled_before = CpuFile::read(cgroup, CpuTime::throttled);
+    row = row_of(daemon, cgroup.id());
+    const CpuFile throttled_after = CpuFile::read(cgroup, CpuTime::throttled);
     const auto after = cgroup.read_table("cpu", "cpu.stat");
     REQUIRE((row.cfs_periods && row.cfs_throttled_periods && row.cfs_throttled_ns));
     CHECK((*row.cfs_periods >= before.at("nr_periods") && *row.cfs_periods <= after.at("nr_periods")));
     CHECK((*row.cfs_throttled_periods >= before.at("nr_throttled") &&
            *row.cfs_throttled_periods <= after.at("nr_throttled")));
-    CHECK(
-        (*row.cfs_throttled_ns >= before.at("throttled_time") && *row.cfs_throttled_ns <= after.at("throttled_time")));
+    CHECK(lies_between(throttled_before, *row.cfs_throttled_ns, throttled_after));
   }
   CHECK(*row.cfs_periods > 10);
   CHECK(*row.cfs_throttled_periods > 5);
   CHECK(*row.cfs_throttled_ns > 100'000'000);
-  CHECK(row.cpu_quota_us == 10'000);
+  CHECK(row.cpu_quota_us == 2'000);
   CHECK(row.cpu_period_us == 50'000);
   workload.wait_done();
 }
 
-TEST_CASE("A container without a quota has neither a quota nor CFS counters", "[cfs][cpu-v1]") {
+TEST_CASE("A container without a quota has neither a quota nor CFS counters", "[both][cfs][cpu-apart]") {
   const Daemon daemon;
   const TestCgroup cgroup('1');
-  const wire::Container row = row_of(daemon, cgroup);
+  const wire::Container row = row_of(daemon, cgroup.id());
   CHECK((!row.cpu_quota_us && !row.cfs_periods && !row.cfs_throttled_periods && !row.cfs_throttled_ns));
-  CHECK(row.cpu_period_us == cgroup.read("cpu", "cpu.cfs_period_us"));
-  CHECK(row.cpu_shares == cgroup.read("cpu", "cpu.shares"));
+  CHECK(row.cpu_period_us == 100'000);  // the kernel's default (default_cfs_period)
+  CHECK(row.cpu_shares == shares_of(cgroup).at_first);
 }
 
-TEST_CASE("Shares and the number of threads are the files'", "[cfs][threads][cpu-v1]") {
+TEST_CASE("Shares and the number of threads are the files'", "[both][cfs][threads][cpu-apart]") {
   const Daemon daemon;
   const TestCgroup cgroup('1');
-  CHECK_FALSE(row_of(daemon, cgroup).threads_max);
-  for (const char* shares : {"2", "3", "1024", "262144"}) {
-    cgroup.write("cpu", "cpu.shares", shares);
-    CHECK(row_of(daemon, cgroup).cpu_shares == cgroup.read("cpu", "cpu.shares"));
+  CHECK_FALSE(row_of(daemon, cgroup.id()).threads_max);
+  const Shares shares = shares_of(cgroup);
+  for (const Share& share : shares.set) {
+    cgroup.write("cpu", shares.file, share.text);
+    INFO(shares.file << " " << share.text);
+    CHECK(row_of(daemon, cgroup.id()).cpu_shares == share.shares);
   }
-  CHECK(row_of(daemon, cgroup).threads == 0);
+  CHECK(row_of(daemon, cgroup.id()).threads == 0);
   cgroup.write("pids", "pids.max", "77");
   const Workload one(cgroup);
   const Workload two(cgroup);
-  const wire::Container row = row_of(daemon, cgroup);
+  const wire::Container row = row_of(daemon, cgroup.id());
   CHECK(row.threads == 2);
   CHECK(row.threads == cgroup.read("pids", "pids.current"));
   CHECK(row.threads_max == 77);
 }
 
-TEST_CASE("A removed container is reported with its final CFS counters", "[cfs][removed][cpu-v1]") {
+TEST_CASE("A removed container is reported with its final CFS counters", "[both][cfs][removed][cpu-apart]") {
   const Daemon daemon;
   std::map<std::string, std::uint64_t> last;
+  CpuFile throttled;
   std::string id;
   {
     TestCgroup cgroup('8');
     id = cgroup.id();
-    cgroup.write("cpu", "cpu.cfs_quota_us", "20000");
+    set_quota(cgroup, "20000", "100000");
     {
       Workload workload(cgroup);
       workload.burn_cpu_ms(100);
     }
     usleep(200'000);
     last = cgroup.read_table("cpu", "cpu.stat");
+    throttled = CpuFile::read(cgroup, CpuTime::throttled);
     cgroup.remove();
   }
-  const auto row = Daemon::find(daemon.dump(), id);
-  REQUIRE(row);
-  CHECK(row->removed);
-  CHECK(row->cpu_quota_us == 20'000);
-  CHECK(row->cfs_periods == last.at("nr_periods"));
-  CHECK(row->cfs_throttled_periods == last.at("nr_throttled"));
-  CHECK(row->cfs_throttled_ns == last.at("throttled_time"));
+  const wire::Container row = row_of(daemon, id);
+  CHECK(row.removed);
+  CHECK(row.cpu_quota_us == 20'000);
+  CHECK(row.cfs_periods == last.at("nr_periods"));
+  CHECK(row.cfs_throttled_periods == last.at("nr_throttled"));
+  REQUIRE(row.cfs_throttled_ns);
+  CHECK(equals(throttled, *row.cfs_throttled_ns));
 }

@@ -21,23 +21,6 @@ constexpr std::uint64_t limit = 16u << 20;
 // memory.stat may be late by what each of the guest's two CPUs keeps to itself.
 constexpr std::uint64_t late_bytes = 200 * page;
 
-bool is_v1(const TestCgroup& cgroup) {
-  return cgroup.has("memory", "memory.usage_in_bytes");
-}
-
-void set_limit(const TestCgroup& cgroup) {
-  cgroup.write("memory", is_v1(cgroup) ? "memory.limit_in_bytes" : "memory.max", std::to_string(limit));
-}
-
-std::uint64_t usage_file(const TestCgroup& cgroup) {
-  return cgroup.read("memory", is_v1(cgroup) ? "memory.usage_in_bytes" : "memory.current");
-}
-
-std::uint64_t swap_file(const TestCgroup& cgroup) {
-  if (!is_v1(cgroup)) return cgroup.read("memory", "memory.swap.current");
-  return cgroup.read_table("memory", "memory.stat").at("total_swap");
-}
-
 bool near(std::uint64_t a, std::uint64_t b) {
   return (a > b ? a - b : b - a) <= late_bytes;
 }
@@ -89,21 +72,20 @@ TEST_CASE("Page cache grows up to the limit and is reclaimed there: usage, cache
   const Daemon daemon;
   HostPeer host(daemon.socket());
   const TestCgroup cgroup('3');
-  set_limit(cgroup);
+  limit_memory(cgroup, limit);
   Workload workload(cgroup);
   std::uint64_t largest = 0;
   for (const std::size_t pages : {500u, 1000u, 2000u, 4000u, 8000u, 8000u}) {
     workload.read_file(pages);
-    const std::uint64_t usage_before = usage_file(cgroup);
+    const std::uint64_t usage_before = read_memory(cgroup, MemoryFile::usage);
     const auto row = find_container(host.collect(), cgroup.id());
-    const std::uint64_t usage_after = usage_file(cgroup);
-    const auto stat = cgroup.read_table("memory", "memory.stat");
+    const std::uint64_t usage_after = read_memory(cgroup, MemoryFile::usage);
     REQUIRE(row);
     CHECK(*row->memory_usage_bytes >= std::min(usage_before, usage_after));
     CHECK(*row->memory_usage_bytes <= std::max(usage_before, usage_after));
     CHECK(*row->memory_usage_bytes <= limit);
-    CHECK(near(*row->memory_cache_bytes, stat.at(is_v1(cgroup) ? "total_cache" : "file")));
-    CHECK(near(*row->memory_inactive_file_bytes, stat.at(is_v1(cgroup) ? "total_inactive_file" : "inactive_file")));
+    CHECK(near(*row->memory_cache_bytes, read_memory(cgroup, MemoryFile::cache)));
+    CHECK(near(*row->memory_inactive_file_bytes, read_memory(cgroup, MemoryFile::inactive_file)));
     CHECK(*row->memory_working_set_bytes == *row->memory_usage_bytes - *row->memory_inactive_file_bytes);
     if (is_v1(cgroup)) CHECK(row->memory_failcnt == cgroup.read("memory", "memory.failcnt"));
     largest = std::max(largest, *row->memory_cache_bytes);
@@ -120,15 +102,15 @@ TEST_CASE("What was swapped out is swap and no longer rss", "[any][memory][swap]
   const Daemon daemon;
   HostPeer host(daemon.socket());
   const TestCgroup cgroup('3');
-  set_limit(cgroup);
+  limit_memory(cgroup, limit);
   Workload workload(cgroup);
   workload.touch_anonymous(1);
   const std::uint64_t in_common = anonymous_bytes(workload).value_or(0) - rss_of(host, cgroup);
   for (int round = 0; round < 3; ++round) {
     workload.touch_anonymous(3000);
-    const std::uint64_t swap_before = swap_file(cgroup);
+    const std::uint64_t swap_before = read_memory(cgroup, MemoryFile::swap);
     const auto row = find_container(host.collect(), cgroup.id());
-    const std::uint64_t swap_after = swap_file(cgroup);
+    const std::uint64_t swap_after = read_memory(cgroup, MemoryFile::swap);
     REQUIRE(row);
     REQUIRE((row->memory_swap_bytes && row->memory_rss_bytes));
     const std::uint64_t late = is_v1(cgroup) ? late_bytes : 0;  // v1's file is memory.stat
@@ -138,8 +120,7 @@ TEST_CASE("What was swapped out is swap and no longer rss", "[any][memory][swap]
       // To the page, whichever of them the kernel chose to write out.
       CHECK(rss_of(host, cgroup) == *anonymous - in_common);
     } else {
-      const auto stat = cgroup.read_table("memory", "memory.stat");
-      CHECK(near(rss_of(host, cgroup), stat.at(is_v1(cgroup) ? "total_rss" : "anon")));
+      CHECK(near(rss_of(host, cgroup), read_memory(cgroup, MemoryFile::rss)));
     }
     CHECK(*row->memory_usage_bytes <= limit);
   }

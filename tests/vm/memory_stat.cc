@@ -1,3 +1,8 @@
+#include <unistd.h>
+
+#include <array>
+
+#include "tests/vm/cgroup_files.h"
 #include "tests/vm/memory_rows.h"
 
 using namespace katameter;
@@ -5,12 +10,13 @@ using namespace katameter::guest;
 
 namespace {
 
-std::uint64_t distance(std::uint64_t a, std::uint64_t b) {
-  return a > b ? a - b : b - a;
-}
+// Each of the guest's two CPUs keeps up to MEMCG_CHARGE_BATCH changes (32 or 64) to itself, so memory.stat may be late: it
+// is only a witness of the order of magnitude.
+constexpr std::uint64_t late_bytes = 200 * page_bytes;
 
-// A CPU hands in at more than 32, so memory.stat may be late by that on each of the guest's two CPUs.
-constexpr std::uint64_t late_bytes = 64 * page_bytes;
+bool near(std::uint64_t a, std::uint64_t b) {
+  return (a > b ? a - b : b - a) <= late_bytes;
+}
 
 }  // namespace
 
@@ -34,58 +40,75 @@ TEST_CASE("Page faults are exact: what the process itself counted is the witness
   }
 }
 
-TEST_CASE("A mapped file is mapped to the page", "[memory.stat]") {
+TEST_CASE("rss, cache and mapped file are right to the page: the pages that the process touched are the witness",
+          "[both][memory.stat]") {
+  struct Value {
+    MemoryFile file;
+    wire::Figure wire::Container::*figure;
+    std::uint64_t touched = 0;
+  };
+  std::array values{Value{MemoryFile::rss, &wire::Container::memory_rss_bytes},
+                    Value{MemoryFile::cache, &wire::Container::memory_cache_bytes},
+                    Value{MemoryFile::mapped_file, &wire::Container::memory_mapped_file_bytes}};
   const Daemon daemon;
-  const TestCgroup cgroup('2');
+  const TestCgroup cgroup('3');
   Workload workload(cgroup);
+  workload.touch_anonymous(1);
   workload.touch_file(1);
-  const std::uint64_t base = *memory_row(daemon, cgroup).memory_mapped_file_bytes;
-  std::uint64_t touched = 0;
-  for (const std::size_t pages : {1u, 31u, 33u, 500u}) {
-    workload.touch_file(pages);
-    touched += pages;
-    const std::uint64_t ours = *memory_row(daemon, cgroup).memory_mapped_file_bytes;
-    CHECK(ours - base == touched * page_bytes);
-    CHECK(distance(ours, cgroup.read_table("memory", "memory.stat").at("total_mapped_file")) <= late_bytes);
+  const wire::Container base = memory_row(daemon, cgroup);
+  for (const std::size_t pages : {1u, 2u, 31u, 32u, 33u, 5u, 64u, 1000u, 7u, 1u, 1u, 13u}) {
+    const std::size_t file_pages = pages + 1;
+    workload.touch_anonymous(pages);
+    workload.touch_file(file_pages);
+    const wire::Container row = memory_row(daemon, cgroup);
+    for (Value& value : values) {
+      value.touched += (value.file == MemoryFile::rss ? pages : file_pages) * page_bytes;
+      const std::uint64_t ours = *(row.*value.figure);
+      INFO("value " << &value - values.data() << " after " << pages << " pages");
+      CHECK(ours - *(base.*value.figure) == value.touched);
+      CHECK(near(ours, read_memory(cgroup, value.file)));
+    }
+    // Shared memory is on the anonymous lists: all of it is working set.
+    CHECK(row.memory_inactive_file_bytes == 0);
+    CHECK(row.memory_working_set_bytes == row.memory_usage_bytes);
   }
 }
 
 TEST_CASE(
     "File pages that were read are inactive, and active when they were read again; the working set has the latter",
-    "[memory.stat]") {
+    "[both][memory.stat]") {
   const Daemon daemon;
   const TestCgroup cgroup('2');
   Workload workload(cgroup);
   for (int round = 0; round < 3; ++round) {
     workload.read_file(2000);
     const wire::Container row = memory_row(daemon, cgroup);
-    const auto stat = cgroup.read_table("memory", "memory.stat");
     REQUIRE((row.memory_inactive_file_bytes && row.memory_active_file_bytes));
-    CHECK(distance(*row.memory_inactive_file_bytes, stat.at("total_inactive_file")) <= late_bytes);
-    CHECK(distance(*row.memory_active_file_bytes, stat.at("total_active_file")) <= late_bytes);
+    CHECK(near(*row.memory_inactive_file_bytes, read_memory(cgroup, MemoryFile::inactive_file)));
+    CHECK(near(*row.memory_active_file_bytes, read_memory(cgroup, MemoryFile::active_file)));
     CHECK(*row.memory_inactive_file_bytes + *row.memory_active_file_bytes >= 1000 * page_bytes);
     CHECK(*row.memory_working_set_bytes == *row.memory_usage_bytes - *row.memory_inactive_file_bytes);
   }
 }
 
-TEST_CASE("Swap limit, reservation and kernel memory are the files'", "[memory]") {
+TEST_CASE("A container has the memory of the cgroups inside it, once", "[both][memory.stat][nested]") {
   const Daemon daemon;
-  const TestCgroup cgroup('2');
-  CHECK_FALSE(memory_row(daemon, cgroup).memory_swap_limit_bytes);
-  CHECK_FALSE(memory_row(daemon, cgroup).memory_reservation_bytes);
-  cgroup.write("memory", "memory.limit_in_bytes", "67108864");
-  cgroup.write("memory", "memory.memsw.limit_in_bytes", "100663296");
-  cgroup.write("memory", "memory.soft_limit_in_bytes", "33554432");
-  Workload workload(cgroup);
-  workload.touch_anonymous(100);
-  const std::uint64_t kernel_before = cgroup.read("memory", "memory.kmem.usage_in_bytes");
-  const wire::Container row = memory_row(daemon, cgroup);
-  const std::uint64_t kernel_after = cgroup.read("memory", "memory.kmem.usage_in_bytes");
-  CHECK(row.memory_swap_limit_bytes == 100663296);
-  CHECK(row.memory_reservation_bytes == 33554432);
-  CHECK(row.memory_swap_bytes == cgroup.read_table("memory", "memory.stat").at("total_swap"));
-  REQUIRE(row.memory_kernel_bytes);
-  CHECK(kernel_before > 0);
-  CHECK(*row.memory_kernel_bytes >= std::min(kernel_before, kernel_after));
-  CHECK(*row.memory_kernel_bytes <= std::max(kernel_before, kernel_after));
+  const TestCgroup cgroup('5');
+  std::uint64_t faults = 0;
+  {
+    const TestCgroup nested('5', "/nested", TestCgroup::Inside::with_controllers);
+    Workload workload(nested);
+    workload.touch_anonymous(1);
+    const std::uint64_t base = *memory_row(daemon, cgroup).memory_rss_bytes;
+    workload.touch_anonymous(17);
+    const wire::Container row = memory_row(daemon, cgroup);
+    CHECK(*row.memory_rss_bytes - base == 17 * page_bytes);
+    faults = *row.page_faults;
+    // Any reader's flush moves the figures between the kernel's arrays; not a page is to be lost or doubled by it.
+    cgroup.read_table("memory", "memory.stat");
+    CHECK(*memory_row(daemon, cgroup).memory_rss_bytes - base == 17 * page_bytes);
+    sleep(3);  // the kernel itself flushes every two seconds
+    CHECK(*memory_row(daemon, cgroup).memory_rss_bytes - base == 17 * page_bytes);
+  }
+  CHECK(*memory_row(daemon, cgroup).page_faults >= faults);
 }

@@ -2,19 +2,18 @@
 #include <sys/wait.h>
 
 #include <catch2/catch.hpp>
-#include <set>
 
+#include "tests/vm/cgroup_files.h"
 #include "tests/vm/daemon.h"
-#include "tests/vm/test_cgroup.h"
 #include "tests/vm/workload.h"
 
 using namespace katameter;
 using namespace katameter::guest;
 
-TEST_CASE("Ten OOM kills are ten counted and ten events with the right victims", "[oom]") {
+TEST_CASE("Ten OOM kills are ten counted and ten events with the right victims", "[both][oom]") {
   const Daemon daemon;
   const TestCgroup cgroup('6');
-  cgroup.write("memory", "memory.limit_in_bytes", "16777216");
+  limit_memory(cgroup, 16777216);
   std::vector<std::uint32_t> victims;
   for (int kill = 0; kill < 10; ++kill) {
     Workload workload(cgroup, "victim-" + std::to_string(kill));
@@ -27,7 +26,7 @@ TEST_CASE("Ten OOM kills are ten counted and ten events with the right victims",
   const auto row = Daemon::find(dump, cgroup.id());
   REQUIRE(row);
   CHECK(row->oom_kills == 10);
-  CHECK(row->oom_kills == cgroup.read_table("memory", "memory.oom_control").at("oom_kill"));
+  CHECK(row->oom_kills == read_memory(cgroup, MemoryFile::oom_kills));
   CHECK(dump.snapshot.guest.oom_events_lost == 0);
   REQUIRE(dump.oom_events.size() == 10);
   for (std::size_t i = 0; i < 10; ++i) {
@@ -47,20 +46,30 @@ TEST_CASE("Ten OOM kills are ten counted and ten events with the right victims",
   }
 }
 
-TEST_CASE("Events wait for whoever acknowledges them, and a kill in a nested cgroup is the container's",
-          "[oom][nested]") {
+TEST_CASE("Events wait for whoever acknowledges them, and kills in a nested cgroup are the container's",
+          "[both][oom][nested]") {
   const Daemon daemon;
   const TestCgroup cgroup('7');
-  const TestCgroup nested('7', "/nested");
-  nested.write("memory", "memory.limit_in_bytes", "8388608");
-  Workload workload(nested, "inner");
-  REQUIRE(WIFSIGNALED(workload.run_out_of_memory(8192)));
+  const TestCgroup nested('7', "/nested", TestCgroup::Inside::with_controllers);
+  limit_memory(nested, 8388608);
+  for (int kill = 0; kill < 3; ++kill) {
+    Workload workload(nested, "inner-" + std::to_string(kill));
+    REQUIRE(WIFSIGNALED(workload.run_out_of_memory(8192)));
+  }
   for (int read = 0; read < 2; ++read) {
     const Dump dump = daemon.dump();
-    REQUIRE(dump.oom_events.size() == 1);
-    REQUIRE(dump.oom_events[0].container);
-    CHECK(dump.oom_events[0].container->hex() == cgroup.id());
-    CHECK(dump.oom_events[0].cgroup == nested.path());
-    CHECK(Daemon::find(dump, cgroup.id())->oom_kills == 1);
+    const auto row = Daemon::find(dump, cgroup.id());
+    REQUIRE(row);
+    CHECK(row->oom_kills == 3);
+    CHECK(row->oom_kills == read_memory(is_v1(cgroup) ? nested : cgroup, MemoryFile::oom_kills));
+    REQUIRE(dump.oom_events.size() == 3);
+    for (std::size_t kill = 0; kill < 3; ++kill) {
+      const wire::OomEvent& event = dump.oom_events[kill];
+      REQUIRE(event.container);
+      CHECK(event.container->hex() == cgroup.id());
+      CHECK(event.cgroup == nested.path());
+      CHECK(event.victim_comm == "inner-" + std::to_string(kill));
+      CHECK(event.memory_limit_bytes == 8388608);
+    }
   }
 }

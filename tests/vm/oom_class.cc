@@ -180,6 +180,7 @@ TEST_CASE("A guest that is out of memory as a whole is distinguished, in a limit
   CHECK(compare(log.take_kills(), dump) == 2);
 }
 
+// v2 alone: v1 has no memory.oom.group.
 TEST_CASE("memory v2: all victims of an OOM group have the class of the first", "[.v2][oom]") {
   const Daemon daemon;
   const TestCgroup cgroup('a');

@@ -66,6 +66,7 @@ void check_between(std::uint64_t before_us, const wire::Figure& ours, std::uint6
 
 }  // namespace
 
+// All of these are of v2 alone: v1 does not count pressure.
 TEST_CASE("pressure v2: what waits for a CPU lies between two reads of cpu.pressure", "[pressure]") {
   const Daemon daemon;
   const TestCgroup cgroup('1');

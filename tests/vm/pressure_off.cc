@@ -49,6 +49,7 @@ void wait_for_cpu(const TestCgroup& cgroup) {
 
 }  // namespace
 
+// v2 alone, as in pressure.cc.
 TEST_CASE(
     "pressure v2: a cgroup for which it is switched off has no figure of it, and the right one when it is on again",
     "[pressure]") {

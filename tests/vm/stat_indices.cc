@@ -102,6 +102,7 @@ void check_like_files(const wire::Container& row, const TestCgroup& cgroup) {
 
 }  // namespace
 
+// All of these are of v2 alone, in which a guest begins without the memory controller below the root: v1 always has it.
 TEST_CASE("memory v2: without the kernel's symbols the figures of memory.stat are found by what they are",
           "[memory.stat][.v2]") {
   const LoopDevice device;
