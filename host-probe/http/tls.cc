@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <fmt/format.h>
 #include <gnutls/x509.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -114,26 +115,31 @@ bool TlsContext::attach(gnutls_session_t session) const {
   }
   // For verify_peer(), which GnuTLS calls with the session alone.
   gnutls_session_set_ptr(session, const_cast<TlsContext*>(this));
-  switch (client_auth_) {
-    case ClientAuth::none: gnutls_certificate_server_set_request(session, GNUTLS_CERT_IGNORE); break;
-    case ClientAuth::request:
-    case ClientAuth::verify_if_given: gnutls_certificate_server_set_request(session, GNUTLS_CERT_REQUEST); break;
-    case ClientAuth::require_any:
-    case ClientAuth::require_and_verify: gnutls_certificate_server_set_request(session, GNUTLS_CERT_REQUIRE); break;
-  }
+  // Not GNUTLS_CERT_REQUIRE, with which GnuTLS ends the handshake before verify_peer() and sends no alert.
+  gnutls_certificate_server_set_request(session,
+                                        client_auth_ == ClientAuth::none ? GNUTLS_CERT_IGNORE : GNUTLS_CERT_REQUEST);
   return true;
 }
 
 int TlsContext::verify_peer(gnutls_session_t session) {
   const auto* context = static_cast<const TlsContext*>(gnutls_session_get_ptr(session));
-  return context->allows(session) ? 0 : GNUTLS_E_CERTIFICATE_ERROR;
+  const auto alert = context->refusal(session);
+  if (!alert) return 0;
+  // libmicrohttpd closes the connection without an alert, and a browser would show an empty answer.
+  static_cast<void>(gnutls_alert_send(session, GNUTLS_AL_FATAL, *alert));
+  // If bytes are unread at the close, the kernel sends a reset, and the client may fail before it reads the alert.
+  static_cast<void>(recv(gnutls_transport_get_int(session), nullptr, 1 << 16, MSG_TRUNC | MSG_DONTWAIT));
+  return GNUTLS_E_CERTIFICATE_ERROR;
 }
 
-bool TlsContext::allows(gnutls_session_t session) const {
+std::optional<gnutls_alert_description_t> TlsContext::refusal(gnutls_session_t session) const {
   unsigned count = 0;
-  // Where one is required, GnuTLS has ended the handshake of a client without.
   if (gnutls_certificate_get_peers(session, &count) == nullptr || count == 0) {
-    return client_auth_ != ClientAuth::require_any && client_auth_ != ClientAuth::require_and_verify;
+    if (client_auth_ != ClientAuth::require_any && client_auth_ != ClientAuth::require_and_verify) return std::nullopt;
+    log_debug("a client without a certificate is refused");
+    // RFC 8446 and RFC 5246.
+    return gnutls_protocol_get_version(session) == GNUTLS_TLS1_3 ? GNUTLS_A_CERTIFICATE_REQUIRED
+                                                                 : GNUTLS_A_HANDSHAKE_FAILURE;
   }
   if (client_auth_ == ClientAuth::verify_if_given || client_auth_ == ClientAuth::require_and_verify) {
     std::string purpose = GNUTLS_KP_TLS_WWW_CLIENT;
@@ -143,15 +149,16 @@ bool TlsContext::allows(gnutls_session_t session) const {
     unsigned status = 0;
     if (gnutls_certificate_verify_peers(session, &data, 1, &status) < 0 || status != 0) {
       log_debug("a client's certificate is refused", {{"gnutls_status", status}});
-      return false;
+      return GNUTLS_A_BAD_CERTIFICATE;
     }
   }
-  if (allowed_sans_.empty()) return true;
+  if (allowed_sans_.empty()) return std::nullopt;
   const std::vector<std::string> sans = sans_of(session);
   const bool allowed = std::ranges::any_of(
       sans, [&](const std::string& san) { return std::ranges::find(allowed_sans_, san) != allowed_sans_.end(); });
-  if (!allowed) log_debug("a client's certificate is refused: none of its names is in client_allowed_sans");
-  return allowed;
+  if (allowed) return std::nullopt;
+  log_debug("a client's certificate is refused: none of its names is in client_allowed_sans");
+  return GNUTLS_A_BAD_CERTIFICATE;
 }
 
 namespace {

@@ -4,6 +4,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <type_traits>
 #include <vector>
@@ -39,7 +40,8 @@ class TlsContext {
   explicit TlsContext(const TlsConfig& config)
       : client_auth_(config.client_auth), allowed_sans_(config.client_allowed_sans) {}
   static int verify_peer(gnutls_session_t session);
-  bool allows(gnutls_session_t session) const;
+  /// The alert for a client that is not allowed in; nothing for one that is.
+  std::optional<gnutls_alert_description_t> refusal(gnutls_session_t session) const;
 
   ClientAuth client_auth_;
   std::vector<std::string> allowed_sans_;

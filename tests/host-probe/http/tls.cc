@@ -131,10 +131,24 @@ TEST_CASE("a client's certificate is asked for as client_auth_type says") {
     return certificates.curl(address, options).find("katameter_sandboxes 0") != std::string::npos;
   };
   CHECK(answers("") == test.without);
+  CHECK(answers("--tls-max 1.2") == test.without);
   CHECK(answers(certificates.client("client")) == test.of_ca);
   CHECK(answers(certificates.client("foreign")) == test.foreign);
   // A server's certificate is not one for clients.
   if (test.options.find("Verify") != std::string::npos) CHECK_FALSE(answers(certificates.client("server")));
+}
+
+TEST_CASE("a client whose certificate is refused gets an alert that says so") {
+  const Certificates certificates;
+  Program program(certificates.arguments(
+      certificates.config("  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: ca.pem\n")));
+  const std::string address = program.addresses().at(0);
+  CHECK_THAT(certificates.curl(address), Catch::Contains("alert certificate required"));
+  CHECK_THAT(certificates.curl(address, "--tls-max 1.2"), Catch::Contains("alert handshake failure"));
+  for (const std::string version : {"", "--tls-max 1.2 "}) {
+    CHECK_THAT(certificates.curl(address, version + certificates.client("foreign")),
+               Catch::Contains("alert bad certificate"));
+  }
 }
 
 TEST_CASE("a certificate that was renewed is served to the next connection, a broken one is not") {
