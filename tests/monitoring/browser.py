@@ -4,24 +4,54 @@ import base64
 import itertools
 import json
 import os
+import pathlib
 import select
 import subprocess
 import time
 
 
+def store_certificates(folder, authority=None, client=None):
+    """Makes the NSS database of a Browser in `folder`, which trusts the authority and has the client's certificate and key."""
+    database = pathlib.Path(folder, ".pki/nssdb")
+    database.mkdir(parents=True)
+
+    def run(*command):
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+
+    run("certutil", "-N", "-d", f"sql:{database}", "--empty-password")
+    if authority:
+        run("certutil", "-A", "-d", f"sql:{database}", "-n", "authority", "-t", "C,,", "-i", authority)
+    if client:
+        certificate, key = client
+        bundle = f"{folder}/client.p12"
+        run("openssl", "pkcs12", "-export", "-in", certificate, "-inkey", key, "-name", "client", "-passout", "pass:",
+            "-out", bundle)
+        run("pk12util", "-d", f"sql:{database}", "-i", bundle, "-W", "", "-K", "")
+
+
 class Browser:
-    """One page. `problems` collects what a reader of its console would see, `requests` the addresses that it asked. `login`
-    is the user and password that it is given where a server asks for them, after take_any_certificate()."""
+    """One page of a Chromium whose home is `folder`: it has the certificates that store_certificates() left there, and shows
+    one to each server that asks. `problems` collects what a reader of its console would see, `requests` the addresses that
+    it asked. `login` is the user and password that it is given where a server asks for them, after take_any_certificate()."""
 
     def __init__(self, folder):
         commands, self._write = os.pipe()
         self._read, answers = os.pipe()
+        # Without this policy Chromium opens a dialog and waits. It reads policies below /etc only: in a mount namespace
+        # that is another folder.
+        policies = pathlib.Path(folder, "etc/policies/managed")
+        policies.mkdir(parents=True)
+        any_certificate = json.dumps({"pattern": "*", "filter": {}})
+        (policies / "policies.json").write_text(json.dumps({"AutoSelectCertificateForUrls": [any_certificate]}))
+        start = f'mount --bind "$1" /etc/chromium && shift && exec "$@" 3<&{commands} 4>&{answers}'
+        namespaces = ["--mount"] if os.geteuid() == 0 else ["--mount", "--map-root-user"]
         # As root, and in containers, Chromium's own sandbox cannot be had; the page is ours.
         self._process = subprocess.Popen(
-            ["bash", "-c", f'exec "$@" 3<&{commands} 4>&{answers}', "bash", "chromium", "--headless=new", "--no-sandbox",
-             "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", "--remote-debugging-pipe",
-             f"--user-data-dir={folder}", "about:blank"],
-            pass_fds=(commands, answers), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            ["unshare", *namespaces, "bash", "-c", start, "bash", f"{folder}/etc", "chromium", "--headless=new",
+             "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", "--remote-debugging-pipe",
+             f"--user-data-dir={folder}/profile", "about:blank"],
+            env={**os.environ, "HOME": str(folder)}, pass_fds=(commands, answers), stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         os.close(commands)
         os.close(answers)
         self._ids = itertools.count(1)
@@ -103,10 +133,11 @@ class Browser:
         return value
 
     def show(self, url, width, height, dark=False):
+        """Goes there; Chromium's error if the server cannot be asked."""
         self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 600)
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.call("Emulation.setEmulatedMedia", features=[scheme])
-        self.call("Page.navigate", url=url)
+        return self.call("Page.navigate", url=url).get("errorText")
 
     def take_any_certificate(self):
         """And answer for the user who is asked to log in."""

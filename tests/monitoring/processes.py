@@ -95,6 +95,7 @@ class Certificates:
 
     def __init__(self, folder):
         self.folder = pathlib.Path(folder)
+        self.folder.mkdir(exist_ok=True)
         self.authority = self.folder / "ca.crt"
         self._openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
                       "-subj", "/CN=authority", "-keyout", "ca.key", "-out", "ca.crt")
