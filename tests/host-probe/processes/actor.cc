@@ -245,6 +245,9 @@ int main() {
     if (command == "storm") fork_storm(number);
     if (command == "share")
       answer = static_cast<std::int64_t>(share_memory(static_cast<int>(number), static_cast<int>(other)));
+    if (command == "reserve") {  // address space, as of a guest that has not touched its RAM
+      mmap(nullptr, static_cast<std::size_t>(number) * mebibyte, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    }
     if (command == "anonymous") {
       const std::size_t bytes = static_cast<std::size_t>(number) * mebibyte;
       std::memset(mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), 1, bytes);

@@ -49,7 +49,7 @@ wire::Container container_of(std::uint64_t guest, std::uint32_t number, std::uin
   made.memory_swap_limit_bytes = 128 * mebibyte;
   made.memory_reservation_bytes = 0;
   made.memory_failcnt = seconds / 60;
-  made.oom_kills = 0;
+  made.oom_kills = number == 1 ? seconds : 0;
   made.page_faults = seconds * 25;
   made.major_page_faults = seconds / 30;
   made.memory_stalls = seconds / 20;
