@@ -1,10 +1,10 @@
 #!/bin/bash
 # usage: scripts/prefetch.sh [--all | NAME...]
 #
-# Fetches what vmtest/ boots with into the cache: a root with systemd, kernels and
-# programs of other Debian suites, by their names in vmtest/kernels/table and vmtest/tools/table
-# (default: all of both that need not be compiled, --all: also those that tests
-# boot). Does nothing when all is there.
+# Fetches what vmtest/ boots with into the cache: kernels and programs of other
+# Debian suites, by their names in vmtest/kernels/table and vmtest/tools/table, and
+# systemd, which is a root with it. Default: all of it that need not be compiled,
+# --all: also what tests compile. Does nothing when all is there.
 
 set -euo pipefail
 here=$(cd "${BASH_SOURCE[0]%/*}" && pwd)
@@ -34,5 +34,7 @@ for kind in kernels tools; do
         "$vmtest/$kind/fetch.sh" "$name" >/dev/null
     done
 done
-(($#)) || "$vmtest/debian.sh" >/dev/null
+if (($# == 0)) || [[ " $* " == *' systemd '* ]]; then
+    "$vmtest/debian.sh" >/dev/null
+fi
 "$vmtest/accel.sh" >/dev/null
