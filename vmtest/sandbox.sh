@@ -155,7 +155,6 @@ if [[ ! ${KATAMETER_SANDBOX_ARGUMENTS:-} ]]; then
 else
     work=${KATAMETER_SANDBOX_ARGUMENTS%/*}
     unset KATAMETER_SANDBOX_ARGUMENTS
-    [[ ! $cgroups ]] || echo $$ >/sys/fs/cgroup/cgroup.procs
 fi
 qemu_pid=''
 

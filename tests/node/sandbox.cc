@@ -59,15 +59,24 @@ Sandbox::Sandbox(SandboxOptions options) : options_(std::move(options)) {
 }
 
 void Sandbox::start() {
-  // clang-format off
-  script_ = Child({"taskset", "-c", std::to_string(options_.node_cpu), SANDBOX_SCRIPT, "--id", id().hex(), "--dir", "/",
-                   "--layout", options_.layout, "--cid", std::to_string(next_cid()),
-                   "--shim", KATA_SHIM, "--cgroups",
-                   "--kernel", options_.kernel, "--initrd", initrd(options_), "--start", options_.start,
-                   "--cpus", std::to_string(options_.cpus), "--memory", std::to_string(options_.memory_mib),
-                   "--console", work_ / "console", "--timeout", "90"},
-                  work_ / "log");
-  // clang-format on
+  std::vector<std::string> arguments{"taskset", "-c", std::to_string(options_.node_cpu), SANDBOX_SCRIPT};
+  const auto give = [&](const std::string& option, const std::string& value) {
+    arguments.insert(arguments.end(), {option, value});
+  };
+  give("--id", id().hex());
+  give("--dir", "/");
+  give("--layout", options_.layout);
+  give("--cid", std::to_string(next_cid()));
+  if (options_.shim) give("--shim", KATA_SHIM);
+  give("--kernel", options_.kernel);
+  give("--initrd", initrd(options_));
+  give("--start", options_.start);
+  give("--cpus", std::to_string(options_.cpus));
+  give("--memory", std::to_string(options_.memory_mib));
+  give("--console", work_ / "console");
+  give("--timeout", "90");
+  arguments.emplace_back("--cgroups");
+  script_ = Child(arguments, work_ / "log");
 }
 
 Sandbox::~Sandbox() {

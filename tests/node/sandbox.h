@@ -19,6 +19,7 @@ struct SandboxOptions {
   int cpus = 1;
   int memory_mib = 256;
   std::string start = "boot";  // of guest-probe
+  bool shim = true;            // false: containerd has started one
   int node_cpu = 0;            // where all of its processes run: QEMU's SVM loses guests that change CPUs
   ContainerId id = fresh_container_id();
 

@@ -7,10 +7,8 @@
 #   qemu      run/vc/vm/ID/{qmp,console,vhost-fs}.sock, pid
 #   qemu-rs   run/kata/ID/root/{console,virtiofsd}.sock
 #   Go        run/vc/sbs/ID                    sandbox storage
-#   Rust      run/kata/ID/{shim-monitor.sock,state.json}
+#   Rust      run/kata/ID/state.json
 #   both      run/kata-containers/shared/sandboxes/ID    virtiofs source
-#
-# In the order of the runtimes: the directory, virtiofsd, the VMM.
 
 # Sets $vm (the directory), $storage, $shared and $share (what virtiofs
 # exports), $socket (the hybrid vsock, or empty), $pod_cgroup and
@@ -60,10 +58,8 @@ start_layout() {
         start_cloud_hypervisor "$vm/pid"
         ;;
     clh-rs)
-        rust_files
         start_vsock "$socket"
-        start_virtiofsd "$storage/virtiofsd.sock" --socket-path "$storage/virtiofsd.sock" \
-            --shared-dir "$share" --cache auto --thread-pool-size=1 -o announce_submounts
+        start_what_rust_has
         start_cloud_hypervisor "$work/pid"
         ;;
     qemu)
@@ -72,37 +68,38 @@ start_layout() {
         start_qemu "$vm" -qmp unix:fd=3,server=on,wait=off -pidfile "$vm/pid"
         ;;
     qemu-rs)
-        rust_files
-        start_virtiofsd "$storage/virtiofsd.sock" --socket-path "$storage/virtiofsd.sock" \
-            --shared-dir "$share" --cache auto --thread-pool-size=1 -o announce_submounts
+        start_what_rust_has
         start_qemu "$storage" -qmp unix:fd=3,server=on,wait=off
         ;;
     esac
 }
 
-# What host-probe does not look at, but finds beside what it does.
-rust_files() {
+start_what_rust_has() {
     echo '{}' >"$vm/state.json"
+    start_virtiofsd "$storage/virtiofsd.sock" --socket-path "$storage/virtiofsd.sock" \
+        --shared-dir "$share" --cache auto --thread-pool-size=1 -o announce_submounts
 }
 
 # The cgroups of a pod, with the controllers that systemd would have enabled.
 make_cgroups() {
-    local cgroup parent
+    local cgroup parent rest
     for cgroup in "$pod_cgroup" "$overhead_cgroup"; do
         mkdir -p "$cgroup"
         parent=/sys/fs/cgroup
         while [[ $parent != "$cgroup" ]]; do
             echo '+cpu +memory +pids' >"$parent/cgroup.subtree_control"
-            cgroup_rest=${cgroup#"$parent/"}
-            parent=$parent/${cgroup_rest%%/*}
+            rest=${cgroup#"$parent/"}
+            parent=$parent/${rest%%/*}
         done
     done
 }
 
 remove_cgroups() {
-    local cgroup
-    # The shim is still in one of them.
-    [[ ! $shim ]] || echo "$PPID" 2>/dev/null >/sys/fs/cgroup/cgroup.procs || : # it may have been killed
+    local cgroup pid
+    # The shim, which may have been killed, and this process below it are still in one of them.
+    for pid in $$ ${shim:+"$PPID"}; do
+        echo "$pid" 2>/dev/null >/sys/fs/cgroup/cgroup.procs || :
+    done
     for cgroup in "$pod_cgroup" "$overhead_cgroup"; do
         while [[ $cgroup != /sys/fs/cgroup ]] && rmdir "$cgroup" 2>/dev/null; do cgroup=${cgroup%/*}; done
     done
@@ -111,7 +108,7 @@ remove_cgroups() {
 # Becomes the shim, which runs sandbox.sh again with the arguments in a file.
 become_shim() {
     printf '%s\0' "${arguments[@]}" >"$work/arguments"
-    ln -s "$(realpath "$shim")" "$work/containerd-shim-kata-v2"
+    cp "$shim" "$work/containerd-shim-kata-v2" # not a link: the name of the file itself is looked at
     [[ ! $cgroups ]] || echo $$ >"$overhead_cgroup/cgroup.procs"
     export KATAMETER_SHIM_RUNS=$here/sandbox.sh KATAMETER_SANDBOX_ARGUMENTS=$work/arguments
     local of_id=(-id "$id") rest=(-namespace k8s.io -address /run/containerd/containerd.sock -publish-binary '')

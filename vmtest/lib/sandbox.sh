@@ -44,6 +44,9 @@ console_has() { # TEXT
 }
 
 start_vsock() { # SOCKET
+    # In cloud-hypervisor it is a thread of the VMM; beside QEMU it is no part of
+    # the sandbox.
+    local overhead_cgroup=/sys/fs/cgroup
     sandbox_spawn "$work/vsock.log" "$vsock_program" --guest-cid=3 \
         --uds-path="$1" --socket="$work/vsock.sock"
     sandbox_await $! "$work/vsock.sock" ||
