@@ -5,9 +5,9 @@
 #include <memory>
 #include <regex>
 
-#include "tests/support/child.h"
 #include "tests/host-probe/pods/containerd.h"
 #include "tests/host-probe/pods/fake_runtime.h"
+#include "tests/support/child.h"
 #include "tests/support/fake_guest.h"
 #include "tests/support/http_get.h"
 #include "tests/support/loop.h"
