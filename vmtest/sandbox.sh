@@ -23,8 +23,9 @@
 #                       /kata_overhead, of Rust all in the pod's
 #   --init SCRIPT       what the guest runs after boot, with busybox sh
 #                       (default vmtest/sandbox/workload.sh). It finds $CGROUP
-#                       (v1 or v2) and $SHARED (the virtiofs mount); when it
-#                       ends the sandbox keeps running
+#                       (v1 or v2), $SHARED (the virtiofs mount) and
+#                       /containers.sh (vmtest/guest); when it ends the sandbox
+#                       keeps running
 #   --guest-probe PATH  static binary (default build/bin/guest-probe), put in
 #                       and stripped by packaging/kata/add-to-rootfs.sh; "none"
 #                       for a guest without it
@@ -129,7 +130,7 @@ accelerator=$("$here/accel.sh")
 make_initrd() {
     initramfs_new "$work/root"
     cp "$here/guest/sandbox-init.sh" "$work/root/init"
-    cp "$here/guest/cgroups.sh" "$work/root/cgroups.sh"
+    cp "$here"/guest/{cgroups,containers}.sh "$work/root/"
     cp "$init" "$work/root/workload"
     printf 'CGROUP=%s\nSTART=%s\n' "$cgroup" "$start" >"$work/root/settings"
     [[ ! $probe ]] || "$here/../packaging/kata/add-to-rootfs.sh" --guest-probe "$probe" "$work/root" 2>"$work/add.log" ||

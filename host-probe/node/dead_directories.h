@@ -10,17 +10,17 @@
 
 namespace katameter::host {
 
-/// Directories of sandboxes in which nobody lives. A shim that crashed leaves one, and so does a sandbox that dies while
-/// it is measured. They are kept because nothing reports it when one comes to life: a socket has its name a moment before
-/// somebody listens at it, and a sandbox of the same id may be started again in its old directory.
+/// Directories of sandboxes of which no process runs. A shim that crashed leaves one, and so does a sandbox that dies while
+/// it is measured. They are kept because nothing reports it when one comes to life: a socket is bound a moment before
+/// its process listens on it, and a sandbox of the same id may be started again in its old directory.
 class DeadDirectories {
  public:
   /// `processes`, which may be null, must outlive it. `guest_port`: where guest-probe listens.
   DeadDirectories(ProcessSource* processes, std::uint32_t guest_port)
       : processes_(processes), guest_port_(guest_port) {}
 
-  /// Whether no VMM lives behind the place and no process of its sandbox does. Without `processes`, a socket shows it if
-  /// nobody listens at it (ECONNREFUSED); of a guest that is reached by its CID, only a file with the VMM's process id
+  /// Whether neither the VMM of this place nor another process of its sandbox runs. Without `processes`, a socket shows it
+  /// if connect() fails with ECONNREFUSED; of a guest that is reached by its CID, only a file with the VMM's process id
   /// does, else it counts as alive.
   bool is_dead(const SandboxPlace& place) const;
 

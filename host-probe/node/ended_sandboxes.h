@@ -49,7 +49,7 @@ class EndedSandboxes {
   static constexpr std::size_t max = 1024;
   /// Ended containers of all of them; beyond it those of the sandbox that ended first are dropped.
   static constexpr std::size_t max_containers = 2048;
-  /// So many may end before update(), if nobody asks for a report.
+  /// The number of sandboxes that may end without a scrape before update() is due.
   static constexpr std::size_t max_unread = 256;
 
   struct Ended {

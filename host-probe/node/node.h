@@ -48,7 +48,7 @@ class Node : private SandboxListener {
   /// collection.
   void begin();
 
-  /// A directory in which nobody lives is not a sandbox: a shim that crashed leaves one. It is looked at again a
+  /// A directory without a running process is not a sandbox: a shim that crashed leaves one. It is looked at again a
   /// second later and with each collection.
   void sandbox_appeared(const SandboxPlace& place);
   /// A sandbox whose VMM outlives its directory goes on being reported. When it ends, its guest is asked once more if the

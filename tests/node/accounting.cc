@@ -56,7 +56,7 @@ TEST_CASE("CPU time and memory of sandboxes are the kernel's, idle, busy, and wh
     REQUIRE(probe.becomes("katameter_guest_probe_up", {{"sandbox_id", each->id().hex()}}, 1));
     CHECK(probe.scrape().has("katameter_sandbox_info", {{"sandbox_id", each->id().hex()}, {"reach", "af_vsock"}}));
     // Its vCPUs have been in guest mode then, by which they are known here.
-    each->run("container " + container + "; burn_in " + container + " 2");
+    each->run("make_container " + container + "; burn_in " + container + " 2");
   }
 
   const auto read = [&] { return std::vector<Reading>{Reading(probe, go), Reading(probe, rust)}; };

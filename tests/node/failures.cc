@@ -46,7 +46,7 @@ TEST_CASE("A late guest, an OOM kill in it, and probes, shim and VMM that are ki
   test.sandbox.run("guest-probe start");
   REQUIRE(test.guest_probe_becomes(1));
 
-  test.sandbox.run("container " + container + "; limit_memory " + container + " 16");
+  test.sandbox.run("make_container " + container + "; limit_memory " + container + " 16");
   const std::string hog = "run_in " + container + " 'dd if=/dev/zero of=/dev/null bs=64M count=1' || true";
   test.sandbox.run(hog);
   const Scrape::Labels of_container{{"id", "/kata/" + test.sandbox.id().hex() + "/" + container}};

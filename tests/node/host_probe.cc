@@ -46,15 +46,6 @@ bool Scrape::has(const std::string& name, const Labels& labels) const {
   return std::ranges::any_of(series_, [&](const TextSeries& each) { return matches(each, name, labels); });
 }
 
-std::map<std::string, double> Scrape::by(const std::string& name, const ContainerId& sandbox,
-                                         const std::string& key) const {
-  std::map<std::string, double> found;
-  for (const TextSeries& each : series_) {
-    if (matches(each, name, {{"sandbox_id", sandbox.hex()}})) found[each.label(key)] += each.value;
-  }
-  return found;
-}
-
 HostProbe::HostProbe(const std::vector<std::string>& more) : program_(arguments(more)) {
   address_ = program_.addresses().front();
 }

@@ -19,8 +19,6 @@ class Scrape {
   /// The sum of the series of this name that have these labels; fails the test if there is none.
   double sum(const std::string& name, const Labels& labels = {}) const;
   bool has(const std::string& name, const Labels& labels = {}) const;
-  /// The value of each series of a sandbox by its label `key`.
-  std::map<std::string, double> by(const std::string& name, const ContainerId& sandbox, const std::string& key) const;
 
  private:
   std::vector<TextSeries> series_;

@@ -31,7 +31,7 @@ TEST_CASE("Each layout is found, and its CPU time is the kernel's", "[all]") {
   CHECK(probe.becomes("katameter_sandbox_info",
                       {{"sandbox_id", sandbox.id().hex()}, {"layout", kata.directory}, {"reach", kata.reach}}, 1));
   REQUIRE(probe.becomes("katameter_guest_probe_up", of_it, 1));
-  sandbox.run("container " + container + "; burn_in " + container + " 2");
+  sandbox.run("make_container " + container + "; burn_in " + container + " 2");
   const Reading begin(probe, sandbox);
   sandbox.run("burn_in " + container + " 6");
   const Reading end(probe, sandbox);

@@ -43,7 +43,7 @@ TEST_CASE("A VM and its containers have the names that containerd gave them", "[
   HostProbe probe;
   Sandbox sandbox({.shim = false, .id = pod});
   sandbox.wait_ready();
-  sandbox.run("container " + app.hex());
+  sandbox.run("make_container " + app.hex());
   CHECK(probe.becomes("katameter_sandbox_info",
                       {{"sandbox_id", pod.hex()}, {"namespace", "shop"}, {"pod", "web-0"}, {"runtime_handler", "kata"}},
                       1));

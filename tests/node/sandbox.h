@@ -26,7 +26,8 @@ struct SandboxOptions {
   static ContainerId fresh_container_id();
 };
 
-/// A sandbox under KVM as vmtest/sandbox.sh makes it, below a shim and in Kata's cgroups; its guest does what it is told.
+/// A sandbox under KVM as vmtest/sandbox.sh makes it, below a shim and in Kata's cgroups; run() executes a script
+/// in its guest.
 class Sandbox {
  public:
   /// Begins to start it.

@@ -9,7 +9,8 @@
 #            started, is OOM-killed, and is started again in the same cgroup
 # Each id is its four digits sixteen times over.
 
-root=/sys/fs/cgroup
+# shellcheck disable=SC1091 # the guest's
+. /containers.sh
 
 repeat() { # DIGITS
     printf "$1%.0s" 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16
@@ -18,67 +19,6 @@ steady=$(repeat 5afe)
 throttled=$(repeat cede)
 greedy=$(repeat dead)
 
-# The directories of a cgroup: one per v1 hierarchy, or the one of v2.
-directories() { # CGROUP
-    if [ "$CGROUP" = v2 ]; then
-        echo "$root/$1"
-        return
-    fi
-    for hierarchy in "$root"/*; do
-        echo "$hierarchy/$1"
-    done
-}
-
-make_cgroup() { # CGROUP
-    for directory in $(directories "$1"); do
-        mkdir -p "$directory"
-        # A new cpuset is empty, and accepts no process.
-        for file in cpuset.cpus cpuset.mems; do
-            [ "$CGROUP" = v1 ] && [ -e "$directory/$file" ] &&
-                cat "${directory%/*}/$file" >"$directory/$file"
-        done
-    done
-    if [ "$CGROUP" = v2 ] && [ "$1" = cri-containerd ]; then
-        echo '+cpu +memory +pids' >"$root/$1/cgroup.subtree_control"
-    fi
-}
-
-make_container() { # ID
-    make_cgroup "cri-containerd/$1"
-}
-
-# Runs a script as the container's process, in the background.
-run_in() { # ID SCRIPT
-    # shellcheck disable=SC2016 # expanded by the process itself
-    sh -c 'for procs in $0; do echo $$ >$procs/cgroup.procs; done; exec "$@"' \
-        "$(directories "cri-containerd/$1")" sh -c "$2" &
-}
-
-limit_cpu() { # ID PERCENT
-    if [ "$CGROUP" = v2 ]; then
-        echo "${2}000 100000" >"$root/cri-containerd/$1/cpu.max"
-    else
-        echo "${2}000" >"$root/cpu,cpuacct/cri-containerd/$1/cpu.cfs_quota_us"
-    fi
-}
-
-limit_memory() { # ID MIB
-    if [ "$CGROUP" = v2 ]; then
-        echo "${2}M" >"$root/cri-containerd/$1/memory.max"
-    else
-        echo "${2}M" >"$root/memory/cri-containerd/$1/memory.limit_in_bytes"
-    fi
-}
-
-oom_kills() { # ID
-    if [ "$CGROUP" = v2 ]; then
-        grep '^oom_kill ' "$root/cri-containerd/$1/memory.events"
-    else
-        grep '^oom_kill ' "$root/memory/cri-containerd/$1/memory.oom_control"
-    fi
-}
-
-make_cgroup cri-containerd
 make_container "$steady"
 make_container "$throttled"
 make_container "$greedy"
@@ -99,12 +39,12 @@ run_in "$steady" '
         i=0
         while [ $i -lt 1000 ]; do i=$((i + 1)); done
         read -t 1 _ <>/tmp/never
-    done'
+    done' &
 
-run_in "$throttled" 'while :; do :; done'
+run_in "$throttled" 'while :; do :; done' &
 
 while :; do
-    run_in "$greedy" 'sleep 2; exec dd if=/dev/zero of=/dev/null bs=64M'
+    run_in "$greedy" 'sleep 2; exec dd if=/dev/zero of=/dev/null bs=64M' &
     wait $!
     echo "workload: dead... ended with status $?, $(oom_kills "$greedy")"
 done

@@ -14,7 +14,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-/// A socket at which nobody listens any more.
+/// A socket without a listener.
 void leave_socket(const std::filesystem::path& path) {
   std::filesystem::create_directories(path.parent_path());
   const Fd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
@@ -31,7 +31,7 @@ TEST_CASE("a directory that a dead sandbox left is not a sandbox until one lives
   const auto path = test.temporary.path() / "a/clh.sock";
   const SandboxPlace place{id_of('a'), path.parent_path(), "clh.sock", "cloud-hypervisor"};
   leave_socket(path);
-  SECTION("nobody listens") {
+  SECTION("a socket without a listener") {
     test.processes.ended.insert(id_of('a'));
     test.node->sandbox_appeared(place);
     CHECK(test.collect()->sandboxes.empty());
@@ -41,7 +41,7 @@ TEST_CASE("a directory that a dead sandbox left is not a sandbox until one lives
     CHECK(test.collect()->sandboxes.size() == 1);
     CHECK(test.processes.followed == std::vector<SandboxId>{id_of('a')});
   }
-  SECTION("nobody listens yet, a process of it lives") {
+  SECTION("a socket without a listener yet, a process of the sandbox runs") {
     test.node->sandbox_appeared(place);
     CHECK(test.collect()->sandboxes.size() == 1);
   }
@@ -71,7 +71,7 @@ TEST_CASE("what is reached by its CID is dead without a process") {
       test.node = std::make_unique<Node>(test.loop.events(), test.loop.timers(), nullptr);
     }
   }
-  SECTION("there is no such file") {}
+  SECTION("without the file") {}
   test.node->sandbox_appeared(place);
   CHECK(test.collect()->sandboxes.empty());
   test.processes.ended.clear();
@@ -144,7 +144,7 @@ TEST_CASE("a VMM that outlives its sandbox's directory is measured until it ends
     test.processes.running_vmm.reset();
     CHECK(test.collect()->sandboxes.size() == 1);
   }
-  SECTION("nobody asks") {
+  SECTION("without a scrape") {
     test.node->sandbox_gone(id_of('a'));
     test.processes.running_vmm.reset();
     CHECK(test.loop.until([&] { return !test.processes.forgotten.empty(); }));

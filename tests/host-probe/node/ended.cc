@@ -186,7 +186,7 @@ TEST_CASE("of sandboxes without a VMM the node's totals have nothing") {
   CHECK(node_cpu_ns(*test.collect(), CpuComponent::shim) == 0);
 }
 
-TEST_CASE("however many sandboxes end while nobody asks, the node's totals lose none") {
+TEST_CASE("however many sandboxes end without a scrape, the node's totals lose none") {
   Fixture test;
   test.processes.forgets = true;
   constexpr std::uint64_t sandboxes = 3000;  // of more than 1,024 that have ended the oldest is dropped
