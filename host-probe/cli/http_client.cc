@@ -138,7 +138,7 @@ Result<HttpClient> HttpClient::create(const HttpTarget& target) {
   if (!base) return failure_from(std::move(base.error()));
   session->base = *std::move(base);
   Result<Curl> curl = load_curl();
-  if (!curl) return failure_from(std::move(curl.error()));
+  if (!curl) return failure_from(curl.error());
   session->curl = *curl;
   session->handle = session->curl.init();
   if (session->handle == nullptr) return failure("libcurl cannot start: no memory");
