@@ -67,7 +67,7 @@ TEST_CASE("Page cache grows up to the limit and is reclaimed there: usage, cache
           "[any][memory][memory.stat]") {
   // It is on the share of the host, so that its pages can be dropped and read again.
   struct stat file {};
-  REQUIRE(stat(GUEST_PROBE "-next", &file) == 0);
+  REQUIRE(stat(LARGE_FILE, &file) == 0);
   REQUIRE(static_cast<std::uint64_t>(file.st_size) > 2 * limit);
   const Daemon daemon;
   HostPeer host(daemon.socket());

@@ -19,7 +19,7 @@ namespace {
 
 constexpr std::size_t page = 4096;
 // Some 40 MB on the share of the host. Not of guest-probe's own: when that gives pages back, they count as used once more.
-constexpr const char* large_file = GUEST_PROBE "-next";
+constexpr const char* large_file = LARGE_FILE;
 
 void touch(int fd, int flags, std::size_t pages) {
   char* memory = static_cast<char*>(mmap(nullptr, pages * page, PROT_READ | PROT_WRITE, flags, fd, 0));
