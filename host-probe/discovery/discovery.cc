@@ -194,6 +194,13 @@ void Discovery::look_again() {
   OwnMetrics::of_process().set_host_limitation(
       "inotify",
       std::ranges::any_of(watches_->layouts, incomplete) || std::ranges::any_of(watches_->subdirectories, incomplete));
+  const bool removed = std::ranges::any_of(watches_->layouts, [](const auto& watch) { return watch->was_removed(); });
+  OwnMetrics::of_process().set_host_limitation("removed_directory", removed);
+  if (removed && !std::exchange(logged_removed_, true)) {
+    log_warning(
+        "a directory of sandboxes was removed and is still mounted here; sandboxes below the one that was made "
+        "in its place are not found until host-probe's pod is restarted");
+  }
 }
 
 }  // namespace katameter::host

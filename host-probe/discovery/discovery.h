@@ -87,7 +87,8 @@ class Discovery {
                                   SandboxList::OfShims of_shims = {});
 
   /// Tries again to find out whose the VMs are that are nobody's yet; what stays so is logged, once each. And to watch
-  /// what could not be, for which katameter_host_limitation has the reason `inotify`. Costs nothing while there are none.
+  /// what could not be, for which katameter_host_limitation has the reason `inotify`. Costs a stat() for each layout while
+  /// there are none, which shows that a directory was removed and is still mounted: reason `removed_directory`.
   void look_again();
 
  private:
@@ -101,6 +102,7 @@ class Discovery {
   std::unique_ptr<Claims> claims_;
   std::unique_ptr<SandboxList> list_;
   std::unique_ptr<Watches> watches_;
+  bool logged_removed_ = false;
 };
 
 }  // namespace katameter::host

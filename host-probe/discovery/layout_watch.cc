@@ -71,6 +71,13 @@ void RootWatch::walk() {
   watches_ = std::move(watches);
 }
 
+bool RootWatch::was_removed() const {
+  std::size_t last = 0;  // removed directories are empty, so it is the last one that exists
+  for (const auto& [watch, level] : watches_) last = std::max(last, level);
+  struct stat found {};
+  return stat(levels_[last].path.c_str(), &found) == 0 && found.st_nlink == 0;
+}
+
 bool RootWatch::affects(const Inotify::Event& event) const {
   const auto found = watches_.find(event.watch);
   if (found == watches_.end()) return false;

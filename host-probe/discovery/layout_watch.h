@@ -35,6 +35,10 @@ class RootWatch {
   const std::string& path() const { return levels_.back().path; }
   bool uses(int watch) const { return watches_.contains(watch); }
 
+  /// What exists of it was removed and is seen because it is mounted here, as in host-probe's pod: one that was made anew
+  /// on the node is not seen.
+  bool was_removed() const;
+
  private:
   struct Level {
     std::string path;
@@ -81,6 +85,8 @@ class LayoutWatch {
   void look_again();
   /// A directory of a sandbox could not be watched.
   bool incomplete() const { return incomplete_; }
+  /// See RootWatch.
+  bool was_removed() const { return root_.was_removed(); }
 
  private:
   using Clock = std::chrono::steady_clock;

@@ -1,6 +1,7 @@
 #include "host-probe/discovery/discovery.h"
 
 #include <sched.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -71,6 +72,11 @@ struct Fixture {
   int gone = 0;
   std::optional<Discovery> discovery;
 };
+
+bool limited(const std::string& reason) {
+  return OwnMetrics::of_process().text().find("katameter_host_limitation{reason=\"" + reason + "\"} 1") !=
+         std::string::npos;
+}
 
 }  // namespace
 
@@ -209,12 +215,35 @@ TEST_CASE("when the queue of events overflows, what is there is compared once wi
   CHECK(test.gone == 1);
 }
 
+TEST_CASE("a directory that was removed on the node, and is still mounted, is said") {
+  Fixture test;
+  const fs::path of_node = test.temporary.path() / "node";
+  fs::create_directories(of_node / "vc" / "vm" / id_of('a'));
+  make_socket(of_node / "vc" / "vm" / id_of('a') / "clh.sock");
+  fs::create_directories(test.run() / "vc");
+  // Only a process with a mount namespace of its own may mount, which one has with a user namespace of its own.
+  const pid_t child = fork();
+  if (child == 0) {
+    if (unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0) _exit(2);
+    if (mount((of_node / "vc").c_str(), (test.run() / "vc").c_str(), nullptr, MS_BIND, nullptr) != 0) _exit(3);
+    test.start();
+    test.discovery->look_again();
+    if (test.present.size() != 1 || limited("removed_directory")) _exit(4);
+    fs::remove_all(of_node / "vc");
+    fs::create_directories(of_node / "vc");
+    if (!test.becomes({})) _exit(5);
+    test.discovery->look_again();
+    _exit(limited("removed_directory") ? 0 : 6);
+  }
+  int status = -1;
+  REQUIRE(waitpid(child, &status, 0) == child);
+  REQUIRE(WIFEXITED(status));
+  CHECK(WEXITSTATUS(status) == 0);
+}
+
 TEST_CASE("a sandbox for which there is no inotify watch left is found once there is") {
   Fixture test;
   test.make_sandbox('a');
-  const auto limited = [] {
-    return OwnMetrics::of_process().text().find("katameter_host_limitation{reason=\"inotify\"} 1") != std::string::npos;
-  };
   const auto allow = [](int watches) {
     std::ofstream limit("/proc/sys/user/max_inotify_watches");
     return static_cast<bool>(limit << watches << std::flush);
@@ -228,10 +257,10 @@ TEST_CASE("a sandbox for which there is no inotify watch left is found once ther
     test.make_sandbox('b');
     test.loop.pass(20ms);
     test.discovery->look_again();
-    if (test.present.size() != 1 || !limited()) _exit(4);
+    if (test.present.size() != 1 || !limited("inotify")) _exit(4);
     if (!allow(1'000'000)) _exit(5);
     test.discovery->look_again();
-    _exit(test.present.size() == 2 && !limited() ? 0 : 6);
+    _exit(test.present.size() == 2 && !limited("inotify") ? 0 : 6);
   }
   int status = -1;
   REQUIRE(waitpid(child, &status, 0) == child);
