@@ -17,7 +17,9 @@
 #include "host-probe/options.h"
 #include "host-probe/overhead/history.h"
 #include "host-probe/pods/names.h"
+#include "host-probe/pods/pod_stats.h"
 #include "host-probe/pods/runtime.h"
+#include "host-probe/pods/runtime_stats.h"
 #include "host-probe/processes/limitations.h"
 #include "host-probe/processes/process_account.h"
 #include "host-probe/service/systemd.h"
@@ -50,6 +52,10 @@ std::unique_ptr<ProcessSource> open_processes(EventLoop& loop) {
 std::unique_ptr<NameSource> open_runtimes(const Options& options) {
   return std::make_unique<RuntimeNames>(runtime_endpoints(options.runtime_endpoints, options.run_root),
                                         options.run_root);
+}
+
+std::unique_ptr<StatsSource> open_stats(const Options& options) {
+  return std::make_unique<RuntimeStats>(runtime_endpoints(options.runtime_endpoints, options.run_root));
 }
 
 Status run(Options options, const CommandLine& command_line) {
@@ -90,7 +96,14 @@ Status run(Options options, const CommandLine& command_line) {
   const std::unique_ptr<ProcessSource> processes = open_processes(*loop);
   const auto names = Names::create(*loop, **timers, open_runtimes(options));
   if (!names) return failure(names.error().text);
-  node = std::make_unique<Node>(*loop, **timers, processes.get(), names->get(), GuestTiming(), options.guest_port);
+  std::unique_ptr<PodStats> stats;
+  if (options.runtime_stats) {
+    auto made = PodStats::create(*loop, open_stats(options));
+    if (!made) return failure(made.error().text);
+    stats = std::move(*made);
+  }
+  node = std::make_unique<Node>(*loop, **timers, processes.get(), names->get(), GuestTiming(), options.guest_port,
+                                Node::time_to_end, stats.get());
   const DiscoveryEvents events{[&](const SandboxPlace& place) { node->sandbox_appeared(place); },
                                [&](const SandboxId& id) { node->sandbox_gone(id); }};
   const SandboxList::OfShims of_shims = [&] {
@@ -107,10 +120,12 @@ Status run(Options options, const CommandLine& command_line) {
   const auto serving = [&] { return "Serving " + (*server)->urls(); };
   reload = [&] {
     notify_reloading();
-    const Status reloaded =
-        reload_options(options, command_line,
-                       {[&](const std::string& file) { return (*server)->reload(file); },
-                        [&](const Options& now) { return (*names)->set_source(open_runtimes(now)); }});
+    const Status reloaded = reload_options(options, command_line,
+                                           {[&](const std::string& file) { return (*server)->reload(file); },
+                                            [&](const Options& now) {
+                                              const Status set = stats ? stats->set_source(open_stats(now)) : Status();
+                                              return set ? (*names)->set_source(open_runtimes(now)) : set;
+                                            }});
     notify_ready(reloaded ? serving() : serving() + "; not reloaded: " + reloaded.error().text);
   };
   (*server)->set_ready();

@@ -78,6 +78,11 @@ std::variant<Options, EarlyExit> parse_options(int argc, const char* const* argv
          "unix:///run/containerd/containerd.sock; repeatable. Without it, those of containerd, CRI-O, k3s, k0s and "
          "MicroK8s are tried. none: no runtime is asked, and names come from the bundles on the disk alone")
       ->delimiter(',');
+  app.add_option(
+         "--runtime-stats", options.runtime_stats,
+         "Whether to ask the runtime, every 30 s at most, for the statistics of all containers, as kubelet does; "
+         "those of guests without guest-probe have no other metrics")
+      ->default_str("true");
   app.add_option("--guest.port", options.guest_port, "vsock port where guest-probe listens in the guests")
       ->capture_default_str()
       ->check(CLI::Range(std::uint32_t{1}, UINT32_MAX - 1));
@@ -172,6 +177,7 @@ void keep_what_is_fixed(const Options& running, Options& fresh) {
     now = before;
   };
   keep("run-root", running.run_root, fresh.run_root);
+  keep("runtime-stats", running.runtime_stats, fresh.runtime_stats);
   keep("guest.port", running.guest_port, fresh.guest_port);
   keep("state-file", running.state_file, fresh.state_file);
   keep("log.format", running.log_format, fresh.log_format);

@@ -21,6 +21,7 @@ struct Options {
   Command command = Command::run;
   std::string run_root = "/run";
   std::vector<std::string> runtime_endpoints;  // empty: the usual places
+  bool runtime_stats = true;  // containers of guests without guest-probe have what the runtime says of them
   std::uint32_t guest_port = wire::default_port;
   http::Options web;
   LogLevel log_level = LogLevel::info;

@@ -116,7 +116,7 @@ Json sandbox_json(const SandboxReport& sandbox) {
     put_text(object, "pod", sandbox.names->pod);
     put_text(object, "runtime_handler", sandbox.names->runtime_handler);
   }
-  object["guest_probe_up"] = sandbox.guest.has_value();
+  object["guest_probe_up"] = has_guest_probe(sandbox);
   object["guest_protocol_violation"] = sandbox.suspect;
   if (sandbox.account) add_account(object, *sandbox.account);
   if (sandbox.processes) add_processes(object, *sandbox.processes);

@@ -73,6 +73,15 @@ void write_host_cpu(SeriesWriter& out) {
   }
 }
 
+template <std::optional<std::uint64_t> WritableLayer::*member>
+void write_layer(SeriesWriter& out) {
+  for (const LabelledSandbox& sandbox : out.report().living()) {
+    for (const auto& [container, layer] : sandbox.report.layers) {
+      if (const Value value = number(layer.*member)) out.add(sandbox.by_container.at(container), *value);
+    }
+  }
+}
+
 void write_last_seen(SeriesWriter& out) {
   const auto unix_seconds = static_cast<double>(out.report().node().unix_seconds);
   for (const LabelledSandbox& sandbox : out.report().living()) {
@@ -101,6 +110,13 @@ constexpr MetricRow container_rows[] = {
     {{"container_blkio_device_usage_total", "Blkio Device bytes usage", MetricType::Counter, "bytes",
       "device, major, minor, operation", "the same"},
      &write_device_usage},
+    {{"container_fs_usage_bytes", "Number of bytes that are consumed by the container on this filesystem.",
+      MetricType::Gauge, "bytes", "", "the container runtime: CRI, `writable_layer.used_bytes`, on the host"},
+     &write_layer<&WritableLayer::bytes>},
+    {{"katameter_container_fs_inodes_used",
+      "Files and directories in what the container has written to its root file system.", MetricType::Gauge, "inodes",
+      "", "the same, `inodes_used`"},
+     &write_layer<&WritableLayer::inodes>},
     {{"katameter_container_host_cpu_seconds_total",
       "CPU time of the host that the container used, in seconds: its share of the vCPUs' CPU time. The time that the "
       "guest's counters include while a vCPU waited for the host is left out.",

@@ -9,6 +9,14 @@ namespace {
 
 using prometheus::MetricType;
 
+void write_source(SeriesWriter& out) {
+  for (const LabelledSandbox& sandbox : out.report().living()) {
+    std::string_view source = "none";
+    if (sandbox.report.guest) source = has_guest_probe(sandbox.report) ? "guest-probe" : "runtime";
+    out.add(sandbox.id, {{"source", source}}, 1);
+  }
+}
+
 // Also of a guest that does not answer at the moment: which guest-probe it is that does not.
 void write_info(SeriesWriter& out) {
   for (const LabelledSandbox& sandbox : out.report().living()) {
@@ -71,9 +79,12 @@ constexpr MetricRow rows[] = {
     {{"katameter_guest_probe_up",
       "1 if this scrape has values from guest-probe, else 0; those of a guest that answers late are one scrape old.",
       MetricType::Gauge, "0 or 1", "", "host-probe"},
-     [](SeriesWriter& out) {
-       out.each_sandbox([](const SandboxReport& of) -> Value { return of.guest.has_value(); });
-     }},
+     [](SeriesWriter& out) { out.each_sandbox([](const SandboxReport& of) -> Value { return has_guest_probe(of); }); }},
+    {{"katameter_guest_source",
+      "Where the values of the guest's containers come from in this scrape, always 1: guest-probe, or the container "
+      "runtime for a guest that has had none, whose values are fewer and up to a minute old, or none.",
+      MetricType::Gauge, "1", "source", "host-probe"},
+     &write_source},
     {{"katameter_guest_info",
       "What the guest says of itself, since its guest-probe has connected; always 1. Version of guest-probe, the "
       "kernel's "

@@ -38,6 +38,7 @@ LabelledSandbox with_labels(const SandboxReport& report) {
     sandbox.containers.reserve(report.guest->containers.size());
     for (const wire::Container& of : report.guest->containers) sandbox.containers.push_back(&labels(of.id));
   }
+  for (const auto& [container, layer] : report.layers) labels(container);
   for (const auto& [container, kills] : report.oom_kills) labels(container);
   for (const EndedContainer& container : report.ended_containers) labels(container.last->id);
   if (!report.account) return sandbox;

@@ -30,6 +30,15 @@ std::optional<GuestReading> reading_of(const std::optional<GuestView>& guest) {
   return reading;
 }
 
+std::map<ContainerId, WritableLayer> layers_of(const std::vector<ContainerStats>& stats) {
+  std::map<ContainerId, WritableLayer> layers;
+  for (const ContainerStats& container : stats) {
+    if (!container.layer_bytes && !container.layer_inodes) continue;
+    layers[container.id] = {container.layer_bytes, container.layer_inodes};
+  }
+  return layers;
+}
+
 double seconds_since(Sandbox::Time begin) {
   return std::chrono::duration<double>(TimerQueue::Clock::now() - begin).count();
 }
@@ -37,14 +46,15 @@ double seconds_since(Sandbox::Time begin) {
 }  // namespace
 
 Node::Node(EventLoop& loop, TimerQueue& timers, ProcessSource* processes, Names* names, const GuestTiming& timing,
-           std::uint32_t guest_port, std::chrono::milliseconds time_to_end)
+           std::uint32_t guest_port, std::chrono::milliseconds end_after, PodStats* stats)
     : loop_(loop),
       timers_(timers),
       processes_(processes),
       names_(names),
+      stats_(stats),
       timing_(timing),
       guest_port_(guest_port),
-      time_to_end_(time_to_end),
+      end_after_(end_after),
       dead_(processes, guest_port),
       cpu_(names),
       ended_(names, cpu_) {
@@ -109,7 +119,7 @@ void Node::sandbox_gone(const SandboxId& id) {
   dead_.remove(id);
   if (!sandboxes_.contains(id)) return;
   if (processes_ == nullptr || !processes_->vmm(id)) return end(id);
-  without_place_[id] = timers_.after(time_to_end_, [this, id] {
+  without_place_[id] = timers_.after(end_after_, [this, id] {
     check_vmm_of(id);
     if (!without_place_.contains(id)) return;
     log_warning("a VMM outlives its sandbox's directory: it is still measured",
@@ -244,6 +254,7 @@ void Node::finish() {
   for (const SandboxId& id : late) {
     if (const auto sandbox = sandboxes_.find(id); sandbox != sandboxes_.end()) sandbox->second->miss_deadline();
   }
+  if (stats_ != nullptr) stats_->wanted();
   report_ = report({seconds_since(started_), late.empty()});
   add_names(*report_);
   if (names_ == nullptr || !names_->answers_within(names_deadline)) return answer();
@@ -320,13 +331,25 @@ SandboxReport Node::report_of(Sandbox& sandbox, std::optional<SandboxProcesses> 
       host = known->second.since_begin(*std::move(host));
     }
   }
-  if (guest) sandbox.take_ended(*guest, account ? &*account : nullptr, now);
+  const std::vector<ContainerStats>* stats = stats_of(sandbox.id());
+  if (guest) {
+    sandbox.take_ended(*guest, account ? &*account : nullptr, now);
+  } else if (stats != nullptr) {
+    // Not accounted: it is of another moment, and knows nothing of the guest beside its containers.
+    guest = sandbox.runtime_view(*stats, stats_->age().count(), now);
+  }
   SandboxReport report = sandbox.report(now);
   report.guest = std::move(guest);
   report.account = std::move(account);
   if (host) report.host_ooms = host->oom_kills;
   report.processes = std::move(host);
+  if (stats != nullptr) report.layers = layers_of(*stats);
   return report;
+}
+
+const std::vector<ContainerStats>* Node::stats_of(const SandboxId& id) const {
+  const auto pod = id.cri_id();
+  return stats_ != nullptr && pod ? stats_->of(*pod) : nullptr;
 }
 
 // What has no name yet is looked up.

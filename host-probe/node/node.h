@@ -17,6 +17,7 @@
 #include "host-probe/node/report.h"
 #include "host-probe/node/sandbox.h"
 #include "host-probe/pods/names.h"
+#include "host-probe/pods/pod_stats.h"
 #include "host-probe/processes/process_source.h"
 #include "host-probe/timer_queue.h"
 #include "userspace/event_loop.h"
@@ -33,13 +34,15 @@ class Node : private SandboxListener {
 
   /// How long a report waits for the names of what is new in it.
   static constexpr std::chrono::milliseconds names_deadline{200};
+  /// How long a VMM may run on when its directory is gone until that is logged; Kata removes both at nearly the same time.
+  static constexpr std::chrono::milliseconds time_to_end{10'000};
 
   /// `processes` may be null: then there are no host-side values. So may `names`: then there are none; its on_answer()
-  /// is the node's. `guest_port`: where guest-probe listens. `time_to_end`: how long a VMM may run on when its directory
-  /// is gone until that is logged; Kata removes both at nearly the same time.
+  /// is the node's. `guest_port`: where guest-probe listens. `end_after`: time_to_end, less in tests. `stats` may be null:
+  /// then guests without guest-probe have no containers.
   Node(EventLoop& loop, TimerQueue& timers, ProcessSource* processes, Names* names = nullptr,
        const GuestTiming& timing = {}, std::uint32_t guest_port = wire::default_port,
-       std::chrono::milliseconds time_to_end = std::chrono::seconds(10));
+       std::chrono::milliseconds end_after = time_to_end, PodStats* stats = nullptr);
   ~Node() override;
   Node(const Node&) = delete;
   Node& operator=(const Node&) = delete;
@@ -86,15 +89,17 @@ class Node : private SandboxListener {
   std::optional<ProcessesBySandbox> read_processes();
   SandboxReport report_of(Sandbox& sandbox, std::optional<SandboxProcesses> host, Sandbox::Time began,
                           Sandbox::Time now);
+  const std::vector<ContainerStats>* stats_of(const SandboxId& id) const;
   void add_names(NodeReport& report);
 
   EventLoop& loop_;
   TimerQueue& timers_;
   ProcessSource* processes_;
   Names* names_;
+  PodStats* stats_;
   GuestTiming timing_;
   std::uint32_t guest_port_;
-  std::chrono::milliseconds time_to_end_;
+  std::chrono::milliseconds end_after_;
   std::map<SandboxId, std::unique_ptr<Sandbox>> sandboxes_;
   DeadDirectories dead_;
   TimerQueue::Timer look_again_;

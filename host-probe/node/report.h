@@ -22,9 +22,14 @@
 // What one collection has found: the values behind one answer to /metrics. Plain data, handed to another thread.
 namespace katameter::host {
 
-/// The guest's part of a report: one accepted snapshot. All that a report takes from a guest's snapshots is in here and
-/// nowhere else, so that a guest that is not believed is left out whole, by leaving out this object.
+/// Who says what a guest's containers use.
+enum class GuestSource { guest_probe, runtime };
+
+/// The guest's part of a report: one accepted snapshot, or what the container runtime says of the containers of a guest
+/// without guest-probe. All that a report takes from a guest's snapshots is in here and nowhere else, so that a guest that
+/// is not believed is left out whole, by leaving out this object.
 struct GuestView {
+  GuestSource source = GuestSource::guest_probe;
   std::vector<wire::Container> containers;          // those that live, each id once, in their order
   std::vector<ContainerId> unlisted;                // live as well, and have no series: the runtime has not listed them
   std::map<ContainerId, std::int64_t> start_times;  // of `containers`, as far as known: unix time in seconds
@@ -35,6 +40,12 @@ struct GuestView {
   std::uint64_t run = 0;                            // cpu is to be compared with that of the same number only
   bool late = false;                                // answers an earlier collection than the report's
   std::int64_t age_seconds = 0;                     // of the snapshot when the report was made
+};
+
+/// What a container has written to its root file system, which is the host's.
+struct WritableLayer {
+  std::optional<std::uint64_t> bytes;
+  std::optional<std::uint64_t> inodes;
 };
 
 /// What a guest says of itself in its Hello, fit for labels (guest_info()). Empty: it does not say it, or in a form that
@@ -58,6 +69,7 @@ struct SandboxReport {
   bool suspect = false;                            // its guest did a short while ago what no honest guest does
   std::shared_ptr<const GuestInfo> guest_info;     // of the last Hello; null without one, and of an ended sandbox
   std::optional<GuestView> guest;                  // absent if it has not answered, or is not believed
+  std::map<ContainerId, WritableLayer> layers;     // of running containers, as far as the runtime says
   std::map<ContainerId, std::uint64_t> oom_kills;  // per container, those included that ended a short while ago
   std::uint64_t oom_events = 0;                    // received from this guest
   std::array<std::uint64_t, wire::oom_classes> oom_kills_by_class{};  // the same, by wire::OomClass
@@ -67,6 +79,11 @@ struct SandboxReport {
   HostOoms host_ooms;                            // by role, those included of a sandbox that ended a short while ago
   std::vector<EndedContainer> ended_containers;  // a short while ago; none of them is in `guest`
 };
+
+/// The report has values from guest-probe.
+inline bool has_guest_probe(const SandboxReport& sandbox) {
+  return sandbox.guest && sandbox.guest->source == GuestSource::guest_probe;
+}
 
 /// One of the ways in which a collection gets its values.
 struct CollectorReport {

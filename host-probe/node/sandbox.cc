@@ -63,6 +63,15 @@ std::optional<GuestView> Sandbox::check_guest(Time began, Time now, const Sandbo
   return view;
 }
 
+std::optional<GuestView> Sandbox::runtime_view(const std::vector<ContainerStats>& stats, std::int64_t age_seconds,
+                                               Time now) {
+  if (run_) return std::nullopt;
+  GuestView view = runtime_view_.update(stats, age_seconds);
+  history_.end_containers(runtime_view_.take_ended(), {}, now);
+  history_.ended_containers.remove_living(view.containers);
+  return view;
+}
+
 void Sandbox::take_ended(GuestView& view, Account* account, Time now) {
   history_.take_ended(view, account, now);
   count_left_out();
@@ -101,6 +110,8 @@ SandboxHistory Sandbox::end(Time now, HostOoms kills, const std::map<ContainerId
     history_.leave_out(GuestEntry::ended_container, run_->waiting_removed());  // nobody has checked them
     run_->count_oom_kills(history_.oom_kills, now);
     run_->count_unreported_kills(history_.oom_kills, now);
+  } else {
+    history_.end_containers(runtime_view_.living(), {}, now);
   }
   history_.end(now, std::move(kills));
   count_left_out();

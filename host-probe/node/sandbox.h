@@ -13,6 +13,7 @@
 #include "host-probe/guest/client.h"
 #include "host-probe/node/guest_run.h"
 #include "host-probe/node/report.h"
+#include "host-probe/node/runtime_view.h"
 #include "host-probe/timer_queue.h"
 #include "userspace/event_loop.h"
 #include "userspace/token_bucket.h"
@@ -70,6 +71,9 @@ class Sandbox : private GuestListener {
   /// if it is not believed: by the rules, when its snapshot came, or now by `host`, which may be null. What is believed
   /// is counted, so call this once for a report, and take_ended() with it.
   std::optional<GuestView> check_guest(Time began, Time now, const SandboxProcesses* host);
+  /// The guest's part of a report by what the container runtime says; nothing of a guest whose guest-probe has introduced
+  /// itself, whose values are exact: they would not fit together. `stats`: of its containers; `age_seconds`: theirs.
+  std::optional<GuestView> runtime_view(const std::vector<ContainerStats>& stats, std::int64_t age_seconds, Time now);
   /// Keeps the containers of the view that have ended, and takes them out of it and of the account, which may be null.
   void take_ended(GuestView& view, Account* account, Time now);
   /// See SandboxHistory::unknown_containers; from the next snapshot on.
@@ -94,6 +98,7 @@ class Sandbox : private GuestListener {
   SandboxHistory history_;
   std::shared_ptr<const GuestInfo> info_;  // of the last Hello, if it was admitted
   std::optional<GuestRun> run_;            // since the guest has introduced itself for the first time
+  RuntimeView runtime_view_;               // until then
   std::array<std::uint64_t, drop_reasons> rejected_{};
   bool logged_left_out_ = false;
   std::bitset<drop_reasons> logged_;  // reasons that have had their line; the counters have the rest

@@ -6,7 +6,8 @@ namespace katameter::host {
 namespace {
 
 // By RuntimeOperation.
-constexpr std::array<const char*, 4> operations{"list_podsandbox", "status", "list_containers", "list_images"};
+constexpr std::array<const char*, runtime_operation_types> operations{"list_podsandbox", "status", "list_containers",
+                                                                      "list_images", "list_container_stats"};
 // By success.
 constexpr std::array<const char*, 2> results{"failure", "success"};
 

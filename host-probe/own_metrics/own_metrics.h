@@ -130,7 +130,8 @@ inline constexpr std::array all{
 }  // namespace own
 
 /// The CRI calls that are made, by kubelet's names for them.
-enum class RuntimeOperation { list_podsandbox, status, list_containers, list_images };
+enum class RuntimeOperation { list_podsandbox, status, list_containers, list_images, list_container_stats };
+inline constexpr std::size_t runtime_operation_types = 5;
 
 /// What of a guest may have no series: see guest_entries_left_out.
 enum class GuestEntry { container, ended_container, interface, block_device };
@@ -159,7 +160,7 @@ class OwnMetrics {
   void set_process_losses(std::uint64_t processes, std::uint64_t events);
   void count_process_refused() { processes_refused_.Increment(); }
   void count_inotify_overflow() { inotify_overflows_.Increment(); }
-  /// `reason`: Limitation::reason, or `inotify` (discovery).
+  /// `reason`: Limitation::reason, or `inotify` or `removed_directory` (discovery).
   void set_host_limitation(const std::string& reason, bool limited = true);
   void count_reload(bool success);
   void count_guest_entries_left_out(GuestEntry kind, std::uint64_t count);
@@ -178,8 +179,8 @@ class OwnMetrics {
   prometheus::Registry registry_;
   Family<Counter>& http_requests_;
   prometheus::Gauge& http_connections_;
-  std::array<Counter*, 4> runtime_operations_{};
-  std::array<Counter*, 4> runtime_errors_{};
+  std::array<Counter*, runtime_operation_types> runtime_operations_{};
+  std::array<Counter*, runtime_operation_types> runtime_errors_{};
   std::array<Counter*, 2> guest_connects_{};
   Counter& processes_lost_;
   Counter& processes_refused_;

@@ -137,6 +137,27 @@ bool needs_images(const CriListing& listing, const LookupRequest& request) {
   });
 }
 
+StatsBySandbox stats_in(const CriListing& listing) {
+  std::map<std::string_view, ContainerId> pods;  // by container
+  for (const CriListing::Container& container : listing.containers) {
+    if (const auto pod = ContainerId::from_hex(container.pod_id)) pods.emplace(container.id, *pod);
+  }
+  StatsBySandbox by_sandbox;
+  for (const CriListing::Stats& of : listing.stats) {
+    const auto id = ContainerId::from_hex(of.container_id);
+    const auto pod = pods.find(of.container_id);
+    if (!id || pod == pods.end()) continue;
+    ContainerStats& added = by_sandbox[pod->second].emplace_back(of.values);
+    added.id = *id;
+  }
+  for (auto& [pod, containers] : by_sandbox) {
+    std::ranges::sort(containers, {}, &ContainerStats::id);
+    const auto same = [](const ContainerStats& a, const ContainerStats& b) { return a.id == b.id; };
+    containers.erase(std::unique(containers.begin(), containers.end(), same), containers.end());
+  }
+  return by_sandbox;
+}
+
 std::vector<RunningPod> running_in(const CriListing& listing) {
   std::vector<RunningPod> running;
   for (const CriListing::Pod& pod : listing.pods) {
@@ -229,6 +250,50 @@ CriListing::Image read_image(Reader in) {
   return image;
 }
 
+// A UInt64Value; an empty one is 0.
+std::uint64_t read_value(Reader in) {
+  std::uint64_t value = 0;
+  while (in.next(1, pbf_wire_type::varint)) value = in.get_uint64();
+  return value;
+}
+
+/// Reads the fields of a message that are UInt64Values into the members that `fields` has for their numbers.
+void read_values(Reader in, std::initializer_list<std::pair<std::uint32_t, ContainerStats::Value*>> fields) {
+  while (in.next()) {
+    const auto field = std::ranges::find(fields, in.tag_and_type(), [](const auto& item) { return bytes(item.first); });
+    if (field == fields.end()) {
+      in.skip();
+    } else {
+      *field->second = read_value(in.get_message());
+    }
+  }
+}
+
+CriListing::Stats read_stats(Reader in) {
+  CriListing::Stats stats;
+  ContainerStats& values = stats.values;
+  while (in.next()) {
+    switch (in.tag_and_type()) {
+      case bytes(1): {
+        Reader attributes = in.get_message();
+        while (attributes.next(1, pbf_wire_type::length_delimited)) stats.container_id = attributes.get_string();
+        break;
+      }
+      case bytes(2): read_values(in.get_message(), {{2, &values.cpu_ns}}); break;
+      case bytes(3):
+        read_values(in.get_message(), {{2, &values.working_set_bytes},
+                                       {4, &values.usage_bytes},
+                                       {5, &values.rss_bytes},
+                                       {6, &values.page_faults},
+                                       {7, &values.major_page_faults}});
+        break;
+      case bytes(4): read_values(in.get_message(), {{3, &values.layer_bytes}, {4, &values.layer_inodes}}); break;
+      default: in.skip();
+    }
+  }
+  return stats;
+}
+
 /// All of these answers are a list in field 1.
 template <typename Item, typename Read>
 Status decode_list(std::string_view answer, std::vector<Item>& items, Read read) {
@@ -315,6 +380,10 @@ Status decode_containers(std::string_view answer, CriListing& listing) {
 
 Status decode_images(std::string_view answer, CriListing& listing) {
   return decode_list(answer, listing.images, read_image);
+}
+
+Status decode_stats(std::string_view answer, CriListing& listing) {
+  return decode_list(answer, listing.stats, read_stats);
 }
 
 }  // namespace katameter::host

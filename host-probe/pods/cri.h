@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "host-probe/pods/container_stats.h"
 #include "host-probe/pods/sandbox_names.h"
 #include "userspace/result.h"
 
@@ -62,6 +63,11 @@ struct CriListing {
   std::map<std::string, bool> kata_handlers;
   std::vector<Container> containers;
   std::vector<Image> images;
+  struct Stats {
+    std::string container_id;
+    ContainerStats values;  // without the id
+  };
+  std::vector<Stats> stats;
 };
 
 /// The names of the sandboxes in `request`, all of their containers included. An image is called as the pod calls it; where
@@ -73,6 +79,10 @@ NamesBySandbox names_in(const CriListing& listing, const LookupRequest& request)
 /// `listing.images`.
 bool needs_images(const CriListing& listing, const LookupRequest& request);
 
+/// The statistics of a listing, by the pods of its containers. Those of a container that the listing does not have are
+/// nobody's.
+StatsBySandbox stats_in(const CriListing& listing);
+
 /// The pods of a listing that run.
 std::vector<RunningPod> running_in(const CriListing& listing);
 
@@ -82,5 +92,6 @@ Status decode_pods(std::string_view answer, CriListing& listing);
 Status decode_status(std::string_view answer, CriListing& listing);
 Status decode_containers(std::string_view answer, CriListing& listing);
 Status decode_images(std::string_view answer, CriListing& listing);
+Status decode_stats(std::string_view answer, CriListing& listing);
 
 }  // namespace katameter::host

@@ -1,74 +1,8 @@
 #include "host-probe/pods/names.h"
 
-#include <sys/eventfd.h>
-#include <unistd.h>
-
-#include <system_error>
 #include <utility>
 
 namespace katameter::host {
-
-Result<std::unique_ptr<LookupThread>> LookupThread::create(EventLoop& loop, std::unique_ptr<NameSource> source,
-                                                           Answered answered) {
-  Fd wakeup(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-  if (!wakeup) return system_failure("cannot make an event descriptor");
-  std::unique_ptr<LookupThread> created(
-      new LookupThread(loop, std::move(source), std::move(answered), std::move(wakeup)));
-  Status watched = loop.watch(created->wakeup_, EPOLLIN, [raw = created.get()](std::uint32_t) { raw->deliver(); });
-  if (!watched) return failure_from(std::move(watched.error()));
-  try {
-    created->thread_ = std::thread([raw = created.get()] { raw->work(); });
-  } catch (const std::system_error& error) {
-    return system_failure("cannot start a thread", error.code().value());
-  }
-  return created;
-}
-
-LookupThread::~LookupThread() {
-  loop_.unwatch(wakeup_);
-  {
-    const std::lock_guard lock(mutex_);
-    stopping_ = true;
-  }
-  changed_.notify_one();
-  source_->cancel();
-  if (thread_.joinable()) thread_.join();
-}
-
-void LookupThread::ask(LookupRequest request) {
-  {
-    const std::lock_guard lock(mutex_);
-    request_ = std::move(request);
-  }
-  changed_.notify_one();
-}
-
-void LookupThread::work() {
-  std::unique_lock lock(mutex_);
-  while (true) {
-    changed_.wait(lock, [this] { return stopping_ || request_; });
-    if (stopping_) return;
-    const LookupRequest request = std::move(*request_);
-    request_.reset();
-    lock.unlock();
-    LookupResult answer = source_->look_up(request);
-    lock.lock();
-    answer_ = std::move(answer);
-    // An eventfd that holds less than 2^64 - 1 takes this at once.
-    eventfd_write(wakeup_.get(), 1);
-  }
-}
-
-void LookupThread::deliver() {
-  eventfd_t count = 0;
-  eventfd_read(wakeup_.get(), &count);
-  std::optional<LookupResult> answer;
-  {
-    const std::lock_guard lock(mutex_);
-    answer = std::exchange(answer_, std::nullopt);
-  }
-  if (answer) answered_(*answer);
-}
 
 Result<std::unique_ptr<Names>> Names::create(EventLoop& loop, TimerQueue& timers, std::unique_ptr<NameSource> source,
                                              const NameTiming& timing) {
@@ -78,8 +12,8 @@ Result<std::unique_ptr<Names>> Names::create(EventLoop& loop, TimerQueue& timers
 }
 
 Status Names::set_source(std::unique_ptr<NameSource> source) {
-  auto lookups =
-      LookupThread::create(loop_, std::move(source), [this](const LookupResult& answer) { answered(answer); });
+  auto lookups = SourceThread<NameSource>::create(loop_, std::move(source),
+                                                  [this](const LookupResult& answer) { answered(answer); });
   if (!lookups) return failure_from(std::move(lookups.error()));
   lookups_ = std::move(*lookups);
   asked_at_.reset();

@@ -1,58 +1,18 @@
 #pragma once
 
-#include <condition_variable>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <set>
-#include <thread>
 
 #include "host-probe/pods/name_cache.h"
 #include "host-probe/pods/sandbox_names.h"
+#include "host-probe/pods/source_thread.h"
 #include "host-probe/timer_queue.h"
 #include "userspace/event_loop.h"
-#include "userspace/fd.h"
 #include "userspace/result.h"
 
 namespace katameter::host {
-
-/// Asks a NameSource in a thread of its own, so that the event loop never waits for a runtime. One request at a time.
-/// All members are for the event loop's thread.
-class LookupThread {
- public:
-  using Answered = std::function<void(const LookupResult&)>;
-
-  /// `answered` is called from the event loop.
-  static Result<std::unique_ptr<LookupThread>> create(EventLoop& loop, std::unique_ptr<NameSource> source,
-                                                      Answered answered);
-  /// Cancels a request that is open; its answer is not reported.
-  ~LookupThread();
-  LookupThread(const LookupThread&) = delete;
-  LookupThread& operator=(const LookupThread&) = delete;
-
-  /// The last request must have been answered.
-  void ask(LookupRequest request);
-
- private:
-  LookupThread(EventLoop& loop, std::unique_ptr<NameSource> source, Answered answered, Fd wakeup)
-      : loop_(loop), source_(std::move(source)), answered_(std::move(answered)), wakeup_(std::move(wakeup)) {}
-  void work();
-  void deliver();
-
-  EventLoop& loop_;
-  std::unique_ptr<NameSource> source_;
-  Answered answered_;
-  Fd wakeup_;  // readable when there is an answer
-
-  std::mutex mutex_;  // of what follows
-  std::condition_variable changed_;
-  std::optional<LookupRequest> request_;
-  std::optional<LookupResult> answer_;
-  bool stopping_ = false;
-
-  std::thread thread_;
-};
 
 /// The names of this node's sandboxes and containers, as far as they are known at the moment. For the event loop's thread
 /// only.
@@ -95,7 +55,7 @@ class Names {
   EventLoop& loop_;
   TimerQueue& timers_;
   PodNameCache cache_;
-  std::unique_ptr<LookupThread> lookups_;
+  std::unique_ptr<SourceThread<NameSource>> lookups_;
   TimerQueue::Timer next_;
   std::function<void()> answer_callback_;
   std::optional<TimerQueue::Clock::time_point> asked_at_;  // of the open request

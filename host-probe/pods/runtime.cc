@@ -163,6 +163,13 @@ CriClient::Listing CriClient::list(std::chrono::milliseconds timeout, Scope scop
   };
   if (scope == Scope::images)
     return done(ask(RuntimeOperation::list_images, "ImageService/ListImages", {}, decode_images));
+  if (scope == Scope::containers_and_stats) {
+    if (Failure stats =
+            ask(RuntimeOperation::list_container_stats, "RuntimeService/ListContainerStats", {}, decode_stats)) {
+      return done(std::move(stats));
+    }
+    return done(ask(RuntimeOperation::list_containers, "RuntimeService/ListContainers", {}, decode_containers));
+  }
   if (Failure pods = ask(RuntimeOperation::list_podsandbox, "RuntimeService/ListPodSandbox", {}, decode_pods)) {
     return done(std::move(pods));
   }

@@ -45,6 +45,7 @@ class CriClient {
     pods,  // and which handlers are Kata's; a runtime that does not say it costs just that
     pods_and_containers,
     images,
+    containers_and_stats,
   };
 
   /// All of these that the runtime knows. Blocks for up to `timeout`.

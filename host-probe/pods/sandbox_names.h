@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "host-probe/pods/source_thread.h"
 #include "userspace/result.h"
 #include "userspace/wire/container_id.h"
 
@@ -72,16 +73,8 @@ struct LookupResult {
   std::optional<Error> error;
 };
 
-/// Where names come from: the node's container runtime in production (runtime.h), a table in tests.
-class NameSource {
- public:
-  virtual ~NameSource() = default;
-
-  /// Takes as long as it takes, though not for ever; called in a thread of its own (LookupThread).
-  virtual LookupResult look_up(const LookupRequest& request) = 0;
-  /// Called from another thread: a look_up() under way is to return as soon as it can, later ones at once.
-  virtual void cancel() = 0;
-};
+/// Where names come from: the node's container runtime (runtime.h), or a table in tests.
+using NameSource = SlowSource<LookupRequest, LookupResult>;
 
 /// Kubernetes allows 253 bytes for a pod; an image with registry, tag and digest may be longer.
 inline constexpr std::size_t max_label_bytes = 1024;

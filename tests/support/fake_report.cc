@@ -104,6 +104,7 @@ void add_host(SandboxReport& sandbox, double seconds, double workload_cpus) {
   if (sandbox.guest) {
     for (const wire::Container& of_sandbox : sandbox.guest->containers) {
       account.container_cpu_ns[of_sandbox.id] = *of_sandbox.cpu_usage_ns;
+      sandbox.layers[of_sandbox.id] = {3 * mebibyte, 40};
     }
     account.memory.by_use = GuestRamUse{280 * mebibyte, 120 * mebibyte, 100 * mebibyte, 20 * mebibyte};
     account.memory.overhead = 291 * mebibyte;

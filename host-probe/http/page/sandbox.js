@@ -57,7 +57,13 @@ export function card(sandbox, most) {
   const about = [sandbox.pod && sandbox.id.slice(0, 12), sandbox.runtime_handler].filter(Boolean).join(", ");
   const made = element("article", {}, element("h2", {}, title(sandbox)), element("p", { class: "about" }, about));
   const warn = (text) => made.append(element("p", { class: "about warn" }, text));
-  if (!sandbox.guest_probe_up) warn("No guest-probe answers, so there are no values of containers.");
+  if (!sandbox.guest_probe_up) {
+    warn(
+      sandbox.containers.length > 0
+        ? "No guest-probe answers: the values of containers are the container runtime's, up to a minute old."
+        : "No guest-probe answers, so there are no values of containers.",
+    );
+  }
   if (sandbox.guest_protocol_violation) warn("This guest sent what no guest-probe sends.");
   const beyond = (value, format) => (value === undefined ? "" : `, ${format(value)} beyond its containers`);
   const rates = sandbox.perSecond;

@@ -135,7 +135,7 @@ TEST_CASE("a limit that means none is 0, and a container without memory values h
   CHECK(limit_of(container) == 0);
   container.memory_limit_bytes.reset();
   CHECK(limit_of(container) == 0);
-  container.memory_usage_bytes.reset();
+  container.memory_peak_bytes.reset();
   CHECK(limit_of(container).is_null());
 }
 

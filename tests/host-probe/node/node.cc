@@ -555,8 +555,8 @@ TEST_CASE("a report has one member for what a guest's snapshots say") {
   // GuestView, which is left out as a whole. The others are the host's own, counted by the host, or of the Hello.
   SandboxReport report;
   report.guest.emplace().containers.emplace_back();
-  auto& [id, place, names, ended, suspect, guest_info, guest, oom_kills, oom_events, by_class, rejected_by_reason,
-         processes, account, host_ooms, ended_containers] = report;
+  auto& [id, place, names, ended, suspect, guest_info, guest, layers, oom_kills, oom_events, by_class,
+         rejected_by_reason, processes, account, host_ooms, ended_containers] = report;
   static_assert(std::is_same_v<decltype(report.guest), std::optional<GuestView>>);
   guest.reset();
   CHECK(oom_kills.empty());

@@ -168,6 +168,22 @@ std::string some_status() {
   return answer.SerializeAsString();
 }
 
+std::string some_stats() {
+  cri::ListContainerStatsResponse answer;
+  cri::ContainerStats& stats = *answer.add_stats();
+  stats.mutable_attributes()->set_id("an id");
+  stats.mutable_cpu()->mutable_usage_core_nano_seconds()->set_value(1);
+  stats.mutable_memory()->mutable_working_set_bytes()->set_value(2);
+  stats.mutable_memory()->mutable_usage_bytes()->set_value(3);
+  stats.mutable_memory()->mutable_rss_bytes()->set_value(4);
+  stats.mutable_memory()->mutable_page_faults()->set_value(5);
+  stats.mutable_memory()->mutable_major_page_faults()->set_value(0);
+  stats.mutable_writable_layer()->mutable_used_bytes()->set_value(6);
+  stats.mutable_writable_layer()->mutable_inodes_used()->set_value(7);
+  answer.add_stats()->mutable_attributes()->set_id("another");
+  return answer.SerializeAsString();
+}
+
 std::string some_images() {
   cri::ListImagesResponse answer;
   cri::Image& image = *answer.add_images();
@@ -181,6 +197,41 @@ std::string some_images() {
 }
 
 }  // namespace
+
+TEST_CASE("statistics are read as the schema says, and what is not in them is absent") {
+  CriListing listing;
+  REQUIRE(decode_stats(some_stats(), listing));
+  REQUIRE(listing.stats.size() == 2);
+  CHECK(listing.stats[0].container_id == "an id");
+  const ContainerStats& values = listing.stats[0].values;
+  CHECK(values.cpu_ns == 1u);
+  CHECK(values.working_set_bytes == 2u);
+  CHECK(values.usage_bytes == 3u);
+  CHECK(values.rss_bytes == 4u);
+  CHECK(values.page_faults == 5u);
+  CHECK(values.major_page_faults == 0u);
+  CHECK(values.layer_bytes == 6u);
+  CHECK(values.layer_inodes == 7u);
+  CHECK_FALSE(listing.stats[1].values.cpu_ns);
+  CHECK_FALSE(listing.stats[1].values.layer_bytes);
+}
+
+TEST_CASE("statistics are a pod's by the runtime's list of containers, each container's once") {
+  CriListing listing = listing_of({app_hex, pod_hex, "app", "", "", "", ""});
+  const auto add = [&](const std::string& id, std::uint64_t cpu_ns) {
+    listing.stats.push_back({id, {}});
+    listing.stats.back().values.cpu_ns = cpu_ns;
+  };
+  add(app_hex, 5);
+  add(app_hex, 6);
+  add(std::string(64, '9'), 7);  // of no container
+  add("not an id", 8);
+  const StatsBySandbox stats = stats_in(listing);
+  REQUIRE(stats.size() == 1);
+  REQUIRE(stats.at(pod_id).size() == 1);
+  CHECK(stats.at(pod_id)[0].id == app_id);
+  CHECK(stats.at(pod_id)[0].cpu_ns == 5u);
+}
 
 TEST_CASE("pods are read as the schema says") {
   CriListing listing;

@@ -218,6 +218,26 @@ TEST_CASE("a pod whose guest has no guest-probe has its runtime handler, and pod
   CHECK(becomes("\nkatameter_runtime_kata_pods_found 1\n"));
 }
 
+TEST_CASE("containers of a guest without guest-probe have what a real containerd says of them") {
+  Fixture test;
+  test.containerd.start();
+  const ContainerId stock = test.containerd.run_pod("shop", "stock-0");
+  const ContainerId app = test.containerd.run_container(stock, "app", sleeper);
+  test.add_guest(stock, {});
+  test.guests.back()->closes_at_connect = true;
+  test.start_host_probe();
+  CHECK(test.becomes(stock, app, Fixture::expected(stock, app, sleeper, "shop", "stock-0", "app")));
+  const std::string metrics = test.scrape();
+  const std::string labels = "{id=\"/kata/" + stock.hex() + "/" + app.hex() + "\"";
+  for (const char* metric : {"container_cpu_usage_seconds_total", "container_memory_working_set_bytes",
+                             "container_fs_usage_bytes", "katameter_container_fs_inodes_used"}) {
+    INFO(metric);
+    CHECK(metrics.find(std::string("\n") + metric + labels) != std::string::npos);
+  }
+  CHECK_THAT(metrics,
+             Catch::Contains("katameter_guest_source{sandbox_id=\"" + stock.hex() + "\",source=\"runtime\"} 1"));
+}
+
 TEST_CASE("a socket without CRI beside containerd costs one line of the log") {
   Fixture test;
   test.containerd.start();
@@ -231,7 +251,7 @@ TEST_CASE("a socket without CRI beside containerd costs one line of the log") {
   const ContainerId db = test.containerd.run_pod("data", "db-0");
   test.add_guest(db, {db});
   CHECK(test.becomes(db, db, Fixture::expected(db, db, "", "data", "db-0", "")));
-  CHECK(other.times_asked() == 2);  // v1 and v1alpha2
+  CHECK(other.times_asked() == 4);  // v1 and v1alpha2, for names and for statistics
   const std::string log = contents(test.temporary.path() / "host-probe.log");
   const std::size_t line = log.find("it does not serve CRI");
   REQUIRE(line != std::string::npos);
