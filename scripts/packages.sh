@@ -40,7 +40,7 @@ declare -A packages=(
         xz-utils file debootstrap e2fsprogs python3 python3-argcomplete python3-pkg-resources
         iproute2 debian-archive-keyring'
     [kernel]='gcc make flex bison bc pahole libelf-dev xz-utils perl debian-archive-keyring'
-    [package]='dpkg-dev lintian debootstrap'
+    [package]='dpkg-dev lintian debootstrap python3'
     [image]='buildah debootstrap'
     [schemas]='npm'
     [browser]='chromium fonts-dejavu-core libnss3-tools'

@@ -68,6 +68,21 @@ debs=("$work"/first/*.deb)
 version=$(dpkg-deb --field "${debs[0]}" Version)
 repack_later "$work/first" "$work/second"
 
+say "what they are made of"
+SOURCE_DATE_EPOCH=0 scripts/lib/sbom.py "$build" "${debs[@]}" >"$work/sbom"
+python3 - "$work/sbom" <<'PYTHON'
+import json, sys
+with open(sys.argv[1]) as file:
+    sbom = json.load(file)
+known = {package["SPDXID"]: package for package in sbom["packages"]} | {"SPDXRef-DOCUMENT": {}}
+relations = {(r["spdxElementId"], r["relationshipType"], r["relatedSpdxElement"]) for r in sbom["relationships"]}
+for element, kind, related in relations:
+    assert element in known and related in known, f"{element} {kind} {related}: not both are packages"
+for wanted in (("katameter-guest", "STATIC_LINK", "libc6-dev"), ("katameter-guest", "STATIC_LINK", "libseccomp-dev"),
+               ("katameter-host", "STATIC_LINK", "libbpf-dev"), ("katameter-host", "DEPENDS_ON", "libmicrohttpd12")):
+    assert (f"SPDXRef-{wanted[0]}", wanted[1], f"SPDXRef-{wanted[2]}") in relations, f"{wanted} is missing"
+PYTHON
+
 say "lintian"
 lintian --fail-on error,warning "${debs[@]}"
 
