@@ -32,10 +32,10 @@ declare -A packages=(
         libmicrohttpd-dev libgnutls28-dev libyaml-cpp-dev libcrypt-dev libgrpc++-dev
         libsystemd-dev libcurl4-openssl-dev'
     [test]='catch2 git protobuf-compiler libprotobuf-dev strace curl openssl python3 procps
-        containerd runc busybox-static python3-yaml valgrind systemd binutils
+        containerd runc crun busybox-static python3-yaml valgrind systemd binutils
         debian-archive-keyring man-db groff-base golang-go
         golang-github-masterminds-sprig-dev golang-github-ghodss-yaml-dev
-        python3-kubernetes python3-jsonschema xz-utils zstd'
+        python3-kubernetes python3-jsonschema python3-seccomp xz-utils zstd'
     [vm]='qemu-system-x86 qemu-system-common busybox-static kmod cpio
         xz-utils file debootstrap e2fsprogs python3 python3-argcomplete python3-pkg-resources
         iproute2 debian-archive-keyring'

@@ -76,6 +76,6 @@ settings=$("${image_tool[@]}" inspect --format '{{.OCIv1.Config.Entrypoint}} {{.
 [[ $settings == '[/usr/bin/host-probe] [run --web.listen-address=:9717] 0:0' ]] ||
     die "it starts '$settings'"
 root=$("${image_tool[@]}" mount "$container")
-unshare --mount --net --pid --fork --propagation private "$here/as_container.sh" "$root"
+unshare --mount --net --pid --fork --mount-proc --propagation private "$here/as_container.sh" "$root"
 [[ ! -e $root/src && ! -e $root/usr/bin/g++ ]] || die "what it was built with is in the image"
 say "$said, in an image of $(du -sm "$root" | cut -f 1) MiB"

@@ -31,6 +31,8 @@ GOOD = [
                         "/run/containerd/io.containerd.runtime.v2.task"],
      "extraArgs": ["--runtime-endpoint=none"]},
     {"capabilities": ["BPF", "PERFMON", "SYS_RESOURCE"], "seccompProfile": {"type": "Unconfined"}},
+    {"seccompProfile": {"type": "RuntimeDefault"}}, {"seccompProfile": {"localhostProfile": "profiles/ours.json"}},
+    {"kubeletDirectory": "/var/snap/microk8s/common/var/lib/kubelet"},
     {"seLinuxOptions": {"type": "spc_t"}, "updateStrategy": {"type": "OnDelete", "rollingUpdate": None}},
     {"affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [
         {"matchExpressions": [{"key": "zone", "operator": "Exists"}]}]}}}},
@@ -41,7 +43,9 @@ BAD = [
     {"prot": 9717}, {"port": 0}, {"port": "9717"}, {"image": {"repository": ""}}, {"runDirectories": []},
     {"runDirectories": ["/etc"]}, {"runDirectories": ["/run/../etc"]}, {"runDirectories": ["/run"]},
     {"runDirectories": ["/var/lib"]}, {"runDirectories": ["/var/snap/../../etc"]}, {"runDirectories": ["/var/log/pods"]},
-    {"capabilities": ["ALL"]}, {"seccompProfile": {"type": "None"}}, {"extraArgs": ["run"]}, {"podMonitor": {"on": True}},
+    {"capabilities": ["ALL"]}, {"seccompProfile": {"type": "None"}}, {"kubeletDirectory": "var/lib/kubelet"},
+    {"seccompProfile": {"type": "RuntimeDefault", "localhostProfile": "ours.json"}},
+    {"seccompProfile": {"localhostProfile": "/etc/ours.json"}}, {"seccompProfile": {"localhostProfile": "a/../../b"}}, {"extraArgs": ["run"]}, {"podMonitor": {"on": True}},
 ]
 
 
@@ -55,12 +59,33 @@ def without_helm(document):
     return document
 
 
+def check_profile(pod, values):
+    """The profile of the container is on the node when it starts: from the image by the init container, or before."""
+    container, = pod["containers"]
+    profile = container["securityContext"]["seccompProfile"]
+    wanted = {"type": "Localhost", "localhostProfile": ""} | values.get("seccompProfile", {})
+    assert profile["type"] == wanted["type"]
+    if wanted["type"] != "Localhost" or wanted["localhostProfile"]:
+        assert "initContainers" not in pod
+        assert profile.get("localhostProfile", "") == wanted["localhostProfile"]
+        return
+    init, = pod["initContainers"]
+    assert init["image"] == container["image"] and "add" not in init["securityContext"]["capabilities"]
+    mount, = init["volumeMounts"]
+    on_node, = (volume["hostPath"]["path"] for volume in pod["volumes"] if volume["name"] == mount["name"])
+    kubelet = values.get("kubeletDirectory", "/var/lib/kubelet")
+    # Its own directory and no more of the kubelet's.
+    assert on_node == f"{kubelet}/seccomp/{profile['localhostProfile'].rpartition('/')[0]}"
+    assert f"{mount['mountPath']}/{profile['localhostProfile'].rpartition('/')[2]}" in init["args"][0]
+
+
 def check_rights(pod):
     container, = pod["containers"]
-    rights = container["securityContext"]
-    assert rights["privileged"] is False and rights["allowPrivilegeEscalation"] is False
-    assert rights["readOnlyRootFilesystem"] is True
-    assert rights["capabilities"]["drop"] == ["ALL"]
+    for each in pod["containers"] + pod.get("initContainers", []):
+        rights = each["securityContext"]
+        assert rights["privileged"] is False and rights["allowPrivilegeEscalation"] is False
+        assert rights["readOnlyRootFilesystem"] is True
+        assert rights["capabilities"]["drop"] == ["ALL"]
     assert pod["automountServiceAccountToken"] is False
     assert not {"hostNetwork", "hostIPC"} & pod.keys() and pod["hostPID"] is True
     writable = {mount["name"] for mount in container["volumeMounts"] if not mount.get("readOnly")}
@@ -69,16 +94,17 @@ def check_rights(pod):
     for mount in container["volumeMounts"]:
         if mount["name"] != "state":
             assert mount["mountPath"] == volumes[mount["name"]], f"{mount['name']} is elsewhere than on the node"
-    assert volumes.keys() == {mount["name"] for mount in container["volumeMounts"]}
+    assert volumes.keys() - {"seccomp"} == {mount["name"] for mount in container["volumeMounts"]}
 
 
-def check_daemonset(document, host_probe):
+def check_daemonset(document, host_probe, values):
     kubernetes_schema.check(document, "V1DaemonSet", document["metadata"]["name"])
     spec = document["spec"]
     labels = spec["template"]["metadata"]["labels"].items()
     assert spec["selector"]["matchLabels"].items() <= labels
     pod = spec["template"]["spec"]
     check_rights(pod)
+    check_profile(pod, values)
     container, = pod["containers"]
     port, = container["ports"]
     assert port["name"] == "metrics" and f"--web.listen-address=:{port['containerPort']}" in container["args"]
@@ -117,7 +143,7 @@ def check_values(render, defaults, host_probe, operator):
         everything = merged(defaults, values)
         jsonschema.validate(everything, schema)
         documents = {document["kind"]: document for document in render(everything, "other")}
-        check_daemonset(documents["DaemonSet"], host_probe)
+        check_daemonset(documents["DaemonSet"], host_probe, values)
         assert documents["DaemonSet"]["metadata"]["name"] == "other-katameter-host"
         assert ("PodMonitor" in documents) == ("podMonitor" in values)
         if "PodMonitor" in documents:
@@ -133,7 +159,7 @@ def main():
     assert chart["appVersion"] == version, f"Chart.yaml is of {chart['appVersion']}, this is {version}"
     defaults = yaml.safe_load((FOLDER / "values.yaml").read_text())
     daemonset, = render(defaults, "katameter")
-    check_daemonset(daemonset, host_probe)
+    check_daemonset(daemonset, host_probe, {})
     check_default(daemonset, version)
     schemas = Schemas() if operator == ["--operator"] else None
     if schemas:

@@ -145,6 +145,10 @@ mkdir -p "$root/tmp/guest/usr"
 inside /usr/share/katameter-guest/packaging/kata/add-to-rootfs.sh /tmp/guest \
     2>"$work/added" || die "add-to-rootfs.sh: $(<"$work/added")"
 [[ -x $root/tmp/guest/usr/bin/guest-probe ]] || die "add-to-rootfs.sh has put no guest-probe there"
+# The chart's links lead to files of the same package.
+for file in "$root"/usr/share/katameter-host/helm/katameter/files/*; do
+    [[ -L $file && -s $file ]] || die "${file#"$root"} leads nowhere"
+done
 # The units start what is there.
 for unit in "$root"/usr/lib/systemd/system/katameter-*.service; do
     program=$(sed -n 's/^ExecStart=[-+!@:]*\([^ ]*\).*/\1/p' "$unit")

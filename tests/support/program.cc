@@ -8,8 +8,14 @@
 
 #include <catch2/catch.hpp>
 #include <csignal>
+#include <cstdlib>
 
 namespace katameter::host::testing {
+
+const char* host_probe_program() {
+  const char* other = std::getenv("HOST_PROBE");
+  return other != nullptr ? other : HOST_PROBE_PROGRAM;
+}
 
 Program::Program(std::vector<std::string> arguments, const Fd* systemd_socket) {
   int ends[2];
@@ -26,7 +32,7 @@ Program::Program(std::vector<std::string> arguments, const Fd* systemd_socket) {
     posix_spawn_file_actions_adddup2(&actions, systemd_socket->get(), 3);
     before.insert(before.end(), {"sh", "-c", "LISTEN_FDS=1 LISTEN_PID=$$ exec \"$@\"", "sh"});
   }
-  before.emplace_back(HOST_PROBE_PROGRAM);
+  before.emplace_back(host_probe_program());
   arguments.insert(arguments.begin(), before.begin(), before.end());
   std::vector<char*> argv;
   for (std::string& argument : arguments) argv.push_back(argument.data());

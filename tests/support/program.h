@@ -9,6 +9,10 @@
 
 namespace katameter::host::testing {
 
+/// The path of host-probe: of this build, or what HOST_PROBE in the environment names, such as one behind a seccomp profile
+/// (tests/packaging/check_seccomp.py).
+const char* host_probe_program();
+
 /// host-probe as a child; stdout and stderr come through one pipe.
 class Program {
  public:

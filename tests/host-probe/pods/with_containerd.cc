@@ -11,6 +11,7 @@
 #include "tests/support/fake_guest.h"
 #include "tests/support/http_get.h"
 #include "tests/support/loop.h"
+#include "tests/support/program.h"
 #include "tests/support/temporary_directory.h"
 
 // host-probe itself, beside a real containerd and guests that report the containers of its pods.
@@ -43,8 +44,8 @@ struct Fixture {
   }
 
   void start_host_probe(const std::vector<std::string>& more = {}) {
-    std::vector<std::string> arguments{HOST_PROBE_PROGRAM, "--run-root",   run_root(), "--web.listen-address",
-                                       "127.0.0.1:0",      "--state-file", ""};
+    std::vector<std::string> arguments{host_probe_program(), "--run-root",   run_root(), "--web.listen-address",
+                                       "127.0.0.1:0",        "--state-file", ""};
     arguments.insert(arguments.end(), more.begin(), more.end());
     const fs::path log = temporary.path() / "host-probe.log";
     host_probe = Child(arguments, log);

@@ -15,6 +15,16 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{ eq .Release.Name "katameter" | ternary "katameter-host" (printf "%s-katameter-host" .Release.Name) | trunc 63 | trimSuffix "-" }}
 {{- end }}
 
+{{- define "katameter.image" -}}
+image: "{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}"
+imagePullPolicy: {{ .Values.image.pullPolicy }}
+{{- end }}
+
+{{- /* Not empty if the profile is the image's. */}}
+{{- define "katameter.installsProfile" -}}
+{{ and (eq .Values.seccompProfile.type "Localhost") (not .Values.seccompProfile.localhostProfile) | ternary "true" "" }}
+{{- end }}
+
 {{- /* A volume's name out of a directory's: /run/vc is run-vc. */}}
 {{- define "katameter.volume" -}}
 {{ . | trimPrefix "/" | replace "/" "-" | replace "." "-" | trunc 63 | trimSuffix "-" }}
