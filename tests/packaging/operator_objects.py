@@ -56,11 +56,29 @@ def check_operator(operator):
             raise AssertionError(f"{name} with {path} = {value} is taken")
 
 
-def check_pod_monitor(rendered, operator):
+def check_pod_monitor(rendered, values, pod_labels, operator):
+    """It is pod-monitor.yaml but for the values."""
     if operator:
         operator.check(rendered)
+    wanted = values["podMonitor"]
     shipped = shipped_object("pod-monitor")
-    assert shipped["spec"]["selector"]["matchLabels"].items() <= rendered["spec"]["selector"]["matchLabels"].items()
-    endpoint, = rendered["spec"]["podMetricsEndpoints"]
+    assert rendered["spec"]["selector"]["matchLabels"].items() <= pod_labels.items(), "it does not find the pods"
+    endpoint, = copy.deepcopy(rendered["spec"]["podMetricsEndpoints"])
     expected, = shipped["spec"]["podMetricsEndpoints"]
-    assert endpoint | {"interval": expected["interval"]} == expected, "the chart's PodMonitor is not pod-monitor.yaml"
+    assert endpoint.pop("scheme", "http") == ("https" if values["web"]["tls"] else "http")
+    assert endpoint.pop("path", "/metrics") == values["web"]["telemetryPath"]
+    for key in ("tlsConfig", "basicAuth", "authorization"):
+        assert endpoint.pop(key, {}) == wanted[key]
+    assert endpoint.pop("scrapeTimeout", "") == wanted["scrapeTimeout"]
+    expected |= {"interval": wanted["interval"], "honorLabels": wanted["honorLabels"]}
+    expected["relabelings"] = [step for step in expected["relabelings"]
+                               if wanted["instanceFromNode"] or step.get("targetLabel") != "instance"] + wanted["relabelings"]
+    job, = (step for step in expected["relabelings"] if step.get("targetLabel") == "job")
+    job["replacement"] = wanted["job"]
+    labels = {"job": wanted["containerJob"], "metrics_path": wanted["containerMetricsPath"]}
+    steps = [step | {"replacement": labels[step["targetLabel"]]} if step.get("targetLabel") in labels else step
+             for step in expected["metricRelabelings"]]
+    if not wanted["containerJob"]:
+        steps = [step for step in steps if step.get("targetLabel") not in labels]
+    expected["metricRelabelings"] = steps + wanted["metricRelabelings"]
+    assert endpoint == expected, f"the chart's PodMonitor is not pod-monitor.yaml: {endpoint}, {expected}"

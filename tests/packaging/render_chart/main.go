@@ -42,6 +42,17 @@ func titled(chart map[string]interface{}) map[string]interface{} {
 	return result
 }
 
+// The files of the chart, as .Files.Get has them: empty if there is none.
+type files struct{ folder string }
+
+func (f files) Get(name string) string {
+	content, err := os.ReadFile(filepath.Join(f.folder, name))
+	if err != nil {
+		return ""
+	}
+	return string(content)
+}
+
 func main() {
 	if len(os.Args) != 5 {
 		fmt.Fprintln(os.Stderr, "usage: render_chart CHART NAMESPACE RELEASE VALUES.yaml")
@@ -51,6 +62,7 @@ func main() {
 	data := map[string]interface{}{
 		"Values":  read(os.Args[4]),
 		"Chart":   titled(read(filepath.Join(folder, "Chart.yaml"))),
+		"Files":   files{folder},
 		"Release": map[string]interface{}{"Name": release, "Namespace": namespace, "Service": "Helm"},
 	}
 
@@ -63,22 +75,26 @@ func main() {
 		text, err := yaml.Marshal(value)
 		return strings.TrimSuffix(string(text), "\n"), err
 	}
+	functions["fromYaml"] = func(text string) (map[string]interface{}, error) {
+		value := map[string]interface{}{}
+		return value, yaml.Unmarshal([]byte(text), &value)
+	}
 	functions["include"] = func(name string, value interface{}) (string, error) {
 		var text bytes.Buffer
 		err := all.ExecuteTemplate(&text, name, value)
 		return text.String(), err
 	}
 	all.Funcs(functions)
-	files, err := filepath.Glob(filepath.Join(folder, "templates", "*"))
+	templates, err := filepath.Glob(filepath.Join(folder, "templates", "*"))
 	stopOn(err)
-	sort.Strings(files)
-	for _, file := range files {
+	sort.Strings(templates)
+	for _, file := range templates {
 		content, err := os.ReadFile(file)
 		stopOn(err)
 		_, err = all.New(file).Parse(string(content))
 		stopOn(err)
 	}
-	for _, file := range files {
+	for _, file := range templates {
 		if strings.HasPrefix(filepath.Base(file), "_") {
 			continue
 		}
@@ -86,6 +102,8 @@ func main() {
 		stopOn(all.ExecuteTemplate(&text, file, data))
 		if strings.HasSuffix(file, ".yaml") {
 			fmt.Printf("---\n# Source: %s\n%s\n", filepath.Base(file), text.String())
+		} else {
+			fmt.Fprint(os.Stderr, text.String()) // the notes
 		}
 	}
 }
