@@ -2,7 +2,7 @@
 //
 // Renders a chart's templates with what Helm renders them with: Go's text/template and the functions of sprig. It is not
 // Helm: dependencies, hooks, lookup and tpl are not there, a template that uses one fails; and the values are all there
-// are, merged already with the chart's own.
+// are, merged already with the chart's own. check_helm.py holds what it renders against Helm itself.
 package main
 
 import (
