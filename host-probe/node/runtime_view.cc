@@ -32,6 +32,7 @@ void keep_counters(const wire::Container& before, wire::Container& now) {
 
 GuestView RuntimeView::update(const std::vector<ContainerStats>& stats, std::int64_t age_seconds) {
   std::vector<wire::Container> now;
+  now.reserve(stats.size());
   for (const ContainerStats& of : stats) now.push_back(container_of(of));
   for (wire::Container& before : std::exchange(living_, {})) {
     const auto found = std::ranges::lower_bound(now, before.id, {}, &wire::Container::id);
