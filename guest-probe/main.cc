@@ -54,11 +54,17 @@ int act(int argc, char** argv, bool in_background) {
   app.add_option("--max-containers", containers, "Containers with a row of their own; the others are one sum")
       ->capture_default_str()
       ->check(CLI::Range(std::size_t{1}, max_containers));
-  bool schedstat = false;
+  Wanted wanted;
   app.add_flag(
-      "--schedstat", schedstat,
+      "--schedstat", wanted.schedstat,
       "Also sum up run-queue wait and context switches of the containers' tasks; costs something at the end of "
       "each task");
+  std::string virtiofs = "auto";
+  app.add_option("--virtiofs", virtiofs,
+                 "What to count of the containers' requests to virtiofs: counts (requests and bytes), all (also times, "
+                 "errors and requests in flight), off, or auto (all with the BPF JIT, counts without)")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"auto", "counts", "all", "off"}));
 
   CLI::App& run = *app.add_subcommand("run", "Serve until SIGTERM (what happens without a subcommand)");
   CLI::App& start = *app.add_subcommand("start", "Run in the background, unless one runs already; for a boot script");
@@ -93,7 +99,11 @@ int act(int argc, char** argv, bool in_background) {
   }
   start_log(*log_level);
   run_options.containers = containers;
-  run_options.schedstat = schedstat;
+  wanted.virtiofs = virtiofs == "off"      ? VirtiofsMode::off
+                    : virtiofs == "counts" ? VirtiofsMode::counts
+                    : virtiofs == "all"    ? VirtiofsMode::all
+                                           : VirtiofsMode::automatic;
+  run_options.wanted = wanted;
   if (start.parsed()) {
     return start_command([&] {
       start_log_in_background(*log_level);
@@ -104,9 +114,9 @@ int act(int argc, char** argv, bool in_background) {
     if (Status status = start_kernel_log(*log_level, "guest-probe"); !status) log_warning("{}", status.error().text);
   }
   dump_options.containers = containers;
-  dump_options.schedstat = schedstat;
+  dump_options.wanted = wanted;
   if (dump.parsed()) return dump_command(dump_options);
-  if (check.parsed()) return check_command(containers, schedstat);
+  if (check.parsed()) return check_command(containers, wanted);
   if (detach.parsed()) return detach_command(pins);
   return run_command(run_options);
 }

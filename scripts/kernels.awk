@@ -13,6 +13,7 @@ function group_of(figure) {
     if (figure ~ /^(memory_|page_faults|major_page_faults)/) return "memory.stat"
     if (figure ~ /^(oom|OOM)/) return "oom"
     if (figure ~ /^block_devices/) return "io"
+    if (figure ~ /^virtiofs/) return "virtiofs"
     return figure ~ /^[a-z]+_[a-z_]+$/ ? "other" : ""
 }
 

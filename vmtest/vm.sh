@@ -28,6 +28,9 @@
 #                      what else runs here. One CPU (QEMU hangs with more);
 #                      not with KVM
 #   --nested           with KVM in the guest, for VMs of its own: node.sh
+#   --share            a virtiofs of its own that can be written, with the tag
+#                      "share": an empty directory, served with the options
+#                      that Kata gives virtiofsd
 #   --verbose          kernel messages to stderr, from the start
 #
 # /proc, /sys, /dev, bpf at /sys/fs/bpf are mounted, lo is up; there is a virtio
@@ -41,7 +44,7 @@ here=$(cd "${BASH_SOURCE[0]%/*}" && pwd)
 . "$here/../scripts/lib/say.sh"
 . "$here/lib/virtme.sh"
 
-kernel='' cgroup='' memory=1024 cpus=2 possible='' append=() limit=300 icount='' nested='' verbose=''
+kernel='' cgroup='' memory=1024 cpus=2 possible='' append=() limit=300 icount='' nested='' share='' verbose=''
 while (($#)); do
     case $1 in
     --kernel) need_value "$@" && kernel=$2 && shift ;;
@@ -58,6 +61,7 @@ while (($#)); do
     --timeout) need_value "$@" && limit=$2 && shift ;;
     --icount) icount=yes ;;
     --nested) nested=yes ;;
+    --share) share=yes ;;
     --verbose) verbose=yes ;;
     -h | --help) help_from_header && exit 0 ;;
     --) shift && break ;;
@@ -85,6 +89,7 @@ virtme_prepare "$kernel" "$nested"
 job=$(mktemp -d /tmp/katameter-vm.XXXXXX)
 runner=''
 
+share_pid=''
 finish() {
     local left=0
     if [[ $runner ]] && kill -TERM "$runner" 2>/dev/null; then
@@ -92,6 +97,7 @@ finish() {
         # 1 is what virtme-ng ends with at a signal.
         ((left <= 1 || left == 128 + 15)) || say "virtme-ng ended with status $left"
     fi
+    [[ ! $share_pid ]] || kill "$share_pid" 2>/dev/null || :
     rm -rf "$job"
 }
 trap finish EXIT
@@ -134,6 +140,19 @@ stderr_pid=$!
 if [[ $verbose ]]; then
     : >"$job/console"
     tail -f --pid=$$ "$job/console" >&2 &
+fi
+
+# It ends with the VM.
+if [[ $share ]]; then
+    mkdir "$job/share"
+    "$virtme_virtiofsd/virtiofsd" --socket-path="$job/share.socket" --shared-dir="$job/share" --cache=auto \
+        --thread-pool-size=1 --announce-submounts >"$job/virtiofsd" 2>&1 </dev/null &
+    share_pid=$!
+    for ((i = 0; i < 100; i++)); do
+        [[ ! -S $job/share.socket ]] || break
+        sleep 0.1
+    done
+    [[ -S $job/share.socket ]] || die "virtiofsd does not serve: $(<"$job/virtiofsd")"
 fi
 
 SECONDS=0

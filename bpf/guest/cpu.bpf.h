@@ -3,6 +3,7 @@
 #define KATAMETER_GUEST_CPU_BPF_H
 
 #include "bpf/guest/records.h"
+#include "bpf/guest/virtiofs.bpf.h"
 #include "bpf/lib/cgroup.bpf.h"
 #include "bpf/lib/percpu.bpf.h"
 #include "bpf/lib/request.bpf.h"
@@ -206,6 +207,9 @@ struct {
 
 static struct container_walk cpu_rows __attribute__((used));
 
+/* Whether the walk goes through the hierarchy in which tasks are looked up. */
+static __u32 cpu_walk_has_tasks __attribute__((used));
+
 static __always_inline void clear_cpu_row(__u32 row) {
   struct cpu_record *record = bpf_map_lookup_elem(&cpu_records, &row);
   if (record) record->id = record->usage_ns = record->kinds = 0;
@@ -222,6 +226,7 @@ static __always_inline void visit_cpu(struct walk *walk) {
   record->kinds = 0;
   read_cpu(css_cgroup(walk->css), record);
   record->usage_ns += others;
+  if (found == VISIT_CONTAINER && cpu_walk_has_tasks) read_virtiofs(cpu_rows.row, cpu_rows.id);
 }
 
 DEFINE_WALK(cpu, visit_cpu)
@@ -230,6 +235,7 @@ ITER_PROGRAM(collect_cpu) {
   start_rows(&cpu_rows);
   clear_cpu_row(ROW_ROOT);
   clear_cpu_row(ROW_REST);
+  cpu_walk_has_tasks = request == tasks_hierarchy;
   const int complete = cpu_walk_below(hierarchy_root(hierarchy_index(request)));
   return row_answer(&cpu_rows, complete);
 }
@@ -291,7 +297,10 @@ static __always_inline void visit_unified(struct walk *walk) {
     return;
   }
   read_unified(cgroup);
-  if (found == VISIT_CONTAINER && unified_rows.row != ROW_REST) begin_unified(cgroup, record);
+  if (found == VISIT_CONTAINER && unified_rows.row != ROW_REST) {
+    begin_unified(cgroup, record);
+    read_virtiofs(unified_rows.row, unified_rows.id);
+  }
   if (found == VISIT_NESTED) record->nested++;
   record->cpu.usage_ns += unified_time(TIME_USAGE, found == VISIT_NESTED);
   record->cpu.user_ns += unified_time(TIME_USER, found == VISIT_NESTED);

@@ -27,6 +27,7 @@
 #include "bpf/guest/pressure.bpf.h"
 #include "bpf/guest/reclaim.bpf.h"
 #include "bpf/guest/state.bpf.h"
+#include "bpf/guest/virtiofs.bpf.h"
 #include "bpf/lib/container.bpf.h"
 #include "bpf/lib/walk.bpf.h"
 
@@ -216,6 +217,15 @@ __weak __noinline int take_memory(__u64 css, __u32 slot) {
   return 1;
 }
 
+/* Nobody makes requests in a cgroup that can be removed. */
+static __always_inline void take_virtiofs(__u64 id, struct removed_record *record) {
+  const struct virtiofs_sums *sums = bpf_map_lookup_elem(&virtiofs_sums, &id);
+  if (!sums) return;
+  record->virtiofs = *sums;
+  record->kinds |= REMOVED_VIRTIOFS;
+  bpf_map_delete_elem(&virtiofs_sums, &id);
+}
+
 static __always_inline void note_ids(__u64 cgroup, __u64 id, struct removed_record *record) {
   if (is_unified(cgroup)) record->ids[WALK_UNIFIED] = id;
 #define NOTE_ID(walk, index) \
@@ -264,6 +274,7 @@ static __always_inline void take_container(__u64 cgroup, __u64 id, __u32 io_devi
     record->io_lost = io_gone_lost;
     record->kinds |= REMOVED_IO;
   }
+  if (counts_virtiofs && is_mkdir_hierarchy(cgroup)) take_virtiofs(id, record);
   if (going.sequence > status->removals && !record->kinds) return; /* the next one gets the place */
   RECORD_IS_WHOLE();
   record->sequence = going.sequence;

@@ -5,6 +5,7 @@
 #include "bpf/guest/io.bpf.h"
 #include "bpf/guest/reclaim.bpf.h"
 #include "bpf/guest/records.h"
+#include "bpf/guest/virtiofs.bpf.h"
 #include "bpf/lib/percpu.bpf.h"
 #include "bpf/lib/request.bpf.h"
 #include "bpf/lib/walk.bpf.h"
@@ -242,6 +243,7 @@ static __always_inline void visit_memory(struct walk *walk) {
   record->check = 0;
   read_memory(memcg, record);
   add_stall_sum(record->id, record);
+  if (tasks_hierarchy == WALK_MEMORY) read_virtiofs(memory_rows.row, memory_rows.id);
 }
 
 DEFINE_WALK(memory, visit_memory)

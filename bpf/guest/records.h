@@ -152,6 +152,51 @@ struct io_record {
   __u64 check;             /* changes when a flush carries something on in any of the cgroups */
 };
 
+/* The kinds of requests to virtiofs, by FUSE's opcodes (guest/virtiofs.bpf.c). */
+enum {
+  VIRTIOFS_READ,
+  VIRTIOFS_WRITE,
+  VIRTIOFS_OPEN,
+  VIRTIOFS_CLOSE,
+  VIRTIOFS_LOOKUP,
+  VIRTIOFS_READDIR,
+  VIRTIOFS_SYNC,
+  VIRTIOFS_OTHER,
+  VIRTIOFS_KINDS, /* a power of 2 */
+};
+
+/* What is counted of virtiofs: first the requests of each kind, by VIRTIOFS_READ and so on. */
+enum {
+  VIRTIOFS_READ_BYTES = VIRTIOFS_KINDS,
+  VIRTIOFS_WRITTEN_BYTES,
+  VIRTIOFS_READ_NS, /* from here on only where answers are counted */
+  VIRTIOFS_WRITE_NS,
+  VIRTIOFS_SYNC_NS,
+  VIRTIOFS_METADATA_NS, /* of all other kinds */
+  VIRTIOFS_READ_ERRORS,
+  VIRTIOFS_WRITE_ERRORS,
+  VIRTIOFS_SYNC_ERRORS,
+  VIRTIOFS_IN_FLIGHT, /* may be below 0 for a moment: two CPUs count the two ends of a request */
+  VIRTIOFS_FIGURES,
+};
+
+struct virtiofs_sums {
+  __u64 value[VIRTIOFS_FIGURES];
+};
+
+/* Of a container, in the row that the walk over its hierarchy gives it. */
+struct virtiofs_record {
+  __u64 id; /* as in struct cpu_record; 0: it has made no request */
+  struct virtiofs_sums sums;
+};
+
+/* Requests that are no container's. */
+enum {
+  VIRTIOFS_OF_SYSTEM,  /* made by a task of the guest system */
+  VIRTIOFS_OF_UNKNOWN, /* whose they are is not known */
+  VIRTIOFS_OTHERS,
+};
+
 /* The lines of cpu.pressure, memory.pressure and io.pressure. */
 enum {
   PRESSURE_CPU_SOME,
@@ -228,9 +273,10 @@ struct name_record {
 };
 
 enum {
-  REMOVED_CPU = 1 << 0,    /* `cpu` holds its last values, those that its `kinds` name */
-  REMOVED_MEMORY = 1 << 1, /* `memory` holds its last values */
-  REMOVED_IO = 1 << 2,     /* `io` holds its last values */
+  REMOVED_CPU = 1 << 0,      /* `cpu` holds its last values, those that its `kinds` name */
+  REMOVED_MEMORY = 1 << 1,   /* `memory` holds its last values */
+  REMOVED_IO = 1 << 2,       /* `io` holds its last values */
+  REMOVED_VIRTIOFS = 1 << 3, /* `virtiofs` holds its last values */
 };
 
 /*
@@ -254,6 +300,7 @@ struct removed_record {
   __u32 io_devices;                /* how many of `io` are filled */
   __u32 io_lost;                   /* devices that found no room there */
   struct io_total io[IO_REMOVED];
+  struct virtiofs_sums virtiofs;
   char container[CONTAINER_DIGITS]; /* its id */
   char path[PATH_BYTES];
 };
@@ -294,6 +341,8 @@ struct guest_status {
   __u64 oom_events;     /* the sequence of the last oom_record */
   __u64 stalls_lost;    /* stalls that found a map of guest/reclaim.bpf.c full */
   __u64 io_lost;        /* devices of removed cgroups that found a map of guest/io.bpf.h full */
+  __u64 virtiofs_lost;  /* requests of which one end was missed (guest/virtiofs.bpf.c) */
+  struct virtiofs_sums virtiofs[VIRTIOFS_OTHERS]; /* by VIRTIOFS_OF_* */
 };
 
 /* How far C++ has got with the rings; BPF does not look at it. */

@@ -114,6 +114,8 @@ void read_types(KernelFacts& facts) {
                   has_tracepoint(*types, "mm_vmscan_memcg_reclaim_end") &&
                   has_tracepoint(*types, "mm_vmscan_direct_reclaim_begin") &&
                   has_tracepoint(*types, "mm_vmscan_direct_reclaim_end");
+  facts.fuse_requests = has_tracepoint(*types, "fuse_request_send") && has_tracepoint(*types, "fuse_request_end") &&
+                        member_type(*types, "fuse_iqueue", "priv") != nullptr;
   facts.oom_control = member_type(*types, "oom_control", "memcg") != nullptr &&
                       member_type(*types, "oom_control", "chosen") != nullptr &&
                       member_type(*types, "oom_control", "constraint") != nullptr;

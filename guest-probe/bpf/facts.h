@@ -46,6 +46,7 @@ struct KernelFacts {
   bool mark_victim = false;       ///< tracepoint oom:mark_victim is in BTF
   bool mark_victim_task = false;  ///< its argument is the task, not a pid
   bool reclaim = false;           ///< the tracepoints of direct reclaim (bpf/guest/reclaim.bpf.c) are in BTF
+  bool fuse_requests = false;     ///< tracepoints fuse:fuse_request_send and _end are in BTF, and which are virtiofs's
   bool oom_control = false;       ///< struct oom_control says whose memory was out (bpf/guest/oom.bpf.c)
 
   bool cpuacct_v1 = false;  ///< a cgroup v1 hierarchy with cpuacct is mounted or was

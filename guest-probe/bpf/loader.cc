@@ -31,12 +31,8 @@ constexpr std::uint32_t max_sched_tasks = 16384;
 constexpr std::uint32_t max_io_records = 0xffff;
 
 // What a later load goes on with.
-constexpr std::array pinned_structures{"removed_record", "oom_record", "guest_status",
-                                       "state_record",   "stall_sum",  "io_counts"};
-std::array<bpf_map*, 7> pinned_maps(const ::guest& skeleton) {
-  const auto& maps = skeleton.maps;
-  return {maps.removed, maps.oom_events, maps.status_map, maps.state, maps.stall_sums, maps.mkdir_times, maps.io_left};
-}
+constexpr std::array pinned_structures{"removed_record", "oom_record", "guest_status",  "state_record",
+                                       "stall_sum",      "io_counts",  "virtiofs_sums", "virtiofs_request"};
 
 std::array<bpf_program*, 4> stall_programs(const ::guest& skeleton) {
   const auto& progs = skeleton.progs;
@@ -130,8 +126,14 @@ Status GuestLoader::choose_programs() {
   // Most containers have one block device, or none.
   bpf_map__set_max_entries(maps.io_records, plan_.io ? std::min(entries, max_io_records) : 1);
   bpf_map__set_max_entries(maps.io_left, plan_.io && plan_.io_v1 ? entries / 2 : 1);
+  bpf_map__set_max_entries(maps.virtiofs_sums, plan_.virtiofs ? entries : 1);
+  bpf_map__set_max_entries(maps.virtiofs_records, plan_.virtiofs ? entries : 1);
+  if (!plan_.virtiofs) bpf_map__set_max_entries(maps.virtiofs_places, 1);
+  if (!plan_.virtiofs_answers) bpf_map__set_max_entries(maps.virtiofs_requests, 1);
   skeleton_->rodata->reads_io = plan_.io ? 1 : 0;
   skeleton_->rodata->io_is_v1 = plan_.io_v1 ? 1 : 0;
+  skeleton_->rodata->counts_virtiofs = plan_.virtiofs ? 1 : 0;
+  skeleton_->rodata->counts_answers = plan_.virtiofs_answers ? 1 : 0;
   choose_request(progs.collect_names, true);
   choose_request(progs.collect_cpu, walks_cpu(plan_));
   choose_request(progs.collect_unified, plan_.unified);
@@ -143,6 +145,8 @@ Status GuestLoader::choose_programs() {
   bpf_program__set_autoload(progs.note_victim, plan_.oom_events && !plan_.victim_by_pid);
   bpf_program__set_autoload(progs.note_victim_pid, plan_.oom_events && plan_.victim_by_pid);
   bpf_program__set_autoload(progs.learn_new_cpu, plan_.new_cpus);
+  bpf_program__set_autoload(progs.note_request, plan_.virtiofs);
+  bpf_program__set_autoload(progs.note_answer, plan_.virtiofs_answers);
   for (bpf_program* program : stall_programs(*skeleton_)) bpf_program__set_autoload(program, plan_.stalls);
   if (!plan_.oom_events) bpf_map__set_autocreate(maps.oom_wakeup, false);
   skeleton_->rodata->cpu_is_unified = plan_.unified ? 1 : 0;
@@ -184,6 +188,26 @@ Status GuestLoader::choose_task_programs() {
   return {};
 }
 
+std::vector<bpf_map*> GuestLoader::pinned_maps() const {
+  const auto& maps = skeleton_->maps;
+  std::vector<bpf_map*> pinned{maps.removed,    maps.oom_events,  maps.status_map, maps.state,
+                               maps.stall_sums, maps.mkdir_times, maps.io_left};
+  if (plan_.virtiofs) pinned.push_back(maps.virtiofs_sums);
+  if (plan_.virtiofs_answers) pinned.push_back(maps.virtiofs_requests);
+  return pinned;
+}
+
+// Requests that were in flight when answers were last counted have ended since, and nobody has counted that: virtiofs is
+// counted anew.
+void GuestLoader::forget_other_form() const {
+  const std::string sums = maps_ + "/" + bpf_map__name(skeleton_->maps.virtiofs_sums);
+  const std::string requests = maps_ + "/" + bpf_map__name(skeleton_->maps.virtiofs_requests);
+  const bool with_answers = access(requests.c_str(), F_OK) == 0;
+  if (plan_.virtiofs && with_answers == plan_.virtiofs_answers) return;
+  unlink(sums.c_str());
+  unlink(requests.c_str());
+}
+
 Status GuestLoader::reuse_pinned_maps() {
   if (pins_ == nullptr) return {};
   layout_ = fmt::format("{}-{}-{}", layout_of(*bpf_object__btf(skeleton_->obj), pinned_structures), int{REMOVED_SLOTS},
@@ -193,7 +217,8 @@ Status GuestLoader::reuse_pinned_maps() {
   if (made) made = make_folder(layout_ + "/loads", loads_);
   if (!made) return made;
 
-  for (bpf_map* map : pinned_maps(*skeleton_)) {
+  forget_other_form();
+  for (bpf_map* map : pinned_maps()) {
     const std::string path = maps_ + "/" + bpf_map__name(map);
     const Fd pinned(bpf_obj_get(path.c_str()));
     if (!pinned && errno == ENOENT) continue;
@@ -249,7 +274,7 @@ Status GuestLoader::take_maps() {
   if (!mapped_state) return failure_from(mapped_state.error());
   programs_.state_ = *std::move(mapped_state);
   if (pins_ == nullptr) return {};
-  for (const bpf_map* map : pinned_maps(*skeleton_)) {
+  for (const bpf_map* map : pinned_maps()) {
     if (bpf_obj_pin(bpf_map__fd(map), (maps_ + "/" + bpf_map__name(map)).c_str()) != 0 && errno != EEXIST) {
       return system_failure(std::string("cannot keep ") + bpf_map__name(map));
     }
@@ -315,6 +340,12 @@ Status GuestLoader::take_walkers() {
     Result<Fd> records = Fd::duplicate(bpf_map__fd(maps.io_records));
     if (!records) return failure_from(records.error());
     programs_.io_ = RecordWindow(*std::move(records), sizeof(io_record), bpf_map__max_entries(maps.io_records));
+  }
+  if (status && plan_.virtiofs) {
+    Result<Fd> records = Fd::duplicate(bpf_map__fd(maps.virtiofs_records));
+    if (!records) return failure_from(records.error());
+    programs_.virtiofs_ =
+        RecordWindow(*std::move(records), sizeof(virtiofs_record), bpf_map__max_entries(maps.virtiofs_records));
   }
   if (status && plan_.pressure) {
     status = take_walker(progs.collect_pressure, maps.pressure_records, sizeof(pressure_record), programs_.pressure_);
@@ -398,6 +429,12 @@ Status GuestLoader::attach_hooks() {
     for (bpf_program* program : stall_programs(*skeleton_)) {
       if (Status status = attach_hook(program, Hook::reclaim); !status) return status;
     }
+  }
+  if (plan_.virtiofs) {
+    if (Status status = attach_hook(progs.note_request, Hook::fuse_request); !status) return status;
+  }
+  if (plan_.virtiofs_answers) {
+    if (Status status = attach_hook(progs.note_answer, Hook::fuse_request); !status) return status;
   }
   if (plan_.mkdir_times) {
     if (Status status = attach_hook(progs.note_mkdir, Hook::cgroup_mkdir); !status) return status;

@@ -38,6 +38,8 @@ class GuestLoader {
 
   Status choose_programs();
   Status reuse_pinned_maps();
+  void forget_other_form() const;
+  std::vector<bpf_map*> pinned_maps() const;
   Status load_object();
   Status take_maps();
   Status take_walkers();

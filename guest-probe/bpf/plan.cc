@@ -62,10 +62,10 @@ std::vector<std::string> GuestPlan::missing_features() const {
 GuestPlan plan_without(const GuestPlan& plan, KernelRefusal refusal) {
   std::vector<KernelRefusal> refused = plan.refused;
   refused.push_back(std::move(refusal));
-  return plan_guest(plan.facts, plan.schedstat_wanted, std::move(refused));
+  return plan_guest(plan.facts, plan.wanted, std::move(refused));
 }
 
-GuestPlan plan_guest(const KernelFacts& facts, bool schedstat, std::vector<KernelRefusal> refused) {
+GuestPlan plan_guest(const KernelFacts& facts, const Wanted& wanted, std::vector<KernelRefusal> refused) {
   const auto takes = [&](std::initializer_list<std::string_view> parts) {
     return std::none_of(refused.begin(), refused.end(), [&](const KernelRefusal& refusal) {
       return std::find(parts.begin(), parts.end(), without_form(refusal.part)) != parts.end();
@@ -110,13 +110,20 @@ GuestPlan plan_guest(const KernelFacts& facts, bool schedstat, std::vector<Kerne
   plan.pressure = cpu_in_v2 && plan.per_cpu && facts.pressure && facts.pressure_on && facts.tick_ns > 0 &&
                   takes({"collect_pressure"}) && (plan.unified || (plan.memory && plan.unified_memory));
   plan.tasks_walk = plan.works() && facts.task_iterator && takes({"walk_tasks"});
-  plan.schedstat =
-      schedstat && plan.tasks_walk && facts.sched_free && map_iterators && takes({"note_task_end", "walk_sched_sums"});
+  plan.schedstat = wanted.schedstat && plan.tasks_walk && facts.sched_free && map_iterators &&
+                   takes({"note_task_end", "walk_sched_sums"});
   plan.removals = base && facts.cgroup_rmdir && takes({"note_removal"});
   // Without removals entries of cgroups that are gone would fill the maps.
   plan.mkdir_times = plan.works() && facts.cgroup_mkdir && plan.removals && takes({"note_mkdir"});
   plan.stalls = plan.memory && plan.removals && facts.reclaim &&
                 takes({"memcg_reclaim_begin", "memcg_reclaim_end", "direct_reclaim_begin", "direct_reclaim_end"});
+  // Without removals the same. The walk over the hierarchy of tasks hands the counts over. A kernel function is called
+  // where there is the JIT.
+  const bool virtiofs_wanted = wanted.virtiofs != VirtiofsMode::off;
+  plan.virtiofs = virtiofs_wanted && plan.works() && facts.fuse_requests && plan.removals && takes({"note_request"});
+  const bool answers_wanted =
+      wanted.virtiofs == VirtiofsMode::all || (wanted.virtiofs == VirtiofsMode::automatic && facts.direct_reads);
+  plan.virtiofs_answers = plan.virtiofs && answers_wanted && takes({"note_answer"});
   plan.new_cpus = plan.per_cpu && facts.cpuhp_enter && facts.possible_cpus > 1 && takes({"learn_new_cpu"});
   plan.oom_events =
       memory_found && facts.mark_victim && facts.ring_buffer && takes({"note_victim", "note_victim_pid", "oom_wakeup"});
@@ -165,7 +172,7 @@ GuestPlan plan_guest(const KernelFacts& facts, bool schedstat, std::vector<Kerne
        "cpu_usage_ns, cpu_user_ns, cpu_system_ns, memory_rss_bytes, memory_cache_bytes, block_devices",
        "start the guest with fewer maximum vCPUs"},
   };
-  if (schedstat) {
+  if (wanted.schedstat) {
     plan.requirements.push_back(
         {"scheduler statistics", facts.sched_free && map_iterators, "what --schedstat asks for: sched_run_ns ...",
          map_iterators ? "build the guest kernel with CONFIG_SCHED_INFO (CONFIG_TASK_DELAY_ACCT or CONFIG_SCHEDSTATS)"
@@ -184,7 +191,7 @@ GuestPlan plan_guest(const KernelFacts& facts, bool schedstat, std::vector<Kerne
     if (impact_without(refusal.part) != "") plan.requirements.push_back(refused_part(refusal));
   }
   plan.facts = facts;
-  plan.schedstat_wanted = schedstat;
+  plan.wanted = wanted;
   plan.refused = std::move(refused);
   return plan;
 }
@@ -214,6 +221,8 @@ constexpr std::array parts{
          "what --schedstat asks for"},
     Part{"note_task_end", "what --schedstat asks for: sched_run_ns ..."},
     Part{"walk_sched_sums", "what --schedstat asks for: sched_run_ns ..."},
+    Part{"note_request", "all figures of virtiofs: virtiofs_reads ..."},
+    Part{"note_answer", "virtiofs_read_ns, virtiofs_write_ns, virtiofs_*_errors, virtiofs_in_flight"},
     Part{"note_victim", "OOM events; oom_kills is still counted"},
     Part{"note_victim_pid", "OOM events; oom_kills is still counted"},
     Part{"oom_wakeup", "OOM events; oom_kills is still counted"},

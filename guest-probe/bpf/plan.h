@@ -20,6 +20,20 @@ struct Requirement {
   std::vector<std::string> log{};  ///< what the kernel logged as it refused it: errno, then the verifier's last lines
 };
 
+/// How much of the requests to virtiofs is counted (--virtiofs).
+enum class VirtiofsMode {
+  automatic,  ///< all with the JIT, counts without
+  off,
+  counts,  ///< requests and bytes
+  all,     ///< and times, errors and requests in flight
+};
+
+/// What costs something beside the collects, and is chosen on the command line.
+struct Wanted {
+  bool schedstat = false;  ///< figures that cost something at the end of each task
+  VirtiofsMode virtiofs = VirtiofsMode::automatic;
+};
+
 /// What will be loaded and which figures there will be. Decided once, at start.
 struct GuestPlan {
   bool per_cpu = false;           ///< what is counted per CPU can be read
@@ -44,10 +58,12 @@ struct GuestPlan {
   bool new_cpus = false;    ///< CPUs that come online later are noticed
   bool oom_events = false;  ///< one event per OOM kill
   bool stalls = false;      ///< memory_stalls, memory_stall_ns
-  bool victim_by_pid = false;  ///< mark_victim hands over a process id, not the task
-  bool tasks_walk = false;     ///< processes, start of containers that were there before, owners of guest-system CPU
-  bool schedstat = false;      ///< sched_run_ns ..., as asked for
-  bool mkdir_times = false;    ///< start of containers made from now on
+  bool victim_by_pid = false;     ///< mark_victim hands over a process id, not the task
+  bool tasks_walk = false;        ///< processes, start of containers that were there before, owners of guest-system CPU
+  bool schedstat = false;         ///< sched_run_ns ..., as asked for
+  bool virtiofs = false;          ///< virtiofs_reads ...: requests and bytes
+  bool virtiofs_answers = false;  ///< virtiofs_read_ns ...: times, errors and requests in flight
+  bool mkdir_times = false;       ///< start of containers made from now on
   std::uint64_t tasks_hierarchy = WALK_CPUACCT;  ///< the one in which tasks are looked up and mkdir_times is kept
   bool reads_directly = false;                   ///< bpf/read.bpf.h
   bool requests_by_task = false;                 ///< bpf/lib/request.bpf.h
@@ -55,7 +71,7 @@ struct GuestPlan {
   std::vector<Requirement> requirements;
   // What it was made of.
   KernelFacts facts;
-  bool schedstat_wanted = false;
+  Wanted wanted;
   std::vector<KernelRefusal> refused;
 
   bool works() const { return cpu || memory; }
@@ -65,9 +81,8 @@ struct GuestPlan {
 };
 
 /// Draws the conclusions from the facts; no look at the machine.
-/// `schedstat`: figures that cost something at the end of each task are wanted. `refused`: what the kernel did not take
-/// when it was tried; only what hangs on it is left out, see impact_without().
-GuestPlan plan_guest(const KernelFacts& facts, bool schedstat = false, std::vector<KernelRefusal> refused = {});
+/// `refused`: what the kernel did not take when it was tried; only what hangs on it is left out, see impact_without().
+GuestPlan plan_guest(const KernelFacts& facts, const Wanted& wanted = {}, std::vector<KernelRefusal> refused = {});
 
 /// The plan less what the kernel has just refused.
 GuestPlan plan_without(const GuestPlan& plan, KernelRefusal refusal);

@@ -97,6 +97,10 @@ Result<Walk<pressure_record>> GuestPrograms::walk_pressure() {
   return walk<pressure_record>(pressure_, Hierarchy::unified);
 }
 
+Result<std::span<const virtiofs_record>> GuestPrograms::walked_virtiofs(std::size_t rows) {
+  return virtiofs_.first<virtiofs_record>(rows);
+}
+
 Status GuestPrograms::walk_tasks(const std::function<void(const task_record&)>& consumer) {
   return for_each_record<task_record>(tasks_, [&](const task_record& record) {
     if ((record.flags & TASK_END) != 0) return false;  // saves the read() that would find nothing

@@ -26,8 +26,16 @@
 namespace katameter::guest {
 
 /// What programs are attached to.
-enum class Hook : std::size_t { cgroup_rmdir, cgroup_mkdir, mark_victim, reclaim, cpuhp_enter, sched_process_free };
-inline constexpr std::size_t hooks = 6;
+enum class Hook : std::size_t {
+  cgroup_rmdir,
+  cgroup_mkdir,
+  mark_victim,
+  reclaim,
+  cpuhp_enter,
+  sched_process_free,
+  fuse_request
+};
+inline constexpr std::size_t hooks = 7;
 
 /// "recursion_misses" in the text of a program's fdinfo (kernel/bpf/syscall.c, bpf_prog_show_fdinfo()); nothing where the
 /// kernel does not count them (before 5.12).
@@ -131,6 +139,9 @@ class GuestPrograms {
   /// Block I/O as the last walk_memory() found it.
   Result<IoWalk> walked_io();
   Result<Walk<pressure_record>> walk_pressure();
+  /// What the containers have asked of virtiofs, by the `rows` of the last walk over the hierarchy of tasks. Nothing if the
+  /// plan has none of it.
+  Result<std::span<const virtiofs_record>> walked_virtiofs(std::size_t rows);
 
   /// The names of a hierarchy's containers and of the cgroups above them, parents first. Copies: names take much room
   /// and are seldom asked for, so the map is not kept mapped.
@@ -167,6 +178,12 @@ class GuestPrograms {
   std::uint64_t stalls_lost() const { return status().stalls_lost; }
   /// Devices of removed cgroups that were not kept: there was no room.
   std::uint64_t io_lost() const { return status().io_lost; }
+  /// Requests to virtiofs of which the programs missed one end.
+  std::uint64_t virtiofs_lost() const { return status().virtiofs_lost; }
+  /// What was asked of virtiofs by nobody's container; `whose`: VIRTIOFS_OF_*, `figure`: VIRTIOFS_*.
+  std::uint64_t virtiofs_of(std::size_t whose, std::size_t figure) const {
+    return status().virtiofs[whose].value[figure];
+  }
 
   /// How far the rings below were read; no system call, like all that changes it.
   const progress& state() const { return state_.get(); }
@@ -213,6 +230,7 @@ class GuestPrograms {
   Walker names_;
   Walker pressure_;
   RecordWindow io_;
+  RecordWindow virtiofs_;
   std::uint32_t io_walked_ = 0;  // as walk_io() in bpf/guest/io.bpf.h gives it
   IterProgram tasks_;
   std::optional<IterProgram> sched_sums_;

@@ -8,6 +8,7 @@
 
 #include "guest-probe/account/cpu.h"
 #include "guest-probe/account/figure_sources.h"
+#include "guest-probe/account/virtiofs.h"
 #include "guest-probe/self_check/stat_indices.h"
 #include "userspace/log.h"
 #include "userspace/wire/codec.h"
@@ -78,6 +79,7 @@ Result<wire::Snapshot> Collector::collect(std::uint64_t request) {
   add_cpu(rows, snapshot.guest);
   if (served_.memory) add_memory(rows);
   add_pressure(rows);
+  add_virtiofs(rows, snapshot.guest);
   add_io(rows, snapshot.guest);
   add_system_cpu(snapshot.guest);
   sources_.read(snapshot);
@@ -152,6 +154,7 @@ Status Collector::read_kernel() {
   if (Status status = read_memory(); !status) return status;
   if (Status status = learn_names(); !status) return status;
   if (Status status = resolve_stats(); !status) return status;
+  if (Status status = read_virtiofs(); !status) return status;
   tasks_.end();
   // Last: what is removed after its walk is then known from both, and counted once; before it, nothing is missed.
   if (Status status = take_removed(); !status) return status;
@@ -236,6 +239,22 @@ Status Collector::read_pressure() {
   pressure_walk_.assign(walk->containers().begin(), walk->containers().end());
   pressure_.begin();
   for (pressure_record& record : pressure_walk_) pressure_.raise(record);
+  return {};
+}
+
+// The walk over the hierarchy of tasks has filled it in.
+Status Collector::read_virtiofs() {
+  virtiofs_.clear();
+  if (!served_.has(FigureGroup::virtiofs)) return {};
+  std::size_t rows = served_.tasks_hierarchy == Hierarchy::memory ? memory_rows_.size() : 0;
+  for (const CpuWalk& walk : cpu_walks_) {
+    if (walk.hierarchy == served_.tasks_hierarchy) rows = walk.rows.size();
+  }
+  const Result<std::span<const virtiofs_record>> records = programs_.walked_virtiofs(rows);
+  if (!records) return failure_from(records.error());
+  for (const virtiofs_record& record : records->subspan(std::min<std::size_t>(FIRST_ROW, records->size()))) {
+    if (record.id != 0) virtiofs_.push_back(record);
+  }
   return {};
 }
 
@@ -368,6 +387,27 @@ void Collector::add_pressure(Rows& rows) {
     const auto row = id ? rows.find(*id) : rows.end();
     if (row != rows.end()) set_pressure(row->second, record.totals, served_.figures);
   }
+}
+
+void Collector::add_virtiofs(Rows& rows, wire::Guest& guest) const {
+  if (!served_.has(FigureGroup::virtiofs)) return;
+  for (const virtiofs_record& record : virtiofs_) {
+    const auto id = tasks_paths().container_of(record.id);
+    const auto row = id ? rows.find(*id) : rows.end();
+    if (row != rows.end()) set_virtiofs(row->second, record.sums, served_.figures);
+  }
+  const auto requests_of = [&](std::size_t whose) {
+    std::uint64_t requests = 0;
+    for (std::size_t kind = 0; kind < VIRTIOFS_KINDS; ++kind) requests += programs_.virtiofs_of(whose, kind);
+    return requests;
+  };
+  guest.virtiofs_system_requests = requests_of(VIRTIOFS_OF_SYSTEM);
+  guest.virtiofs_unknown_requests = requests_of(VIRTIOFS_OF_UNKNOWN);
+  guest.virtiofs_system_read_bytes = programs_.virtiofs_of(VIRTIOFS_OF_SYSTEM, VIRTIOFS_READ_BYTES);
+  guest.virtiofs_unknown_read_bytes = programs_.virtiofs_of(VIRTIOFS_OF_UNKNOWN, VIRTIOFS_READ_BYTES);
+  guest.virtiofs_system_written_bytes = programs_.virtiofs_of(VIRTIOFS_OF_SYSTEM, VIRTIOFS_WRITTEN_BYTES);
+  guest.virtiofs_unknown_written_bytes = programs_.virtiofs_of(VIRTIOFS_OF_UNKNOWN, VIRTIOFS_WRITTEN_BYTES);
+  guest.virtiofs_lost = programs_.virtiofs_lost();
 }
 
 void Collector::add_io(Rows& rows, wire::Guest& guest) {

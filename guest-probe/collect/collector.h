@@ -58,6 +58,7 @@ class Collector {
   Status read_unified(CpuWalk& into);
   Status read_memory();
   Status read_pressure();
+  Status read_virtiofs();
   Status learn_names();
   Status resolve_stats();
   Status take_removed();
@@ -73,6 +74,7 @@ class Collector {
   wire::Container* row_of(Rows& rows, Hierarchy hierarchy, const CgroupPaths& paths, std::uint64_t cgroup_id);
   void add_memory(Rows& rows);
   void add_pressure(Rows& rows);
+  void add_virtiofs(Rows& rows, wire::Guest& guest) const;
   void add_io(Rows& rows, wire::Guest& guest);
   void add_tasks(wire::Container& row, std::uint64_t cgroup_id);
   void add_system_cpu(wire::Guest& guest) const;
@@ -107,6 +109,7 @@ class Collector {
   std::vector<memory_record> memory_rows_;
   std::vector<pressure_record> pressure_walk_;
   std::vector<io_record> io_walk_;
+  std::vector<virtiofs_record> virtiofs_;  // of the containers that have made requests
   bool new_memory_cgroups_ = false;
   std::uint64_t io_beyond_ = 0;
   std::uint64_t unreported_ = 0;

@@ -34,14 +34,14 @@ void print_other_forms(const GuestPlan& plan) {
 
 }  // namespace
 
-int check_command(std::size_t containers, bool schedstat) {
-  const GuestPlan found = plan_guest(read_kernel_facts(), schedstat);
+int check_command(std::size_t containers, const Wanted& wanted) {
+  const GuestPlan found = plan_guest(read_kernel_facts(), wanted);
   if (!found.works()) {
     for (const Requirement& requirement : found.requirements) print(requirement);
     std::cout << "nothing works\n";
     return exit_status::failed;
   }
-  const Result<GuestProbe> probe = start_guest_probe(containers, "", schedstat, LoadOptions{true, {}});
+  const Result<GuestProbe> probe = start_guest_probe(containers, "", wanted, LoadOptions{true, {}});
   const GuestPlan& plan = probe ? probe->plan : found;
   for (const Requirement& requirement : plan.requirements) print(requirement);
   if (!probe) {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "guest-probe/bpf/pins.h"
+#include "guest-probe/bpf/plan.h"
 #include "userspace/wire/codec.h"
 
 namespace katameter::guest {
@@ -22,7 +23,7 @@ struct RunOptions {
   std::vector<std::string> listen;                    ///< empty = vsock:1717 and, if it can be made, default_socket
   std::size_t containers = 1000;                      ///< that get a row of their own in a snapshot
   std::string pin_directory = default_pin_directory;  ///< where what has to survive is kept; empty = nothing does
-  bool schedstat = false;
+  Wanted wanted;
 };
 
 /// What guest-probe ends with. A start that ended with `failed` is worth another attempt, with any other it is not.
@@ -49,7 +50,7 @@ struct DumpOptions {
   std::string format = "text";  ///< or "json"
   std::string socket = default_socket;
   std::size_t containers = 1000;
-  bool schedstat = false;
+  Wanted wanted;
 };
 
 /// Prints one snapshot, of the running daemon if there is one, else loading the programs for the moment. 0 or 1.
@@ -59,6 +60,6 @@ int dump_command(const DumpOptions& options);
 int detach_command(const std::string& pin_directory);
 
 /// Prints each thing that guest-probe needs. 0: all is there, 3: something is lost, 1: nothing works.
-int check_command(std::size_t containers, bool schedstat);
+int check_command(std::size_t containers, const Wanted& wanted);
 
 }  // namespace katameter::guest

@@ -12,7 +12,7 @@ namespace {
 constexpr int answer_timeout_s = 5;
 
 Result<Dump> dump_by_itself(const DumpOptions& options) {
-  const Result<GuestProbe> probe = start_guest_probe(options.containers, "", options.schedstat);
+  const Result<GuestProbe> probe = start_guest_probe(options.containers, "", options.wanted);
   if (!probe) return failure_from(probe.error());
   for (const std::string& line : describe_missing(*probe)) log_warning("{}", line);
   Result<wire::Snapshot> snapshot = probe->collector->collect(1);

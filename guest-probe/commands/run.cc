@@ -66,7 +66,7 @@ Status serve(const RunOptions& options) {
   // Before anything is loaded: a second guest-probe is to end without having touched the kernel.
   Listening listening;
   if (Status status = listen_everywhere(options, listening); !status) return status;
-  const Result<GuestProbe> probe = start_guest_probe(options.containers, options.pin_directory, options.schedstat);
+  const Result<GuestProbe> probe = start_guest_probe(options.containers, options.pin_directory, options.wanted);
   if (!probe) {
     remove_files(listening);
     return failure_from(probe.error());

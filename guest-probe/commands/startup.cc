@@ -40,6 +40,8 @@ ServedFigures planned_figures(const GuestPlan& plan) {
   add_if(plan.tasks_walk, FigureGroup::processes);
   add_if(plan.mkdir_times || plan.tasks_walk, FigureGroup::start);
   add_if(plan.schedstat, FigureGroup::schedstat);
+  add_if(plan.virtiofs, FigureGroup::virtiofs);
+  add_if(plan.virtiofs_answers, FigureGroup::virtiofs_answers);
   served.memory = plan.memory;
   served.unified_memory = plan.unified_memory;
   if (plan.cpu) served.cpu_walks.push_back(plan.unified ? Hierarchy::unified : Hierarchy::cpuacct);
@@ -107,6 +109,21 @@ void check_with_cgroup(GuestProbe& probe, const KernelFacts& facts) {
   }
 }
 
+// What is absent by choice, or by the kernel that there is; a program that was refused is in the plan.
+void note_uncounted_virtiofs(const KernelFacts& facts, GuestProbe& probe) {
+  const VirtiofsMode wanted = probe.plan.wanted.virtiofs;
+  const auto absent = [&](const char* what, const char* why) { probe.mismatches.push_back({what, why, true}); };
+  if (wanted == VirtiofsMode::off) {
+    absent("virtiofs requests", "--virtiofs=off");
+  } else if (!facts.fuse_requests) {
+    absent("virtiofs requests", "this kernel has no tracepoints of FUSE requests (6.12, CONFIG_VIRTIO_FS=y)");
+  } else if (wanted == VirtiofsMode::counts) {
+    absent("virtiofs answers", "--virtiofs=counts");
+  } else if (wanted == VirtiofsMode::automatic && !facts.direct_reads) {
+    absent("virtiofs answers", "without the BPF JIT they cost too much unless asked for: --virtiofs=all");
+  }
+}
+
 // Beside the containers' own there are those inside them, of pods and of the guest system.
 std::size_t cgroups_for(std::size_t containers) {
   return containers + containers / 4 + 30;
@@ -126,11 +143,11 @@ Status open_pins(GuestProbe& probe, const std::string& path) {
 
 }  // namespace
 
-Result<GuestProbe> start_guest_probe(std::size_t containers, const std::string& pin_directory, bool schedstat,
+Result<GuestProbe> start_guest_probe(std::size_t containers, const std::string& pin_directory, const Wanted& wanted,
                                      const LoadOptions& options) {
   GuestProbe probe;
   const KernelFacts facts = read_kernel_facts();
-  probe.plan = plan_guest(facts, schedstat);
+  probe.plan = plan_guest(facts, wanted);
   if (!probe.plan.works()) return nothing_works(probe.plan);
 
   if (Status status = open_pins(probe, pin_directory); !status) return failure_from(status.error());
@@ -141,6 +158,7 @@ Result<GuestProbe> start_guest_probe(std::size_t containers, const std::string& 
   probe.programs = std::make_unique<GuestPrograms>(*std::move(programs));
   probe.served = planned_figures(probe.plan);
 
+  note_uncounted_virtiofs(facts, probe);
   if (facts.cpuacct_v1) probe.mismatches.push_back({"pressure (PSI)", "cgroup v1 does not count it", true});
   check_with_cgroup(probe, facts);
   if (probe.served.has(figure::processes)) {

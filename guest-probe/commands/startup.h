@@ -30,12 +30,12 @@ struct GuestProbe {
 };
 
 /// Looks at the kernel, plans, loads, attaches and checks. An error if nothing works; what works in part is in the
-/// result. `containers`: how many get a row of their own; `schedstat`: as in plan_guest().
+/// result. `containers`: how many get a row of their own; `wanted`: as in plan_guest().
 /// `pin_directory`: PinDirectory; empty = nothing is kept when the programs go. Where it cannot be had, guest-probe
 /// works without, and says so; but one that another guest-probe holds is an error. ENOSYS: this kernel gives no figure
 /// at all, now or later.
 Result<GuestProbe> start_guest_probe(std::size_t containers, const std::string& pin_directory = "",
-                                     bool schedstat = false, const LoadOptions& options = {});
+                                     const Wanted& wanted = {}, const LoadOptions& options = {});
 
 /// What is reported while the memory figures have not been compared with files: that waits for a container.
 inline constexpr const char* compares_later_text =

@@ -82,6 +82,8 @@ constexpr std::string_view unit_name(FigureUnit unit) {
     case FigureUnit::devices: return "devices";
     case FigureUnit::events: return "events";
     case FigureUnit::stalls: return "stalls";
+    case FigureUnit::requests: return "requests";
+    case FigureUnit::errors: return "errors";
   }
   return "?";
 }

@@ -116,6 +116,24 @@ wire::Container full_container() {
   made.memory_reservation_bytes = 27;
   made.memory_stalls = 28;
   made.memory_stall_ns = 1'250'000'000;
+  made.virtiofs_reads = 29;
+  made.virtiofs_writes = 30;
+  made.virtiofs_opens = 31;
+  made.virtiofs_closes = 32;
+  made.virtiofs_lookups = 33;
+  made.virtiofs_readdirs = 34;
+  made.virtiofs_syncs = 35;
+  made.virtiofs_others = 36;
+  made.virtiofs_read_bytes = 37;
+  made.virtiofs_written_bytes = 38;
+  made.virtiofs_read_ns = 1'250'000'000;
+  made.virtiofs_write_ns = 2'250'000'000;
+  made.virtiofs_sync_ns = 3'250'000'000;
+  made.virtiofs_metadata_ns = 4'250'000'000;
+  made.virtiofs_read_errors = 0;
+  made.virtiofs_write_errors = 1;
+  made.virtiofs_sync_errors = 2;
+  made.virtiofs_in_flight = 3;
   return made;
 }
 

@@ -159,7 +159,7 @@ TEST_CASE("100,000 containers that are removed between two scrapes stay in the g
 TEST_CASE("A container whose removal no program noted is reported with what it had last", "[any][removed][many]") {
   LoadOptions options;
   options.faults.load = {"note_removal"};
-  const auto probe = start_guest_probe(100, "", false, options);
+  const auto probe = start_guest_probe(100, "", {}, options);
   REQUIRE(probe);
   NeverBack never_back;
   const auto cgroup = burnt_container(7000, 20);

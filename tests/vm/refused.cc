@@ -34,6 +34,8 @@ const Names memory = names_of({FigureGroup::memory, FigureGroup::reclaim});
 const Names pressure = names_of({FigureGroup::pressure});
 const Names schedstat = names_of({FigureGroup::schedstat});
 const Names stalls = names_of({FigureGroup::reclaim});
+const Names virtiofs = names_of({FigureGroup::virtiofs, FigureGroup::virtiofs_answers});
+const Names virtiofs_answers = names_of({FigureGroup::virtiofs_answers});
 
 // Those of memory.stat.
 Names stat_names(bool v2) {
@@ -61,11 +63,13 @@ std::map<std::string, Names, std::less<>> figures_of_programs(bool v2) {
       {"collect_pressure", pressure},
       {"find_stats", stat},
       {"copy_stats", stat},  // loaded where /proc/kallsyms does not show the tables
-      {"note_removal", stalls},
+      {"note_removal", stalls + virtiofs},
       {"note_mkdir", {}},  // the oldest process stands in
       {"walk_tasks", schedstat + Names{"processes"}},
       {"note_task_end", schedstat},
       {"walk_sched_sums", schedstat},
+      {"note_request", virtiofs},
+      {"note_answer", virtiofs_answers},
       {"note_victim", {}},
       {"note_victim_pid", {}},
       {"memcg_reclaim_begin", stalls},
@@ -99,6 +103,7 @@ Seen look(const GuestProbe& probe) {
   Workload workload(cgroup);
   workload.burn_cpu_ms(5);
   workload.touch_anonymous(20);
+  workload.read_file(1);  // on the guest's root, which is virtiofs
   TestCgroup gone('b');
   { Workload(gone).burn_cpu_ms(5); }
   gone.remove();
@@ -121,7 +126,7 @@ Seen look(const GuestProbe& probe) {
 constexpr std::size_t containers = 50;
 
 Seen look(const LoadOptions& options) {
-  const Result<GuestProbe> probe = start_guest_probe(containers, "", true, options);
+  const Result<GuestProbe> probe = start_guest_probe(containers, "", {.schedstat = true}, options);
   INFO((probe ? "" : probe.error().text));
   REQUIRE(probe);
   return look(*probe);
@@ -156,13 +161,15 @@ bool is_loaded(const GuestPlan& plan, const std::string& program) {
   if (program == "note_victim") return !plan.victim_by_pid;
   if (program == "note_victim_pid") return plan.victim_by_pid;
   if (program == "copy_stats") return plan.resolves_stats;
+  if (program == "note_request") return plan.virtiofs;
+  if (program == "note_answer") return plan.virtiofs_answers;
   return true;
 }
 
 }  // namespace
 
 TEST_CASE("A program that the kernel refuses costs the figures that hang on it and no other", "[any][refused]") {
-  const GuestPlan plan = plan_guest(read_kernel_facts(), true);
+  const GuestPlan plan = plan_guest(read_kernel_facts(), {.schedstat = true});
   const Seen whole = look(LoadOptions{});
   REQUIRE(whole.reported_removed);
   REQUIRE(whole.guest_cpu);
@@ -170,7 +177,7 @@ TEST_CASE("A program that the kernel refuses costs the figures that hang on it a
   for (const std::string& program : all_programs()) {
     INFO(program);
     if (program == "collect_names") {  // nothing works without
-      const auto probe = start_guest_probe(containers, "", true, refusing(program));
+      const auto probe = start_guest_probe(containers, "", {.schedstat = true}, refusing(program));
       REQUIRE_FALSE(probe);
       CHECK(probe.error().text.find(program) != std::string::npos);
       continue;
@@ -190,7 +197,7 @@ TEST_CASE("A program that the kernel refuses costs the figures that hang on it a
 
 TEST_CASE("A program that cannot be attached costs as much as one that does not load", "[any][refused][attached]") {
   const KernelFacts facts = read_kernel_facts();
-  const GuestPlan plan = plan_guest(facts, true);
+  const GuestPlan plan = plan_guest(facts, {.schedstat = true});
   const Names never_attached{"learn_cpu_offset", "find_stats"};
   for (const std::string& program : all_programs()) {
     INFO(program);
@@ -236,7 +243,7 @@ TEST_CASE("Where walks by loads are refused, all figures come by calls", "[any][
   const Seen whole = look(LoadOptions{});
   LoadOptions options;
   options.faults.direct_reads = true;
-  const Result<GuestProbe> probe = start_guest_probe(containers, "", true, options);
+  const Result<GuestProbe> probe = start_guest_probe(containers, "", {.schedstat = true}, options);
   REQUIRE(probe);
   CHECK_FALSE(probe->plan.reads_directly);
   const Seen seen = look(*probe);
@@ -248,7 +255,7 @@ TEST_CASE("Where iterators over maps are refused, those over tasks give the same
   const Seen whole = look(LoadOptions{});
   LoadOptions options;
   options.faults.map_iterators = true;
-  const Result<GuestProbe> probe = start_guest_probe(containers, "", true, options);
+  const Result<GuestProbe> probe = start_guest_probe(containers, "", {.schedstat = true}, options);
   REQUIRE(probe);
   CHECK(probe->plan.requests_by_task);
   CHECK(probe->plan.reads_directly == probe->plan.facts.direct_reads);
@@ -273,7 +280,7 @@ TEST_CASE("With what is kept in the BPF file system a refused program is left ou
   options.faults.attach = {"note_mkdir"};
   options.faults.load = {"note_task_end"};
   {
-    const Result<GuestProbe> probe = start_guest_probe(containers, directory, true, options);
+    const Result<GuestProbe> probe = start_guest_probe(containers, directory, {.schedstat = true}, options);
     INFO((probe ? "" : probe.error().text));
     REQUIRE(probe);
     REQUIRE(probe->pin_failure.empty());

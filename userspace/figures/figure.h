@@ -42,19 +42,23 @@ enum class FigureUnit : std::uint8_t {
   devices,
   events,
   stalls,
+  requests,
+  errors,
 };
 
 /// What gives a figure: it is there or missing with the others of its group.
 enum class FigureGroup : std::uint8_t {
-  cpu,        ///< CPU time: cpuacct, or cgroup v2
-  bandwidth,  ///< the cpu controller
-  pids,       ///< the pids controller
-  memory,     ///< the memory controller
-  reclaim,    ///< the programs at direct reclaim
-  processes,  ///< the walk over tasks
-  start,      ///< the time of the cgroup's mkdir, or that walk
-  pressure,   ///< PSI
-  schedstat,  ///< the programs of --schedstat
+  cpu,               ///< CPU time: cpuacct, or cgroup v2
+  bandwidth,         ///< the cpu controller
+  pids,              ///< the pids controller
+  memory,            ///< the memory controller
+  reclaim,           ///< the programs at direct reclaim
+  processes,         ///< the walk over tasks
+  start,             ///< the time of the cgroup's mkdir, or that walk
+  pressure,          ///< PSI
+  schedstat,         ///< the programs of --schedstat
+  virtiofs,          ///< the program at the sending of requests to virtiofs
+  virtiofs_answers,  ///< the one at their end
 };
 
 /// The figures of a container by number: the rows of container.def from 0 on.

@@ -35,7 +35,8 @@ virtme_prepare() { # KERNEL NESTED
 # and exit status. Meant to be run in the background: it becomes the process that
 # holds all others of the VM, and ends them on SIGTERM.
 virtme_run() { # TIMEOUT MEMORY CPUS POSSIBLE_CPUS JOB CGROUP ICOUNT PARAMETER...
-    local limit=$1 memory=$2 cpus=$3 possible=$4 job=$5 cgroup=$6 icount=$7 accel=() cpu=() parameters=() parameter
+    local limit=$1 memory=$2 cpus=$3 possible=$4 job=$5 cgroup=$6 icount=$7
+    local accel=() cpu=() device=() parameters=() parameter
     shift 7
     for parameter; do parameters+=(--kopt "$parameter"); done
     if [[ $virtme_accel == tcg ]]; then
@@ -47,6 +48,8 @@ virtme_run() { # TIMEOUT MEMORY CPUS POSSIBLE_CPUS JOB CGROUP ICOUNT PARAMETER..
     elif [[ $icount ]]; then
         die "--icount: KVM does not count instructions"
     fi
+    [[ ! -S $job/share.socket ]] ||
+        device=(-chardev "socket,id=share,path=$job/share.socket" -device "vhost-user-fs-pci,chardev=share,tag=share")
     # maxcpus alone is not enough: of those that have no socket to go to the guest
     # is not told.
     ((possible == cpus)) || cpu+=(-smp "$cpus,sockets=$possible,cores=1,threads=1,maxcpus=$possible")
@@ -64,5 +67,5 @@ virtme_run() { # TIMEOUT MEMORY CPUS POSSIBLE_CPUS JOB CGROUP ICOUNT PARAMETER..
         --kopt "JOB=$job" --kopt "KATAMETER_CGROUP=$cgroup" \
         --kopt loglevel=4 --kopt softlockup_panic=1 "${parameters[@]}" --script-sh true \
         --qemu-opts -set "chardev.console.path=$job/console" "${cpu[@]}" \
-        -netdev user,id=network,restrict=on -device virtio-net-pci,netdev=network,romfile=
+        "${device[@]}" -netdev user,id=network,restrict=on -device virtio-net-pci,netdev=network,romfile=
 }

@@ -19,7 +19,7 @@ KernelFacts everything() {
   facts.pids_mount = "/sys/fs/cgroup/pids";
   facts.cgroup_rmdir = facts.mark_victim = facts.mark_victim_task = facts.cpuhp_enter = true;
   facts.cgroup_mkdir = facts.task_iterator = facts.sched_free = true;
-  facts.oom_control = facts.reclaim = true;
+  facts.oom_control = facts.reclaim = facts.fuse_requests = true;
   facts.cpuacct_v1 = facts.memory_v1 = true;
   facts.cpuacct_mount = "/sys/fs/cgroup/cpuacct";
   facts.memory_mount = "/sys/fs/cgroup/memory";
@@ -251,8 +251,48 @@ TEST_CASE("Memory is read without calls where the kernel lets a program") {
 
 namespace {
 
+GuestPlan plan_virtiofs(VirtiofsMode mode, bool jit = true) {
+  KernelFacts facts = everything();
+  facts.direct_reads = jit;
+  return plan_guest(facts, {.virtiofs = mode});
+}
+
+}  // namespace
+
+TEST_CASE("How much of virtiofs is counted is for the JIT and the option to say") {
+  CHECK(plan_virtiofs(VirtiofsMode::automatic).virtiofs_answers);
+  CHECK(plan_virtiofs(VirtiofsMode::all, false).virtiofs_answers);
+  for (const GuestPlan& counts : {plan_virtiofs(VirtiofsMode::automatic, false), plan_virtiofs(VirtiofsMode::counts)}) {
+    CHECK((counts.virtiofs && !counts.virtiofs_answers));
+    CHECK(counts.complete());
+  }
+  const GuestPlan off = plan_virtiofs(VirtiofsMode::off);
+  CHECK((!off.virtiofs && !off.virtiofs_answers && off.complete()));
+  KernelFacts old = everything();
+  old.fuse_requests = false;
+  const GuestPlan without_tracepoints = plan_guest(old, {.virtiofs = VirtiofsMode::all});
+  CHECK((!without_tracepoints.virtiofs && without_tracepoints.complete()));
+}
+
+TEST_CASE("A refused program of virtiofs costs what it counts") {
+  KernelFacts facts = everything();
+  facts.direct_reads = true;
+  const auto refuse = [&](const char* program) {
+    return plan_without(plan_guest(facts), {program, KernelRefusal::Step::load, EINVAL, {}});
+  };
+  const GuestPlan no_answers = refuse("note_answer");
+  CHECK((no_answers.virtiofs && !no_answers.virtiofs_answers));
+  CHECK(no_answers.missing_features() == std::vector<std::string>{"program note_answer"});
+  const GuestPlan nothing = refuse("note_request");
+  CHECK((!nothing.virtiofs && !nothing.virtiofs_answers));
+  // What a removed container has counted could not be given up.
+  CHECK_FALSE(refuse("note_removal").virtiofs);
+}
+
+namespace {
+
 GuestPlan refusing(const KernelFacts& facts, const std::string& part) {
-  return plan_without(plan_guest(facts, true), {part, KernelRefusal::Step::load, EINVAL, {"R1 is bad"}});
+  return plan_without(plan_guest(facts, {.schedstat = true}), {part, KernelRefusal::Step::load, EINVAL, {"R1 is bad"}});
 }
 
 KernelFacts everything_v2() {
