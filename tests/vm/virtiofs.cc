@@ -17,6 +17,7 @@
 #include <functional>
 #include <map>
 #include <string>
+#include <vector>
 
 #include "bpf/guest/records.h"
 #include "guest-probe/bpf/facts.h"
@@ -76,7 +77,10 @@ class Actor {
     char byte = 0;
     if (pid_ == 0) {
       turn_.reset();
-      for (const char* controller : {"cpuacct", "cpu", "memory", "pids"}) cgroup.write(controller, "cgroup.procs", "0");
+      // Nothing is opened once it is there: the root is a virtiofs too, and the trace has not begun.
+      std::vector<const char*> controllers{"cpuacct"};
+      if (!cgroup.has("cpuacct", "cgroup.controllers")) controllers = {"cpu", "memory", "pids", "cpuacct"};
+      for (const char* controller : controllers) cgroup.write(controller, "cgroup.procs", "0");
       if (write(there_write.get(), "t", 1) != 1 || read(turn_read.get(), &byte, 1) != 1) _exit(1);
       work();
       _exit(0);
