@@ -8,6 +8,7 @@
 
 #include "bpf/guest/records.h"
 #include "guest-probe/account/monotonic_by_cgroup.h"
+#include "userspace/figures/figure.h"
 #include "userspace/wire/messages.h"
 
 namespace katameter::guest {
@@ -53,5 +54,8 @@ class IoCounters {
   };
   MonotonicByCgroup<IO_COUNTS, Key, Hash> counters_;
 };
+
+/// Puts into a row what its container has asked of virtiofs: those of the figures that are served.
+void set_virtiofs(wire::Container& row, const virtiofs_sums& sums, const FigureSet& served);
 
 }  // namespace katameter::guest

@@ -8,7 +8,6 @@
 
 #include "guest-probe/account/cpu.h"
 #include "guest-probe/account/figure_sources.h"
-#include "guest-probe/account/virtiofs.h"
 #include "guest-probe/self_check/stat_indices.h"
 #include "userspace/log.h"
 #include "userspace/wire/codec.h"

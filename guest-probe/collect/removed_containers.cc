@@ -10,7 +10,6 @@
 #include "guest-probe/account/io.h"
 #include "guest-probe/account/memory.h"
 #include "guest-probe/account/pressure.h"
-#include "guest-probe/account/virtiofs.h"
 
 namespace katameter::guest {
 

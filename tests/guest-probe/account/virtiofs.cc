@@ -1,4 +1,4 @@
-#include "guest-probe/account/virtiofs.h"
+#include "guest-probe/account/io.h"
 
 #include <catch2/catch.hpp>
 
