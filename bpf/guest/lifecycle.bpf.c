@@ -217,7 +217,7 @@ __weak __noinline int take_memory(__u64 css, __u32 slot) {
   return 1;
 }
 
-/* Nobody makes requests in a cgroup that can be removed. */
+/* A cgroup that is removed has no task, so its counts are final. */
 static __always_inline void take_virtiofs(__u64 id, struct removed_record *record) {
   const struct virtiofs_sums *sums = bpf_map_lookup_elem(&virtiofs_sums, &id);
   if (!sums) return;

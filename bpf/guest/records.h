@@ -190,7 +190,7 @@ struct virtiofs_record {
   struct virtiofs_sums sums;
 };
 
-/* Requests that are no container's. */
+/* Requests that are not counted for a container. */
 enum {
   VIRTIOFS_OF_SYSTEM,  /* made by a task of the guest system */
   VIRTIOFS_OF_UNKNOWN, /* whose they are is not known */

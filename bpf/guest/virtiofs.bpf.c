@@ -28,6 +28,7 @@
  */
 #include "bpf/guest/virtiofs.bpf.h"
 #include "bpf/guest/state.bpf.h"
+#include "bpf/kernel_fuse.h"
 #include "bpf/lib/container.bpf.h"
 #include "bpf/lib/task.bpf.h"
 
@@ -62,7 +63,7 @@ enum {
   PAGE_MEMCG_FLAGS = 7,     /* bits of folio.memcg_data that are not of the pointer */
 };
 
-/* Owners that are no container. */
+/* Owners that are not containers. */
 #define OWNER_SYSTEM 0
 #define OWNER_UNKNOWN (~0ULL)
 
@@ -140,7 +141,7 @@ static __always_inline __u64 current_owner(void) {
   return container;
 }
 
-/* The cgroup that a memory cgroup is of; 0: there is no memory cgroup at this address. */
+/* The cgroup of the memory cgroup at an address; 0: another object is there. */
 static __always_inline __u64 cgroup_of_memory(__u64 memcg) {
   const __u64 css = FIELD(struct mem_cgroup, memcg, css);
   const __u64 cgroup = memcg && memory_index() >= 0 ? css_cgroup(css) : 0;
@@ -148,8 +149,9 @@ static __always_inline __u64 cgroup_of_memory(__u64 memcg) {
 }
 
 /*
- * Whose pages a kernel thread writes back: the first one's. Before 6.16 FUSE wrote copies, which are nobody's. A container that is gone has no entry any more, and must not get one. cgroup v1: the memory cgroup has
- * another id than the container in the hierarchy of tasks.
+ * The owner of a request by which a kernel thread writes pages back: the container that the first page is charged to.
+ * Before 6.16 FUSE wrote copies of the pages, which are not charged. A removed container does not get an entry again. With
+ * cgroup v1 the owner is not known: the memory cgroup and the container in the hierarchy of tasks have different ids.
  */
 __weak __noinline __u64 writeback_owner(__u64 args) {
   if (!bpf_core_field_exists(struct fuse_args_pages, folios) || tasks_hierarchy != WALK_UNIFIED) return OWNER_UNKNOWN;
@@ -206,8 +208,8 @@ static __always_inline __u64 read_bytes(const struct fuse_req *req) {
 }
 
 /*
- * Stores when and by whom the request was sent. 0: there is no room, and it is left to its end. A request that has this
- * address already ended while note_answer was skipped.
+ * Stores when the request was sent, and its owner. 0: the table is full, and note_answer counts the request. If there is
+ * an entry of this address already, note_answer was skipped for the request that had it.
  */
 static __always_inline int store_request(const struct fuse_req *req, __u64 owner, struct guest_status *status) {
   const struct virtiofs_request sent = {.owner = owner, .ns = bpf_ktime_get_ns()};

@@ -180,6 +180,11 @@ CriClient::Listing CriClient::list(std::chrono::milliseconds timeout, Scope scop
   return done(ask(RuntimeOperation::list_containers, "RuntimeService/ListContainers", {}, decode_containers));
 }
 
+RuntimeTiming::Duration RuntimeTiming::wait_after(CriFailure::Kind kind, unsigned failures) const {
+  const bool hopeless = kind == CriFailure::Kind::no_cri || kind == CriFailure::Kind::too_large;
+  return hopeless ? backoff(hopeless_min, hopeless_max, failures) : backoff(retry_min, retry_max, failures);
+}
+
 RuntimeNames::SocketFile RuntimeNames::socket_file(const std::string& path) {
   struct stat found {};
   if (stat(path.c_str(), &found) != 0) return {};
@@ -271,9 +276,7 @@ void RuntimeNames::note_failure(Runtime& runtime, CriFailure failure) const {
     runtime.failures = 0;
   }
   ++runtime.failures;
-  const bool hopeless = failure.kind == Kind::no_cri || failure.kind == Kind::too_large;
-  runtime.not_before = Clock::now() + (hopeless ? backoff(timing_.hopeless_min, timing_.hopeless_max, runtime.failures)
-                                                : backoff(timing_.retry_min, timing_.retry_max, runtime.failures));
+  runtime.not_before = Clock::now() + timing_.wait_after(failure.kind, runtime.failures);
   runtime.failure = std::move(failure);
 }
 

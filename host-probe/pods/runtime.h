@@ -70,6 +70,9 @@ struct RuntimeTiming {
   // Where it does not help to ask again soon: no CRI, or more than one answer can hold.
   Duration hopeless_min{60'000};
   Duration hopeless_max{3'600'000};
+
+  /// How long to wait after so many failures of this kind in a row.
+  Duration wait_after(CriFailure::Kind kind, unsigned failures) const;
 };
 
 /// Names from the container runtimes of this node and, for what they do not list, from the bundles on its disk. One

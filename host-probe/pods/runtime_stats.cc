@@ -4,7 +4,6 @@
 
 #include <utility>
 
-#include "host-probe/pods/name_cache.h"
 #include "userspace/log.h"
 
 namespace katameter::host {
@@ -52,9 +51,7 @@ StatsSource::Answer RuntimeStats::look_up(const Request& /*all*/) {
 void RuntimeStats::note_failure(Runtime& runtime, const CriFailure& failure) const {
   using Kind = CriFailure::Kind;
   ++runtime.failures;
-  const bool hopeless = failure.kind == Kind::no_cri || failure.kind == Kind::too_large;
-  runtime.not_before = Clock::now() + (hopeless ? backoff(timing_.hopeless_min, timing_.hopeless_max, runtime.failures)
-                                                : backoff(timing_.retry_min, timing_.retry_max, runtime.failures));
+  runtime.not_before = Clock::now() + timing_.wait_after(failure.kind, runtime.failures);
   // What has no CRI RuntimeNames says.
   const bool said = failure.kind == Kind::cancelled || failure.kind == Kind::no_cri;
   log(runtime.failures == 1 && !said ? LogLevel::warning : LogLevel::debug,
