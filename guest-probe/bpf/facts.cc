@@ -12,6 +12,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
+#include <optional>
 
 #include "guest-probe/bpf/cgroup_mounts.h"
 #include "guest-probe/bpf/refusals.h"
@@ -143,8 +144,56 @@ void try_loading(KernelFacts& facts) {
   facts.ring_buffer = static_cast<bool>(ring);
 }
 
-// The table of symbols has some 100,000 lines: only where something is to be found in it.
-void read_index_tables(KernelFacts& facts) {
+// The address of a symbol as bpf_kallsyms_lookup_name() has it (5.16): 0 if there is none, or it may not be seen, which
+// is for whom /proc/kallsyms does not show it either. Nothing where no program may ask.
+std::optional<std::uint64_t> look_up_symbol(std::string_view name) {
+  const auto at = [](bpf_insn made, int offset) {
+    made.off = static_cast<__s16>(offset);
+    return made;
+  };
+  // On the stack: the address, and below it the name.
+  const int found = -8;
+  const int words = static_cast<int>(name.size() / 4 + 1);
+  const int text = found - 8 * ((words + 1) / 2);
+  std::vector<bpf_insn> program{instruction(BPF_ALU64 | BPF_MOV | BPF_X, BPF_REG_6, BPF_REG_1, 0),
+                                at(instruction(BPF_ST | BPF_MEM | BPF_DW, BPF_REG_10, 0, 0), found)};
+  for (int word = 0; word < words; ++word) {
+    int letters = 0;
+    const std::string_view part = name.substr(static_cast<std::size_t>(4 * word), sizeof(letters));
+    std::memcpy(&letters, part.data(), part.size());
+    program.push_back(at(instruction(BPF_ST | BPF_MEM | BPF_W, BPF_REG_10, 0, letters), text + 4 * word));
+  }
+  // *ctx = found after bpf_kallsyms_lookup_name(text, sizeof(text), 0, &found)
+  const std::array call{instruction(BPF_ALU64 | BPF_MOV | BPF_X, BPF_REG_1, BPF_REG_10, 0),
+                        instruction(BPF_ALU64 | BPF_ADD | BPF_K, BPF_REG_1, 0, text),
+                        instruction(BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_2, 0, static_cast<int>(name.size() + 1)),
+                        instruction(BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_3, 0, 0),
+                        instruction(BPF_ALU64 | BPF_MOV | BPF_X, BPF_REG_4, BPF_REG_10, 0),
+                        instruction(BPF_ALU64 | BPF_ADD | BPF_K, BPF_REG_4, 0, found),
+                        instruction(BPF_JMP | BPF_CALL, 0, 0, BPF_FUNC_kallsyms_lookup_name),
+                        at(instruction(BPF_LDX | BPF_MEM | BPF_DW, BPF_REG_1, BPF_REG_10, 0), found),
+                        at(instruction(BPF_STX | BPF_MEM | BPF_DW, BPF_REG_6, BPF_REG_1, 0), 0),
+                        instruction(BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_0, 0, 0),
+                        instruction(BPF_JMP | BPF_EXIT, 0, 0, 0)};
+  program.insert(program.end(), call.begin(), call.end());
+  LIBBPF_OPTS(bpf_prog_load_opts, load, .prog_flags = BPF_F_SLEEPABLE);
+  const Fd loaded(
+      bpf_prog_load(BPF_PROG_TYPE_SYSCALL, "katameter_symbol", "GPL", program.data(), program.size(), &load));
+  std::uint64_t address = 0;
+  LIBBPF_OPTS(bpf_test_run_opts, run, .ctx_in = &address, .ctx_size_in = sizeof(address));
+  if (!loaded || bpf_prog_test_run_opts(loaded.get(), &run) != 0) return std::nullopt;
+  return address;
+}
+
+// The file has more than 100,000 lines, and reading it is a sixth of a start.
+void find_index_tables(KernelFacts& facts) {
+  const std::optional<std::uint64_t> stats = look_up_symbol("mem_cgroup_stats_index");
+  const std::optional<std::uint64_t> events = look_up_symbol("mem_cgroup_events_index");
+  if (stats && events) {
+    facts.stats_index = *stats;
+    facts.events_index = *events;
+    return;
+  }
   std::ifstream symbols("/proc/kallsyms");
   std::string line;
   while ((facts.stats_index == 0 || facts.events_index == 0) && std::getline(symbols, line)) {
@@ -205,7 +254,7 @@ KernelFacts read_kernel_facts() {
   KernelFacts facts;
   try_loading(facts);
   read_types(facts);
-  if (facts.compact_stat) read_index_tables(facts);
+  if (facts.compact_stat) find_index_tables(facts);
   read_hierarchies(facts);
   facts.pressure_on = access("/proc/pressure/cpu", F_OK) == 0;  // psi_proc_init()
   timespec tick{};

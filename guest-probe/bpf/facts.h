@@ -61,7 +61,7 @@ struct KernelFacts {
   std::string memory_mount;
   std::string io_mount;
   // Addresses of the kernel's tables that say where in its arrays a figure of memory.stat is; 0 = there is none, or
-  // /proc/kallsyms does not show it (CONFIG_KALLSYMS_ALL). Looked for where there may be one.
+  // the kernel does not say (CONFIG_KALLSYMS_ALL, kptr_restrict). Looked for where there may be one.
   std::uint64_t stats_index = 0;
   std::uint64_t events_index = 0;
   std::uint64_t tick_ns = 0;  ///< length of a tick (CONFIG_HZ)

@@ -62,7 +62,7 @@ std::map<std::string, Names, std::less<>> figures_of_programs(bool v2) {
       {"collect_memory", memory},
       {"collect_pressure", pressure},
       {"find_stats", stat},
-      {"copy_stats", stat},  // loaded where /proc/kallsyms does not show the tables
+      {"copy_stats", stat},  // loaded where the tables' addresses cannot be had
       {"note_removal", stalls + virtiofs},
       {"note_mkdir", {}},  // the oldest process stands in
       {"walk_tasks", schedstat + Names{"processes"}},

@@ -31,10 +31,16 @@ class Hidden {
   std::string file_;
 };
 
-// A kernel without CONFIG_KALLSYMS_ALL.
-class HiddenSymbols : public Hidden {
+// As in a kernel without CONFIG_KALLSYMS_ALL, no address can be had.
+class HiddenSymbols {
  public:
-  HiddenSymbols() : Hidden("/proc/kallsyms") {}
+  HiddenSymbols() { restrict("2"); }
+  ~HiddenSymbols() { restrict("0"); }
+  HiddenSymbols(const HiddenSymbols&) = delete;
+  HiddenSymbols& operator=(const HiddenSymbols&) = delete;
+
+ private:
+  static void restrict(const char* level) { std::ofstream("/proc/sys/kernel/kptr_restrict") << level << std::flush; }
 };
 
 std::string memory_root() {
