@@ -9,7 +9,8 @@
 #   --kernel VERSION   one of vmtest/kernels/table whose name ends in -node
 #                      (default 6.1-node, Debian 12's own)
 #   --memory MIB       memory of the node (default 6144)
-#   --cpus N           CPUs of the node (default 2)
+#   --cpus N           CPUs of the node (default 2; 1 if it is emulated, for with
+#                      more QEMU loses guests, and now and then the node)
 #   --timeout S        for boot and COMMAND together (default 600)
 #   --verbose          kernel messages to stderr, from the start
 #
@@ -26,12 +27,12 @@ set -euo pipefail
 here=$(cd "${BASH_SOURCE[0]%/*}" && pwd)
 . "$here/../scripts/lib/say.sh"
 
-kernel=6.1-node memory=6144 cpus=2 limit=600 more=()
+kernel=6.1-node memory=6144 cpus=() limit=600 more=()
 while (($#)); do
     case $1 in
     --kernel) need_value "$@" && kernel=$2 && shift ;;
     --memory) need_value "$@" && memory=$2 && shift ;;
-    --cpus) need_value "$@" && cpus=$2 && shift ;;
+    --cpus) need_value "$@" && cpus=(--cpus "$2") && shift ;;
     --timeout) need_value "$@" && limit=$2 && shift ;;
     --verbose) more+=(--verbose) ;;
     -h | --help) help_from_header && exit 0 ;;
@@ -48,5 +49,5 @@ done
 # What sandboxes are made of; the node's cache is this machine's, and cannot be written.
 for tool in vhost-device-vsock virtiofsd; do "$here/tools/fetch.sh" "$tool" >/dev/null; done
 
-exec "$here/vm.sh" --nested --kernel "$kernel" --cgroup v2 --memory "$memory" --cpus "$cpus" --timeout "$limit" \
-    "${more[@]}" -- "$here/node/start.sh" "$@"
+exec "$here/vm.sh" --nested --kernel "$kernel" --cgroup v2 --memory "$memory" --timeout "$limit" \
+    "${cpus[@]}" "${more[@]}" -- "$here/node/start.sh" "$@"

@@ -15,7 +15,7 @@
 #                      is a container. v2-bare: none enabled, as the agent
 #                      leaves it at boot. Default: v1 before 6.12, else v2
 #   --memory MIB       memory of the guest (default 1024)
-#   --cpus N           CPUs of the guest (default 2)
+#   --cpus N           CPUs of the guest (default 2; with --nested and without KVM 1)
 #   --possible-cpus N  CPUs the guest may come to have, 255 at most: the others
 #                      are not plugged in. Kata gives a guest as many as its
 #                      node has (default: those of --cpus). Without KVM kernels
@@ -44,7 +44,7 @@ here=$(cd "${BASH_SOURCE[0]%/*}" && pwd)
 . "$here/../scripts/lib/say.sh"
 . "$here/lib/virtme.sh"
 
-kernel='' cgroup='' memory=1024 cpus=2 possible='' append=() limit=300 icount='' nested='' share='' verbose=''
+kernel='' cgroup='' memory=1024 cpus='' possible='' append=() limit=300 icount='' nested='' share='' verbose=''
 while (($#)); do
     case $1 in
     --kernel) need_value "$@" && kernel=$2 && shift ;;
@@ -71,18 +71,18 @@ while (($#)); do
 done
 [[ $kernel ]] || die "--kernel is missing (see --help)"
 (($#)) || die "no command after -- (see --help)"
-[[ ! $icount ]] || cpus=1
-possible=${possible:-$cpus}
-for number in memory cpus possible limit; do
+for number in memory limit ${cpus:+cpus} ${possible:+possible}; do
     [[ ${!number} =~ ^[1-9][0-9]*$ ]] || die "'${!number}' is not a number for $number"
 done
-((possible >= cpus && possible <= 255)) || die "--possible-cpus is from --cpus, which is $cpus, to 255, not $possible"
 if [[ ! $cgroup ]]; then
     case $kernel in kata-like-6.18*) cgroup=v2 ;; 5.* | 6.1 | kata-like*) cgroup=v1 ;; *) cgroup=v2 ;; esac
 fi
 [[ $cgroup =~ ^(v1|v2|v2-bare)$ ]] || die "--cgroup is v1, v2 or v2-bare, not '$cgroup'"
 
 virtme_prepare "$kernel" "$nested"
+[[ $cpus && ! $icount ]] || cpus=$([[ $icount || ($nested && $virtme_accel == tcg) ]] && echo 1 || echo 2)
+possible=${possible:-$cpus}
+((possible >= cpus && possible <= 255)) || die "--possible-cpus is from --cpus, which is $cpus, to 255, not $possible"
 
 # The job: what the guest is to do, and what its console said. /tmp, because
 # the guest sees it and its name is short enough for sockets.

@@ -2,6 +2,7 @@
 
 #include <catch2/catch.hpp>
 #include <cmath>
+#include <thread>
 
 namespace katameter::host::testing {
 namespace {
@@ -34,15 +35,17 @@ void check_cpu_time(const ContainerId& id, const Reading& earlier, const Reading
     return later.scrape.sum(name, labels) - earlier.scrape.sum(name, labels);
   };
   const double total = grown("katameter_sandbox_host_cpu_seconds_total");
+  const Growth wait = growth(earlier, later, [](const KernelTimes& t) { return t.vcpus.wait_s; });
   const double residual = grown("katameter_sandbox_cpu_seconds_total", {{"component", "residual"}});
   check_growth("all", total, growth(earlier, later, [](const KernelTimes& t) { return t.cgroups_s; }));
   CHECK(std::abs(grown("katameter_sandbox_cpu_seconds_total") - total) < 1e-6);
-  // The guest counts to the moment at which it is asked, the host to another: some ticks.
-  CHECK(std::abs(residual) <= 0.01 * total + 0.05);
+  // The guest counts to the moment at which it is asked, the host to another: some ticks. What a vCPU waits for the
+  // node's only CPU may have been the guest's idle time: so much, and no more, may stay open.
+  const double open = std::thread::hardware_concurrency() == 1 ? wait.most : 0;
+  CHECK(std::abs(residual) <= 0.01 * total + 0.05 + open);
   check_growth("vCPUs", grown("katameter_process_cpu_seconds_total", {{"role", "vcpu"}}),
                growth(earlier, later, [](const KernelTimes& t) { return t.vcpus.run_s; }));
-  check_growth("vCPUs' wait", grown("katameter_process_run_delay_seconds_total", {{"role", "vcpu"}}),
-               growth(earlier, later, [](const KernelTimes& t) { return t.vcpus.wait_s; }));
+  check_growth("vCPUs' wait", grown("katameter_process_run_delay_seconds_total", {{"role", "vcpu"}}), wait);
   check_growth("guest mode", grown("katameter_process_guest_mode_seconds_total"),
                growth(earlier, later, [](const KernelTimes& t) { return t.vcpus.guest_s; }));
   if (later.after.vhost.run_s == 0) return;  // a hybrid vsock

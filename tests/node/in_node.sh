@@ -2,9 +2,7 @@
 # usage: in_node.sh OPTION... -- GUEST_PROBE NODE_TESTS TESTS...
 #
 # Makes what the guests of the node boot with and runs the tests in a node;
-# OPTIONs are those of vmtest/node.sh. A node whose kernel is lost under
-# emulation is booted again, twice at most, and said so (tests/vm/in_guest.sh
-# has why); a test that fails or hangs is never repeated, and with KVM nothing is.
+# OPTIONs are those of vmtest/node.sh.
 
 set -euo pipefail
 here=$(cd "${BASH_SOURCE[0]%/*}" && pwd)
@@ -24,11 +22,4 @@ for guest in '5.10.262 v1 boot' '5.10.262 v1 none' '6.18 v2 boot'; do
     "$vmtest/sandbox.sh" --make-initrd "$work/$kernel-$cgroup-$start" --kernel "$kernel" --cgroup "$cgroup" \
         --start "$start" --init "$here/guest.sh" --guest-probe "$probe"
 done
-for attempt in 1 2 3; do
-    status=0
-    "$vmtest/node.sh" "${options[@]}" -- env INITRDS="$work" "$@" || status=$?
-    [[ ($status == 125 || $status == 255) && $("$vmtest/accel.sh") == tcg ]] || break
-    ((attempt == 3)) ||
-        echo "in_node.sh: the node's kernel was lost under emulation (status $status): booting it again" >&2
-done
-exit "$status"
+"$vmtest/node.sh" "${options[@]}" -- env INITRDS="$work" "$@"

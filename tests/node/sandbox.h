@@ -20,7 +20,6 @@ struct SandboxOptions {
   int memory_mib = 256;
   std::string start = "boot";  // of guest-probe
   bool shim = true;            // false: containerd has started one
-  int node_cpu = 0;            // where all of its processes run: QEMU's SVM loses guests that change CPUs
   ContainerId id = fresh_container_id();
 
   static ContainerId fresh_container_id();
@@ -57,7 +56,6 @@ class Sandbox {
   std::string console() const;
 
  private:
-  void start();
   void end();
   std::filesystem::path share() const;
 
