@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <chrono>
 #include <cmath>
@@ -21,22 +22,24 @@ const std::string container(64, 'c');
 
 /// Within 1 % of what the cgroups are charged with but the page cache, and of what the processes have mapped but files.
 void check_memory(const HostProbe& probe, const Sandbox& sandbox) {
+  const KernelMemory before = kernel_memory(sandbox);
   const Scrape scrape = probe.scrape();
-  const KernelMemory kernel = kernel_memory(sandbox);
+  const KernelMemory after = kernel_memory(sandbox);
   const Scrape::Labels of_it{{"sandbox_id", sandbox.id().hex()}};
   const double total = scrape.sum("katameter_sandbox_host_memory_bytes", of_it);
   const auto component = [&](const std::string& name) {
     return scrape.sum("katameter_sandbox_memory_bytes", {{"sandbox_id", sandbox.id().hex()}, {"component", name}});
   };
-  // The kernel adds what a thread maps to rss_stat, which is ours, in steps of 64 pages.
-  const double unseen = kernel.threads * 64.0 * 4096;
-  const auto within_1_percent = [&](double ours, double theirs) {
-    return ours > 0.99 * theirs - unseen && ours < 1.01 * theirs + unseen;
+  const auto check = [&](double ours, auto figure, double unseen) {
+    CAPTURE(before.*figure, ours, after.*figure, unseen);
+    CHECK(ours > 0.99 * std::min(before.*figure, after.*figure) - unseen);
+    CHECK(ours < 1.01 * std::max(before.*figure, after.*figure) + unseen);
   };
-  CAPTURE(total, kernel.charged, kernel.mapped, kernel.current, kernel.threads);
-  CHECK(within_1_percent(total, kernel.charged));
-  CHECK(within_1_percent(total - component("page_tables"), kernel.mapped));
-  CHECK(std::abs(scrape.sum("katameter_sandbox_cgroup_memory_bytes", of_it) - kernel.current) < 0.01 * kernel.current);
+  // The kernel adds what a thread maps to rss_stat, which is ours, in steps of 64 pages.
+  const double unseen = after.threads * 64.0 * 4096;
+  check(total, &KernelMemory::charged, unseen);
+  check(total - component("page_tables"), &KernelMemory::mapped, unseen);
+  check(scrape.sum("katameter_sandbox_cgroup_memory_bytes", of_it), &KernelMemory::current, 0);
   CHECK(scrape.sum("katameter_sandbox_memory_bytes", of_it) == total);
   // The kernel's vhost worker borrows the VMM's memory; QEMU has more than its guest's.
   CHECK(component("vmm") > 16e6);

@@ -83,3 +83,59 @@ TEST_CASE("A late guest, an OOM kill in it, and probes, shim and VMM that are ki
   CHECK(next.becomes("katameter_sandbox_host_memory_bytes", test.of_it, NAN));
   CHECK_FALSE(std::filesystem::exists("/proc/" + std::to_string(vmm) + "/exe"));
 }
+
+TEST_CASE("A guest without memory, and virtiofsd and a VMM that are killed", "[all]") {
+  HostProbe probe;
+  Sandbox sandbox;
+  const Scrape::Labels of_it{{"sandbox_id", sandbox.id().hex()}};
+  const Scrape::Labels of_virtiofsd{{"sandbox_id", sandbox.id().hex()}, {"component", "virtiofsd"}};
+  sandbox.wait_ready();
+  REQUIRE(probe.becomes("katameter_guest_probe_up", of_it, 1));
+
+  // Each of them fits into the guest.
+  const std::string hog = "dd if=/dev/zero of=/dev/null bs=150M count=5";
+  sandbox.run("make_container " + container + "; run_in " + container + " '" + hog + " & " + hog + "; wait' || true");
+  const double kills = std::stod(sandbox.run("awk '/^oom_kill / { print $2 }' /proc/vmstat"));
+  CHECK(kills > 0);
+  CHECK(probe.becomes("katameter_guest_oom_kills_total", {{"sandbox_id", sandbox.id().hex()}, {"class", "guest"}},
+                      kills));
+
+  const auto virtiofsd = sandbox.processes("virtiofsd");
+  REQUIRE(virtiofsd.size() == 2);
+  const double used = probe.scrape().sum("katameter_sandbox_cpu_seconds_total", of_virtiofsd);
+  CHECK(used > 0);
+  for (const pid_t pid : virtiofsd) kill(pid, SIGKILL);
+  CHECK(probe.becomes("katameter_process_memory_bytes", {{"sandbox_id", sandbox.id().hex()}, {"role", "virtiofsd"}},
+                      NAN));
+  const Scrape without = probe.scrape();
+  CHECK(without.sum("katameter_sandbox_cpu_seconds_total", of_virtiofsd) >= used);
+  CHECK(without.sum("katameter_guest_probe_up", of_it) == 1);
+  const double total = without.sum("katameter_sandbox_host_cpu_seconds_total", of_it);
+
+  kill(sandbox.vmm(), SIGKILL);
+  CHECK(probe.becomes("katameter_sandbox_host_memory_bytes", of_it, NAN));
+  CHECK(probe.scrape().sum("katameter_node_sandbox_cpu_seconds_total") >= total);
+}
+
+TEST_CASE("A guest that reboots in its VMM is another run of the guest, and the host's figures go on", "[all]") {
+  HostProbe probe;
+  Sandbox sandbox({.layout = "clh"});
+  const Scrape::Labels of_it{{"sandbox_id", sandbox.id().hex()}};
+  sandbox.wait_ready();
+  REQUIRE(probe.becomes("katameter_guest_probe_up", of_it, 1));
+  sandbox.run("make_container " + container);
+  const pid_t vmm = sandbox.vmm();
+  const double total = probe.scrape().sum("katameter_sandbox_host_cpu_seconds_total", of_it);
+
+  sandbox.reboot();
+  CHECK(sandbox.vmm() == vmm);
+  REQUIRE(probe.becomes("katameter_guest_probe_up", of_it, 1));
+  CHECK(probe.scrape().sum("katameter_sandbox_host_cpu_seconds_total", of_it) > total);
+  // A container of the same id has begun anew, and has no OOM kill and no CPU time of the one before.
+  const double counted =
+      std::stod(sandbox.run("make_container " + container + "; burn_in " + container + " 1; cpu_of " + container)) /
+      1e9;
+  const double measured = probe.scrape().sum("container_cpu_usage_seconds_total",
+                                             {{"id", "/kata/" + sandbox.id().hex() + "/" + container}});
+  CHECK(std::abs(measured - counted) < 1.1e-6);
+}

@@ -33,7 +33,8 @@ while :; do
     until [ -e "$SHARED/$number.do" ]; do
         read -r -t 0.3 _ <>/tmp/never
     done
-    (. "$SHARED/$number.do") >/tmp/said 2>&1
+    mv "$SHARED/$number.do" /tmp/do # a guest that has rebooted does it no more
+    (. /tmp/do) >/tmp/said 2>&1
     echo $? >>/tmp/said
     cp /tmp/said "$SHARED/$number.part"
     mv "$SHARED/$number.part" "$SHARED/$number.done"

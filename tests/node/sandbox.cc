@@ -101,6 +101,20 @@ fs::path Sandbox::share() const {
          (options_.layout.ends_with("-rs") ? "ro" : "shared");
 }
 
+void Sandbox::reboot() {
+  const auto boots = [this] {
+    const std::string said = console();
+    int count = 0;
+    for (std::size_t at = 0; (at = said.find("sandbox: up", at)) != std::string::npos; ++at) ++count;
+    return count;
+  };
+  const int before = boots();
+  begin("busybox reboot -f");
+  INFO(console());
+  REQUIRE(within(patience, [&] { return boots() > before; }));
+  commands_ = 0;  // its numbers begin anew
+}
+
 int Sandbox::begin(const std::string& script) {
   const std::string number = std::to_string(++commands_);
   std::ofstream(share() / (number + ".part")) << script << "\n";
@@ -114,6 +128,7 @@ std::string Sandbox::finish(int number) {
   INFO(console());
   REQUIRE(done);
   std::string said = contents(answer);
+  fs::remove(answer);
   said.erase(said.find_last_not_of('\n') + 1);
   const std::size_t last = said.rfind('\n') + 1;  // npos + 1 is 0
   const std::string status = said.substr(last);

@@ -40,6 +40,10 @@ class Sandbox {
   void wait_ready();
   const ContainerId& id() const { return options_.id; }
 
+  /// Reboots its guest and waits until it has booted again. cloud-hypervisor's, which stays; QEMU ends then, as Kata has
+  /// it.
+  void reboot();
+
   /// Runs a script of busybox sh in its guest, with the functions of guest.sh, and waits for it; what it printed. Fails
   /// the test if the script fails.
   std::string run(const std::string& script);

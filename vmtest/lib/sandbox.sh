@@ -103,14 +103,14 @@ vmm_arguments() { # RAM
     arguments_of_vmm=(
         -machine q35 "${accel[@]}" -smp "$cpus" -m "${memory}M"
         -object "$1,id=mem,size=${memory}M,share=on"
-        -numa node,memdev=mem -nodefaults -display none -no-reboot
+        -numa node,memdev=mem -nodefaults -display none
         -kernel "$kernel_dir"/boot/vmlinuz-* -initrd "$initrd"
         -append "$parameters"
         -chardev "socket,id=fs,path=$fs_socket"
         -device vhost-user-fs-pci,chardev=fs,tag=kataShared,queue-size=1024)
 }
 
-# In cloud-hypervisor's place: by its name below the shim, and with its vsock.
+# In cloud-hypervisor's place: by its name below the shim, with its vsock, and its VMM goes on when the guest reboots.
 start_cloud_hypervisor() { # PIDFILE
     local program=qemu-system-x86_64
     if [[ $shim ]]; then
@@ -128,7 +128,7 @@ start_cloud_hypervisor() { # PIDFILE
 
 start_qemu() { # DIRECTORY ARGUMENT...
     vmm_arguments memory-backend-file,mem-path=/dev/shm
-    sandbox_spawn "$work/qemu.log" "$here/sandbox/listen.py" "$1/qmp.sock" qemu-system-x86_64 -name "sandbox-$id" \
+    sandbox_spawn "$work/qemu.log" "$here/sandbox/listen.py" "$1/qmp.sock" qemu-system-x86_64 -name "sandbox-$id" -no-reboot \
         "${arguments_of_vmm[@]}" "${@:2}" \
         -chardev "file,id=log,path=$console" -serial chardev:log \
         -chardev "socket,id=console,path=$1/console.sock,server=on,wait=off" -device "vhost-vsock-pci,guest-cid=$cid"
