@@ -13,6 +13,10 @@ KATA_PODS = [
     ("batch", "crunch-0", "b" * 64, "/kubepods/burstable/pod2/kata_" + "b" * 64, "", 0.3),
     ("shop", "silent-0", "d" * 64, "/kubepods.slice/kubepods-pod4.slice/crio-" + "d" * 64 + ".scope", "POD", 0.1),
 ]
+# What the runtime knows of all of them.
+CRI_CONTAINERS = [("shop", "web-0", "app", "1", 0.3, 175 << 20), ("shop", "web-0", "proxy", "2", 0.05, 35 << 19),
+                  ("batch", "crunch-0", "worker", "3", 0.2, 455 << 19), ("shop", "silent-0", "app", "5", 0.08, 64 << 20),
+                  ("shop", "plain-0", "main", "f", 0.1, 50 << 20)]
 PLAIN = ("shop", "plain-0", "/kubepods.slice/kubepods-pod3.slice/cri-containerd-")
 
 
@@ -55,8 +59,26 @@ def cadvisor_page():
     lines += network(pause, age, "eth0", 1000)
     lines += rows(identity(namespace, pod, "main", "f" * 64, "registry/main:4", path + "f" * 64 + ".scope"),
                   age, 0.1, 50 << 20)
+    lines += node_rows(age)
     # One family is one block.
     return "".join(sorted(lines))
+
+
+def cri_page():
+    """The same with the feature PodAndContainerStatsFromCRI: rows as CRI's ListPodSandboxMetrics has them, of the containers
+    of Kata pods as well."""
+    age = time.monotonic() - START
+    lines = []
+    for namespace, pod, container, digit, cpus, memory in CRI_CONTAINERS:
+        row = {"container": container, "id": digit * 64, "image": f"registry/{container}:1", "namespace": namespace, "pod": pod}
+        lines.append(series("container_cpu_usage_seconds_total", row, age * cpus))
+        lines.append(series("container_memory_working_set_bytes", row, memory))
+    return "".join(sorted(lines + list(node_rows(age))))
+
+
+def node_rows(age):
+    """The node as a whole."""
+    yield from rows(identity("", "", path="/"), age, 1.5, 4 << 30)
 
 
 def state_page():
@@ -68,7 +90,7 @@ def state_page():
     return "".join(sorted(lines))
 
 
-PAGES = {"/metrics/cadvisor": cadvisor_page, "/metrics": state_page}
+PAGES = {"/metrics/cadvisor": cadvisor_page, "/metrics/cri": cri_page, "/metrics": state_page}
 
 
 class Handler(http.server.BaseHTTPRequestHandler):

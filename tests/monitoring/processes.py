@@ -148,6 +148,8 @@ class Prometheus:
             with urllib.request.urlopen(url, timeout=20) as answer:
                 return json.load(answer)["data"]
         except urllib.error.HTTPError as error:
+            if error.code == 503:
+                raise  # it is not ready yet, for which wait_until() waits
             raise AssertionError(f"{parameters}: {error.read().decode()}") from None
 
     def query(self, expression):

@@ -43,7 +43,7 @@ def with_changed(document, path, value):
 
 
 def check_operator(operator):
-    for name in ("pod-monitor", "prometheus-rule"):
+    for name in ("pod-monitor", "prometheus-rule", "pods-without-figures"):
         operator.check(shipped_object(name))
     operator.check_metric_relabelings(shipped_object("kubelet-relabelings")["metricRelabelings"], "kubelet-relabelings.yaml")
     for name, path, value in WRONG:
