@@ -40,7 +40,7 @@ require_header(ZLIB_INCLUDE zlib.h zlib1g-dev)
 require_header(YAML_CPP_INCLUDE yaml-cpp/yaml.h libyaml-cpp-dev)
 require_header(CRYPT_INCLUDE crypt.h libcrypt-dev)
 require_header(SYSTEMD_INCLUDE systemd/sd-daemon.h libsystemd-dev)
-require_header(CURL_INCLUDE curl/curl.h libcurl4-openssl-dev)  # loaded by `host-probe top`, not linked
+require_header(CURL_INCLUDE curl/curl.h libcurl4-openssl-dev)  # loaded by host-probe/http_client.cc, not linked
 require_header(GRPC_INCLUDE grpcpp/grpcpp.h libgrpc++-dev)
 
 # guest-probe carries its libraries inside, so the archives are asked for, not the shared objects.

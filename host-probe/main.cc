@@ -16,6 +16,7 @@
 #include "host-probe/node/node.h"
 #include "host-probe/options.h"
 #include "host-probe/overhead/history.h"
+#include "host-probe/pods/cluster_names.h"
 #include "host-probe/pods/names.h"
 #include "host-probe/pods/pod_stats.h"
 #include "host-probe/pods/runtime.h"
@@ -49,7 +50,13 @@ std::unique_ptr<ProcessSource> open_processes(EventLoop& loop) {
   return nullptr;
 }
 
-std::unique_ptr<NameSource> open_runtimes(const Options& options) {
+std::unique_ptr<NameSource> open_names(const Options& options) {
+  if (options.pods_from != pods_from_runtime) {
+    // parse_options() has let it pass.
+    if (auto address = parse_pods_from(options.pods_from, options.node_name, options.service_account)) {
+      return std::make_unique<ClusterNames>(*std::move(address), options.run_root);
+    }
+  }
   return std::make_unique<RuntimeNames>(runtime_endpoints(options.runtime_endpoints, options.run_root),
                                         options.run_root);
 }
@@ -94,7 +101,8 @@ Status run(Options options, const CommandLine& command_line) {
   if (!server) return failure(server.error().text);
   report_limitations(find_limitations({}));
   const std::unique_ptr<ProcessSource> processes = open_processes(*loop);
-  const auto names = Names::create(*loop, **timers, open_runtimes(options));
+  const auto names = Names::create(*loop, **timers, open_names(options),
+                                   options.pods_from == pods_from_runtime ? NameTiming() : pod_list_name_timing());
   if (!names) return failure(names.error().text);
   std::unique_ptr<PodStats> stats;
   if (options.runtime_stats) {
@@ -124,7 +132,7 @@ Status run(Options options, const CommandLine& command_line) {
                                            {[&](const std::string& file) { return (*server)->reload(file); },
                                             [&](const Options& now) {
                                               const Status set = stats ? stats->set_source(open_stats(now)) : Status();
-                                              return set ? (*names)->set_source(open_runtimes(now)) : set;
+                                              return set ? (*names)->set_source(open_names(now)) : set;
                                             }});
     notify_ready(reloaded ? serving() : serving() + "; not reloaded: " + reloaded.error().text);
   };

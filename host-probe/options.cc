@@ -11,6 +11,7 @@
 
 #include "host-probe/http/listener.h"
 #include "host-probe/own_metrics/own_metrics.h"
+#include "host-probe/pods/cluster_names.h"
 #include "host-probe/pods/cri.h"
 #include "userspace/log.h"
 
@@ -78,6 +79,17 @@ std::variant<Options, EarlyExit> parse_options(int argc, const char* const* argv
          "unix:///run/containerd/containerd.sock; repeatable. Without it, those of containerd, CRI-O, k3s, k0s and "
          "MicroK8s are tried. none: no runtime is asked, and names come from the bundles on the disk alone")
       ->delimiter(',');
+  app.add_option(
+         "--pods-from", options.pods_from,
+         "Where names of pods and containers come from: runtime, the container runtime; api, the API server's list "
+         "of this node's pods; or the URL of kubelet's, as in https://10.0.0.1:10250/pods. The runtime is asked for "
+         "no names then")
+      ->capture_default_str();
+  app.add_option("--node-name", options.node_name, "This node as the API server calls it, for --pods-from=api")
+      ->envname("NODE_NAME");
+  app.add_option("--service-account", options.service_account,
+                 "Directory with the token for --pods-from, and ca.crt, the authority of the server's certificate")
+      ->capture_default_str();
   app.add_option(
          "--runtime-stats", options.runtime_stats,
          "Whether to ask the runtime, every 30 s at most, for the statistics of all containers, as kubelet does; "
@@ -155,6 +167,11 @@ std::variant<Options, EarlyExit> parse_options(int argc, const char* const* argv
     const auto socket = parse_runtime_endpoint(endpoint);
     if (!socket) return wrong_usage("--runtime-endpoint: " + socket.error().text);
   }
+  const bool serves = options.command == Command::run || options.command == Command::check_config;
+  if (serves && options.pods_from != pods_from_runtime) {
+    const auto address = parse_pods_from(options.pods_from, options.node_name, options.service_account);
+    if (!address) return wrong_usage("--pods-from: " + address.error().text);
+  }
   return options;
 }
 
@@ -177,6 +194,9 @@ void keep_what_is_fixed(const Options& running, Options& fresh) {
     now = before;
   };
   keep("run-root", running.run_root, fresh.run_root);
+  keep("pods-from", running.pods_from, fresh.pods_from);
+  keep("node-name", running.node_name, fresh.node_name);
+  keep("service-account", running.service_account, fresh.service_account);
   keep("runtime-stats", running.runtime_stats, fresh.runtime_stats);
   keep("guest.port", running.guest_port, fresh.guest_port);
   keep("state-file", running.state_file, fresh.state_file);

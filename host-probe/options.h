@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -21,6 +22,9 @@ struct Options {
   Command command = Command::run;
   std::string run_root = "/run";
   std::vector<std::string> runtime_endpoints;  // empty: the usual places
+  std::string pods_from = "runtime";           // or as parse_pods_from() takes it
+  std::string node_name;                       // as the API server has it; for pods_from "api"
+  std::string service_account = "/var/run/secrets/kubernetes.io/serviceaccount";
   bool runtime_stats = true;  // containers of guests without guest-probe have what the runtime says of them
   std::uint32_t guest_port = wire::default_port;
   http::Options web;
@@ -29,6 +33,9 @@ struct Options {
   std::string state_file = "/var/lib/katameter/overhead.json";
   TopOptions top;
 };
+
+/// In pods_from: names come from the container runtime.
+inline constexpr std::string_view pods_from_runtime = "runtime";
 
 /// There is nothing to run: print `text` (to stderr if `status` is not 0) and leave with `status`.
 struct EarlyExit {

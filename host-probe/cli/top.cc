@@ -128,7 +128,7 @@ Key Screen::key(std::chrono::milliseconds wait) {
 using Clock = std::chrono::steady_clock;
 using nlohmann::json;
 
-Result<json> ask(HttpClient& client) {
+Result<json> ask(HostProbeClient& client) {
   const Result<std::string> text = client.get(sandboxes_path);
   if (!text) return failure_from(text.error());
   return parse_sandboxes(*text);
@@ -234,7 +234,7 @@ class LiveTable {
   json shown_;
 };
 
-void show_live(HttpClient& client, const TopOptions& options, json first, std::chrono::milliseconds interval) {
+void show_live(HostProbeClient& client, const TopOptions& options, json first, std::chrono::milliseconds interval) {
   const Screen screen;
   LiveTable table(options, std::move(first));
   for (auto next = Clock::now() + interval;;) {
@@ -252,7 +252,7 @@ void show_live(HttpClient& client, const TopOptions& options, json first, std::c
 
 Status show_top(const TopOptions& options) {
   const std::chrono::milliseconds interval(static_cast<std::int64_t>(options.interval_seconds * 1000));
-  Result<HttpClient> client = HttpClient::create(options.target);
+  Result<HostProbeClient> client = HostProbeClient::create(options.target);
   if (!client) return failure_from(client.error());
   Result<json> earlier = ask(*client);
   if (!earlier) return failure_from(earlier.error());

@@ -2,7 +2,7 @@
 
 #include <string>
 
-#include "host-probe/cli/http_client.h"
+#include "host-probe/cli/host_probe_client.h"
 #include "host-probe/cli/sandbox_table.h"
 #include "userspace/result.h"
 

@@ -6,8 +6,9 @@ namespace katameter::host {
 namespace {
 
 // By RuntimeOperation.
-constexpr std::array<const char*, runtime_operation_types> operations{"list_podsandbox", "status", "list_containers",
-                                                                      "list_images", "list_container_stats"};
+constexpr std::array<const char*, runtime_operation_types> operations{
+    "list_podsandbox",      "status",    "list_containers",     "list_images",
+    "list_container_stats", "list_pods", "list_runtime_classes"};
 // By success.
 constexpr std::array<const char*, 2> results{"failure", "success"};
 

@@ -40,13 +40,15 @@ inline constexpr OwnMetric http_connections{"katameter_http_connections",
                                             "",
                                             "host-probe"};
 inline constexpr OwnMetric runtime_operations{"katameter_runtime_operations_total",
-                                              "CRI calls to the container runtime, by type.",
+                                              "Calls to where names and statistics of pods come from, by type: CRI's "
+                                              "to the container runtime, list_pods and list_runtime_classes to the API "
+                                              "server or kubelet.",
                                               MetricType::Counter,
                                               "calls",
                                               "operation_type",
                                               "host-probe"};
 inline constexpr OwnMetric runtime_errors{"katameter_runtime_operations_errors_total",
-                                          "CRI calls to the container runtime that failed, by type.",
+                                          "Calls of katameter_runtime_operations_total that failed, by type.",
                                           MetricType::Counter,
                                           "calls",
                                           "operation_type",
@@ -129,9 +131,17 @@ inline constexpr std::array all{
 
 }  // namespace own
 
-/// The CRI calls that are made, by kubelet's names for them.
-enum class RuntimeOperation { list_podsandbox, status, list_containers, list_images, list_container_stats };
-inline constexpr std::size_t runtime_operation_types = 5;
+/// The CRI calls that are made, by kubelet's names for them, and what is asked of the API server.
+enum class RuntimeOperation {
+  list_podsandbox,
+  status,
+  list_containers,
+  list_images,
+  list_container_stats,
+  list_pods,
+  list_runtime_classes
+};
+inline constexpr std::size_t runtime_operation_types = 7;
 
 /// What of a guest may have no series: see guest_entries_left_out.
 enum class GuestEntry { container, ended_container, interface, block_device };

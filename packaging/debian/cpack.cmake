@@ -31,7 +31,7 @@ set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${CMAKE_CURRENT_L
 
 set(CPACK_DEBIAN_HOST_PACKAGE_NAME katameter-host)
 set(CPACK_DEBIAN_HOST_PACKAGE_SHLIBDEPS ON)
-# `host-probe top` loads it (host-probe/cli/http_client.cc): it is not among the linked ones.
+# `host-probe top` and --pods-from load it (host-probe/http_client.cc): it is not among the linked ones.
 set(CPACK_DEBIAN_HOST_PACKAGE_DEPENDS "libcurl4")
 set(CPACK_DEBIAN_HOST_PACKAGE_SUGGESTS "prometheus")
 set(CPACK_DEBIAN_HOST_DESCRIPTION "metrics of Kata Containers sandboxes on a node

@@ -66,6 +66,9 @@ TEST_CASE("wrong usage is one line that says what to do, and status 2") {
       {{"--log.format", "xml"}, "xml"},
       {{"--runtime-endpoint", "tcp://127.0.0.1:1"}, "unix:///run/containerd/containerd.sock"},
       {{"--runtime-endpoint", "none,/run/a.sock"}, "none"},
+      {{"--pods-from", "kubelet"}, "neither runtime nor api"},
+      {{"--pods-from", "api"}, "NODE_NAME"},
+      {{"check-config", "--pods-from", "api", "--node-name", "a b"}, "--node-name"},
       {{"--config", temporary.path() / "missing"}, "missing"},
       {{"--config", temporary.path()}, "directory"},
       {{"--config", wrong_key}, "nonsense"},
@@ -86,9 +89,9 @@ TEST_CASE("--version and --help") {
   CHECK(version.said() == "host-probe " KATAMETER_VERSION "\n");
   Program help({"--help"});
   CHECK(help.status() == 0);
-  for (const char* flag :
-       {"--run-root", "--runtime-endpoint", "--web.listen-address", "--web.telemetry-path", "--web.config.file",
-        "--web.systemd-socket", "--log.level", "--log.format", "--config", "run", "check-config"}) {
+  for (const char* flag : {"--run-root", "--runtime-endpoint", "--pods-from", "--web.listen-address",
+                           "--web.telemetry-path", "--web.config.file", "--web.systemd-socket", "--log.level",
+                           "--log.format", "--config", "run", "check-config"}) {
     CHECK_THAT(help.said(), Catch::Contains(flag));
   }
 }

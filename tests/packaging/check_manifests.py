@@ -11,6 +11,7 @@ fetches.
 
 import copy
 import json
+import os
 import pathlib
 import re
 import subprocess
@@ -26,9 +27,10 @@ from chart_values import BAD, GOOD
 from operator_objects import Schemas, check_operator, check_pod_monitor, shipped_object
 
 # As the models of Debian's python3-kubernetes are called.
-MODELS = {kind: f"V1{kind}" for kind in ("ConfigMap", "DaemonSet", "NetworkPolicy", "Role", "RoleBinding", "ServiceAccount")}
-# Options that nobody needs in a pod.
-NOT_IN_PODS = {"--help", "--version", "--web.systemd-socket"}
+MODELS = {kind: f"V1{kind}" for kind in ("ClusterRole", "ClusterRoleBinding", "ConfigMap", "DaemonSet", "NetworkPolicy", "Role",
+                                         "RoleBinding", "ServiceAccount")}
+# Options that nobody needs in a pod: NODE_NAME is in the environment, and the ServiceAccount where it always is.
+NOT_IN_PODS = {"--help", "--version", "--web.systemd-socket", "--node-name", "--service-account"}
 
 
 def without_helm(document):
@@ -73,6 +75,33 @@ def check_profile(pod, values):
     assert f"{mount['mountPath']}/{profile['localhostProfile'].rpartition('/')[2]}" in init["args"][0]
 
 
+# Each holds the socket of a container runtime, or is where one is.
+RUNTIMES = re.compile("/(run|var/snap)/.*(containerd|crio|docker|k0s|k3s|microk8s)")
+
+
+def check_access_to_the_api(objects, values):
+    """With the API server for its names the pod has a token that may list, and no runtime's socket; else no token."""
+    pod = objects["DaemonSet"]["spec"]["template"]["spec"]
+    of_api = values["podsFrom"] == "api"
+    assert pod["automountServiceAccountToken"] is of_api
+    paths = [volume["hostPath"]["path"] for volume in pod["volumes"] if "hostPath" in volume]
+    if not of_api:
+        assert set(values["runtimeDirectories"]) <= set(paths)
+        return
+    assert not [path for path in paths if RUNTIMES.match(path)], paths
+    assert {"name": "NODE_NAME", "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}} in of(pod)["env"]
+    assert {(group, kind, verb) for rule in objects["ClusterRole"]["rules"] for group in rule["apiGroups"]
+            for kind in rule["resources"] for verb in rule["verbs"]} \
+        == {("", "pods", "list"), ("node.k8s.io", "runtimeclasses", "list")}
+    binding = objects["ClusterRoleBinding"]
+    assert binding["roleRef"]["name"] == objects["ClusterRole"]["metadata"]["name"]
+    assert binding["subjects"] == [{"kind": "ServiceAccount", "name": pod["serviceAccountName"],
+                                    "namespace": objects["DaemonSet"]["metadata"]["namespace"]}]
+    if policy := objects.get("NetworkPolicy"):
+        ports = [port["port"] for rule in policy["spec"]["egress"] for port in rule["ports"]]
+        assert ports == values["networkPolicy"]["apiServerPorts"]
+
+
 def check_rights(pod):
     container = of(pod)
     for each in [container] + [each for each in pod.get("initContainers", []) if each["name"] == "seccomp-profile"]:
@@ -80,7 +109,6 @@ def check_rights(pod):
         assert rights["privileged"] is False and rights["allowPrivilegeEscalation"] is False
         assert rights["readOnlyRootFilesystem"] is True
         assert rights["capabilities"]["drop"] == ["ALL"]
-    assert pod["automountServiceAccountToken"] is False
     assert not {"hostNetwork", "hostIPC"} & pod.keys() and pod["hostPID"] is True
     names = [volume["name"] for volume in pod["volumes"]]
     assert len(set(names)) == len(names), f"volumes of one name: {names}"
@@ -102,7 +130,10 @@ def check_arguments(container, host_probe):
         pathlib.Path(folder, "web.yml").write_text("{}\n")
         arguments = [web if argument.startswith("--web.config.file=/etc/katameter/web/") else argument
                      for argument in arguments]
-        subprocess.run([host_probe, "check-config", *arguments], check=True)
+        # As the kubelet sets them.
+        given = {"KUBERNETES_SERVICE_HOST": "10.96.0.1", "KUBERNETES_SERVICE_PORT": "443"}
+        given |= {"NODE_NAME": "node-1"} if any(each["name"] == "NODE_NAME" for each in container.get("env", [])) else {}
+        subprocess.run([host_probe, "check-config", *arguments], check=True, env=os.environ | given)
 
 
 def check_probes(container, web):
@@ -183,9 +214,11 @@ def check_notes(render):
     render(render.defaults, "katameter")
     for said in ("names no registry", "Nobody scrapes it yet", "guest-probe", "enforce=privileged", "kata-runtime=true"):
         assert said in render.notes, render.notes
-    set_up = {"image": {"registry": "registry.test"}, "podMonitor": {"enabled": True}, "web": {"configSecret": "web"}}
+    assert "podsFrom" not in render.notes
+    set_up = {"image": {"registry": "registry.test"}, "podMonitor": {"enabled": True}, "web": {"configSecret": "web"},
+              "podsFrom": "api"}
     render(merged(render.defaults, set_up), "katameter")
-    for said in ("kubelet.serviceMonitor.cAdvisorMetricRelabelings", "podMonitor.rbac.create=true"):
+    for said in ("podsFrom=api", "kubelet.serviceMonitor.cAdvisorMetricRelabelings", "podMonitor.rbac.create=true"):
         assert said in render.notes, render.notes
     for said in ("names no registry", "Nobody scrapes it yet", "Every pod of the cluster"):
         assert said not in render.notes, render.notes
@@ -250,11 +283,14 @@ def check_values(render, host_probe, operator):
                 kubernetes_schema.check(document, MODELS[kind], document["metadata"]["name"])
         check_daemonset(objects["DaemonSet"], everything, host_probe)
         check_metrics(objects, everything, operator)
+        check_access_to_the_api(objects, everything)
         expected = {"DaemonSet"} | {kind for kind, there in (
             ("ServiceAccount", everything["serviceAccount"]["create"]),
             ("NetworkPolicy", everything["networkPolicy"]["enabled"]),
             ("PodMonitor", everything["podMonitor"]["enabled"]),
             ("PrometheusRule", everything["prometheusRule"]["enabled"]),
+            ("ClusterRole", everything["podsFrom"] == "api"),
+            ("ClusterRoleBinding", everything["podsFrom"] == "api"),
             ("Role", everything["podMonitor"]["rbac"]["create"]),
             ("RoleBinding", everything["podMonitor"]["rbac"]["create"]),
             ("ConfigMap", everything["dashboards"]["enabled"] or everything["extraObjects"])) if there}

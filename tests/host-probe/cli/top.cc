@@ -4,7 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
-#include "host-probe/cli/http_client.h"
+#include "host-probe/cli/host_probe_client.h"
 #include "host-probe/cli/sandbox_table.h"
 #include "host-probe/http/api.h"
 #include "tests/support/fake_report.h"
@@ -176,7 +176,7 @@ TEST_CASE("where top cannot ask it says what to change") {
   const std::string empty = folder.path() / "empty";
   std::ofstream{empty};
   const auto error = [](const HttpTarget& target) {
-    const auto client = HttpClient::create(target);
+    const auto client = HostProbeClient::create(target);
     return client ? std::string() : client.error().text;
   };
   CHECK(error({}).empty());

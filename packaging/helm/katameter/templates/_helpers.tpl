@@ -49,6 +49,16 @@ imagePullPolicy: {{ .Values.image.pullPolicy }}
 {{ .Values.serviceAccount.name | default (.Values.serviceAccount.create | ternary (include "katameter.name" .) "default") }}
 {{- end }}
 
+{{- /* Of the whole cluster, where another release may have the same name in another namespace. */}}
+{{- define "katameter.clusterRole" -}}
+{{ printf "%s-%s-pods" (include "katameter.namespace" .) (include "katameter.name" .) }}
+{{- end }}
+
+{{- /* The node's directories that are mounted, as a map with the key paths. */}}
+{{- define "katameter.directories" -}}
+{{ dict "paths" (concat .Values.runDirectories (eq .Values.podsFrom "api" | ternary (list) .Values.runtimeDirectories) | uniq) | toYaml }}
+{{- end }}
+
 {{- /* Not empty if the seccomp profile is the image's. */}}
 {{- define "katameter.installsProfile" -}}
 {{ and (eq .Values.seccompProfile.type "Localhost") (not .Values.seccompProfile.localhostProfile) | ternary "true" "" }}

@@ -1,8 +1,9 @@
 #pragma once
 
-#include <memory>
 #include <string>
+#include <utility>
 
+#include "host-probe/http_client.h"
 #include "userspace/result.h"
 
 namespace katameter::host {
@@ -19,25 +20,21 @@ struct HttpTarget {
   bool insecure = false;                   // the server's certificate is not verified
 };
 
-/// An HTTP client for one server, by libcurl. Proxies of the environment are not used, redirections are not followed.
-class HttpClient {
+/// Asks a host-probe.
+class HostProbeClient {
  public:
   /// Any TLS option makes an address without http:// or https:// one with TLS. The error says what to change.
-  static Result<HttpClient> create(const HttpTarget& target);
-  HttpClient(HttpClient&&) noexcept;
-  HttpClient(const HttpClient&) = delete;
-  HttpClient& operator=(HttpClient&&) = delete;
-  HttpClient& operator=(const HttpClient&) = delete;
-  ~HttpClient();
+  static Result<HostProbeClient> create(const HttpTarget& target);
 
   /// The body of `path`, which begins with a slash. Waits at most 5 s to connect and 10 s in all; any status but 200 and
   /// more than 256 MiB are errors.
   Result<std::string> get(const std::string& path);
 
  private:
-  struct Session;
-  explicit HttpClient(std::unique_ptr<Session> session);
-  std::unique_ptr<Session> session_;
+  HostProbeClient(std::string base, HttpClient http) : base_(std::move(base)), http_(std::move(http)) {}
+
+  std::string base_;
+  HttpClient http_;
 };
 
 }  // namespace katameter::host
