@@ -90,6 +90,14 @@ std::optional<Drop> CpuPlausibility::check(const wire::Guest& guest, const std::
   return broken;
 }
 
+std::optional<Drop> CpuPlausibility::check_containers(const std::vector<wire::Container>& containers) {
+  wire::Guest guest;
+  guest.containers_unreported = 1;
+  const std::uint64_t sum_ns = sum_.add(guest, containers);
+  if (!begin_) begin_ = Begin{0, sum_ns};
+  return compare(sum_ns - std::min(sum_ns, begin_->sum_ns), "by its containers together");
+}
+
 void CpuPlausibility::rebase(const wire::Guest& guest, const std::vector<wire::Container>& containers) {
   sum_.rebase(guest, containers);
   begin_ = Begin{highest_reported_cpu_ns(guest, containers).value_or(0), sum_.sum_ns()};

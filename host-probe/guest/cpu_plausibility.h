@@ -68,6 +68,10 @@ class CpuPlausibility {
   /// After set_given(); the same values may be checked again.
   std::optional<Drop> check(const wire::Guest& guest, const std::vector<wire::Container>& containers);
 
+  /// The same of the containers alone, by one who does not always know all of them: of one that comes, or comes back, what
+  /// it has by then does not count.
+  std::optional<Drop> check_containers(const std::vector<wire::Container>& containers);
+
   /// The guest was restored to another state: what it reports is compared from these values on, and with what the host
   /// gave since the collection before.
   void rebase(const wire::Guest& guest, const std::vector<wire::Container>& containers);

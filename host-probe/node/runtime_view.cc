@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <utility>
 
+#include "host-probe/guest/rules.h"
+#include "host-probe/node/guest_run.h"
+
 namespace katameter::host {
 namespace {
 
@@ -30,19 +33,48 @@ void keep_counters(const wire::Container& before, wire::Container& now) {
 
 }  // namespace
 
-GuestView RuntimeView::update(const std::vector<ContainerStats>& stats, std::int64_t age_seconds) {
-  std::vector<wire::Container> now;
-  now.reserve(stats.size());
-  for (const ContainerStats& of : stats) now.push_back(container_of(of));
-  for (wire::Container& before : std::exchange(living_, {})) {
-    const auto found = std::ranges::lower_bound(now, before.id, {}, &wire::Container::id);
-    if (found == now.end() || found->id != before.id) {
-      ended_.push_back(std::move(before));
-    } else {
-      keep_counters(before, *found);
-    }
+void RuntimeView::set_host(std::optional<std::uint64_t> given_ns, std::uint64_t mapped_bytes, Time now) {
+  mapped_bytes_ = mapped_bytes;
+  given_known_ = given_ns.has_value();
+  if (!given_ns) return;
+  if (!given_since_ || *given_ns < given_ns_) given_since_ = now;
+  given_ns_ = *given_ns;
+  cpu_.set_given(*given_ns);
+}
+
+std::optional<Drop> RuntimeView::check(const std::vector<wire::Container>& containers, Time asked) {
+  wire::Snapshot snapshot;
+  snapshot.boottime_ns = static_cast<std::uint64_t>(HostTime::now().boottime.count());
+  snapshot.containers = containers;
+  if (std::optional<Drop> broken = check_values(snapshot)) return broken;
+  if (mapped_bytes_ > 0) {
+    wire::Guest guest;
+    guest.memory_total_bytes = mapped_bytes_;
+    if (std::optional<Drop> broken = check_memory(guest, containers, mapped_bytes_)) return broken;
   }
-  living_ = std::move(now);
+  // Statistics that are older than what is known of the vCPUs would begin with time that is not in that.
+  return given_known_ && asked >= *given_since_ ? cpu_.check_containers(containers) : std::nullopt;
+}
+
+tl::expected<GuestView, Drop> RuntimeView::update(const std::vector<ContainerStats>& stats, std::int64_t age_seconds,
+                                                  Time now) {
+  std::vector<wire::Container> containers;
+  containers.reserve(stats.size());
+  for (const ContainerStats& of : stats) containers.push_back(container_of(of));
+  const auto find = [&](const ContainerId& id) {
+    const auto found = std::ranges::lower_bound(containers, id, {}, &wire::Container::id);
+    return found == containers.end() || found->id != id ? nullptr : &*found;
+  };
+  for (const wire::Container& before : living_) {
+    if (wire::Container* same = find(before.id)) keep_counters(before, *same);
+  }
+  if (std::optional<Drop> broken = check(containers, now - std::chrono::seconds(age_seconds + 1))) {
+    return tl::make_unexpected(*std::move(broken));
+  }
+  for (wire::Container& before : living_) {
+    if (find(before.id) == nullptr) ended_.push_back(std::move(before));
+  }
+  living_ = std::move(containers);
   GuestView view;
   view.source = GuestSource::runtime;
   view.containers = living_;

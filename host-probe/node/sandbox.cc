@@ -30,6 +30,7 @@ Sandbox::Sandbox(EventLoop& loop, TimerQueue& timers, const SandboxPlace& place,
     : place_(std::make_shared<const SandboxPlace>(place)),
       listener_(listener),
       history_(std::move(history)),
+      runtime_view_(new_plausibility()),
       client_(loop, timers, GuestAddress{place.directory, place.socket, port, place.reach, std::move(find_vmm)}, *this,
               timing) {
   history_.place = place_;
@@ -41,18 +42,19 @@ void Sandbox::miss_deadline() {
 }
 
 std::optional<GuestView> Sandbox::check_guest(Time began, Time now, const SandboxProcesses* host) {
-  if (!run_) return std::nullopt;
   const std::optional<std::uint64_t> given_ns = host != nullptr ? given_cpu_ns(*host) : std::nullopt;
+  const std::uint64_t mapped_bytes = host != nullptr && host->has_vmm() ? host->memory.vmm_mapped_bytes : 0;
+  if (!run_) {
+    runtime_view_.set_host(given_ns, mapped_bytes, now);
+    return std::nullopt;
+  }
   if (given_ns) run_->cpu_plausibility().set_given(*given_ns);
   if (!leaving_ && !client_.connected()) return std::nullopt;
   std::optional<GuestView> view = run_->view(began, now, leaving_ || client_.waiting());
   if (!view) return std::nullopt;
   std::optional<Drop> broken =
       given_ns ? run_->cpu_plausibility().check(view->guest_wide, view->containers) : std::nullopt;
-  const bool has_vmm = host != nullptr && host->has_vmm();
-  if (!broken) {
-    broken = check_memory(view->guest_wide, view->containers, has_vmm ? host->memory.vmm_mapped_bytes : 0);
-  }
+  if (!broken) broken = check_memory(view->guest_wide, view->containers, mapped_bytes);
   if (broken) {
     count(*broken);
     run_->drop_snapshot();
@@ -66,10 +68,14 @@ std::optional<GuestView> Sandbox::check_guest(Time began, Time now, const Sandbo
 std::optional<GuestView> Sandbox::runtime_view(const std::vector<ContainerStats>& stats, std::int64_t age_seconds,
                                                Time now) {
   if (run_) return std::nullopt;
-  GuestView view = runtime_view_.update(stats, age_seconds);
+  auto view = runtime_view_.update(stats, age_seconds, now);
+  if (!view) {
+    count(view.error());
+    return std::nullopt;
+  }
   history_.end_containers(runtime_view_.take_ended(), {}, now);
-  history_.ended_containers.remove_living(view.containers);
-  return view;
+  history_.ended_containers.remove_living(view->containers);
+  return *std::move(view);
 }
 
 void Sandbox::take_ended(GuestView& view, Account* account, Time now) {

@@ -72,7 +72,8 @@ class Sandbox : private GuestListener {
   /// is counted, so call this once for a report, and take_ended() with it.
   std::optional<GuestView> check_guest(Time began, Time now, const SandboxProcesses* host);
   /// The guest's part of a report by what the container runtime says; nothing of a guest whose guest-probe has introduced
-  /// itself, whose values are exact: they would not fit together. `stats`: of its containers; `age_seconds`: theirs.
+  /// itself, whose values are exact: they would not fit together. Nor of one that says what cannot be. After
+  /// check_guest(). `stats`: of its containers; `age_seconds`: theirs.
   std::optional<GuestView> runtime_view(const std::vector<ContainerStats>& stats, std::int64_t age_seconds, Time now);
   /// Keeps the containers of the view that have ended, and takes them out of it and of the account, which may be null.
   void take_ended(GuestView& view, Account* account, Time now);

@@ -24,7 +24,9 @@ ContainerStats stats_of(char digit, std::uint64_t cpu_ns) {
 TEST_CASE("what the runtime does not say of a container is absent, and so is all of the guest as a whole") {
   ContainerStats stats = stats_of('1', 7);
   stats.rss_bytes = 0;  // of an agent whose cgroups the shim does not understand
-  const GuestView view = RuntimeView().update({stats}, 12);
+  const auto made = RuntimeView().update({stats}, 12);
+  REQUIRE(made);
+  const GuestView& view = *made;
   CHECK(view.source == GuestSource::runtime);
   CHECK(view.age_seconds == 12);
   REQUIRE(view.containers.size() == 1);
@@ -45,26 +47,105 @@ TEST_CASE("what the runtime does not say of a container is absent, and so is all
 
 TEST_CASE("no counter of a container falls, whatever the runtime says") {
   RuntimeView view;
-  view.update({stats_of('1', 7)}, 0);
+  REQUIRE(view.update({stats_of('1', 7)}, 0));
   ContainerStats less = stats_of('1', 5);
   less.usage_bytes = 1;
-  CHECK(view.update({less}, 0).containers[0].cpu_usage_ns == 7u);
+  CHECK(view.update({less}, 0).value().containers[0].cpu_usage_ns == 7u);
   CHECK(view.living()[0].memory_usage_bytes == 1u);
   less.cpu_ns = std::nullopt;
-  CHECK(view.update({less}, 0).containers[0].cpu_usage_ns == 7u);
-  CHECK(view.update({stats_of('1', 9)}, 0).containers[0].cpu_usage_ns == 9u);
+  CHECK(view.update({less}, 0).value().containers[0].cpu_usage_ns == 7u);
+  CHECK(view.update({stats_of('1', 9)}, 0).value().containers[0].cpu_usage_ns == 9u);
 }
 
 TEST_CASE("a container that the runtime has no more has ended, once") {
   RuntimeView view;
-  view.update({stats_of('1', 7), stats_of('2', 8)}, 0);
+  REQUIRE(view.update({stats_of('1', 7), stats_of('2', 8)}, 0));
   CHECK(view.take_ended().empty());
-  view.update({stats_of('2', 9), stats_of('3', 1)}, 0);
+  REQUIRE(view.update({stats_of('2', 9), stats_of('3', 1)}, 0));
   const auto ended = view.take_ended();
   REQUIRE(ended.size() == 1);
   CHECK(ended[0].id == id_of('1'));
   CHECK(ended[0].cpu_usage_ns == 7u);
   CHECK(view.take_ended().empty());
+}
+
+namespace {
+
+constexpr std::uint64_t second = 1'000'000'000;
+
+/// A view with a slack of two seconds, at one report after the other.
+struct Checked {
+  // The vCPUs have got `given_ns` by then, and the statistics are `age_seconds` old.
+  std::optional<DropReason> broken(std::chrono::seconds at, std::optional<std::uint64_t> given_ns,
+                                   const std::vector<ContainerStats>& stats, std::int64_t age_seconds = 0) {
+    const RuntimeView::Time now(1h + at);
+    view.set_host(given_ns, mapped, now);
+    const auto made = view.update(stats, age_seconds, now);
+    return made ? std::nullopt : std::optional(made.error().reason);
+  }
+  RuntimeView view;
+  std::uint64_t mapped = std::uint64_t{1} << 30;
+};
+
+}  // namespace
+
+TEST_CASE("containers that report more CPU time than the vCPUs got are refused, one or all together") {
+  Checked test;
+  const std::uint64_t before = 1000 * second;  // of their lives before host-probe
+  const auto both = [&](std::uint64_t of_each) {
+    return std::vector{stats_of('1', before + of_each), stats_of('2', before + of_each)};
+  };
+  CHECK_FALSE(test.broken(0s, 5000 * second, both(0)));
+  CHECK_FALSE(test.broken(30s, 5020 * second, both(10 * second)));
+  CHECK_FALSE(test.broken(60s, 5040 * second, both(20 * second)));
+  // By a tenth and the slack.
+  CHECK_FALSE(test.broken(90s, 5060 * second, both(44 * second)));
+  CHECK(test.broken(120s, 5061 * second, both(45 * second)) == DropReason::cpu_claim);
+  // What was refused has left nothing behind.
+  CHECK(test.view.living()[0].cpu_usage_ns == before + 44 * second);
+  // Where what they got is not known, nothing is compared.
+  CHECK_FALSE(test.broken(150s, std::nullopt, both(45 * second)));
+  Checked unknown;
+  CHECK_FALSE(unknown.broken(0s, std::nullopt, both(0)));
+  CHECK_FALSE(unknown.broken(30s, std::nullopt, both(500 * second)));
+}
+
+TEST_CASE("statistics that are older than what is known of the vCPUs are no beginning") {
+  Checked test;
+  // The sandbox's first report, with statistics of half a minute ago; it had used 20 s by then, and 50 s by now.
+  CHECK_FALSE(test.broken(0s, 50 * second, {stats_of('1', 20 * second)}, 30));
+  CHECK_FALSE(test.broken(30s, 51 * second, {stats_of('1', 51 * second)}, 1));
+  CHECK_FALSE(test.broken(60s, 81 * second, {stats_of('1', 81 * second)}, 0));
+  CHECK(test.broken(90s, 82 * second, {stats_of('1', 150 * second)}, 0) == DropReason::cpu_claim);
+}
+
+TEST_CASE("a container that the runtime did not list for a while is not a lie") {
+  Checked test;
+  CHECK_FALSE(test.broken(0s, 5000 * second, {stats_of('1', 0)}));
+  CHECK_FALSE(test.broken(2s, 5000 * second, {stats_of('1', 0)}));
+  CHECK_FALSE(test.broken(30s, 5001 * second, {stats_of('1', 0), stats_of('2', 3000 * second)}));
+  for (int i = 1; i < 10; ++i) {
+    CHECK_FALSE(test.broken(i * 60s, (5001 + static_cast<std::uint64_t>(i)) * second, {stats_of('1', 0)}));
+  }
+  CHECK_FALSE(test.broken(600s, 5011 * second, {stats_of('1', 0), stats_of('2', 3005 * second)}));
+}
+
+TEST_CASE("containers that report more memory than the VMM has mapped, or what cannot be, are refused") {
+  Checked test;
+  ContainerStats large = stats_of('1', 1);
+  large.usage_bytes = test.mapped + test.mapped / 8;
+  CHECK_FALSE(test.broken(0s, std::nullopt, {large}));
+  large.usage_bytes = *large.usage_bytes + (std::uint64_t{65} << 20);
+  CHECK(test.broken(30s, std::nullopt, {large}) == DropReason::memory_claim);
+  large.usage_bytes = test.mapped / 2 + (std::uint64_t{200} << 20);
+  ContainerStats other = large;
+  other.id = id_of('2');
+  CHECK(test.broken(60s, std::nullopt, {large, other}) == DropReason::memory_claim);
+  test.mapped = 0;  // not known
+  CHECK_FALSE(test.broken(90s, std::nullopt, {large, other}));
+  large.usage_bytes = UINT64_MAX;
+  CHECK(test.broken(120s, std::nullopt, {large}) == DropReason::out_of_range);
+  CHECK(test.broken(150s, std::nullopt, {stats_of('1', UINT64_MAX)}) == DropReason::out_of_range);
 }
 
 namespace {
@@ -200,4 +281,18 @@ TEST_CASE("a stock guest's container that ended has its counters a while longer,
   test.node->sandbox_gone(id_of('a'));
   test.processes.ended.insert(id_of('a'));
   test.sandbox_when([](const SandboxReport& of) { return of.ended && of.ended_containers.size() == 1; });
+}
+
+TEST_CASE("a stock guest that says what cannot be has no containers, and the sandbox says why") {
+  StockFixture test;
+  test.add_stock();
+  test.sandbox_with(GuestSource::runtime);
+  test.set({stats_of('1', UINT64_MAX)});
+  const SandboxReport lied = test.sandbox_when([](const SandboxReport& of) { return !of.guest; });
+  CHECK(lied.rejected[static_cast<std::size_t>(DropReason::out_of_range)] >= 1);
+  CHECK(lied.suspect);
+  test.set({stats_of('1', 8'000'000'000)});
+  const SandboxReport after = test.sandbox_with(GuestSource::runtime);
+  CHECK(after.guest->containers.at(0).cpu_usage_ns == 8'000'000'000u);
+  CHECK(after.ended_containers.empty());
 }
