@@ -8,6 +8,7 @@
 
 #include "host-probe/accounting/cpu.h"
 #include "host-probe/accounting/memory.h"
+#include "host-probe/accounting/shared_costs.h"
 #include "host-probe/processes/process_source.h"
 
 namespace katameter::host {
@@ -20,6 +21,7 @@ struct GuestReading {
   std::optional<GuestCpuReading> cpu;
   std::optional<GuestMemoryReading> memory;
   const std::vector<wire::Container>* containers = nullptr;  // never null; must live as long as the reading
+  const wire::Guest* guest_wide = nullptr;                   // as CostSharing::Reading has it
 };
 
 /// CPU and memory of one sandbox as one collection found them: plain data.
@@ -30,7 +32,8 @@ struct Account {
   std::uint64_t steal_ns = 0;
   bool guest_known = false;  // the guest has answered at least once: overhead and steal mean something
   bool divided = false;      // this step's vCPU time was divided by what the guest reported
-  std::map<ContainerId, std::uint64_t> container_cpu_ns;  // of the host's, by container; empty without a reading
+  std::map<ContainerId, SharedCosts> container_costs;  // empty without a reading
+  SharedCosts unattributed_costs{};                    // what no container has, those that have ended included
   MemoryAccount memory;
 };
 
@@ -46,17 +49,18 @@ class SandboxAccounting {
   /// Adds one collection.
   Account update(const SandboxProcesses& host, const std::optional<GuestReading>& guest);
   /// The same of a sandbox that has ended: its guest is not waited for any more.
-  void update_ended(const SandboxProcesses& host) { cpu_.update(host, std::nullopt, true); }
+  void update_ended(const SandboxProcesses& host);
   /// See CpuAccount::take_gained().
   CpuByComponent take_gained_cpu() { return cpu_.take_gained(); }
   /// As in the last Account that had a reading.
-  const std::map<ContainerId, std::uint64_t>& container_cpu_ns() const { return shares_.host_cpu_ns(); }
+  const std::map<ContainerId, SharedCosts>& container_costs() const { return costs_.of_containers(); }
 
  private:
+  SharedCosts shared_costs_of(const SandboxProcesses& host) const;
+
   CpuAccount cpu_;
-  ContainerShares shares_;
+  CostSharing costs_;
   MemoryAccounting memory_;
-  std::uint64_t last_workload_ns_ = 0;
   SandboxProcesses before_;
 };
 

@@ -65,9 +65,9 @@ Json container_json(const SandboxReport& sandbox, const wire::Container& contain
   }
   put(object, "memory_limit_bytes", memory_limit(container), Unit::bytes);
   if (sandbox.account) {
-    const auto share = sandbox.account->container_cpu_ns.find(container.id);
-    if (share != sandbox.account->container_cpu_ns.end()) {
-      put(object, "host_cpu_seconds_total", share->second, Unit::seconds);
+    const auto costs = sandbox.account->container_costs.find(container.id);
+    if (costs != sandbox.account->container_costs.end()) {
+      put(object, "host_cpu_seconds_total", at(costs->second, SharedCost::workload_cpu), Unit::seconds);
     }
   }
   const auto kills = sandbox.oom_kills.find(container.id);

@@ -61,15 +61,20 @@ void write_interface(SeriesWriter& out) {
   }
 }
 
-void write_host_cpu(SeriesWriter& out) {
-  for (const LabelledSandbox& sandbox : out.report().living()) {
-    if (!sandbox.report.account) continue;
-    for (const auto& [container, cpu_ns] : sandbox.report.account->container_cpu_ns) {
-      out.add(sandbox.by_container.at(container), seconds(cpu_ns));
+template <SharedCost... costs>
+void write_costs(SeriesWriter& out) {
+  for (const SharedCost cost : {costs...}) {
+    const Labels further{label_of(cost)};
+    const auto add = [&](const Labels& labels, const SharedCosts& of) {
+      if (const Value value = value_of(of, cost)) out.add(labels, further, *value);
+    };
+    for (const LabelledSandbox& sandbox : out.report().living()) {
+      if (!sandbox.report.account) continue;
+      for (const auto& [container, of] : sandbox.report.account->container_costs) {
+        add(sandbox.by_container.at(container), of);
+      }
     }
-  }
-  for (const LabelledEnded& ended : out.report().ended_containers()) {
-    if (ended.container.host_cpu_ns) out.add(ended.labels, seconds(*ended.container.host_cpu_ns));
+    for (const LabelledEnded& ended : out.report().ended_containers()) add(ended.labels, ended.container.costs);
   }
 }
 
@@ -118,11 +123,25 @@ constexpr MetricRow container_rows[] = {
       "", "the same, `inodes_used`"},
      &write_layer<&WritableLayer::inodes>},
     {{"katameter_container_host_cpu_seconds_total",
-      "CPU time of the host that the container used, in seconds: its share of the vCPUs' CPU time. The time that the "
-      "guest's counters include while a vCPU waited for the host is left out.",
-      MetricType::Counter, "seconds", "",
-      "katameter_sandbox_cpu_seconds_total{component=\"workload\"}, divided by the containers' CPU time"},
-     &write_host_cpu},
+      "CPU time that the host spent for the container, by component, in seconds. workload: its share of the vCPUs' CPU "
+      "time, without the time that the guest's counters include while a vCPU waited for the host. virtiofsd: its share "
+      "of virtiofsd's, by the requests that it made.",
+      MetricType::Counter, "seconds", "component",
+      "katameter_sandbox_cpu_seconds_total, divided by the containers' CPU time, and by their requests to virtiofs and "
+      "the bytes of these"},
+     &write_costs<SharedCost::workload_cpu, SharedCost::virtiofsd_cpu>},
+    {{"katameter_container_host_fs_reads_bytes_total",
+      "Bytes that the sandbox's processes on the host read from storage for the container, by role: its share of what "
+      "virtiofsd and the VMM read.",
+      MetricType::Counter, "bytes", "role",
+      "katameter_process_io_bytes_total, divided: virtiofsd's by bytes of requests to virtiofs, the VMM's by bytes of "
+      "block I/O"},
+     &write_costs<SharedCost::virtiofsd_reads, SharedCost::vmm_reads>},
+    {{"katameter_container_host_fs_writes_bytes_total",
+      "Bytes that the sandbox's processes on the host wrote to storage for the container, by role: its share of what "
+      "virtiofsd and the VMM wrote.",
+      MetricType::Counter, "bytes", "role", "the same"},
+     &write_costs<SharedCost::virtiofsd_writes, SharedCost::vmm_writes>},
 };
 
 constexpr MetricRow network_rows[] = {

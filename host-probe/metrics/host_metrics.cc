@@ -21,6 +21,14 @@ void write_cpu_components(SeriesWriter& out) {
   }
 }
 
+template <SharedCost... costs>
+void write_unattributed(SeriesWriter& out) {
+  for (const SharedCost cost : {costs...}) {
+    each_account(out, {label_of(cost)},
+                 [cost](const Account& account) { return value_of(account.unattributed_costs, cost); });
+  }
+}
+
 // What follows from the guest's CPU time.
 template <std::uint64_t Account::*ns>
 void write_guest_dependent_cpu(SeriesWriter& out) {
@@ -151,6 +159,23 @@ constexpr MetricRow accounting_rows[] = {
      [](SeriesWriter& out) {
        each_account(out, {}, [](const Account& account) -> Value { return seconds(account.cpu_total_ns); });
      }},
+    {{"katameter_sandbox_unattributed_cpu_seconds_total",
+      "The part of katameter_sandbox_cpu_seconds_total that no container caused, or of which it is not known which "
+      "one, "
+      "for the components that katameter_container_host_cpu_seconds_total divides, in seconds. With the containers' "
+      "parts, those included that have ended, it is the component.",
+      MetricType::Counter, "seconds", "component", "katameter_sandbox_cpu_seconds_total less the containers' parts"},
+     &write_unattributed<SharedCost::workload_cpu, SharedCost::virtiofsd_cpu>},
+    {{"katameter_sandbox_unattributed_fs_reads_bytes_total",
+      "The part of what virtiofsd and the VMM read from the host's storage that no container caused, or of which it is "
+      "not known which one, by role. With katameter_container_host_fs_reads_bytes_total of all containers, those "
+      "included "
+      "that have ended, it is katameter_process_io_bytes_total.",
+      MetricType::Counter, "bytes", "role", "katameter_process_io_bytes_total less the containers' parts"},
+     &write_unattributed<SharedCost::virtiofsd_reads, SharedCost::vmm_reads>},
+    {{"katameter_sandbox_unattributed_fs_writes_bytes_total", "The same of what they wrote to the host's storage.",
+      MetricType::Counter, "bytes", "role", "the same"},
+     &write_unattributed<SharedCost::virtiofsd_writes, SharedCost::vmm_writes>},
     {{"katameter_sandbox_overhead_cpu_seconds_total",
       "CPU time of the host that the sandbox used beyond its workload, in seconds; component guest_silent counts "
       "neither as workload nor as overhead.",

@@ -42,7 +42,7 @@ LabelledSandbox with_labels(const SandboxReport& report) {
   for (const auto& [container, kills] : report.oom_kills) labels(container);
   for (const EndedContainer& container : report.ended_containers) labels(container.last->id);
   if (!report.account) return sandbox;
-  for (const auto& [container, cpu_ns] : report.account->container_cpu_ns) labels(container);
+  for (const auto& [container, costs] : report.account->container_costs) labels(container);
   return sandbox;
 }
 

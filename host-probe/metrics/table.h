@@ -73,6 +73,26 @@ inline double seconds(std::uint64_t nanoseconds) {
   return static_cast<double>(nanoseconds) / 1e9;
 }
 
+/// The label that distinguishes a shared cost from others of the same metric: that of the host's metric which is divided.
+constexpr Label label_of(SharedCost cost) {
+  switch (cost) {
+    case SharedCost::workload_cpu: return {"component", "workload"};
+    case SharedCost::virtiofsd_cpu: return {"component", "virtiofsd"};
+    case SharedCost::virtiofsd_reads:
+    case SharedCost::virtiofsd_writes: return {"role", "virtiofsd"};
+    case SharedCost::vmm_reads:
+    case SharedCost::vmm_writes: break;
+  }
+  return {"role", "vmm"};
+}
+
+/// CPU time in seconds, else bytes.
+inline Value value_of(const SharedCosts& costs, SharedCost cost) {
+  const std::optional<std::uint64_t> value = at(costs, cost);
+  const bool is_time = cost == SharedCost::workload_cpu || cost == SharedCost::virtiofsd_cpu;
+  return value && is_time ? Value(seconds(*value)) : number(value);
+}
+
 /// Writes the series of one metric.
 class SeriesWriter {
  public:

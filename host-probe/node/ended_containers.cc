@@ -5,10 +5,10 @@
 
 namespace katameter::host {
 
-std::size_t EndedContainers::add(wire::Container last, std::optional<std::uint64_t> host_cpu_ns, Time now) {
+std::size_t EndedContainers::add(wire::Container last, const SharedCosts& costs, Time now) {
   std::erase_if(ended_, [&](const EndedContainer& ended) { return ended.last->id == last.id; });
   last.cgroup = {};  // a guest may send 4 KiB of it, and nothing here needs it
-  ended_.push_back({std::make_shared<const wire::Container>(std::move(last)), host_cpu_ns, now});
+  ended_.push_back({std::make_shared<const wire::Container>(std::move(last)), costs, now});
   if (ended_.size() <= max) return 0;
   ended_.erase(ended_.begin());
   return 1;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "host-probe/accounting/oom.h"
+#include "host-probe/accounting/shared_costs.h"
 #include "userspace/wire/messages.h"
 
 namespace katameter::host {
@@ -15,7 +16,7 @@ namespace katameter::host {
 /// A container that has ended, with what it had last.
 struct EndedContainer {
   std::shared_ptr<const wire::Container> last;  // never null; never changed once given out
-  std::optional<std::uint64_t> host_cpu_ns;     // as in Account::container_cpu_ns
+  SharedCosts costs{};                          // as in Account::container_costs
   std::chrono::steady_clock::time_point ended_at;
 };
 
@@ -31,7 +32,7 @@ class EndedContainers {
   static constexpr std::size_t max = 256;
 
   /// Replaces one of the same id. How many were dropped, to keep to `max`: 0 or 1.
-  std::size_t add(wire::Container last, std::optional<std::uint64_t> host_cpu_ns, Time now);
+  std::size_t add(wire::Container last, const SharedCosts& costs, Time now);
   /// Those of `living`, which is in the order of the ids, have come back: their own values are reported.
   void remove_living(const std::vector<wire::Container>& living);
   /// Drops what ended longer than the window ago.

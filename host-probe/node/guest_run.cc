@@ -54,19 +54,19 @@ void SandboxHistory::take_ended(GuestView& view, Account* account, Time now) {
   std::vector<wire::Container> ended;
   std::ranges::copy_if(containers, std::back_inserter(ended), removed);
   std::erase_if(containers, removed);
-  end_containers(ended, account != nullptr ? account->container_cpu_ns : std::map<ContainerId, std::uint64_t>(), now);
+  end_containers(ended, account != nullptr ? account->container_costs : std::map<ContainerId, SharedCosts>(), now);
   ended_containers.remove_living(containers);
   if (account == nullptr) return;
   // Also of those that ended before: a guest that answers late has them in its shares for one more report.
-  for (const EndedContainer& container : ended_containers.all()) account->container_cpu_ns.erase(container.last->id);
+  for (const EndedContainer& container : ended_containers.all()) account->container_costs.erase(container.last->id);
 }
 
 void SandboxHistory::end_containers(const std::vector<wire::Container>& containers,
-                                    const std::map<ContainerId, std::uint64_t>& host_cpu_ns, Time now) {
+                                    const std::map<ContainerId, SharedCosts>& costs, Time now) {
   for (const wire::Container& container : containers) {
-    const auto share = host_cpu_ns.find(container.id);
-    const auto host = share != host_cpu_ns.end() ? std::optional(share->second) : std::nullopt;
-    leave_out(GuestEntry::ended_container, ended_containers.add(container, host, now));
+    const auto known = costs.find(container.id);
+    const SharedCosts last = known != costs.end() ? known->second : SharedCosts();
+    leave_out(GuestEntry::ended_container, ended_containers.add(container, last, now));
   }
 }
 

@@ -103,9 +103,9 @@ struct SandboxHistory {
   /// Of a view that is believed, takes what has ended out of the view and of the account: it is in `ended_containers`
   /// from now on. `account` may be null.
   void take_ended(GuestView& view, Account* account, Time now);
-  /// All of these have ended with the guest; `host_cpu_ns` as in Account::container_cpu_ns.
-  void end_containers(const std::vector<wire::Container>& containers,
-                      const std::map<ContainerId, std::uint64_t>& host_cpu_ns, Time now);
+  /// All of these have ended with the guest; `costs` as in Account::container_costs.
+  void end_containers(const std::vector<wire::Container>& containers, const std::map<ContainerId, SharedCosts>& costs,
+                      Time now);
 
   /// The sandbox has ended, having had these kills on the host.
   void end(Time now, HostOoms kills) {

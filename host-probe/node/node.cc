@@ -23,7 +23,7 @@ std::optional<GuestMemoryReading> memory_reading(const GuestView& guest) {
 
 std::optional<GuestReading> reading_of(const std::optional<GuestView>& guest) {
   if (!guest) return std::nullopt;
-  GuestReading reading{guest->late, std::nullopt, memory_reading(*guest), &guest->containers};
+  GuestReading reading{guest->late, std::nullopt, memory_reading(*guest), &guest->containers, &guest->guest_wide};
   if (guest->cpu) {
     reading.cpu = {guest->run, guest->cpu->workload_ns + guest->cpu->guest_system_ns, guest->cpu->workload_ns};
   }
@@ -202,9 +202,9 @@ void Node::end(const SandboxId& id, Leaving leaving, std::optional<SandboxProces
     log_warning("oom kill on the host", {{"sandbox", id.text()}, {"role", name(role)}, {"count", count}});
   }
   auto accounting = accounting_.extract(id);
-  const std::map<ContainerId, std::uint64_t> none;
-  const auto& host_cpu_ns = accounting ? accounting.mapped().container_cpu_ns() : none;
-  SandboxHistory history = leaving.sandbox->end(now, std::move(kills), host_cpu_ns);
+  const std::map<ContainerId, SharedCosts> none;
+  const auto& costs = accounting ? accounting.mapped().container_costs() : none;
+  SandboxHistory history = leaving.sandbox->end(now, std::move(kills), costs);
   ended_.add(id, std::move(history), accounting ? std::optional(std::move(accounting.mapped())) : std::nullopt,
              processes_ != nullptr && processes_->has_last_values(id));
   if (!ended_.update_due()) return;

@@ -110,9 +110,9 @@ SandboxReport Sandbox::report(Time now) {
   return report;
 }
 
-SandboxHistory Sandbox::end(Time now, HostOoms kills, const std::map<ContainerId, std::uint64_t>& host_cpu_ns) {
+SandboxHistory Sandbox::end(Time now, HostOoms kills, const std::map<ContainerId, SharedCosts>& costs) {
   if (run_) {
-    history_.end_containers(run_->reported_living(), host_cpu_ns, now);
+    history_.end_containers(run_->reported_living(), costs, now);
     history_.leave_out(GuestEntry::ended_container, run_->waiting_removed());  // nobody has checked them
     run_->count_oom_kills(history_.oom_kills, now);
     run_->count_unreported_kills(history_.oom_kills, now);

@@ -81,9 +81,8 @@ class Sandbox : private GuestListener {
   void set_unknown_containers(std::set<ContainerId> containers) { history_.unknown_containers = std::move(containers); }
   /// All that is known now of the sandbox itself, after check_guest().
   SandboxReport report(Time now);
-  /// The sandbox is gone, having had these kills on the host, and its containers this CPU time of the host: what is kept
-  /// after its end.
-  SandboxHistory end(Time now, HostOoms kills, const std::map<ContainerId, std::uint64_t>& host_cpu_ns);
+  /// The sandbox is gone, having had these kills on the host, and its containers these costs: what is kept after its end.
+  SandboxHistory end(Time now, HostOoms kills, const std::map<ContainerId, SharedCosts>& costs);
 
  private:
   void guest_connected(const wire::Hello& hello) override;

@@ -28,7 +28,14 @@ FNR == 1 { ++file }
 /^katameter_process_cpu_seconds_total[{]/ { processes[file] += $NF; key = "" ; if (label("role") == "vcpu") key = "vcpu" }
 /^katameter_process_run_delay_seconds_total[{]/ { key = label("role") == "vcpu" ? "wait" : "" }
 /^katameter_sandbox_(host_cpu|overhead_cpu|steal)_seconds_total[{]/ { key = $0; sub(/[{].*/, "", key) }
-/^katameter_container_host_cpu_seconds_total[{]/ { containers[file] += $NF; key = "container " label("id") }
+/^katameter_container_host_cpu_seconds_total[{]/ {
+    divided[file, label("component")] += $NF
+    key = "container " label("component") label("id")
+}
+/^katameter_sandbox_unattributed_cpu_seconds_total[{]/ {
+    divided[file, label("component")] += $NF
+    key = "unattributed " label("component")
+}
 /^katameter_guest_cpu_seconds_total[{]/ { guest[file] += $NF; value[file, "guest"] = guest[file]; first["guest"] }
 /^katameter_sandbox_memory_bytes[{]/ { memory[file] += $NF }
 /^katameter_sandbox_host_memory_bytes[{]/ { total_memory[file] = $NF }
@@ -37,11 +44,14 @@ FNR == 1 { ++file }
 key != "" { value[file, key] = $NF; if (file == 1) first[key] }
 { key = "" }
 END {
+    parts_of_containers["workload"]; parts_of_containers["virtiofsd"]
     total = "katameter_sandbox_host_cpu_seconds_total"
     for (i = 1; i <= 2; i++) {
         if (count[i] != 9) fail("" count[i] + 0 " components of CPU time")
         if ((d = parts[i] - value[i, total]) > 1e-6 || d < -1e-6) fail("the components of CPU time are " d " s off the total")
-        if (containers[i] > value[i, "cpu workload"] + 1e-6) fail("the containers have more than the workload")
+        for (part in parts_of_containers)
+            if ((d = divided[i, part] - value[i, "cpu " part]) > 1e-6 || d < -1e-6)
+                fail("the containers and what is unattributed are " d " s off component " part)
         if (memory[i] != total_memory[i] || !memory[i]) fail("the components of memory are not the total")
         if (ram[i] != guest_ram[i]) fail("the uses of guest RAM are not the guest RAM")
         if (lost_ram[i] > 0.05 * ram[i]) fail("the guest knows nothing of " lost_ram[i] " bytes of its RAM")

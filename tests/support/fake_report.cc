@@ -103,9 +103,19 @@ void add_host(SandboxReport& sandbox, double seconds, double workload_cpus) {
   account.memory.unaccounted = 29 * mebibyte;
   if (sandbox.guest) {
     for (const wire::Container& of_sandbox : sandbox.guest->containers) {
-      account.container_cpu_ns[of_sandbox.id] = *of_sandbox.cpu_usage_ns;
+      // Half of virtiofsd's is the guest system's.
+      const std::size_t parts = 2 * sandbox.guest->containers.size();
+      account.container_costs[of_sandbox.id] = {*of_sandbox.cpu_usage_ns,    of(CpuComponent::virtiofsd) / parts,
+                                                grown(seconds, 100) / parts, grown(seconds, 200) / parts,
+                                                grown(seconds, 100) / parts, grown(seconds, 200) / parts};
       sandbox.layers[of_sandbox.id] = {3 * mebibyte, 40};
     }
+    account.unattributed_costs = {0,
+                                  of(CpuComponent::virtiofsd) / 2,
+                                  grown(seconds, 50),
+                                  grown(seconds, 100),
+                                  grown(seconds, 50),
+                                  grown(seconds, 100)};
     account.memory.by_use = GuestRamUse{280 * mebibyte, 120 * mebibyte, 100 * mebibyte, 20 * mebibyte};
     account.memory.overhead = 291 * mebibyte;
     account.memory.reclaimable = 200 * mebibyte;

@@ -26,7 +26,7 @@ NodeReport synthetic_report(std::size_t sandboxes, std::size_t containers) {
     guest.containers.clear();
     guest.start_times.clear();
     sandbox.oom_kills.clear();
-    if (sandbox.account) sandbox.account->container_cpu_ns.clear();
+    if (sandbox.account) sandbox.account->container_costs.clear();
     SandboxNames names = *pattern.names;
     names.pod = fmt::format("deployment-7d9f8b6c5-{:05}", i);
     names.containers.clear();
@@ -43,7 +43,11 @@ NodeReport synthetic_report(std::size_t sandboxes, std::size_t containers) {
       names.containers[made.id] = {fmt::format("app-{}", c), "registry.example/team/app:1.2.3"};
       sandbox.oom_kills[made.id] = c;
       guest.start_times[made.id] = 1'700'000'000;
-      if (sandbox.account) sandbox.account->container_cpu_ns[made.id] = *made.cpu_usage_ns;
+      if (sandbox.account) {
+        const SharedCosts& costs = pattern.account->container_costs.begin()->second;
+        SharedCosts& made_costs = sandbox.account->container_costs[made.id] = costs;
+        at(made_costs, SharedCost::workload_cpu) = *made.cpu_usage_ns;
+      }
     }
     sandbox.names = std::make_shared<const SandboxNames>(std::move(names));
   }

@@ -73,6 +73,17 @@ struct Container {
 #include "userspace/figures/container.def"
 };
 
+/// Requests to virtiofs of all kinds; nothing of a container that has made none, or whose guest does not count them.
+inline Figure virtiofs_requests(const Container& container) {
+  Figure requests;
+  for (const auto kind : {&Container::virtiofs_reads, &Container::virtiofs_writes, &Container::virtiofs_opens,
+                          &Container::virtiofs_closes, &Container::virtiofs_lookups, &Container::virtiofs_readdirs,
+                          &Container::virtiofs_syncs, &Container::virtiofs_others}) {
+    if (const Figure& of_kind = container.*kind) requests = requests.value_or(0) + *of_kind;
+  }
+  return requests;
+}
+
 /// One figure of a container: a row of container.def.
 struct ContainerFigure {
   std::string_view name;  ///< also its key in `guest-probe dump --format json`

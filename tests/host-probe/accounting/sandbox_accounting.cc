@@ -30,7 +30,7 @@ struct Sandbox {
     host.cpu[Role::vcpu].cpu_ns += ran;
     host.cpu[Role::vcpu].run_delay_ns += wait;
   }
-  std::uint64_t share(char digit) { return account.container_cpu_ns.at(id_of(digit)); }
+  std::uint64_t share(char digit) { return *at(account.container_costs.at(id_of(digit)), SharedCost::workload_cpu); }
   std::uint64_t of(CpuComponent component) const { return account.cpu_ns[static_cast<std::size_t>(component)]; }
   void update(bool late = false) {
     account = accounting.update(host, GuestReading{late, cpu, std::nullopt, &containers});
@@ -80,7 +80,7 @@ TEST_CASE("containers have their share of the host's time, without the wait") {
   sandbox.update();
   CHECK(sandbox.share('1') == 170 * ms);
   CHECK(sandbox.share('3') == 80 * ms);
-  CHECK(sandbox.account.container_cpu_ns.size() == 2);
+  CHECK(sandbox.account.container_costs.size() == 2);
 }
 
 TEST_CASE("shares that change with every step never make a container's time fall, nor all exceed the workload") {
@@ -98,7 +98,7 @@ TEST_CASE("shares that change with every step never make a container's time fall
     sandbox.run(100 * ms, step % 7 * ms, (step % 5) * 30 * ms, (step % 3) * 50 * ms);
     if (step % 11 == 10) {
       sandbox.update_without_guest();
-      CHECK(sandbox.account.container_cpu_ns.empty());
+      CHECK(sandbox.account.container_costs.empty());
       continue;
     }
     sandbox.update();
@@ -141,7 +141,7 @@ TEST_CASE("another run of the guest lets no component fall, nor takes its counte
   CHECK(sandbox.of(CpuComponent::guest_silent) ==
         before.cpu_ns[static_cast<std::size_t>(CpuComponent::guest_silent)] + 30 * ms);
   CHECK(sandbox.account.cpu_total_ns == before.cpu_total_ns + 30 * ms);
-  CHECK(sandbox.share('1') == before.container_cpu_ns.at(id_of('1')));
+  CHECK(sandbox.account.container_costs == before.container_costs);
 }
 
 TEST_CASE("a silent guest leaves the host's total alone") {

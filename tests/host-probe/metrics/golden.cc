@@ -40,6 +40,11 @@ NodeReport report_of_distinct_values() {
   sandbox.processes->usage[Role::vmm] = {billion, 6, 7, 8, 9};
   sandbox.processes->role_memory[Role::vmm] = {10, 11, 12, 13};
   for (std::size_t i = 0; i < cpu_components; ++i) sandbox.account->cpu_ns[i] = (i + 1) * billion;
+  SharedCosts& costs = sandbox.account->container_costs.begin()->second;
+  for (std::size_t i = 0; i < shared_costs; ++i) {
+    costs[i] = (30 + i) * billion;
+    sandbox.account->unattributed_costs[i] = (40 + i) * billion;
+  }
   sandbox.account->cpu_overhead_ns = 20 * billion;
   sandbox.account->cpu_total_ns = 21 * billion;
   sandbox.account->steal_ns = 22 * billion;

@@ -76,7 +76,7 @@ TEST_CASE("of a container that ended there is what never falls, living or ended 
   sandbox.guest->containers.clear();
   sandbox.ended = sandbox_ended;
   if (sandbox_ended) sandbox.guest.reset();
-  sandbox.ended_containers = {{std::make_shared<const wire::Container>(last), 5'000'000'000, {}}};
+  sandbox.ended_containers = {{std::make_shared<const wire::Container>(last), {5'000'000'000, std::nullopt, 6}, {}}};
   const Rendered ended(report);
   std::size_t gauges = 0;
   for (const prometheus::MetricFamily& family : living.families) {
@@ -90,7 +90,11 @@ TEST_CASE("of a container that ended there is what never falls, living or ended 
     if (found != nullptr) CHECK(found->metric.size() == family.metric.size());
   }
   CHECK(gauges > 10);
-  CHECK(ended.value("katameter_container_host_cpu_seconds_total", container_labels) == 5.0);
+  CHECK(ended.value("katameter_container_host_cpu_seconds_total", with(container_labels, "component", "workload")) ==
+        5.0);
+  CHECK(ended.value("katameter_container_host_fs_reads_bytes_total", with(container_labels, "role", "virtiofsd")) ==
+        6.0);
+  CHECK(ended.family("katameter_container_host_fs_writes_bytes_total") == nullptr);
   CHECK(ended.value("container_fs_writes_bytes_total", with(container_labels, "device", "/dev/block/254:1")) == 20.0);
 }
 

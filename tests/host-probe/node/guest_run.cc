@@ -44,6 +44,7 @@ wire::Hello hello(const std::string& boot_id = "boot-1", const std::string& inst
 }
 
 using Cpu = std::map<ContainerId, std::uint64_t>;
+using Costs = std::map<ContainerId, SharedCosts>;
 
 /// The guest of one sandbox, whose report is made at once after each snapshot.
 struct Guest {
@@ -182,20 +183,22 @@ TEST_CASE("a container's share of the host's CPU time ends with it, and is not r
   Guest guest;
   guest.take(snapshot({container('a', 1), container('b', 7, 0, true)}));
   Account account;
-  account.container_cpu_ns = {{id_of('a'), 10}, {id_of('b'), 20}};
+  const SharedCosts of_a{10};
+  const SharedCosts of_b{20, 21};
+  account.container_costs = {{id_of('a'), of_a}, {id_of('b'), of_b}};
   const Account late = account;
   auto view = guest.run.view(noon.monotonic, noon.monotonic, false);
   REQUIRE(view);
   guest.run.reported();
   guest.history.take_ended(*view, &account, noon.monotonic);
-  CHECK(account.container_cpu_ns == Cpu{{id_of('a'), 10}});
+  CHECK(account.container_costs == Costs{{id_of('a'), of_a}});
   REQUIRE(guest.history.ended_containers.all().size() == 1);
-  CHECK(guest.history.ended_containers.all()[0].host_cpu_ns == 20u);
+  CHECK(guest.history.ended_containers.all()[0].costs == of_b);
   // One that answers late still has it in the shares of the last step.
   account = late;
   view = guest.run.view(noon.monotonic, noon.monotonic, true);
   guest.history.take_ended(*view, &account, noon.monotonic);
-  CHECK(account.container_cpu_ns == Cpu{{id_of('a'), 10}});
+  CHECK(account.container_costs == Costs{{id_of('a'), of_a}});
 }
 
 TEST_CASE("last values that came too late for one report are in the next") {
@@ -515,11 +518,11 @@ TEST_CASE("of an ended sandbox the OOM kills and its containers are kept, for th
   guest.take(snapshot({container('a', 1, 2)}));
   guest.run.count_oom_kills(guest.history.oom_kills, noon.monotonic);
   guest.run.reported();
-  guest.history.end_containers(guest.run.reported_living(), {{id_of('a'), 5}}, noon.monotonic);
+  guest.history.end_containers(guest.run.reported_living(), {{id_of('a'), {5}}}, noon.monotonic);
   guest.history.end(noon.monotonic, {{Role::vmm, 1}, {Role::virtiofsd, 0}});
   CHECK(guest.oom_kills('a') == 2);
   CHECK(guest.history.host_ooms == HostOoms{{Role::vmm, 1}});
-  CHECK(guest.history.ended_containers.all().at(0).host_cpu_ns == 5u);
+  CHECK(guest.history.ended_containers.all().at(0).costs == SharedCosts{5});
   CHECK_FALSE(guest.history.expire(noon.monotonic + OomKillCounters::window - 1s));
   CHECK(guest.history.has_values());
   CHECK(guest.history.expire(noon.monotonic + OomKillCounters::window));
