@@ -14,11 +14,17 @@ namespace {
 constexpr std::uint64_t magic = 0x6b6174616d657465;  // "katamete"
 constexpr std::size_t file_bytes = 4096;
 
-constexpr std::array<wire::Figure wire::Guest::*, 8> figures{
-    &wire::Guest::workload_cpu_usage_ns,     &wire::Guest::kernel_cpu_usage_ns,
-    &wire::Guest::agent_cpu_usage_ns,        &wire::Guest::probe_cpu_usage_ns,
-    &wire::Guest::unattributed_cpu_usage_ns, &wire::Guest::containers_lost,
-    &wire::Guest::oom_events_lost,           &wire::Guest::stalls_lost};
+constexpr std::array<wire::Figure wire::Guest::*, 11> figures{&wire::Guest::workload_cpu_usage_ns,
+                                                              &wire::Guest::kernel_cpu_usage_ns,
+                                                              &wire::Guest::agent_cpu_usage_ns,
+                                                              &wire::Guest::probe_cpu_usage_ns,
+                                                              &wire::Guest::unattributed_cpu_usage_ns,
+                                                              &wire::Guest::containers_lost,
+                                                              &wire::Guest::oom_events_lost,
+                                                              &wire::Guest::stalls_lost,
+                                                              &wire::Guest::virtiofs_unknown_requests,
+                                                              &wire::Guest::virtiofs_unknown_read_bytes,
+                                                              &wire::Guest::virtiofs_unknown_written_bytes};
 
 std::array<char, 40> read_boot_id() {
   std::array<char, 40> id{};
@@ -27,6 +33,21 @@ std::array<char, 40> read_boot_id() {
 }
 
 }  // namespace
+
+void RowLimit::Sums::raise(const wire::Container& container) {
+  const auto raise = [](std::uint64_t& sum, std::uint64_t value) { sum = std::max(sum, value); };
+  raise(cpu_usage_ns, container.cpu_usage_ns.value_or(0));
+  raise(virtiofs_requests, wire::virtiofs_requests(container).value_or(0));
+  raise(virtiofs_read_bytes, container.virtiofs_read_bytes.value_or(0));
+  raise(virtiofs_written_bytes, container.virtiofs_written_bytes.value_or(0));
+}
+
+void RowLimit::Sums::add(const Sums& more) {
+  cpu_usage_ns += more.cpu_usage_ns;
+  virtiofs_requests += more.virtiofs_requests;
+  virtiofs_read_bytes += more.virtiofs_read_bytes;
+  virtiofs_written_bytes += more.virtiofs_written_bytes;
+}
 
 void RowLimit::apply(std::map<ContainerId, wire::Container>& rows, wire::Guest& guest) {
   std::uint64_t living = 0;
@@ -41,7 +62,7 @@ void RowLimit::apply(std::map<ContainerId, wire::Container>& rows, wire::Guest& 
     }
     Rest& rest = rest_[row->first];
     rest.seen = true;
-    rest.cpu_usage_ns = std::max(rest.cpu_usage_ns, container.cpu_usage_ns.value_or(0));
+    rest.sums.raise(container);
     if (!container.removed) {
       ++living;
       memory_bytes += container.memory_usage_bytes.value_or(0);
@@ -49,16 +70,22 @@ void RowLimit::apply(std::map<ContainerId, wire::Container>& rows, wire::Guest& 
     row = rows.erase(row);
   }
   std::erase_if(rest_, [&](const auto& entry) {
-    if (!entry.second.seen) ended_cpu_ns_ += entry.second.cpu_usage_ns;
+    if (!entry.second.seen) ended_.add(entry.second.sums);
     return !entry.second.seen;
   });
   exceeded_ = exceeded_ || living > 0;
   if (!exceeded_) return;
   guest.unattributed_containers = living;
   guest.unattributed_memory_usage_bytes = memory_bytes;
-  std::uint64_t cpu_ns = ended_cpu_ns_;
-  for (const auto& [id, rest] : rest_) cpu_ns += rest.cpu_usage_ns;
-  guest.unattributed_cpu_usage_ns = cpu_ns;
+  Sums all = ended_;
+  for (const auto& [id, rest] : rest_) all.add(rest.sums);
+  guest.unattributed_cpu_usage_ns = all.cpu_usage_ns;
+  const auto add = [](wire::Figure& figure, std::uint64_t more) {
+    if (figure) *figure += more;
+  };
+  add(guest.virtiofs_unknown_requests, all.virtiofs_requests);
+  add(guest.virtiofs_unknown_read_bytes, all.virtiofs_read_bytes);
+  add(guest.virtiofs_unknown_written_bytes, all.virtiofs_written_bytes);
 }
 
 bool RowLimit::has_row(const wire::Container& container) {

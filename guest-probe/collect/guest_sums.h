@@ -28,8 +28,18 @@ class RowLimit {
   bool exceeded() const { return exceeded_; }
 
  private:
-  struct Rest {
+  /// Of one container, or of several.
+  struct Sums {
     std::uint64_t cpu_usage_ns = 0;
+    std::uint64_t virtiofs_requests = 0;
+    std::uint64_t virtiofs_read_bytes = 0;
+    std::uint64_t virtiofs_written_bytes = 0;
+
+    void raise(const wire::Container& container);
+    void add(const Sums& more);
+  };
+  struct Rest {
+    Sums sums;
     bool seen = false;
   };
 
@@ -39,12 +49,12 @@ class RowLimit {
   std::size_t rows_;
   std::unordered_set<ContainerId> with_row_;
   std::unordered_map<ContainerId, Rest> rest_;
-  std::uint64_t ended_cpu_ns_ = 0;  // of containers of the rest that are gone
+  Sums ended_;  // of containers of the rest that are gone
   bool exceeded_ = false;
 };
 
 /// Keeps the sums of the whole guest from falling: CPU time of the workload, of the parts of the guest system, of the
-/// containers without a row, and what was lost. What a guest-probe reported last stands in a file of this boot, so that
+/// containers without a row, requests to virtiofs with which these are counted, and what was lost. What a guest-probe reported last stands in a file of this boot, so that
 /// the next one goes on from there, whatever it finds in the kernel: nothing without pins, after `detach`, or where an
 /// older version pinned its maps.
 class ReportedSums {
@@ -61,7 +71,7 @@ class ReportedSums {
 
  private:
   /// The places never change: a file of another version has the same sums at the same places.
-  static constexpr std::size_t sums = 8;
+  static constexpr std::size_t sums = 11;
   struct Contents {
     std::uint64_t magic;
     std::array<char, 40> boot_id;

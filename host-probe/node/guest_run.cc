@@ -174,18 +174,24 @@ bool GuestRun::Unattributed::take(const wire::Container& container, std::span<co
   }
   any_ = true;
   const auto shown = std::ranges::lower_bound(with_series, container.id, {}, &wire::Container::id);
-  std::uint64_t last_ns = 0;
-  if (was) {
-    last_ns = before->second.cpu_ns;
-  } else if (shown != with_series.end() && shown->id == container.id) {
-    last_ns = shown->cpu_usage_ns.value_or(0);
+  const bool was_shown = !was && shown != with_series.end() && shown->id == container.id;
+  const auto of_shown = was_shown ? counters_of(*shown) : std::array<wire::Figure, 4>();
+  const auto reported = counters_of(container);
+  Counters counters{};
+  for (std::size_t i = 0; i < counters.size(); ++i) {
+    const std::uint64_t last = was ? before->second.counters[i] : of_shown[i].value_or(0);
+    counters[i] = reported[i].value_or(last);
+    sums_[i] += counters[i] >= last ? counters[i] - last : counters[i];  // fallen, it is another cgroup of this id
   }
-  const std::uint64_t cpu_ns = container.cpu_usage_ns.value_or(last_ns);
-  cpu_ns_ += cpu_ns >= last_ns ? cpu_ns - last_ns : cpu_ns;  // fallen, it is another cgroup of this id
   if (container.removed) return true;
   memory_bytes_ += container.memory_usage_bytes.value_or(0);
-  now_[container.id] = {cpu_ns, too_many};
+  now_[container.id] = {counters, too_many};
   return true;
+}
+
+std::array<wire::Figure, 4> GuestRun::Unattributed::counters_of(const wire::Container& container) {
+  return {container.cpu_usage_ns, wire::virtiofs_requests(container), container.virtiofs_read_bytes,
+          container.virtiofs_written_bytes};
 }
 
 std::vector<ContainerId> GuestRun::Unattributed::unlisted() const {
@@ -201,7 +207,12 @@ void GuestRun::Unattributed::add_to(wire::Guest& guest) {
   const std::uint64_t memory_bytes = std::exchange(memory_bytes_, 0);
   if (!any_) return;
   guest.unattributed_containers = guest.unattributed_containers.value_or(0) + before_.size();
-  guest.unattributed_cpu_usage_ns = guest.unattributed_cpu_usage_ns.value_or(0) + cpu_ns_;
+  constexpr std::array figures{&wire::Guest::unattributed_cpu_usage_ns, &wire::Guest::virtiofs_unknown_requests,
+                               &wire::Guest::virtiofs_unknown_read_bytes, &wire::Guest::virtiofs_unknown_written_bytes};
+  for (std::size_t i = 0; i < figures.size(); ++i) {
+    wire::Figure& figure = guest.*figures[i];
+    if (i == 0 || figure || sums_[i] > 0) figure = figure.value_or(0) + sums_[i];
+  }
   guest.unattributed_memory_usage_bytes = guest.unattributed_memory_usage_bytes.value_or(0) + memory_bytes;
 }
 

@@ -251,7 +251,7 @@ class GuestRun {
   std::optional<Accepted> accepted_;
   std::vector<wire::Container> removed_;  // with their last values, in the order in which they were reported
 
-  /// Containers without series of their own, beside those that the guest sums up itself. Their CPU time never falls in
+  /// Containers without series of their own, beside those that the guest sums up itself. Their counters never fall in
   /// one boot; a container stays among them as long as it lives, unless the runtime has listed it after all.
   class Unattributed {
    public:
@@ -264,13 +264,16 @@ class GuestRun {
     std::vector<ContainerId> unlisted() const;
 
    private:
+    /// CPU time, and requests to virtiofs with the bytes that they read and wrote.
+    using Counters = std::array<std::uint64_t, 4>;
     struct Row {
-      std::uint64_t cpu_ns = 0;
+      Counters counters{};
       bool too_many = false;
     };
+    static std::array<wire::Figure, 4> counters_of(const wire::Container& container);
     std::map<ContainerId, Row> before_;  // by the last snapshot
     std::map<ContainerId, Row> now_;
-    std::uint64_t cpu_ns_ = 0;
+    Counters sums_{};
     std::uint64_t memory_bytes_ = 0;
     bool any_ = false;
   };

@@ -89,6 +89,39 @@ TEST_CASE("The sum of the rest keeps what its dead have used, and never falls") 
   }
 }
 
+TEST_CASE("What the rest has asked of virtiofs is with what has no owner, and never falls") {
+  RowLimit limit(1);
+  const auto take = [&](std::uint64_t lookups, bool living) {
+    Rows rows;
+    put(rows, 'a', 1);
+    if (living) put(rows, 'b', 1);
+    for (auto& [id, row] : rows) {
+      row.virtiofs_reads = 2;
+      row.virtiofs_lookups = lookups;
+      row.virtiofs_read_bytes = 4096;
+      row.virtiofs_written_bytes = 10;
+    }
+    wire::Guest guest;
+    guest.virtiofs_unknown_requests = 100;
+    guest.virtiofs_unknown_read_bytes = 200;
+    guest.virtiofs_unknown_written_bytes = 300;
+    limit.apply(rows, guest);
+    CHECK(guest.virtiofs_unknown_read_bytes == 200 + 4096);
+    CHECK(guest.virtiofs_unknown_written_bytes == 300 + 10);
+    return *guest.virtiofs_unknown_requests;
+  };
+  CHECK(take(3, true) == 105);
+  CHECK(take(7, true) == 109);
+  CHECK(take(7, false) == 109);
+
+  // A guest that does not count them.
+  Rows rows;
+  put(rows, 'a', 1);
+  wire::Guest guest;
+  limit.apply(rows, guest);
+  CHECK_FALSE(guest.virtiofs_unknown_requests);
+}
+
 TEST_CASE("A place becomes free with its container; one of the rest does not move up") {
   RowLimit limit(1);
   wire::Guest guest;

@@ -318,6 +318,32 @@ TEST_CASE("a guest that invents containers makes no more series, and what they u
   CHECK(wide(3600s).unattributed_cpu_usage_ns == 220u + ContainerIds::max_new - shown);
 }
 
+TEST_CASE("what containers without series ask of virtiofs is with what has no owner") {
+  Guest guest;
+  const auto take = [&](std::uint64_t requests, bool counted = true) {
+    wire::Container listed = container('a', 1);
+    wire::Container unlisted = container('b', 1);
+    for (wire::Container* of : {&listed, &unlisted}) {
+      of->virtiofs_reads = 1;
+      of->virtiofs_others = requests - 1;
+      of->virtiofs_read_bytes = 4096 * requests;
+    }
+    wire::Snapshot made = snapshot({listed, unlisted});
+    if (counted) made.guest.virtiofs_unknown_requests = 5;
+    guest.take(made);
+    const auto view = guest.view();
+    REQUIRE(view);
+    return view->guest_wide;
+  };
+  CHECK(take(10).virtiofs_unknown_requests == 5u);
+  guest.history.unknown_containers = {id_of('b')};
+  CHECK(take(17).virtiofs_unknown_requests == 5u + 7);
+  const wire::Guest last = take(20);
+  CHECK(last.virtiofs_unknown_requests == 5u + 10);
+  CHECK(last.virtiofs_unknown_read_bytes == 10u * 4096);
+  CHECK_FALSE(last.virtiofs_unknown_written_bytes);
+}
+
 TEST_CASE("a container that the runtime does not list is unattributed, from what it had on, until it is listed") {
   Guest guest;
   const auto unattributed_ns = [&] {
