@@ -295,6 +295,7 @@ struct mm_struct___percpu {
 /* include/linux/fs.h, fdtable.h: from a task to the inodes it has open. */
 struct super_block {
   unsigned long s_magic;
+  void *s_fs_info;
 };
 
 struct address_space {
@@ -415,6 +416,7 @@ struct task_struct {
   struct signal_struct *signal;
   struct list_head thread_node;
   struct files_struct *files;
+  struct nsproxy *nsproxy;
   struct sched_entity se;
   struct sched_info sched_info;
   __u64 start_boottime; /* real_start_time before 5.5 (cf25e24db61c) */

@@ -36,15 +36,20 @@ struct fuse_args_pages {
 
 /* `priv`: the struct virtio_fs of a virtiofs mount; NULL for one of /dev/fuse. */
 struct fuse_iqueue {
+  __u64 reqctr; /* twice the number of requests: fuse_get_unique() */
   void *priv;
 };
 
 struct fuse_conn {
   struct fuse_iqueue iq;
+  struct {
+    int counter;
+  } num_waiting;
 };
 
 struct fuse_mount {
   struct fuse_conn *fc;
+  struct super_block *sb;
 };
 
 struct fuse_req {
@@ -58,9 +63,16 @@ struct fuse_req {
   struct fuse_mount *fm;
 };
 
-/* The queue's place since 7.3. */
+/* The place of the queue and of the requests that wait since 7.3. */
 struct fuse_chan {
   struct fuse_iqueue iq;
+  struct {
+    int counter;
+  } num_waiting;
+};
+
+struct fuse_conn___chan {
+  struct fuse_chan *chan;
 };
 
 struct fuse_req___chan {
@@ -75,6 +87,26 @@ struct folio {
 /* include/linux/memcontrol.h: what memcg_data of a page cache page points at in 7.x. */
 struct obj_cgroup {
   struct mem_cgroup *memcg;
+};
+
+/* The mounts of a task's namespace, as a tree: include/linux/nsproxy.h, mount.h, fs/mount.h. */
+struct nsproxy {
+  struct mnt_namespace *mnt_ns;
+};
+
+struct mnt_namespace {
+  struct mount *root;
+};
+
+struct vfsmount {
+  struct super_block *mnt_sb;
+};
+
+struct mount {
+  struct mount *mnt_parent;
+  struct vfsmount mnt;
+  struct list_head mnt_mounts;
+  struct list_head mnt_child;
 };
 
 #pragma clang attribute pop

@@ -342,6 +342,10 @@ struct guest_status {
   __u64 stalls_lost;    /* stalls that found a map of guest/reclaim.bpf.c full */
   __u64 io_lost;        /* devices of removed cgroups that found a map of guest/io.bpf.h full */
   __u64 virtiofs_lost;  /* requests of which one end was missed (guest/virtiofs.bpf.c) */
+  /* As the last walk_tasks found them: whether the guest has a virtiofs, what it was asked, what waits for an answer. */
+  __u64 virtiofs_mounted;
+  __u64 virtiofs_requests;
+  __u64 virtiofs_waiting;
   struct virtiofs_sums virtiofs[VIRTIOFS_OTHERS]; /* by VIRTIOFS_OF_* */
 };
 

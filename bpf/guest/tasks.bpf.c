@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * walk_tasks: every process, the threads of the guest system, and which container each is in.
+ * walk_tasks: every process, the threads of the guest system, and which container each is in; at the end what each virtiofs
+ * was asked, and has not answered (guest/virtiofs_mounts.bpf.h).
  *
  * Hook:    iter/task. Run by reading the iterator, when the host asks; the records are what is read.
  * Rate:    once per snapshot.
@@ -8,7 +9,7 @@
  *          instructions, 54 tasks); with --schedstat 0.6 us a task more (bpf_stats, 6.18, JIT, 2 CPUs, 145 tasks).
  * Kernels: 5.10 and later.
  * Without: the number of processes, the start of containers that were there before guest-probe, and by whom the guest
- *          system's CPU time was used are not known.
+ *          system's CPU time was used are not known, nor which requests to virtiofs wait.
  *
  * cgroup.procs goes through lists of tasks that a spinlock guards, which BPF cannot take; a task that moves to another
  * list in the meantime would lead a walk astray. The table of process ids that this iterator goes through is read under
@@ -17,6 +18,7 @@
  */
 #include "bpf/guest/records.h"
 #include "bpf/guest/sched.bpf.h"
+#include "bpf/guest/virtiofs_mounts.bpf.h"
 #include "bpf/lib/container.bpf.h"
 #include "bpf/lib/task.bpf.h"
 
@@ -91,6 +93,7 @@ int walk_tasks(struct bpf_iter__task___meta *ctx) {
   struct task_record record = {};
 
   if (!task) {
+    count_virtiofs_mounts();
     record.flags = TASK_END;
     bpf_seq_write(out, &record, sizeof(record));
     return 0;

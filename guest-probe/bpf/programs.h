@@ -178,6 +178,9 @@ class GuestPrograms {
   std::uint64_t stalls_lost() const { return status().stalls_lost; }
   /// Devices of removed cgroups that were not kept: there was no room.
   std::uint64_t io_lost() const { return status().io_lost; }
+  /// What the kernel counts of the guest's virtiofs, as the last walk_tasks() found it; nothing where there is none.
+  std::optional<std::uint64_t> virtiofs_requests() const { return of_virtiofs(status().virtiofs_requests); }
+  std::optional<std::uint64_t> virtiofs_waiting() const { return of_virtiofs(status().virtiofs_waiting); }
   /// Requests to virtiofs of which the programs missed one end.
   std::uint64_t virtiofs_lost() const { return status().virtiofs_lost; }
   /// What was asked of virtiofs by nobody's container; `whose`: VIRTIOFS_OF_*, `figure`: VIRTIOFS_*.
@@ -218,6 +221,9 @@ class GuestPrograms {
   GuestPrograms() = default;
   template <typename Record>
   Result<Walk<Record>> walk(Walker& walker, Hierarchy hierarchy, std::uint32_t* rest = nullptr);
+  std::optional<std::uint64_t> of_virtiofs(std::uint64_t value) const {
+    return status().virtiofs_mounted != 0 ? std::optional(value) : std::nullopt;
+  }
   const volatile guest_status& status() const {
     return *reinterpret_cast<const volatile guest_status*>(status_.data());
   }

@@ -389,6 +389,10 @@ void Collector::add_pressure(Rows& rows) {
 }
 
 void Collector::add_virtiofs(Rows& rows, wire::Guest& guest) const {
+  if (served_.has(figure::processes)) {
+    guest.virtiofs_requests = programs_.virtiofs_requests();
+    guest.virtiofs_waiting = programs_.virtiofs_waiting();
+  }
   if (!served_.has(FigureGroup::virtiofs)) return;
   for (const virtiofs_record& record : virtiofs_) {
     const auto id = tasks_paths().container_of(record.id);

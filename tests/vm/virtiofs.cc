@@ -16,6 +16,8 @@
 #include <fstream>
 #include <functional>
 #include <map>
+#include <memory>
+#include <numeric>
 #include <string>
 #include <vector>
 
@@ -412,6 +414,43 @@ TEST_CASE("A removed container is reported with what it asked of virtiofs, acros
   CHECK(requests_of(living) == first.buffered + second.buffered);
   check_buffered(living, 2);
   CHECK(living.virtiofs_in_flight == 0);
+}
+
+TEST_CASE("The kernel's own counts of virtiofs have every request, and those that wait", "[virtiofs]") {
+  need_share();
+  const Daemon daemon({}, {"--virtiofs=off"});
+  const TestCgroup direct('1');
+  const TestCgroup buffered('2');
+  const wire::Guest before = daemon.dump().snapshot.guest;
+  REQUIRE((before.virtiofs_requests && before.virtiofs_waiting));
+  const Worked worked = work_in(direct, buffered);
+  std::uint64_t made = 0;
+  for (const Requests& requests : {worked.direct, worked.buffered}) {
+    made += std::accumulate(requests.begin(), requests.end(), std::uint64_t{0});
+  }
+  const wire::Guest after = daemon.dump().snapshot.guest;
+  // Others use the virtiofs that the guest has for its root.
+  CHECK(*after.virtiofs_requests - *before.virtiofs_requests >= made);
+  CHECK(*after.virtiofs_requests - *before.virtiofs_requests <= made + 1000);
+
+  auto reader = std::make_unique<Actor>(direct, [] {
+    void* memory = mmap(nullptr, page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    const Fd file(open((share + "/direct").c_str(), O_RDONLY | O_DIRECT | O_CLOEXEC));
+    for (;;) need(pread(file.get(), memory, page, 0) == page);
+  });
+  reader->start();
+  std::uint64_t waiting = 0;
+  for (int attempt = 0; attempt < 300 && waiting == 0; ++attempt) {
+    waiting = daemon.dump().snapshot.guest.virtiofs_waiting.value_or(0);
+  }
+  CHECK(waiting >= 1);
+  CHECK(waiting <= 16);
+  reader.reset();
+  for (int attempt = 0; attempt < 300 && waiting != 0; ++attempt) {
+    usleep(20'000);
+    waiting = daemon.dump().snapshot.guest.virtiofs_waiting.value_or(1);
+  }
+  CHECK(waiting == 0);
 }
 
 TEST_CASE("Pages that the kernel writes back are their container's where it knows whose they are", "[virtiofs]") {
