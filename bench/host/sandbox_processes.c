@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
@@ -42,6 +43,13 @@ static void play(const char* name) {
   static const char* const virtiofsd[] = {"virtiofsd", "virtiofsd", NULL};
   static const char* const shim[] = {"shim", "shim", "shim", "shim", "shim", "shim", "shim", NULL};
   if (strcmp(name, "cloud-hypervisor") == 0) {
+    // A guest cannot have more memory than its VMM has mapped.
+    const size_t guest_ram = (size_t)2 << 30;
+    if (mmap(NULL, guest_ram, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0) ==
+        MAP_FAILED) {
+      perror("sandbox_processes: mmap");
+      exit(1);
+    }
     start_threads(vmm);
   } else if (strcmp(name, "virtiofsd") == 0) {
     const pid_t parent = getpid();

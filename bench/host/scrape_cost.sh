@@ -57,7 +57,7 @@ done >"$directory/files.all"
 # Not every kernel has all of them.
 while read -r file; do [[ ! -e $file ]] || echo "$file"; done <"$directory/files.all" >"$directory/files"
 
-build/bin/simulator --run-root "$directory/run" --guests "$sandboxes" --containers 4 </dev/null >"$directory/simulator" &
+build/bin/simulator --run-root "$directory/run" --guests "$sandboxes" --containers 4 --idle </dev/null >"$directory/simulator" &
 pids+=($!)
 wait_for sandboxes "$directory/simulator"
 

@@ -16,7 +16,7 @@ NodeReport report_of(std::uint64_t sandboxes) {
   NodeReport report;
   for (std::uint64_t i = 0; i < sandboxes; ++i) {
     SandboxReport& sandbox = report.sandboxes.emplace_back();
-    const wire::Snapshot snapshot = simulator::figures_of(i, 4, std::chrono::hours(1));
+    const wire::Snapshot snapshot = simulator::figures_of(i, 4, std::chrono::hours(1), std::chrono::hours(1));
     sandbox.id = simulator::container_id(i, 0);
     GuestView& guest = sandbox.guest.emplace();
     guest.containers = snapshot.containers;

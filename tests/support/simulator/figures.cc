@@ -2,6 +2,8 @@
 
 #include <fmt/core.h>
 
+#include <string>
+
 #include "userspace/wire/container_id.h"
 
 namespace katameter::simulator {
@@ -14,12 +16,13 @@ std::uint64_t cpu_percent(std::uint64_t guest, std::uint32_t container) {
   return 1 + (guest * 7 + container * 3) % 20;
 }
 
-wire::Container container_of(std::uint64_t guest, std::uint32_t number, std::uint64_t uptime_ns) {
+wire::Container container_of(std::uint64_t guest, std::uint32_t number, std::uint64_t uptime_ns,
+                             std::uint64_t busy_ns) {
   const std::uint64_t seconds = uptime_ns / 1'000'000'000;
   wire::Container made;
   made.id = container_id(guest, number);
   made.cgroup = "/cri-containerd/" + made.id.hex();
-  made.cpu_usage_ns = uptime_ns / 100 * cpu_percent(guest, number);
+  made.cpu_usage_ns = busy_ns / 100 * cpu_percent(guest, number);
   made.cpu_user_ns = *made.cpu_usage_ns / 4 * 3;
   made.cpu_system_ns = *made.cpu_usage_ns - *made.cpu_user_ns;
   made.cfs_periods = seconds * 10;
@@ -71,15 +74,15 @@ wire::Container container_of(std::uint64_t guest, std::uint32_t number, std::uin
   return made;
 }
 
-wire::Guest guest_of(const wire::Snapshot& snapshot, std::uint64_t uptime_ns) {
+wire::Guest guest_of(const wire::Snapshot& snapshot, std::uint64_t uptime_ns, std::uint64_t busy_ns) {
   wire::Guest guest;
   std::uint64_t workload_ns = 0;
   for (const wire::Container& container : snapshot.containers) workload_ns += *container.cpu_usage_ns;
   guest.workload_cpu_usage_ns = workload_ns;
-  guest.kernel_cpu_usage_ns = uptime_ns / 1000;
-  guest.agent_cpu_usage_ns = uptime_ns / 2000;
-  guest.probe_cpu_usage_ns = uptime_ns / 100'000;
-  guest.cpu_usage_ns = workload_ns + uptime_ns / 500;
+  guest.kernel_cpu_usage_ns = busy_ns / 1000;
+  guest.agent_cpu_usage_ns = busy_ns / 2000;
+  guest.probe_cpu_usage_ns = busy_ns / 100'000;
+  guest.cpu_usage_ns = workload_ns + busy_ns / 500;
   guest.memory_total_bytes = 2048 * mebibyte;
   guest.memory_free_bytes = 1024 * mebibyte;
   guest.memory_available_bytes = 1400 * mebibyte;
@@ -100,18 +103,27 @@ wire::Guest guest_of(const wire::Snapshot& snapshot, std::uint64_t uptime_ns) {
 }  // namespace
 
 ContainerId container_id(std::uint64_t guest, std::uint32_t container) {
-  // From 1 on: an id of zeros alone looks like a mistake in a log.
-  return *ContainerId::from_hex(fmt::format("{:032x}{:032x}", guest + 1, container));
+  // Both numbers, to be recognized in a log, then what is made of them (splitmix64).
+  std::string hex = fmt::format("{:08x}{:08x}", guest + 1, container);
+  for (std::uint64_t state = guest << 32 | container; hex.size() < 64;) {
+    std::uint64_t mixed = state += 0x9e3779b97f4a7c15;
+    mixed = (mixed ^ mixed >> 30) * 0xbf58476d1ce4e5b9;
+    mixed = (mixed ^ mixed >> 27) * 0x94d049bb133111eb;
+    hex += fmt::format("{:016x}", mixed ^ mixed >> 31);
+  }
+  return *ContainerId::from_hex(hex);
 }
 
-wire::Snapshot figures_of(std::uint64_t guest, std::uint32_t containers, std::chrono::nanoseconds uptime) {
+wire::Snapshot figures_of(std::uint64_t guest, std::uint32_t containers, std::chrono::nanoseconds uptime,
+                          std::chrono::nanoseconds busy) {
   const auto uptime_ns = static_cast<std::uint64_t>(uptime.count());
+  const auto busy_ns = static_cast<std::uint64_t>(busy.count());
   const std::uint64_t seconds = uptime_ns / 1'000'000'000;
   wire::Snapshot made;
   made.boottime_ns = uptime_ns;
   made.containers.reserve(containers);
-  for (std::uint32_t i = 0; i < containers; ++i) made.containers.push_back(container_of(guest, i, uptime_ns));
-  made.guest = guest_of(made, uptime_ns);
+  for (std::uint32_t i = 0; i < containers; ++i) made.containers.push_back(container_of(guest, i, uptime_ns, busy_ns));
+  made.guest = guest_of(made, uptime_ns, busy_ns);
   made.interfaces = {{"eth0", seconds * 1500, seconds, 0, 0, seconds * 3000, seconds * 2, 0, 0}};
   return made;
 }

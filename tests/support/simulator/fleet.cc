@@ -15,11 +15,11 @@ constexpr const char* layout = "/vc/vm";
 
 }  // namespace
 
-Result<Fleet> Fleet::create(EventLoop& loop, const std::string& run_root, std::uint32_t containers) {
+Result<Fleet> Fleet::create(EventLoop& loop, const std::string& run_root, const Load& load) {
   std::error_code error;
   std::filesystem::create_directories(run_root + layout, error);
   if (error) return system_failure("cannot make " + run_root + layout, error.value());
-  return Fleet(loop, run_root, containers);
+  return Fleet(loop, run_root, load);
 }
 
 Fleet::~Fleet() {
@@ -41,7 +41,7 @@ Status Fleet::add(std::uint64_t count, std::chrono::milliseconds boot) {
     if (!std::filesystem::create_directory(directory, error)) {
       return system_failure("cannot make " + directory + ", remove what an earlier simulator left", error.value());
     }
-    auto guest = SimulatedGuest::create(loop_, directory, number, containers_);
+    auto guest = SimulatedGuest::create(loop_, directory, number, load_);
     if (!guest) {
       std::filesystem::remove_all(directory, error);
       return failure_from(std::move(guest.error()));

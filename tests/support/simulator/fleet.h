@@ -23,8 +23,8 @@ class Fleet {
     std::uint64_t max_collects = 0;
   };
 
-  /// `containers` a guest, the pause container included. Makes the directories.
-  static Result<Fleet> create(EventLoop& loop, const std::string& run_root, std::uint32_t containers);
+  /// `load`: of each guest. Makes the directories.
+  static Result<Fleet> create(EventLoop& loop, const std::string& run_root, const Load& load);
   Fleet(Fleet&&) = default;
   /// Removes every sandbox, and the directories above them if nobody else uses them.
   ~Fleet();
@@ -36,13 +36,13 @@ class Fleet {
   Counts counts() const;
 
  private:
-  Fleet(EventLoop& loop, std::string run_root, std::uint32_t containers)
-      : loop_(loop), run_root_(std::move(run_root)), containers_(containers) {}
+  Fleet(EventLoop& loop, std::string run_root, const Load& load)
+      : loop_(loop), run_root_(std::move(run_root)), load_(load) {}
   std::string directory_of(std::uint64_t number) const;
 
   EventLoop& loop_;
   std::string run_root_;
-  std::uint32_t containers_;
+  Load load_;
   std::uint64_t oldest_ = 0;  // number of the first in guests_
   std::deque<std::unique_ptr<SimulatedGuest>> guests_;
 };

@@ -18,7 +18,7 @@ namespace {
 struct Options {
   std::string run_root;
   std::uint64_t guests = 1000;
-  std::uint32_t containers = 4;
+  Load load;
 };
 
 // Each guest takes two.
@@ -53,7 +53,7 @@ Status run(const Options& options) {
   if (!signals) return failure(signals.error().text);
   Status watched = loop->watch(*signals, EPOLLIN, [&](std::uint32_t) { loop->stop(); });
   if (!watched) return watched;
-  auto fleet = Fleet::create(*loop, options.run_root, options.containers);
+  auto fleet = Fleet::create(*loop, options.run_root, options.load);
   if (!fleet) return failure_from(std::move(fleet.error()));
   if (Status added = fleet->add(options.guests); !added) return added;
 
@@ -84,7 +84,9 @@ int main(int argc, char** argv) {
       "(the oldest), count. Ends on SIGTERM and takes its sandboxes away."};
   app.add_option("--run-root", options.run_root, "Directory that stands for /run")->required();
   app.add_option("--guests", options.guests, "Sandboxes at the start")->capture_default_str();
-  app.add_option("--containers", options.containers, "Containers of each, the pause container included")
+  app.add_flag("--idle", options.load.idle,
+               "Guests use hardly any CPU time, as processes that sleep in their VMMs' place");
+  app.add_option("--containers", options.load.containers, "Containers of each, the pause container included")
       ->check(CLI::Range(1, 2000))
       ->capture_default_str();
   CLI11_PARSE(app, argc, argv);

@@ -20,7 +20,7 @@ constexpr std::chrono::seconds initial_uptime{60};
 }  // namespace
 
 Result<std::unique_ptr<SimulatedGuest>> SimulatedGuest::create(EventLoop& loop, const std::string& directory,
-                                                               std::uint64_t number, std::uint32_t containers) {
+                                                               std::uint64_t number, const Load& load) {
   const std::string path = directory + "/clh.sock";
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
@@ -34,7 +34,7 @@ Result<std::unique_ptr<SimulatedGuest>> SimulatedGuest::create(EventLoop& loop, 
       listen(listener.get(), 8) != 0) {
     return system_failure("cannot listen on " + path);
   }
-  std::unique_ptr<SimulatedGuest> guest(new SimulatedGuest(loop, std::move(listener), number, containers));
+  std::unique_ptr<SimulatedGuest> guest(new SimulatedGuest(loop, std::move(listener), number, load));
   Status watched = loop.watch(guest->listener_, EPOLLIN, [self = guest.get()](std::uint32_t) { self->accept(); });
   if (!watched) return failure_from(std::move(watched.error()));
   return guest;
@@ -108,7 +108,9 @@ void SimulatedGuest::answer(const wire::HostMessage& message) {
     send(hello);
   } else if (const auto* collect = std::get_if<wire::Collect>(&message)) {
     ++collects_;
-    wire::Snapshot snapshot = figures_of(number_, containers_, initial_uptime + (Clock::now() - born_));
+    const Clock::duration age = Clock::now() - born_;
+    wire::Snapshot snapshot =
+        figures_of(number_, load_.containers, initial_uptime + age, initial_uptime + (load_.idle ? age / 1000 : age));
     snapshot.request = collect->request;
     snapshot.sequence = ++sequence_;
     send(snapshot);

@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "tests/support/simulator/figures.h"
 #include "userspace/event_loop.h"
 #include "userspace/fd.h"
 #include "userspace/result.h"
@@ -19,7 +20,7 @@ class SimulatedGuest {
  public:
   /// Listens in `directory`, which has to exist, as clh.sock. `number` decides ids and figures.
   static Result<std::unique_ptr<SimulatedGuest>> create(EventLoop& loop, const std::string& directory,
-                                                        std::uint64_t number, std::uint32_t containers);
+                                                        std::uint64_t number, const Load& load);
 
   /// For so long connections are taken and stay silent: cloud-hypervisor accepts before its guest has a vsock.
   void boot_for(std::chrono::milliseconds duration) { booted_ = Clock::now() + duration; }
@@ -34,8 +35,8 @@ class SimulatedGuest {
  private:
   using Clock = std::chrono::steady_clock;
 
-  SimulatedGuest(EventLoop& loop, Fd listener, std::uint64_t number, std::uint32_t containers)
-      : loop_(loop), listener_(std::move(listener)), number_(number), containers_(containers) {}
+  SimulatedGuest(EventLoop& loop, Fd listener, std::uint64_t number, const Load& load)
+      : loop_(loop), listener_(std::move(listener)), number_(number), load_(load) {}
   void accept();
   void ready(std::uint32_t events);
   void receive();
@@ -48,7 +49,7 @@ class SimulatedGuest {
   EventLoop& loop_;
   Fd listener_;
   std::uint64_t number_;
-  std::uint32_t containers_;
+  Load load_;
   Clock::time_point born_ = Clock::now();
   Clock::time_point booted_ = born_;
   std::uint64_t sequence_ = 0;
