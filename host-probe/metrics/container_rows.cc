@@ -1,5 +1,8 @@
 #include <cstdint>
+#include <map>
 #include <string>
+#include <string_view>
+#include <utility>
 
 #include "host-probe/metrics/table.h"
 #include "userspace/wire/messages.h"
@@ -11,6 +14,22 @@ namespace {
 
 using prometheus::MetricType;
 
+// Labels of a metric's series, made once for each value of `Key` and not for each series: most guests of a node have
+// the same devices and interfaces.
+template <typename Key>
+class SharedLabels {
+ public:
+  template <typename Make>
+  const Labels& of(const Key& key, const Make& make) {
+    const auto [known, is_new] = labels_.try_emplace(key);
+    if (is_new) known->second = make();
+    return known->second;
+  }
+
+ private:
+  std::map<Key, Labels> labels_;
+};
+
 // The guest's names of its devices are not known.
 Labels device_labels(const wire::BlockDevice& device) {
   return {{"device", "/dev/block/" + std::to_string(device.major) + ":" + std::to_string(device.minor)}};
@@ -18,9 +37,11 @@ Labels device_labels(const wire::BlockDevice& device) {
 
 template <typename LabelsOf>
 void each_device(SeriesWriter& out, std::uint64_t wire::BlockDevice::*member, const LabelsOf& labels_of) {
+  SharedLabels<std::pair<std::uint32_t, std::uint32_t>> shared;
   const auto add = [&](const wire::Container& container, const Labels& labels) {
     for (const wire::BlockDevice& device : container.block_devices) {
-      out.add(labels, labels_of(device), static_cast<double>(device.*member));
+      const Labels& of_device = shared.of({device.major, device.minor}, [&] { return labels_of(device); });
+      out.add(labels, of_device, static_cast<double>(device.*member));
     }
   };
   for (const LabelledSandbox& sandbox : out.report().living()) {
@@ -53,10 +74,12 @@ void write_device_usage(SeriesWriter& out) {
 // The interfaces are the sandbox's; as with kubelet its pause container, which has its id, stands for the pod.
 template <std::uint64_t wire::Interface::*member>
 void write_interface(SeriesWriter& out) {
+  SharedLabels<std::string_view> shared;
   for (const LabelledSandbox& sandbox : out.report().living()) {
     if (!sandbox.report.guest) continue;
     for (const wire::Interface& link : sandbox.report.guest->interfaces) {
-      out.add(sandbox.pod(), {{"interface", link.name}}, static_cast<double>(link.*member));
+      const Labels& of_interface = shared.of(link.name, [&] { return Labels{{"interface", link.name}}; });
+      out.add(sandbox.pod(), of_interface, static_cast<double>(link.*member));
     }
   }
 }

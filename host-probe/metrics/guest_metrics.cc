@@ -10,10 +10,12 @@ namespace {
 using prometheus::MetricType;
 
 void write_source(SeriesWriter& out) {
+  const Labels none{{"source", "none"}};
+  const Labels guest_probe{{"source", "guest-probe"}};
+  const Labels runtime{{"source", "runtime"}};
   for (const LabelledSandbox& sandbox : out.report().living()) {
-    std::string_view source = "none";
-    if (sandbox.report.guest) source = has_guest_probe(sandbox.report) ? "guest-probe" : "runtime";
-    out.add(sandbox.id, {{"source", source}}, 1);
+    const Labels& known = has_guest_probe(sandbox.report) ? guest_probe : runtime;
+    out.add(sandbox.id, sandbox.report.guest ? known : none, 1);
   }
 }
 
@@ -44,10 +46,11 @@ void write_oom_kills(SeriesWriter& out) {
   for (std::size_t i = 0; i < wire::oom_classes; ++i) {
     const auto oom_class = static_cast<wire::OomClass>(i);
     const bool rare = oom_class == wire::OomClass::unknown || oom_class == wire::OomClass::other_limit;
+    const Labels of_class{{"class", wire::name(oom_class)}};
     for (const LabelledSandbox& sandbox : out.report().all()) {
       const std::uint64_t kills = sandbox.report.oom_kills_by_class[i];
       if (kills == 0 && (rare || sandbox.report.ended)) continue;
-      out.add(sandbox.id, {{"class", wire::name(oom_class)}}, static_cast<double>(kills));
+      out.add(sandbox.id, of_class, static_cast<double>(kills));
     }
   }
 }

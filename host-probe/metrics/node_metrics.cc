@@ -1,5 +1,6 @@
 #include <fcntl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
@@ -86,7 +87,12 @@ void write_own_cpu(SeriesWriter& out) {
   if (getrusage(RUSAGE_SELF, &usage) == 0) out.add({}, seconds(usage.ru_utime) + seconds(usage.ru_stime));
 }
 
+// From 6.2 on the size of the folder is how many there are. To list them takes some microseconds for each.
 void write_open_fds(SeriesWriter& out) {
+  struct stat folder {};
+  if (stat("/proc/self/fd", &folder) == 0 && folder.st_size > 0) {
+    return out.add({}, static_cast<double>(folder.st_size));
+  }
   std::error_code error;
   const std::filesystem::directory_iterator descriptors("/proc/self/fd", error);
   // One of them is the folder itself.

@@ -32,9 +32,7 @@ struct Label {
 class Labels {
  public:
   Labels() = default;
-  Labels(std::initializer_list<Label> labels) {
-    for (const Label& label : labels) push_back(label);
-  }
+  Labels(std::initializer_list<Label> labels);
   /// The value may be anything, its name must be one that Prometheus allows.
   void push_back(const Label& label);
 
@@ -64,8 +62,6 @@ class TextWriter {
  private:
   void begin(const Descriptor& metric);
   void make_room(std::size_t bytes);
-  void put(std::string_view text);
-  void put(double value);
 
   Send send_;
   std::vector<char> buffer_;

@@ -1,9 +1,14 @@
 #include "host-probe/metrics/text_writer.h"
 
 #include <algorithm>
+#include <array>
 #include <catch2/catch.hpp>
+#include <charconv>
+#include <cmath>
+#include <cstdint>
 #include <cstdlib>
 #include <limits>
+#include <random>
 #include <string>
 #include <vector>
 
@@ -62,6 +67,40 @@ TEST_CASE("a number reads back as itself") {
        {std::numeric_limits<double>::max(), std::numeric_limits<double>::denorm_min(), 1e16, 1 / 3.0}) {
     CHECK(std::strtod(written(value).c_str(), nullptr) == value);
   }
+}
+
+TEST_CASE("a number is the shortest text that reads back as it") {
+  const auto written = [](double value) {
+    const std::string text = text_of([&](TextWriter& writer) { writer.add(other, {}, value); });
+    const std::size_t begin = text.rfind(' ') + 1;
+    return text.substr(begin, text.size() - 1 - begin);
+  };
+  const auto shortest = [](double value) {
+    std::array<char, 32> text{};
+    const bool whole = std::abs(value) < 9007199254740992.0 && value == std::trunc(value);
+    const auto end = whole ? std::to_chars(text.begin(), text.end(), static_cast<std::int64_t>(value))
+                           : std::to_chars(text.begin(), text.end(), value);
+    return std::string(text.data(), end.ptr);
+  };
+  // Where the ways of writing meet, with the doubles beside.
+  for (const double edge : {1e-9, 1e-4, 1e-3, 0.1, 1.0, 999'999.999'999'999, 4194304.0, 8388607.999'999'999, 8388608.0,
+                            9007199.254740991, 4503599627370496.0, 9007199254740992.0}) {
+    for (const double value : {edge, std::nextafter(edge, 0), std::nextafter(edge, 1e300)}) {
+      CHECK(written(value) == shortest(value));
+      CHECK(written(-value) == shortest(-value));
+    }
+  }
+  std::mt19937_64 random(1);  // NOLINT(cert-msc51-cpp): the same in each run
+  std::size_t wrong = 0;
+  for (int i = 0; i < 100'000; ++i) {
+    // Any number of digits: nanoseconds, microseconds, and what is none of them.
+    const std::uint64_t digits = random() >> (random() % 64);
+    for (const double divisor : {1.0, 1e6, 1e9, 3.0}) {
+      const double value = static_cast<double>(digits) / divisor;
+      wrong += written(value) == shortest(value) ? 0 : 1;
+    }
+  }
+  CHECK(wrong == 0);
 }
 
 TEST_CASE("what is held of the text does not grow with it, and nothing of it is lost") {
