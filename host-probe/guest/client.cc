@@ -47,6 +47,7 @@ GuestClient::GuestClient(EventLoop& loop, TimerQueue& timers, GuestAddress addre
       connect_(std::move(connect)),
       absence_backoff_(timing.absence_backoff_min, timing.absence_backoff_max),
       violation_backoff_(timing.violation_backoff_min, timing.violation_backoff_max),
+      refusal_backoff_(timing.refusal_backoff_min, timing.refusal_backoff_max),
       limits_(timing.limits) {}
 
 GuestClient::~GuestClient() {
@@ -54,12 +55,20 @@ GuestClient::~GuestClient() {
 }
 
 void GuestClient::start() {
+  sign_ = TimerQueue::Clock::now();
   attempt();
+}
+
+void GuestClient::look_again() {
+  if (!said_no_) return;
+  refusal_backoff_.reset();
+  retry_ = timers_.after(timing_.absence_backoff_min, [this] { attempt(); });
 }
 
 void GuestClient::attempt() {
   Result<Fd> socket = connect_(address_);
   refused_ = !socket && socket.error().code == ECONNREFUSED;
+  said_no_ = false;
   if (!socket) return disconnect({reason_of(socket.error()), socket.error().text});
   if (const Status opened = open(std::move(*socket)); !opened) {
     return disconnect({reason_of(opened.error()), opened.error().text});
@@ -122,6 +131,7 @@ std::optional<Drop> GuestClient::finish_connect() {
   int error = 0;
   socklen_t size = sizeof error;
   if (getsockopt(connection_->socket.get(), SOL_SOCKET, SO_ERROR, &error, &size) != 0) error = errno;
+  said_no_ = error == ECONNRESET;  // by the guest's kernel; others are the host's
   if (error != 0) return Drop{DropReason::absent, "nothing listens in the guest"};
   send_hello();
   return std::nullopt;
@@ -130,7 +140,10 @@ std::optional<Drop> GuestClient::finish_connect() {
 std::optional<Drop> GuestClient::receive() {
   std::array<char, read_bytes> buffer;
   const ssize_t got = recv(connection_->socket.get(), buffer.data(), buffer.size(), 0);
-  if (got == 0 || (got < 0 && errno == ECONNRESET)) return end_of_stream();
+  if (got == 0 || (got < 0 && errno == ECONNRESET)) {
+    said_no_ = connection_->handshake.untouched();
+    return end_of_stream();
+  }
   if (got < 0) {
     if (errno == EAGAIN || errno == EINTR) return std::nullopt;
     return Drop{DropReason::closed, "the connection broke"};
@@ -275,7 +288,12 @@ void GuestClient::flush() {
 }
 
 void GuestClient::disconnect(const Drop& drop) {
-  if (!connected()) OwnMetrics::of_process().count_guest_connect(false);
+  if (connected()) {
+    sign_ = TimerQueue::Clock::now();
+    refusal_backoff_.reset();
+  } else {
+    OwnMetrics::of_process().count_guest_connect(false);
+  }
   if (connection_) loop_.unwatch(connection_->socket);
   connection_.reset();
   timeout_.cancel();
@@ -285,6 +303,7 @@ void GuestClient::disconnect(const Drop& drop) {
 
 GuestTiming::Duration GuestClient::wait_after(DropReason reason) {
   if (reason == DropReason::protocol_version) return timing_.other_version;
+  if (said_no_ && !searching()) return refusal_backoff_.next();
   // A silent guest usually boots or is paused; it does not violate the protocol.
   const bool harmless = !is_fault(reason) || reason == DropReason::silent || reason == DropReason::unreachable;
   return harmless ? absence_backoff_.next() : violation_backoff_.next();

@@ -90,7 +90,11 @@ struct GuestTiming {
   Duration violation_backoff_min{1'000};  // the same after a violation of the protocol
   Duration violation_backoff_max{60'000};
   Duration other_version{300'000};  // the same for a guest of another version: it has to be upgraded first
-  GuestRateLimits limits{};         // that each guest starts with
+  // Since the sandbox appeared, or its guest-probe was lost. After it, the waits for a guest that said no are longer.
+  Duration search_time{120'000};
+  Duration refusal_backoff_min{30'000};
+  Duration refusal_backoff_max{600'000};
+  GuestRateLimits limits{};  // that each guest starts with
 };
 
 /// Keeps one connection to the guest of one sandbox, as long as the client lives: connect, handshake, Hello, then one
@@ -108,6 +112,8 @@ class GuestClient {
 
   /// First attempt. Ends in guest_connected() or guest_disconnected(), possibly before it returns.
   void start();
+  /// A guest-probe may have started: one attempt soon at a guest where nobody has listened.
+  void look_again();
 
   /// Asks for a snapshot unless one is already on its way. False if there is no connection to ask over.
   bool collect();
@@ -115,6 +121,8 @@ class GuestClient {
   bool connected() const { return connection_ && connection_->has_hello; }
   /// The last attempt to connect met a socket at which nobody listens.
   bool refused() const { return refused_; }
+  /// The guest answered the last attempt: nobody listens. Each attempt wakes the VM, so it is not tried for minutes.
+  bool said_no() const { return said_no_; }
   /// A Collect was sent, its answer has not come, and its timeout has not passed.
   bool waiting() const { return connection_ && connection_->asked; }
 
@@ -151,6 +159,7 @@ class GuestClient {
   void flush();
   void disconnect(const Drop& drop);
   GuestTiming::Duration wait_after(DropReason reason);
+  bool searching() const { return TimerQueue::Clock::now() - sign_ < timing_.search_time; }
 
   EventLoop& loop_;
   TimerQueue& timers_;
@@ -160,6 +169,9 @@ class GuestClient {
   Connect connect_;
   Backoff absence_backoff_;
   Backoff violation_backoff_;
+  Backoff refusal_backoff_;
+  GuestListener::Time sign_{};  // when the sandbox appeared, or a connection to its guest-probe was lost
+  bool said_no_ = false;
   GuestRateLimits limits_;
   double cpu_seconds_due_ = 0;  // that the last read took, not yet taken from the limits
   TimerQueue::Timer timeout_;

@@ -142,7 +142,8 @@ void Node::find_dead() {
   for (const SandboxId& id : ended) check_vmm_of(id);
   std::vector<SandboxPlace> died;
   for (const auto& [id, sandbox] : sandboxes_) {
-    if (sandbox->may_be_dead() && !without_place_.contains(id) && dead_.is_dead(sandbox->place())) {
+    if (sandbox->may_be_dead(processes_ != nullptr) && !without_place_.contains(id) &&
+        dead_.is_dead(sandbox->place())) {
       died.push_back(sandbox->place());
     }
   }

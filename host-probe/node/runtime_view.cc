@@ -65,8 +65,12 @@ tl::expected<GuestView, Drop> RuntimeView::update(const std::vector<ContainerSta
     const auto found = std::ranges::lower_bound(containers, id, {}, &wire::Container::id);
     return found == containers.end() || found->id != id ? nullptr : &*found;
   };
+  std::size_t new_ones = containers.size();
   for (const wire::Container& before : living_) {
-    if (wire::Container* same = find(before.id)) keep_counters(before, *same);
+    wire::Container* same = find(before.id);
+    if (same == nullptr) continue;
+    keep_counters(before, *same);
+    --new_ones;
   }
   if (std::optional<Drop> broken = check(containers, now - std::chrono::seconds(age_seconds + 1))) {
     return tl::make_unexpected(*std::move(broken));
@@ -74,6 +78,7 @@ tl::expected<GuestView, Drop> RuntimeView::update(const std::vector<ContainerSta
   for (wire::Container& before : living_) {
     if (find(before.id) == nullptr) ended_.push_back(std::move(before));
   }
+  started_ |= new_ones > 0;
   living_ = std::move(containers);
   GuestView view;
   view.source = GuestSource::runtime;

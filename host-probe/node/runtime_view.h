@@ -32,6 +32,8 @@ class RuntimeView {
   /// set_host() was first called with it.
   tl::expected<GuestView, Drop> update(const std::vector<ContainerStats>& stats, std::int64_t age_seconds,
                                        Time now = {});
+  /// Whether an update() had a container that the one before did not have; once.
+  bool take_started() { return std::exchange(started_, false); }
   /// Those that the last update() had no more, with their last values; once.
   std::vector<wire::Container> take_ended() { return std::exchange(ended_, {}); }
   /// Those that the last update() had, in the order of their ids.
@@ -47,6 +49,7 @@ class RuntimeView {
   std::uint64_t mapped_bytes_ = 0;
   std::vector<wire::Container> living_;
   std::vector<wire::Container> ended_;
+  bool started_ = false;
 };
 
 }  // namespace katameter::host

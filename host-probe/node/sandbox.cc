@@ -73,6 +73,8 @@ std::optional<GuestView> Sandbox::runtime_view(const std::vector<ContainerStats>
     count(view.error());
     return std::nullopt;
   }
+  // It has woken the guest, and the agent's hook may have started guest-probe with it.
+  if (runtime_view_.take_started()) client_.look_again();
   history_.end_containers(runtime_view_.take_ended(), {}, now);
   history_.ended_containers.remove_living(view->containers);
   return *std::move(view);

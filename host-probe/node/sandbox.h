@@ -49,8 +49,12 @@ class Sandbox : private GuestListener {
 
   const SandboxId& id() const { return place_->id; }
   const SandboxPlace& place() const { return *place_; }
-  /// The guest is not connected, and nothing listened the last time that it was tried.
-  bool may_be_dead() const { return !client_.connected() && (client_.refused() || place_->reach == Reach::cid); }
+  /// The guest is not connected, and nothing listened the last time that it was tried. `sees_ends`: whether its
+  /// processes are followed. Then it is worth a look even while the guest is not tried.
+  bool may_be_dead(bool sees_ends) const {
+    if (client_.connected()) return false;
+    return client_.refused() || (sees_ends && client_.said_no()) || place_->reach == Reach::cid;
+  }
 
   /// Begins to look for the guest.
   void start() { client_.start(); }

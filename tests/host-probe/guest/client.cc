@@ -128,6 +128,51 @@ TEST_CASE("the VMM closes without an answer: guest-probe is absent, and is looke
   CHECK(test.loop.until([&] { return test.client->connected(); }));
 }
 
+TEST_CASE("a guest that says no for long is left alone, until something has started in it") {
+  Fixture patient;
+  patient.guest->closes_at_connect = true;
+  patient.timing.search_time = 0ms;
+  patient.timing.refusal_backoff_min = patient.timing.refusal_backoff_max = std::chrono::hours(1);
+  patient.start();
+  CHECK(patient.first_drop() == DropReason::absent);
+  CHECK(patient.client->said_no());
+  REQUIRE(patient.loop.until([&] { return patient.guest->connections == 1; }));
+  // As often as another guest is tried in the same loop.
+  FakeGuest searched(patient.loop, patient.directory / "other.sock");
+  searched.closes_at_connect = true;
+  Received dropped;
+  GuestTiming timing = patient.timing;
+  timing.search_time = std::chrono::hours(1);
+  GuestClient searching(patient.loop.events(), patient.loop.timers(),
+                        GuestAddress{patient.directory.string(), "other.sock", patient.port}, dropped, timing);
+  searching.start();
+  REQUIRE(patient.loop.until([&] { return dropped.drops.size() >= 10; }));
+  CHECK(patient.guest->connections == 1);
+
+  patient.guest->closes_at_connect = false;
+  patient.client->look_again();
+  REQUIRE(patient.loop.until([&] { return patient.client->connected(); }));
+  CHECK_FALSE(patient.client->said_no());
+}
+
+TEST_CASE("a guest that boots, and one whose guest-probe ended, are searched for as if new") {
+  Fixture test;
+  test.timing.search_time = std::chrono::hours(1);
+  test.timing.refusal_backoff_min = test.timing.refusal_backoff_max = std::chrono::hours(1);
+  test.guest->closes_at_connect = true;
+  test.start();
+  REQUIRE(test.loop.until([&] { return test.received.drops.size() >= 3; }));
+  test.guest->closes_at_connect = false;
+  REQUIRE(test.loop.until([&] { return test.client->connected(); }));
+  const std::size_t before = test.received.drops.size();
+  test.guest->closes_at_connect = true;
+  test.guest->close();
+  REQUIRE(test.loop.until([&] { return test.received.drops.size() >= before + 3; }));
+  CHECK(test.client->said_no());
+  test.guest->closes_at_connect = false;
+  CHECK(test.loop.until([&] { return test.client->connected(); }));
+}
+
 TEST_CASE("nothing listens on the socket: absent, and found when it comes") {
   Fixture test;
   test.guest.reset();

@@ -112,6 +112,32 @@ TEST_CASE("a sandbox that dies and leaves its directory ends, and goes on when i
   CHECK(living() == 1);
 }
 
+TEST_CASE("a stock sandbox that dies while its guest is left alone ends with the next scrapes") {
+  Fixture test;
+  test.node = nullptr;
+  GuestTiming timing;
+  timing.search_time = 0ms;
+  timing.refusal_backoff_min = timing.refusal_backoff_max = 1h;
+  test.node = std::make_unique<Node>(test.loop.events(), test.loop.timers(), &test.processes, nullptr, timing);
+  const auto path = test.temporary.path() / "a/clh.sock";
+  std::filesystem::create_directories(path.parent_path());
+  auto stock = std::make_unique<FakeGuest>(test.loop, path);
+  stock->closes_at_connect = true;
+  test.node->sandbox_appeared({id_of('a'), path.parent_path(), "clh.sock", "cloud-hypervisor"});
+  REQUIRE(test.loop.until([&] { return stock->connections == 1; }));
+  const auto living = [&] {
+    const auto report = test.collect();
+    return std::ranges::count_if(report->sandboxes, [](const SandboxReport& sandbox) { return !sandbox.ended; });
+  };
+  CHECK(living() == 1);
+  stock.reset();
+  std::filesystem::remove(path);
+  leave_socket(path);
+  test.processes.ended.insert(id_of('a'));
+  for (int scrape = 0; scrape < 10'000 && living() > 0; ++scrape) test.loop.pass(5ms);
+  CHECK(living() == 0);
+}
+
 TEST_CASE("a VMM that outlives its sandbox's directory is measured until it ends") {
   Fixture test;
   test.node = nullptr;

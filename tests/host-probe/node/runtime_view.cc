@@ -69,6 +69,19 @@ TEST_CASE("a container that the runtime has no more has ended, once") {
   CHECK(view.take_ended().empty());
 }
 
+TEST_CASE("a container that the runtime lists for the first time has started") {
+  RuntimeView view;
+  CHECK(view.update({stats_of('1', 7)}, 0));
+  CHECK(view.take_started());
+  CHECK_FALSE(view.take_started());
+  CHECK(view.update({stats_of('1', 8)}, 0));
+  CHECK_FALSE(view.take_started());
+  CHECK(view.update({stats_of('2', 1)}, 0));
+  CHECK(view.take_started());
+  CHECK(view.update({}, 0));
+  CHECK_FALSE(view.take_started());
+}
+
 namespace {
 
 constexpr std::uint64_t second = 1'000'000'000;
