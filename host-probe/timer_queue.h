@@ -63,6 +63,7 @@ class TimerQueue {
   Fd timer_;
   std::uint64_t last_number_ = 0;  // tells timers of the same moment apart
   std::map<Timer::Key, Callback> pending_;
+  Clock::time_point armed_for_ = Clock::time_point::max();  // what the timerfd waits for; max: for nothing
 };
 
 }  // namespace katameter::host

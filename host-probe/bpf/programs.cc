@@ -4,6 +4,7 @@
 #include <bpf/libbpf.h>
 #include <host.skel.h>
 #include <host_direct.skel.h>
+#include <poll.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -161,7 +162,10 @@ Status HostPrograms::read_exec_events(const std::function<void(const exec_event&
     }
     return 0;
   };
-  // Made for the moment: sandboxes start seldom, and in between nothing of libbpf's stays in memory.
+  // Sandboxes start seldom: one cheap call says that there is nothing.
+  pollfd ring_fd{exec_events_.get(), POLLIN, 0};
+  if (poll(&ring_fd, 1, 0) == 0) return {};
+  // Made for the moment, so that in between nothing of libbpf's stays in memory.
   auto* context = const_cast<std::function<void(const exec_event&)>*>(&consumer);
   const std::unique_ptr<ring_buffer, decltype(&ring_buffer__free)> ring(
       ring_buffer__new(exec_events_.get(), callback, context, nullptr), ring_buffer__free);

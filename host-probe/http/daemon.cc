@@ -104,8 +104,15 @@ bool Daemon::add(Fd socket, const sockaddr* peer, socklen_t size) {
   return MHD_add_connection(daemon_, socket.release(), peer, size) == MHD_YES;
 }
 
+// A large answer takes many runs, each of which sends a piece. Some are made at once, and then whatever else the event
+// loop waits for has its turn.
 void Daemon::run() {
-  MHD_run(daemon_);
+  constexpr int max_runs = 16;
+  MHD_UNSIGNED_LONG_LONG milliseconds = 0;
+  for (int runs = 0; runs < max_runs; ++runs) {
+    MHD_run(daemon_);
+    if (MHD_get_timeout(daemon_, &milliseconds) != MHD_YES || milliseconds > 0) break;
+  }
   set_timer();
 }
 
