@@ -237,14 +237,11 @@ void Node::collect(Answer answer) {
 
 void Node::sandbox_answered(const SandboxId& id) {
   const bool was_last = awaited_.erase(id) > 0 && awaited_.empty();
-  const auto leaving = leaving_.find(id);
-  if (leaving == leaving_.end()) {
-    if (was_last) finish();
-    return;
-  }
-  // Soon, not now: both end the sandbox, and it is the one that calls.
-  leaving->second.answered = true;
+  // Soon, not now, and so below: both may end the sandbox, and it is the one that calls.
   if (was_last) deadline_ = timers_.after({}, [this] { finish(); });
+  const auto leaving = leaving_.find(id);
+  if (leaving == leaving_.end()) return;
+  leaving->second.answered = true;
   const bool all = std::ranges::all_of(leaving_, [](const auto& item) { return item.second.answered; });
   if (all) leaving_deadline_ = timers_.after({}, [this] { end_leaving(); });
 }
