@@ -231,6 +231,8 @@ GuestRun::Listing GuestRun::listing_of(const wire::Container& container) {
 void GuestRun::take_containers(const wire::Snapshot& snapshot, std::span<const wire::Container> living_before,
                                std::chrono::steady_clock::time_point now, SandboxHistory& history) {
   std::set<Listing> listed;
+  const auto living = std::ranges::count(snapshot.containers, false, &wire::Container::removed);
+  accepted_->living.reserve(static_cast<std::size_t>(living));
   for (const wire::Container& container : snapshot.containers) {
     if (container.removed) {
       // Listed again, its acknowledgement was lost.
@@ -240,10 +242,11 @@ void GuestRun::take_containers(const wire::Snapshot& snapshot, std::span<const w
     }
     if (unattributed_.take(container, living_before, now, history)) continue;
     std::vector<wire::Container>& into = container.removed ? removed_ : accepted_->living;
-    const auto refused =
-        std::erase_if(into.emplace_back(container).block_devices, [&](const wire::BlockDevice& device) {
-          return !history.block_device_numbers.admit({device.major, device.minor});
-        });
+    wire::Container& taken = into.emplace_back(container);
+    std::string().swap(taken.cgroup);  // a guest may send 4 KiB of it, and nothing on the host needs it
+    const auto refused = std::erase_if(taken.block_devices, [&](const wire::BlockDevice& device) {
+      return !history.block_device_numbers.admit({device.major, device.minor});
+    });
     history.leave_out(GuestEntry::block_device, refused);
   }
   unattributed_.add_to(accepted_->guest_wide);

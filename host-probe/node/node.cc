@@ -289,6 +289,7 @@ std::shared_ptr<NodeReport> Node::report(const CollectorReport& guests) {
   find_dead();
   find_living();
   end_leaving();
+  report->sandboxes.reserve(sandboxes_.size());
   for (const auto& [id, sandbox] : sandboxes_) {
     std::optional<SandboxProcesses> host;
     if (processes) {

@@ -34,6 +34,11 @@ void FrameReader::append(std::string_view bytes) {
 
 Result<std::optional<std::string>> FrameReader::next() {
   const std::string_view rest = std::string_view(buffer_).substr(taken_);
+  if (rest.empty()) {  // a host has one of these for each guest, and most of the time nothing in it
+    std::string().swap(buffer_);
+    taken_ = 0;
+    return std::optional<std::string>();
+  }
   if (rest.size() < header_bytes) return std::optional<std::string>();
   const std::size_t length = read_length(rest);
   if (length == 0 || length > max_bytes_) {
