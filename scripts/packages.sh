@@ -30,7 +30,7 @@ declare -A packages=(
         libspdlog-dev libfmt-dev libcli11-dev libexpected-dev
         libprotozero-dev nlohmann-json3-dev prometheus-cpp-dev
         libmicrohttpd-dev libgnutls28-dev libyaml-cpp-dev libcrypt-dev libgrpc++-dev
-        libsystemd-dev libcurl4-openssl-dev'
+        libsystemd-dev libcurl4-openssl-dev libisal-dev'
     [test]='catch2 git protobuf-compiler libprotobuf-dev strace curl openssl python3 procps
         containerd runc crun busybox-static python3-yaml valgrind systemd binutils
         debian-archive-keyring man-db groff-base golang-go
