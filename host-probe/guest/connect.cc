@@ -128,7 +128,7 @@ Result<std::uint32_t> guest_cid(const std::string& directory, const FindVmm& fin
   auto command_line = read_file_within(max_wait, "/proc/" + std::to_string(*pid) + "/cmdline", max_file_bytes);
   if (!command_line && command_line.error().code == ETIMEDOUT)
     return failure_from(command_line.error(), "the guest's CID is not known");
-  if (!command_line) return system_failure(process + " is not there", ESRCH);
+  if (!command_line) return system_failure(process + " is not there, or /proc hides it", ESRCH);
   const auto cid = guest_cid_in(*command_line);
   if (!cid) return failure(process + " was given no guest-cid");
   return *cid;

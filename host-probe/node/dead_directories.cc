@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "host-probe/guest/connect.h"
+#include "host-probe/processes/limitations.h"
 #include "userspace/log.h"
 
 namespace katameter::host {
@@ -16,6 +17,7 @@ bool DeadDirectories::is_dead(const SandboxPlace& place) const {
   if (found) return false;
   const int code = found.error().code;
   if (place.reach == Reach::hybrid) return code == ECONNREFUSED;
+  if (proc_hides_processes({})) return false;
   return code == ESRCH || (code == ENOENT && processes_ != nullptr);
 }
 

@@ -44,10 +44,10 @@ std::vector<Limitation> find_limitations(const KernelViews& views) {
          "host-probe runs in a pid namespace of its own: processes that ran before it are not found, guests "
          "by CID neither; give its pod hostPID: true"});
   }
-  if (access(views.first_process.c_str(), F_OK) != 0) {
+  if (proc_hides_processes(views)) {
     found.push_back({"hidepid",
-                     "/proc hides the processes of others: those that ran before host-probe are not found; mount it "
-                     "without hidepid, or give host-probe CAP_SYS_PTRACE"});
+                     "/proc hides the processes of others: those that ran before host-probe are not found, guests by "
+                     "CID neither; mount it without hidepid, or give host-probe CAP_SYS_PTRACE"});
   }
   if (locked_down(views.lockdown)) {
     found.push_back(
@@ -60,6 +60,10 @@ std::vector<Limitation> find_limitations(const KernelViews& views) {
                                  std::to_string(MAX_CPUS) + " are read: memory of processes is too low"});
   }
   return found;
+}
+
+bool proc_hides_processes(const KernelViews& views) {
+  return !in_another_pid_namespace(views.pid_namespace) && access(views.of_root.c_str(), F_OK) != 0;
 }
 
 void report_limitations(const std::vector<Limitation>& limitations) {

@@ -14,17 +14,21 @@ struct Limitation {
 /// Where the kernel shows what limits; other files in tests.
 struct KernelViews {
   std::string pid_namespace = "/proc/self/ns/pid";
-  std::string first_process = "/proc/1";
+  std::string of_root = "/proc/2/cmdline";  // kthreadd's: root's with all capabilities, as VMMs and shims are
   std::string lockdown = "/sys/kernel/security/lockdown";
   std::string possible_cpus = "/sys/devices/system/cpu/possible";
 };
 
 /// What limits here, in the kernel's own files; empty on an ordinary node.
 /// - pid_namespace: process ids of the kernel are not those of /proc here (include/linux/proc_ns.h, PROC_PID_INIT_INO)
-/// - hidepid: /proc hides processes of others (proc(5))
+/// - hidepid: /proc hides processes of others (proc(5)), and those of root with more capabilities than one's own; of
+///   hidepid=1 and 2 the group is exempt that gid= names, root's if none does (has_pid_permissions())
 /// - lockdown: lockdown=confidentiality refuses BPF programs that read the kernel's memory (security/lockdown)
 /// - cpus: more possible CPUs than are read
 std::vector<Limitation> find_limitations(const KernelViews& views);
+
+/// Whether `hidepid` limits here. Not known in another pid namespace, and then false.
+bool proc_hides_processes(const KernelViews& views);
 
 /// Logs each as a warning, and sets its series.
 void report_limitations(const std::vector<Limitation>& limitations);

@@ -17,7 +17,8 @@ const char* host_probe_program() {
   return other != nullptr ? other : HOST_PROBE_PROGRAM;
 }
 
-Program::Program(std::vector<std::string> arguments, const Fd* systemd_socket) {
+Program::Program(std::vector<std::string> arguments, const Fd* systemd_socket,
+                 const std::vector<std::string>& starter) {
   int ends[2];
   REQUIRE(pipe2(ends, O_CLOEXEC) == 0);
   output_ = Fd(ends[0]);
@@ -32,6 +33,7 @@ Program::Program(std::vector<std::string> arguments, const Fd* systemd_socket) {
     posix_spawn_file_actions_adddup2(&actions, systemd_socket->get(), 3);
     before.insert(before.end(), {"sh", "-c", "LISTEN_FDS=1 LISTEN_PID=$$ exec \"$@\"", "sh"});
   }
+  before.insert(before.end(), starter.begin(), starter.end());
   before.emplace_back(host_probe_program());
   arguments.insert(arguments.begin(), before.begin(), before.end());
   std::vector<char*> argv;
@@ -52,7 +54,7 @@ bool Program::says(const std::string& text) {
   while (said_.find(text) == std::string::npos) {
     pollfd wait{output_.get(), POLLIN, 0};
     char buffer[4096];
-    if (poll(&wait, 1, 10'000) <= 0) return false;
+    if (poll(&wait, 1, 60'000) <= 0) return false;
     const ssize_t got = read(output_.get(), buffer, sizeof buffer);
     if (got <= 0) return false;
     said_.append(buffer, static_cast<std::size_t>(got));

@@ -16,13 +16,14 @@ const char* host_probe_program();
 /// host-probe as a child; stdout and stderr come through one pipe.
 class Program {
  public:
-  /// `systemd_socket`: passed to it as by socket activation.
-  explicit Program(std::vector<std::string> arguments, const Fd* systemd_socket = nullptr);
+  /// `systemd_socket`: passed to it as by socket activation. `starter`: a command line that starts it in the end.
+  explicit Program(std::vector<std::string> arguments, const Fd* systemd_socket = nullptr,
+                   const std::vector<std::string>& starter = {});
   Program(const Program&) = delete;
   Program& operator=(const Program&) = delete;
   ~Program();
 
-  /// Reads on until the output holds `text`; false if it ends or stays silent for 10 s before.
+  /// Reads on until the output holds `text`; false if it ends or stays silent for a minute before.
   bool says(const std::string& text);
   /// Waits until it serves; the `IP:PORT` that it says.
   std::vector<std::string> addresses();

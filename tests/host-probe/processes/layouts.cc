@@ -1,7 +1,3 @@
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
-
 #include <fstream>
 #include <memory>
 #include <optional>
@@ -185,18 +181,6 @@ class FakeSandbox {
       if (comm.starts_with("CPU ") || comm.starts_with("fc_vcpu")) return true;
     }
     return false;
-  }
-  static void make_socket(const fs::path& path) {
-    fs::create_directories(path.parent_path());
-    const Fd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    const fs::path before = fs::current_path();
-    fs::current_path(path.parent_path());  // the name alone always fits into an address
-    path.filename().string().copy(address.sun_path, sizeof address.sun_path - 1);
-    const int bound = bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address);
-    fs::current_path(before);
-    REQUIRE(bound == 0);
   }
 
   std::string whole_;

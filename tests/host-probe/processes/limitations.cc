@@ -33,8 +33,10 @@ TEST_CASE("each thing that limits what is seen of the host has its reason") {
   views.pid_namespace = lockdown;
   CHECK(reasons(views) == std::vector<std::string>{"pid_namespace"});
   views = ordinary;
-  views.first_process = folder.path() / "none";
+  views.of_root = folder.path() / "none";
   CHECK(reasons(views) == std::vector<std::string>{"hidepid"});
+  views.pid_namespace = lockdown;  // where it has another number, if any
+  CHECK(reasons(views) == std::vector<std::string>{"pid_namespace"});
   views = ordinary;
   std::ofstream(cpus) << "0-511,600\n";
   CHECK(reasons(views) == std::vector<std::string>{"cpus"});

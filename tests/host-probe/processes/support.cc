@@ -2,7 +2,9 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -52,6 +54,19 @@ bool all_asleep(pid_t pid) {
 }
 
 }  // namespace
+
+void make_socket(const fs::path& path) {
+  fs::create_directories(path.parent_path());
+  const Fd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  const fs::path before = fs::current_path();
+  fs::current_path(path.parent_path());  // the name alone always fits into an address
+  path.filename().string().copy(address.sun_path, sizeof address.sun_path - 1);
+  const int bound = bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address);
+  fs::current_path(before);
+  if (bound != 0) throw std::runtime_error("cannot bind " + path.string());
+}
 
 void wait_asleep(pid_t pid) {
   const auto end = std::chrono::steady_clock::now() + std::chrono::minutes(1);

@@ -52,6 +52,8 @@ class Actor {
   Fd output_;
 };
 
+/// A socket that nobody listens at, as by which discovery finds a sandbox; its directory is made.
+void make_socket(const std::filesystem::path& path);
 /// Waits until no thread of the process runs or wants to, for a minute at most.
 void wait_asleep(pid_t pid);
 /// CPU time by the process's clock, which also brings the kernel's own sums up to date.
