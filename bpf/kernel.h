@@ -299,6 +299,7 @@ struct super_block {
 };
 
 struct address_space {
+  struct inode *host;
   unsigned long nrpages;
 };
 
@@ -311,6 +312,7 @@ struct inode {
 
 struct file {
   struct inode *f_inode;
+  void *private_data;
 };
 
 struct fdtable {

@@ -63,7 +63,7 @@ struct {
 
 /*
  * Guest RAM that the VMM shares with virtiofsd is a file without a name: a memfd, or one in /dev/shm, a hugetlbfs or on
- * a disk that was unlinked. That of a confidential guest is a guest_memfd. Its pages are looked up where they belong, so
+ * a disk that was unlinked, below an overlayfs too. That of a confidential guest is a guest_memfd. Its pages are looked up where they belong, so
  * that it does not matter who maps them, how often.
  */
 enum {
@@ -78,13 +78,40 @@ enum {
 /* Of guest_memfd: the inodes that have no file system of their own, and since 6.18 one that has. */
 #define ANON_INODE_FS_MAGIC 0x09041934
 #define GUEST_MEMORY_MAGIC 0x474d454d
+#define OVERLAYFS_SUPER_MAGIC 0x794c7630
+
+static __always_inline __u64 magic_of(__u64 inode) {
+  return KREAD(struct super_block, KREAD(struct inode, inode, i_sb), s_magic);
+}
+
+/* Of a file that keeps its own pages; 0 if there is no struct file at the address. */
+static __always_inline __u64 inode_with_pages(__u64 file) {
+  __u64 inode = KREAD(struct file, file, f_inode);
+  __u64 mapping = KREAD(struct inode, inode, i_mapping);
+
+  return KREAD(struct address_space, mapping, host) == inode ? inode : 0;
+}
+
+/*
+ * A file of overlayfs has no pages: what is mapped is the file of a layer below (ovl_mmap()). private_data is that file
+ * or, since 6.13 (87a8a76c34a2), struct ovl_file, which begins with it.
+ */
+static __always_inline __u64 inode_of_layer(__u64 file) {
+  __u64 private_data = KREAD(struct file, file, private_data);
+  __u64 inode = inode_with_pages(read_u64(private_data));
+
+  return inode ? inode : inode_with_pages(private_data);
+}
 
 static __always_inline void note_file(__u64 file, struct process_reading *reading) {
   __u64 inode = KREAD(struct file, file, f_inode);
   if (inode == place.other_inode) return;
-  __u64 super = KREAD(struct inode, inode, i_sb);
-  __u64 magic = KREAD(struct super_block, super, s_magic);
+  __u64 magic = magic_of(inode);
 
+  if (magic == OVERLAYFS_SUPER_MAGIC) { /* of a VMM in a container */
+    inode = inode_of_layer(file);
+    magic = magic_of(inode);
+  }
   int in_memory = magic == TMPFS_MAGIC || magic == HUGETLBFS_MAGIC;
   int guest_memfd = magic == ANON_INODE_FS_MAGIC || magic == GUEST_MEMORY_MAGIC;
   __u64 pages = 0;

@@ -2,9 +2,11 @@
 // answers each with one line. It ends when stdin does.
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -16,6 +18,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <ctime>
+#include <filesystem>
 #include <iostream>
 #include <map>
 #include <memory>
@@ -104,13 +107,54 @@ int make_memory(std::size_t mebibytes) {
   return file;
 }
 
+/// Takes a file's name and has so much of it in memory.
+int fill_without_name(int file, const std::string& path, std::size_t mebibytes) {
+  const auto size = mebibytes * mebibyte;
+  if (file < 0 || unlink(path.c_str()) != 0 || ftruncate(file, static_cast<off_t>(size)) != 0) std::exit(3);
+  std::memset(map_file(file, size), 1, size);
+  return file;
+}
+
 /// The same as a file of a disk, not of /tmp, which may be memory.
 int make_disk_memory(std::size_t mebibytes) {
   std::string path = "/var/tmp/katameter-actor-XXXXXX";
   const int file = mkstemp(path.data());
-  const auto size = mebibytes * mebibyte;
-  if (file < 0 || unlink(path.c_str()) != 0 || ftruncate(file, static_cast<off_t>(size)) != 0) std::exit(3);
-  std::memset(map_file(file, size), 1, size);
+  return fill_without_name(file, path, mebibytes);
+}
+
+/// The same as a file of an overlayfs, which the root file system of a container is; on a tmpfs, or where the disk is.
+/// Nobody else sees it, and nothing of it is left.
+int make_overlay_memory(std::size_t mebibytes, bool on_tmpfs) {
+  std::string path = "/var/tmp/katameter-actor-XXXXXX";
+  if (mkdtemp(path.data()) == nullptr || unshare(CLONE_NEWNS) != 0) std::exit(3);
+  if (mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) std::exit(3);
+  if (on_tmpfs && mount("tmpfs", path.c_str(), "tmpfs", 0, nullptr) != 0) std::exit(3);
+  const std::filesystem::path top = path;
+  for (const char* name : {"lower", "upper", "work", "merged"}) std::filesystem::create_directory(top / name);
+  const std::string layers = "lowerdir=" + path + "/lower,upperdir=" + path + "/upper,workdir=" + path + "/work";
+  const std::string merged = path + "/merged";
+  if (mount("overlay", merged.c_str(), "overlay", 0, layers.c_str()) != 0) std::exit(3);
+  const std::string ram = merged + "/ram";
+  const int file = open(ram.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  fill_without_name(file, ram, mebibytes);
+  if (umount2(merged.c_str(), MNT_DETACH) != 0 || (on_tmpfs && umount2(path.c_str(), MNT_DETACH) != 0)) std::exit(3);
+  std::filesystem::remove_all(top);
+  return file;
+}
+
+/// That of a confidential guest: a guest_memfd of twice the size, of which one half is there. It needs KVM, and since 6.18
+/// nothing else.
+int make_guest_memory(std::size_t mebibytes) {
+  const int kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+  const int vm = ioctl(kvm, _IO(0xAE, 0x01), 0UL);  // KVM_CREATE_VM
+  // struct kvm_create_guest_memfd, which the headers of Debian 12 do not have.
+  struct {
+    std::uint64_t size;
+    std::uint64_t flags;
+    std::array<std::uint64_t, 6> reserved;
+  } memory{2 * mebibytes * mebibyte, 0, {}};
+  const int file = ioctl(vm, _IOWR(0xAE, 0xd4, decltype(memory)), &memory);  // KVM_CREATE_GUEST_MEMFD
+  if (file < 0 || fallocate(file, FALLOC_FL_KEEP_SIZE, 0, static_cast<off_t>(mebibytes * mebibyte)) != 0) std::exit(3);
   return file;
 }
 
@@ -241,6 +285,8 @@ int main() {
     if (command == "churn") churn(static_cast<int>(number));
     if (command == "memory") answer = make_memory(static_cast<std::size_t>(number));
     if (command == "disk") answer = make_disk_memory(static_cast<std::size_t>(number));
+    if (command == "overlay") answer = make_overlay_memory(static_cast<std::size_t>(number), other != 0);
+    if (command == "guest_memfd") answer = make_guest_memory(static_cast<std::size_t>(number));
     if (command == "move") move_descriptor(static_cast<int>(number), static_cast<int>(other));
     if (command == "storm") fork_storm(number);
     if (command == "share")

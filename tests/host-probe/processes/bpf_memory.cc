@@ -68,6 +68,35 @@ TEST_CASE("guest RAM in a file of a disk counts while it is in memory") {
   CHECK(account.of(id).memory.guest_ram_bytes == 8 * mebibyte);
 }
 
+TEST_CASE("guest RAM in a file of a container's overlayfs is counted once, whoever maps it", "[guest]") {
+  const ContainerId id = fresh_id();
+  Account account;
+  Actor qemu = Actor::qemu(id);
+  Actor virtiofsd = Actor::virtiofsd(id);
+  const auto file = qemu.tell("overlay 8 1");
+  virtiofsd.tell("share " + std::to_string(qemu.pid()) + " " + std::to_string(file));
+  const SandboxMemory memory = account.of(id).memory;
+  CHECK(memory.guest_ram_bytes == 8 * mebibyte);
+  CHECK(memory.vmm_bytes == status_bytes(qemu.pid(), "RssAnon"));
+  CHECK(memory.virtiofsd_bytes == status_bytes(virtiofsd.pid(), "RssAnon"));
+}
+
+TEST_CASE("guest RAM in a file of an overlayfs on a disk counts while it is in memory") {
+  const ContainerId id = fresh_id();
+  Account account;
+  Actor qemu = Actor::qemu(id);
+  qemu.tell("overlay 8");
+  CHECK(account.of(id).memory.guest_ram_bytes == 8 * mebibyte);
+}
+
+TEST_CASE("the RAM of a confidential guest is what is there of its guest_memfd", "[.kvm]") {
+  const ContainerId id = fresh_id();
+  Account account;
+  Actor qemu = Actor::qemu(id);
+  qemu.tell("guest_memfd 8");
+  CHECK(account.of(id).memory.guest_ram_bytes == 8 * mebibyte);
+}
+
 TEST_CASE("memory of many CPUs' making is exact") {
   const ContainerId id = fresh_id();
   Account account;
