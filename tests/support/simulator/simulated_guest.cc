@@ -6,6 +6,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <ctime>
 
 #include "tests/support/simulator/figures.h"
 #include "userspace/wire/codec.h"
@@ -38,6 +39,12 @@ Result<std::unique_ptr<SimulatedGuest>> SimulatedGuest::create(EventLoop& loop, 
   Status watched = loop.watch(guest->listener_, EPOLLIN, [self = guest.get()](std::uint32_t) { self->accept(); });
   if (!watched) return failure_from(std::move(watched.error()));
   return guest;
+}
+
+std::chrono::nanoseconds SimulatedGuest::boottime() {
+  timespec now{};
+  clock_gettime(CLOCK_BOOTTIME, &now);
+  return std::chrono::seconds(now.tv_sec) + std::chrono::nanoseconds(now.tv_nsec);
 }
 
 SimulatedGuest::~SimulatedGuest() {
@@ -108,7 +115,7 @@ void SimulatedGuest::answer(const wire::HostMessage& message) {
     send(hello);
   } else if (const auto* collect = std::get_if<wire::Collect>(&message)) {
     ++collects_;
-    const Clock::duration age = Clock::now() - born_;
+    const std::chrono::nanoseconds age = boottime() - born_;
     wire::Snapshot snapshot =
         figures_of(number_, load_.containers, initial_uptime + age, initial_uptime + (load_.idle ? age / 1000 : age));
     snapshot.request = collect->request;

@@ -35,6 +35,9 @@ class SimulatedGuest {
  private:
   using Clock = std::chrono::steady_clock;
 
+  /// CLOCK_BOOTTIME, which KVM makes a guest's clock of: the time that the node was suspended is in it.
+  static std::chrono::nanoseconds boottime();
+
   SimulatedGuest(EventLoop& loop, Fd listener, std::uint64_t number, const Load& load)
       : loop_(loop), listener_(std::move(listener)), number_(number), load_(load) {}
   void accept();
@@ -50,8 +53,8 @@ class SimulatedGuest {
   Fd listener_;
   std::uint64_t number_;
   Load load_;
-  Clock::time_point born_ = Clock::now();
-  Clock::time_point booted_ = born_;
+  std::chrono::nanoseconds born_ = boottime();
+  Clock::time_point booted_ = Clock::now();
   std::uint64_t sequence_ = 0;
   std::uint64_t collects_ = 0;
 
