@@ -11,11 +11,14 @@
  * note_rename:  tp_btf/task_rename, once per thread that is given a name: 0.1 us. Before 6.4 the kernel names a thread
  *               that it makes for a VMM (vhost) in the VMM's own name. Without: such threads are not seen.
  * note_running: iter/task, at start and after a loss: what runs already, with up to SHIM_DEPTH generations below
- *               shims. Without: such sandboxes have no host-side figures.
+ *               shims, and what is in a sandbox's cgroup: its shim may have died. Without: such sandboxes have no
+ *               host-side figures.
  * Kernels:      5.10 and later with BTF.
  */
 #include "bpf/host/process.bpf.h"
+#include "bpf/lib/cgroup.bpf.h"
 #include "bpf/lib/task.bpf.h"
+#include "bpf/lib/text.bpf.h"
 
 const volatile struct watched_name watched[WATCHED_NAMES];
 const volatile __u32 own_pid_namespace; /* of host-probe: the inode number */
@@ -70,15 +73,36 @@ static __always_inline int is_kata_shim(struct task_struct *task) {
   return is_kata_shim_name(name, sizeof(name) - 1);
 }
 
-/* Root's, and in host-probe's own pid namespace: a container or a user may start anything under a shim's name. */
-static __always_inline int is_of_the_host(struct task_struct *task) {
-  __u64 cred = KREAD(struct task_struct, (__u64)task, real_cred);
+static __always_inline int is_in_own_pid_namespace(struct task_struct *task) {
   __u64 pid = KREAD(struct task_struct, (__u64)task, thread_pid);
   __u64 number = FIELD(struct pid, pid, numbers) + KREAD(struct pid, pid, level) * bpf_core_type_size(struct upid);
   __u64 namespace = KREAD(struct upid, number, ns);
 
-  if (KREAD(struct cred, cred, uid.val)) return 0;
   return read_u32(FIELD(struct ns_common, FIELD(struct pid_namespace, namespace, ns), inum)) == own_pid_namespace;
+}
+
+/* Root's, and in host-probe's own pid namespace: a container or a user may start anything under a shim's name. */
+static __always_inline int is_of_the_host(struct task_struct *task) {
+  __u64 cred = KREAD(struct task_struct, (__u64)task, real_cred);
+
+  return !KREAD(struct cred, cred, uid.val) && is_in_own_pid_namespace(task);
+}
+
+char cgroup_name[CGROUP_NAME_BYTES]; /* of note_running alone, which one thread runs */
+
+/* A process that is in a pod's cgroup and not in a pid namespace of it: a sandbox's, or that of a pod with hostPID. The
+ * name has a pod's id for its end, or before ".scope". */
+static __always_inline int is_in_cgroup_of_pod(struct task_struct *task) {
+  int index = memory_index();
+  __u64 css = index < 0 ? 0 : task_css((__u64)task, index);
+  __u64 name = css ? kernfs_name(css_kernfs_node(css)) : 0;
+
+  if (!name || (task->flags & PF_KTHREAD) || !is_in_own_pid_namespace(task)) return 0;
+  long bytes = bpf_probe_read_kernel_str(cgroup_name, sizeof(cgroup_name), (void *)name);
+  __u64 end = name + bytes - 1;
+
+  if (bytes > CONTAINER_DIGITS + 6 && is_text(end - 6, ".scope", 6)) end -= 6;
+  return bytes > CONTAINER_DIGITS && is_id(end - CONTAINER_DIGITS);
 }
 
 /* PROCESS_*, 0 if a task of this name, two words, is not watched. */
@@ -255,7 +279,7 @@ int note_running(struct bpf_iter__task *context) {
   if (kind == PROCESS_KERNEL && !(task->flags & PF_KTHREAD)) return 0;
   struct process_key shim = {};
   if (kind != PROCESS_SHIM && kind != PROCESS_KERNEL) shim = shim_above(task);
-  if (!kind && shim.tgid) kind = PROCESS_UNKNOWN;
+  if (!kind && (shim.tgid || is_in_cgroup_of_pod(task))) kind = PROCESS_UNKNOWN;
   if (kind) {
     struct process_key key = key_of(task);
     add_process(task, &key, &shim, kind);

@@ -21,7 +21,7 @@ enum {
   PROCESS_VIRTIOFSD = 2,
   PROCESS_SHIM = 3,
   PROCESS_KERNEL = 4,  /* a kernel thread that works for a VMM alone: vhost before 6.4, kvm-pit */
-  PROCESS_UNKNOWN = 5, /* what a shim runs under another name: its command line may show a VMM */
+  PROCESS_UNKNOWN = 5, /* what a shim runs, or a pod's cgroup has, under another name: it may be a VMM */
 };
 
 /*

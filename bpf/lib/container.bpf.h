@@ -4,6 +4,7 @@
 
 #include "bpf/lib/cgroup.bpf.h"
 #include "bpf/lib/percpu.bpf.h"
+#include "bpf/lib/text.bpf.h"
 
 /*
  * Which container a cgroup belongs to. A container's cgroup is called by the container's id, 64 hex digits, or
@@ -47,40 +48,6 @@ static __always_inline __u64 seal_of(__u64 id, __u64 name, __u64 container) {
   return ((id * 0x9e3779b97f4a7c15ULL) ^ name) * 0xbf58476d1ce4e5b9ULL ^ container;
 }
 
-/*
- * Eight characters at an address, the first one lowest. They are looked at all at once, and without a branch: the
- * verifier would follow each branch with all that it knows of the word.
- */
-static __always_inline __u64 read_text(__u64 address) {
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-  return read_u64(address);
-#else
-  return __builtin_bswap64(read_u64(address));
-#endif
-}
-
-#define EACH(byte) ((byte)*0x0101010101010101ULL)
-
-/* The top bit of each character that is not below `least`; for characters below 0x80. */
-static __always_inline __u64 not_below(__u64 text, __u64 least) {
-  return ((text | EACH(0x80)) - EACH(least)) & EACH(0x80);
-}
-
-/* The top bit of each character that is a hex digit. */
-static __always_inline __u64 hex_digits(__u64 text) {
-  const __u64 digits = not_below(text, '0') & ~not_below(text, '9' + 1);
-  const __u64 letters = not_below(text, 'a') & ~not_below(text, 'f' + 1);
-  return (digits | letters) & ~text;
-}
-
-/* Whether the `count` characters at an address are those of `wanted`. */
-static __always_inline int is_text(__u64 address, const char *wanted, __u32 count) {
-  __u64 text = 0;
-
-  for (__u32 i = 0; i < count; i++) text |= (__u64)wanted[i] << (8 * i);
-  return ((read_text(address) ^ text) & ((1ULL << (8 * count)) - 1)) == 0;
-}
-
 /* Characters of the text at an address; 0 where it is longer than a name may be. */
 __weak __noinline __u32 OWN(text_length)(__u64 address) {
   char part[NAME_PART];
@@ -104,9 +71,7 @@ __weak __noinline int OWN(find_id)(__u64 name) {
   if (end >= CONTAINER_DIGITS + 6 && is_text(name + end - 6, ".scope", 6)) end -= 6;
   if (end < CONTAINER_DIGITS) return 0;
   const __u32 begin = end - CONTAINER_DIGITS;
-  __u64 digits = EACH(0x80);
-  for (__u32 i = 0; i < CONTAINER_DIGITS / 8; i++) digits &= hex_digits(read_text(name + begin + 8 * i));
-  if (digits != EACH(0x80)) return 0;
+  if (!is_id(name + begin)) return 0;
   if (begin && !is_text(name + begin - 1, "-", 1)) return 0;
   if (begin > 6 && is_text(name + begin - 7, "conmon", 6)) return 0;
   return begin + 1;

@@ -100,6 +100,9 @@ ProcessAccount::Root* ProcessAccount::identify(const process_key& key, const pro
     if (!identity) return nullptr;
     if (record.kind == PROCESS_UNKNOWN) {
       if (kind_of(*identity) == 0) return nullptr;
+      // Not by its command line alone; where it has a part of the sandbox's id, so has the cgroup.
+      const bool of_shim = record.shim.tgid != 0;
+      if (!of_shim && cgroup_of(key).find(identity->sandbox.text()) == std::string::npos) return nullptr;
       programs_.make_root(key, kind_of(*identity));
     }
     root = roots_.emplace(record.root, Root{*identity, pass_}).first;
@@ -120,11 +123,15 @@ bool ProcessAccount::descends(const process_key& shim, const ProcessIdentity& id
   return found->sandbox == sandbox || found->sandbox.text().starts_with(identity.sandbox.text());
 }
 
+std::string ProcessAccount::cgroup_of(const process_key& key) {
+  const auto reading = programs_.read(key);
+  if (!reading || ((*reading)->flags & READING_GONE) != 0) return {};
+  return (*reading)->memory_cgroup_name;
+}
+
 bool ProcessAccount::is_confirmed(const process_key& key, Root& root) {
   if (root.confirmed || std::exchange(root.looked_at, true)) return root.confirmed;
-  const auto reading = programs_.read(key);
-  root.confirmed = reading && ((*reading)->flags & READING_GONE) == 0 &&
-                   is_cgroup_of(sandbox_of(root.identity), (*reading)->memory_cgroup_name);
+  root.confirmed = is_cgroup_of(sandbox_of(root.identity), cgroup_of(key));
   return root.confirmed;
 }
 

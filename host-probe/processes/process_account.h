@@ -21,7 +21,8 @@ namespace katameter::host {
 /// Whose a process is its command line says. Anybody can write one: a VMM or a virtiofsd that descends from the sandbox's
 /// shim (root's, in host-probe's own pid namespace), or is in a cgroup with the sandbox's id in its name, has the
 /// sandbox for itself, and others that call themselves so are refused. Where there is none of that kind the command line
-/// is believed: a shim may have died before host-probe was there.
+/// is believed: a shim may have died before host-probe was there. A VMM of that kind whose file has another name than
+/// usual is known by its cgroup and its command line together.
 ///
 /// Which thread is a vCPU is known by its name, or by its having been in guest mode. QEMU names its threads only with
 /// debug-threads=on, which Kata sets in debug configurations; without it, and without KVM (whose time in guest mode the
@@ -92,6 +93,8 @@ class ProcessAccount : public ProcessSource {
   Status pass();
   void remove(const process_key& key);
   void count_children(const std::vector<KnownProcess>& processes);
+  /// The name of the cgroup that its memory is charged to; empty if it has ended.
+  std::string cgroup_of(const process_key& key);
   bool is_confirmed(const process_key& key, Root& root);
   bool descends(const process_key& shim, const ProcessIdentity& identity) const;
   void refuse(const process_key& key, const ProcessIdentity& identity);

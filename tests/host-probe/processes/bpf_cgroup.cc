@@ -1,4 +1,5 @@
 // Makes cgroups, so it runs in guests (in_guest.sh): with cgroup v1 and with v2.
+#include <csignal>
 #include <fstream>
 
 #include "tests/host-probe/processes/bpf.h"
@@ -43,7 +44,61 @@ class MemoryCgroup {
   fs::path path_;
 };
 
+/// A VMM whose file has another name than usual, in a cgroup, its shim dead.
+class Orphan {
+ public:
+  Orphan(const ContainerId& id, const std::string& cgroup) : cgroup_(cgroup) {
+    Actor shim = Actor::shim(id);
+    const std::string program = copy_actor(shim, "kata-hypervisor");
+    pid_ = static_cast<pid_t>(shim.tell("launch 0 " + program + " -name sandbox-" + id.hex()));
+    while (comm() != "kata-hypervisor") std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    cgroup_.add(pid_);
+  }
+  ~Orphan() {
+    kill(pid_, SIGKILL);
+    while (fs::exists("/proc/" + std::to_string(pid_))) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  Orphan(const Orphan&) = delete;
+  Orphan& operator=(const Orphan&) = delete;
+
+  pid_t pid() const { return pid_; }
+
+ private:
+  std::string comm() const {
+    std::string name;
+    std::getline(std::ifstream("/proc/" + std::to_string(pid_) + "/comm"), name);
+    return name;
+  }
+
+  MemoryCgroup cgroup_;
+  pid_t pid_ = -1;
+};
+
 }  // namespace
+
+TEST_CASE("a VMM of any name whose shim has died is known by its cgroup", "[.guest]") {
+  const ContainerId id = fresh_id();
+  const auto [before, after] =
+      GENERATE(std::pair("cri-containerd-", ".scope"), std::pair("", ""), std::pair("kata_", ""),
+               std::pair("kubepods-besteffort-pod1.slice:cri-containerd:", ""));
+  INFO(before << "<id>" << after);
+  const Orphan vmm(id, before + id.hex() + after);
+  Account account;
+  const SandboxProcesses values = account.of(id);
+  CHECK(values.has_vmm());
+  CHECK(values.memory.vmm_bytes == status_bytes(vmm.pid(), "RssAnon"));
+  CHECK(account.vmm(id) == static_cast<std::uint32_t>(vmm.pid()));
+}
+
+TEST_CASE("a VMM of any name whose shim has died is not known by its command line alone", "[.guest]") {
+  const ContainerId id = fresh_id();
+  const std::string cgroup = GENERATE(std::string("stranger"), "cri-containerd-" + fresh_id().hex() + ".scope");
+  INFO(cgroup);
+  const Orphan stranger(id, cgroup);
+  Account account;
+  CHECK_FALSE(account.of(id).has_vmm());
+  CHECK_FALSE(account.vmm(id));
+}
 
 TEST_CASE("what the kernel charges the sandbox's cgroups is what memory.current has", "[.guest]") {
   const ContainerId id = fresh_id();
