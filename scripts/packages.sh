@@ -7,6 +7,8 @@
 #   test    compiles and runs the tests
 #   vm      boots kernels and sandboxes (vmtest/)
 #   kernel  compiles the Kata-like guest kernel (vmtest/kernels/build.sh)
+#   arm64   compiles them for arm64 on another machine
+#   vm-arm64 boots kernels of arm64
 #   package makes the Debian packages and checks them
 #   image   makes the container image
 #   schemas fetches those of the Prometheus Operator
@@ -40,6 +42,8 @@ declare -A packages=(
         xz-utils file debootstrap e2fsprogs python3 python3-argcomplete python3-pkg-resources
         iproute2 debian-archive-keyring'
     [kernel]='gcc make flex bison bc pahole libelf-dev xz-utils perl debian-archive-keyring'
+    [arm64]='binutils-aarch64-linux-gnu debian-archive-keyring'
+    [vm-arm64]='qemu-system-arm binutils-aarch64-linux-gnu kmod cpio xz-utils debian-archive-keyring'
     [package]='dpkg-dev lintian debootstrap python3'
     [image]='buildah debootstrap'
     [schemas]='npm'

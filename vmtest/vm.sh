@@ -44,6 +44,8 @@ here=$(cd "${BASH_SOURCE[0]%/*}" && pwd)
 . "$here/../scripts/lib/say.sh"
 . "$here/lib/virtme.sh"
 
+options=" $*"
+[[ ! ${options%% -- *} =~ ' '--kernel' '[^' ']*-arm64 ]] || exec "$here/arm64.sh" "$@"
 kernel='' cgroup='' memory=1024 cpus='' possible='' append=() limit=300 icount='' nested='' share='' verbose=''
 while (($#)); do
     case $1 in

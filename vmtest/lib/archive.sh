@@ -1,6 +1,9 @@
 # shellcheck shell=bash
 # Packages of other Debian suites, from the archive this machine already uses,
 # with an apt state of our own: nothing of the system is changed.
+#
+# A SUITE is its name (bookworm), or several that are one (bookworm+bookworm-security); with :ARCHITECTURE at its end
+# (bookworm:arm64) it has the packages of that architecture, which this machine need not be able to run.
 
 # The addresses come from apt itself, which has read both the .list and the
 # .sources form. KATAMETER_ARCHIVE and KATAMETER_ARCHIVE_SECURITY override.
@@ -37,9 +40,10 @@ archive_uri() { # SUITE
 
 # apt with the private state of one suite; SUITE/source has that of its sources.
 archive_apt() { # SUITE TOOL [ARG...]
-    local suite=$1 tool=$2 state
+    local suite=$1 tool=$2 state architecture=()
     shift 2
     state=$(cache_dir)/apt/$suite
+    [[ $suite != *:* ]] || architecture=(-o APT::Architecture="${suite#*:}" -o APT::Architectures="${suite#*:}")
     "$tool" -qq \
         -o Dir::Etc::sourcelist="$state/sources.list" \
         -o Dir::Etc::sourceparts=- \
@@ -50,23 +54,25 @@ archive_apt() { # SUITE TOOL [ARG...]
         -o Acquire::Languages=none \
         -o Acquire::Retries=3 \
         -o Acquire::Check-Valid-Until=false \
-        "$@"
+        "${architecture[@]}" "$@"
 }
 
 # Brings the suite's index here, once per run of a script: an older one may
 # name files that are gone. The private state has no lock of its own.
 archive_update() { # SUITE | SUITE/source
-    local suite=${1%/source} kind=deb state lock uri
+    local suite=${1%/source} kind=deb state lock uri name names
     [[ ${archive_updated:-} != "$1" ]] || return 0
     [[ $1 == "$suite" ]] || kind='deb-src'
-    uri=$(archive_uri "$suite") || exit 1
     state=$(cache_dir)/apt/$1
     mkdir -p "$state"/{lists,cache/archives}/partial "$(cache_dir)/locks"
     exec {lock}>"$(cache_dir)/locks/apt_${1//\//_}"
     flock "$lock"
-    printf '%s [signed-by=%s] %s %s main\n' "$kind" \
-        /usr/share/keyrings/debian-archive-keyring.gpg \
-        "$uri" "$suite" >"$state/sources.list"
+    IFS=+ read -r -a names <<<"${suite%:*}"
+    for name in "${names[@]}"; do
+        uri=$(archive_uri "$name") || exit 1
+        printf '%s [signed-by=%s] %s %s main\n' "$kind" \
+            /usr/share/keyrings/debian-archive-keyring.gpg "$uri" "$name"
+    done >"$state/sources.list"
     say "reading the package index of $suite"
     archive_apt "$1" apt-get update ||
         die "cannot read the package index of Debian's $suite (see above)"
@@ -116,7 +122,7 @@ archive_source() { # SUITE DIR PACKAGE SERIES
 # for that reason the checksum has to be known, to DIR.
 archive_pool() { # SUITE DIR PATH SHA256
     local uri
-    uri=$(archive_uri "$1") || exit 1
+    uri=$(archive_uri "${1%:*}") || exit 1
     say "downloading ${3##*/} from Debian's pool"
     archive_apt "$1" /usr/lib/apt/apt-helper download-file "${uri%/}/$3" "$2/${3##*/}" "SHA256:$4" >&2 ||
         die "cannot download ${3##*/} from Debian's pool (see above)"
@@ -136,4 +142,37 @@ archive_unpack() {
         dpkg-deb -x "$deb" "$dir" || die "cannot unpack ${deb##*/}"
     done
     rm -r "$debs"
+}
+
+# archive_unpack_whole SUITE DIR PLACE PACKAGE...: the same with all that the packages depend on, as files that are only
+# looked at: links stay in DIR, no script is run. DIR/var/lib/dpkg (DPKG_ADMINDIR) says which package has which file, for
+# dpkg-query and dpkg-shlibdeps, by the path that it has once DIR is PLACE.
+archive_unpack_whole() {
+    local suite=$1 dir=$2 place=$3 database=$2/var/lib/dpkg debs deb control name file link
+    shift 3
+    archive_update "$suite"
+    mkdir -p "$dir/debs/partial" "$database/info"
+    debs=$dir/debs
+    say "downloading $* from Debian's $suite, and what they depend on"
+    archive_apt "$suite" apt-get install --download-only --no-install-recommends --yes \
+        -o Dir::Cache::archives="$debs" "$@" >&2 ||
+        die "cannot download $* from Debian's $suite (see above)"
+    for deb in "$debs"/*.deb; do
+        control=${deb%.deb}
+        { dpkg-deb -x "$deb" "$dir" && dpkg-deb -e "$deb" "$control"; } || die "cannot unpack ${deb##*/}"
+        # shellcheck disable=SC2016 # dpkg-deb's own
+        name=$(dpkg-deb --showformat '${Package}:${Architecture}' --show "$deb")
+        grep -qx 'Multi-Arch: same' "$control/control" || name=${name%:*}
+        dpkg-deb --fsys-tarfile "$deb" | tar -t | sed -n "s|^\.\(/.*[^/]\)/\?\$|$place\1|p" >"$database/info/$name.list"
+        for file in symbols shlibs; do
+            [[ ! -e $control/$file ]] || cp "$control/$file" "$database/info/$name.$file"
+        done
+        sed '/^Package:/a Status: install ok installed' "$control/control" >>"$database/status"
+        echo >>"$database/status"
+    done
+    rm -r "$debs"
+    printf '1\n' >"$database/info/format"
+    find "$dir" -type l -lname '/*' -printf '%p\n' | while read -r link; do
+        ln -sfnr "$dir$(readlink "$link")" "$link"
+    done
 }

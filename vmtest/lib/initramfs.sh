@@ -1,10 +1,10 @@
 # shellcheck shell=bash
 # A busybox initramfs out of a directory.
 
-initramfs_new() { # DIR
+initramfs_new() { # DIR [BUSYBOX]
     local busybox
     # The static one: the guest has no C library.
-    busybox=$(command -v busybox) || die "busybox is missing: run scripts/packages.sh vm"
+    busybox=${2:-$(command -v busybox)} || die "busybox is missing: run scripts/packages.sh vm"
     mkdir -p "$1"/{bin,dev,etc,proc,sys,run,tmp,root,modules}
     cp "$busybox" "$1/bin/busybox"
     ln -s busybox "$1/bin/sh"
