@@ -47,6 +47,10 @@ that compared it. A column is a group of metrics, the tag of the tests that comp
 | not compared | no test of this group is for this guest |
 | did not run | the guest was not started |
 
+The guests below are of amd64. On arm64 the same is there: guest-probe's programs are raw tracepoints (`tp_btf` is attached
+as one) and iterators, so none needs the BPF trampoline, which arm64 has from 6.0 on only. In emulated guests of 5.10.223
+with cgroup v1 and of 6.18 with v2, `guest-probe check` finds everything, and the comparison with the kernel's files.
+
 TEXT
     # The list of rows comes first, whatever the files are called.
     find "$reports" -type f ! -name rows -print0 | LC_ALL=C sort -z |

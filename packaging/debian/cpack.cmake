@@ -29,6 +29,13 @@ string(REGEX MATCH " -- ([^>]+>)" _ "${changelog}")
 set(CPACK_DEBIAN_PACKAGE_MAINTAINER ${CMAKE_MATCH_1})
 set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${CMAKE_CURRENT_LIST_DIR}/changelog)
 
+# Of what the programs are built for, which need not be this machine's. scripts/package.sh has dpkg look into the sysroot.
+if(CMAKE_CROSSCOMPILING)
+  set(CPACK_DEBIAN_PACKAGE_ARCHITECTURE arm64)
+  set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS_PRIVATE_DIRS ${CMAKE_SYSROOT}/lib/${CMAKE_LIBRARY_ARCHITECTURE}
+                                                  ${CMAKE_SYSROOT}/usr/lib/${CMAKE_LIBRARY_ARCHITECTURE})
+endif()
+
 set(CPACK_DEBIAN_HOST_PACKAGE_NAME katameter-host)
 set(CPACK_DEBIAN_HOST_PACKAGE_SHLIBDEPS ON)
 # `host-probe top` and --pods-from load it (host-probe/http_client.cc): it is not among the linked ones.

@@ -72,8 +72,10 @@ def linked_archives(build, program):
     archives = [word for word in command.split() if word.startswith("/") and word.endswith(".a")]
     archives += re.findall(r"-Wl,--whole-archive,(/\S+?\.a)", command)
     if " -static " in command:
+        # As the compiler of the link command finds them, for the processor that it links for.
+        compiler = [word for word in command.split() if re.search(r"(^|/)(clang|g|c)\+\+\S*$|^--(target|sysroot)=", word)]
         for name in ("libc.a", "libstdc++.a", "libgcc.a"):
-            archives.append(output_of("g++", f"-print-file-name={name}").strip())
+            archives.append(output_of(*compiler, f"-print-file-name={name}").strip())
     return sorted({owner_of(archive) for archive in archives})
 
 

@@ -53,7 +53,7 @@ make_base() { # DIR
 
 say "what the recipe is made from"
 base=$(cache_entry roots/bookworm-minbase make_base)
-mapfile -t bases < <(awk '$1 == "FROM" { print $2 }' "$top/packaging/container/Containerfile" | sort -u)
+mapfile -t bases < <(awk '$1 == "FROM" { print ($2 ~ /^--/ ? $3 : $2) }' "$top/packaging/container/Containerfile" | sort -u)
 container=$("${image_tool[@]}" from scratch)
 "${image_tool[@]}" add --quiet "$container" "$base/root" / >/dev/null
 for name in "${bases[@]}"; do
