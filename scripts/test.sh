@@ -3,11 +3,11 @@
 #
 # Installs what is missing, builds, and runs every test. --all adds the checks
 # of scripts/lint.sh, the tests under the sanitizers, the page in a browser, the
-# container image, the Prometheus Operator's schemas, and the VM tests on every
-# kernel, three of which it compiles the first time; it ends with the matrix of
-# docs/kernels.md. Further arguments go to ctest: -LE vm leaves out what boots
-# kernels, -R guest takes what is so named, -j 1 runs one after the other
-# (default: as many as there are CPUs).
+# container image, the Prometheus Operator's schemas, the packages for arm64 in
+# guests of arm64, and the VM tests on every kernel, three of which it compiles
+# the first time; it ends with the matrix of docs/kernels.md. Further arguments
+# go to ctest: -LE vm leaves out what boots kernels, -R guest takes what is so
+# named, -j 1 runs one after the other (default: as many as there are CPUs).
 
 set -euo pipefail
 here=$(cd "${BASH_SOURCE[0]%/*}" && pwd)
@@ -32,11 +32,12 @@ run_tests() { # BUILD [CTEST-ARGUMENT...]
     ctest --test-dir "$build" --output-on-failure -j "$(nproc)" "$@"
 }
 
-scripts/packages.sh build test vm package ${all:+kernel image schemas browser}
+scripts/packages.sh build test vm package ${all:+kernel image schemas browser arm64 vm-arm64}
 if [[ $all ]]; then
     scripts/lint.sh
     scripts/build.sh asan
     run_tests build/asan "$@"
+    scripts/build.sh arm64
 fi
 scripts/build.sh
 cmake -B build -DKATAMETER_ALL_KERNELS="${all:-no}" >/dev/null
