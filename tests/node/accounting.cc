@@ -49,7 +49,7 @@ void check_memory(const HostProbe& probe, const Sandbox& sandbox) {
 }  // namespace
 
 TEST_CASE("CPU time and memory of sandboxes are the kernel's, idle, busy, and while two want one CPU") {
-  HostProbe probe;
+  HostProbe probe({"--runtime-endpoint=none"});
   Sandbox go({.layout = "qemu"});
   go.wait_ready();
   Sandbox rust({.layout = "qemu-rs", .kernel = "6.18", .cgroup = "v2"});
@@ -107,4 +107,16 @@ TEST_CASE("CPU time and memory of sandboxes are the kernel's, idle, busy, and wh
     CHECK(steal > 0.9 * waited);
     CHECK(steal < 1.05 * waited);
   }
+
+  // Two pods were born and lived: nothing of it is an alarm.
+  const Scrape last = probe.scrape();
+  for (const char* alarm : {"katameter_guest_frames_rejected_total", "katameter_guest_protocol_violation",
+                            "katameter_host_limitation", "katameter_processes_lost_total"}) {
+    INFO(alarm);
+    CHECK((!last.has(alarm) || last.sum(alarm) == 0));
+  }
+  const std::string log = probe.program().take();
+  INFO(log);
+  CHECK(log.find(" warning ") == std::string::npos);
+  CHECK(log.find(" error ") == std::string::npos);
 }
