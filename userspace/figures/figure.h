@@ -103,34 +103,47 @@ class FigureSet {
     return set;
   }
 
-  constexpr bool has(std::size_t figure) const { return (bits_ >> figure & 1) != 0; }
+  constexpr bool has(std::size_t figure) const { return (words_[figure / word_bits] >> figure % word_bits & 1) != 0; }
   /// Whether any of the group is in it.
-  constexpr bool has(FigureGroup group) const { return (bits_ & of(group)) != 0; }
+  constexpr bool has(FigureGroup group) const { return !(*this & of(group)).is_empty(); }
 
-  constexpr void add(std::size_t figure) { bits_ |= std::uint64_t{1} << figure; }
-  constexpr void add(FigureGroup group) { bits_ |= of(group); }
-  constexpr void remove(std::size_t figure) { bits_ &= ~(std::uint64_t{1} << figure); }
-  constexpr void remove(FigureGroup group) { bits_ &= ~of(group); }
-  constexpr void remove(const FigureSet& others) { bits_ &= ~others.bits_; }
+  constexpr void add(std::size_t figure) { words_[figure / word_bits] |= bit(figure); }
+  constexpr void add(FigureGroup group) {
+    const FigureSet others = of(group);
+    for (std::size_t i = 0; i < words; ++i) words_[i] |= others.words_[i];
+  }
+  constexpr void remove(std::size_t figure) { words_[figure / word_bits] &= ~bit(figure); }
+  constexpr void remove(FigureGroup group) { remove(of(group)); }
+  constexpr void remove(const FigureSet& others) {
+    for (std::size_t i = 0; i < words; ++i) words_[i] &= ~others.words_[i];
+  }
 
   constexpr FigureSet operator&(const FigureSet& other) const {
     FigureSet both = *this;
-    both.bits_ &= other.bits_;
+    for (std::size_t i = 0; i < words; ++i) both.words_[i] &= other.words_[i];
     return both;
   }
   constexpr bool operator==(const FigureSet&) const = default;
 
  private:
-  static_assert(figure::count <= 64, "more figures than bits: let FigureSet have two words");
-  static constexpr std::uint64_t of(FigureGroup group) {
-    std::uint64_t bits = 0;
+  static constexpr std::size_t word_bits = 64;
+  static constexpr std::size_t words = (figure::count + word_bits - 1) / word_bits;
+
+  static constexpr std::uint64_t bit(std::size_t figure) { return std::uint64_t{1} << figure % word_bits; }
+  static constexpr FigureSet of(FigureGroup group) {
+    FigureSet set;
     std::size_t row = 0;
-#define FIGURE(name, number, kind, unit, in_group, ...) bits |= std::uint64_t{FigureGroup::in_group == group} << row++;
+#define FIGURE(name, number, kind, unit, in_group, ...) \
+  if (FigureGroup::in_group == group) set.add(row);     \
+  ++row;
 #include "userspace/figures/container.def"
-    return bits;
+    return set;
+  }
+  constexpr bool is_empty() const {
+    return *this == FigureSet();
   }
 
-  std::uint64_t bits_ = 0;
+  std::array<std::uint64_t, words> words_{};
 };
 
 }  // namespace katameter
