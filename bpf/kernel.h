@@ -156,6 +156,17 @@ struct cfs_bandwidth {
   __u64 throttled_time;
 };
 
+/* Since 5.15 (f4183717b370, bcb1704a1ed2). */
+struct cfs_bandwidth___burst {
+  int nr_burst;
+  __u64 burst_time;
+};
+
+/* Since 5.15 (304000390f88). */
+struct task_group___idle {
+  int idle;
+};
+
 struct task_group {
   struct cgroup_subsys_state css;
   unsigned long shares;
@@ -186,13 +197,23 @@ struct page_counter___tracked {
 
 /* include/linux/memcontrol.h */
 enum memcg_memory_event {
+  MEMCG_LOW,
+  MEMCG_HIGH,
   MEMCG_MAX,
+  MEMCG_OOM,
   MEMCG_OOM_KILL,
+  MEMCG_OOM_GROUP_KILL, /* since 5.17 */
+  MEMCG_SWAP_MAX,
+  MEMCG_SWAP_FAIL,
 };
 
 enum memcg_stat_item {
   MEMCG_SWAP,
-  MEMCG_KMEM, /* since 5.18 */
+  MEMCG_SOCK,
+  MEMCG_PERCPU_B,
+  MEMCG_KMEM,    /* since 5.18 */
+  MEMCG_ZSWAP_B, /* since 5.19, as the next */
+  MEMCG_ZSWAPPED,
   MEMCG_NR_STAT,
 };
 
@@ -200,6 +221,14 @@ enum memcg_stat_item {
 enum vm_event_item {
   PGFAULT,
   PGMAJFAULT,
+  PGSCAN_KSWAPD,
+  PGSCAN_DIRECT,
+  PGSCAN_KHUGEPAGED, /* PGSCAN_DIRECT at first, as the next */
+  PGSCAN_PROACTIVE,
+  PGSTEAL_KSWAPD,
+  PGSTEAL_DIRECT,
+  PGSTEAL_KHUGEPAGED,
+  PGSTEAL_PROACTIVE,
   NR_VM_EVENT_ITEMS,
 };
 
@@ -209,6 +238,18 @@ enum node_stat_item {
   NR_INACTIVE_FILE,
   NR_ACTIVE_FILE,
   NR_FILE_MAPPED,
+  NR_INACTIVE_ANON,
+  NR_ACTIVE_ANON,
+  NR_UNEVICTABLE,
+  NR_SHMEM,
+  NR_FILE_DIRTY,
+  NR_WRITEBACK,
+  NR_SLAB_RECLAIMABLE_B,
+  NR_SLAB_UNRECLAIMABLE_B,
+  NR_KERNEL_STACK_KB,
+  NR_PAGETABLE, /* here since 5.11; by zone alone before */
+  WORKINGSET_REFAULT_ANON,
+  WORKINGSET_REFAULT_FILE,
 };
 
 struct mem_cgroup {
@@ -440,6 +481,7 @@ struct seq_file;
 
 struct bpf_iter_meta {
   struct seq_file *seq;
+  __u64 session_id; /* of an open iterator; never given twice */
 };
 
 struct bpf_iter__bpf_map_elem {
@@ -476,6 +518,25 @@ struct task_struct___switches {
  * exit_notify). */
 struct task_struct___life {
   int exit_state;
+};
+
+/* include/linux/sched.h: `state`, a long, became `__state` in 5.14 (2f064a59a11f). */
+struct task_struct___state {
+  unsigned int __state;
+  unsigned in_iowait : 1;
+};
+
+struct task_struct___long_state {
+  long state;
+};
+
+/* include/uapi/linux/resource.h, include/linux/sched/signal.h */
+struct rlimit {
+  unsigned long rlim_cur;
+};
+
+struct signal_struct___limits {
+  struct rlimit rlim[16];
 };
 
 /* What the host's programs read of a process beside kernel.h. */

@@ -50,7 +50,7 @@ void add_container(Records& to, const std::string& name) {
   cpu.user_ns = id * 1'000'000;
   cpu.system_ns = id * 234'567;
   cpu.kinds = CPU_TIMES | CPU_BANDWIDTH;
-  cpu.bandwidth = {NO_QUOTA, 100'000'000, 1024 * 1024, 0, 0, 0};
+  cpu.bandwidth = {NO_QUOTA, 100'000'000, 1024 * 1024, 0, 0, 0, 0, 0, 0};
   to.cpu.push_back(cpu);
   memory_record memory{};
   memory.id = id;
@@ -73,6 +73,7 @@ Records recorded() {
     for (std::uint32_t process = 0; process < 3; ++process) {
       task_record task{};
       task.container_id = made.names.back().id;
+      task.flags = TASK_LEADER | TASK_PROCESS | (THREAD_SLEEPING + 1) << TASK_STATE_SHIFT;
       task.tgid = static_cast<std::uint32_t>(made.tasks.size()) + 2;
       made.tasks.push_back(task);
     }
@@ -97,7 +98,7 @@ extern "C" __attribute__((noinline)) std::size_t measured_part(const Records& re
     row.id = id;
     row.cgroup = *paths.find(record.id);
     set_cpu(row, record, all_figures);
-    row.processes = tasks.of_container(record.id).processes;
+    set_tasks(row, tasks.of_container(record.id), all_figures);
   }
   for (const memory_record& record : records.memory) {
     set_memory(rows[*paths.container_of(record.id)], record, all_figures, false);

@@ -14,7 +14,8 @@
 
 #define BANDWIDTH(group, field) KREAD(struct cfs_bandwidth, FIELD(struct task_group, group, cfs_bandwidth), field)
 
-/* cpu.cfs_quota_us, cpu.cfs_period_us, cpu.shares and cpu.stat; cpu.max, cpu.weight (kernel/sched/core.c). */
+/* cpu.cfs_quota_us, cpu.cfs_period_us, cpu.shares and cpu.stat; cpu.max, cpu.weight; cpu.idle (kernel/sched/core.c). What
+ * is there: CPU_*. */
 static __always_inline int read_bandwidth(__u64 cgroup, struct bandwidth_record *record) {
   __u64 css = cpu_index() < 0 ? 0 : cgroup_css(cgroup, cpu_index());
   if (!css || !bpf_core_field_exists(struct task_group, cfs_bandwidth) ||
@@ -27,7 +28,18 @@ static __always_inline int read_bandwidth(__u64 cgroup, struct bandwidth_record 
   record->periods = BANDWIDTH(group, nr_periods);
   record->throttled_periods = BANDWIDTH(group, nr_throttled);
   record->throttled_ns = BANDWIDTH(group, throttled_time);
-  return 1;
+  int kinds = CPU_BANDWIDTH;
+  if (bpf_core_field_exists(struct cfs_bandwidth___burst, burst_time)) {
+    const __u64 bandwidth = FIELD(struct task_group, group, cfs_bandwidth);
+    record->burst_periods = KREAD(struct cfs_bandwidth___burst, bandwidth, nr_burst);
+    record->burst_ns = KREAD(struct cfs_bandwidth___burst, bandwidth, burst_time);
+    kinds |= CPU_BURST;
+  }
+  if (bpf_core_field_exists(struct task_group___idle, idle)) {
+    record->idle = KREAD(struct task_group___idle, group, idle);
+    kinds |= CPU_IDLE;
+  }
+  return kinds;
 }
 
 static __always_inline __u64 pids_limit(__u64 css) {
@@ -104,7 +116,7 @@ static __always_inline void read_cpu(__u64 cgroup, struct cpu_record *record) {
     read_cpuacct(CONTAINER(struct cpuacct, cpuacct, css), record);
     shown_times(cgroup, record);
   }
-  if (read_bandwidth(cgroup, &record->bandwidth)) record->kinds |= CPU_BANDWIDTH;
+  record->kinds |= read_bandwidth(cgroup, &record->bandwidth);
   if (read_tasks(cgroup, &record->tasks)) record->kinds |= CPU_TASKS;
 }
 

@@ -62,15 +62,43 @@ int find_stats(struct bpf_raw_tracepoint_args *ctx) {
 #define FIND_PAGES(stat, type, value) stat_index.of[stat] = index_of(ITEM(type, value), pages_direct, pages_table, 1)
 #define FIND_EVENTS(stat, value) \
   stat_index.of[stat] = index_of(ITEM(vm_event_item, value), events_direct, events_table, pages_table != 0)
+  for (int item = 0; item < STAT_ITEMS; item++) stat_index.of[item] = -1;
   FIND_PAGES(STAT_ANON, node_stat_item, NR_ANON_MAPPED);
   FIND_PAGES(STAT_FILE, node_stat_item, NR_FILE_PAGES);
   FIND_PAGES(STAT_INACTIVE_FILE, node_stat_item, NR_INACTIVE_FILE);
   FIND_PAGES(STAT_ACTIVE_FILE, node_stat_item, NR_ACTIVE_FILE);
   FIND_PAGES(STAT_MAPPED_FILE, node_stat_item, NR_FILE_MAPPED);
+  FIND_PAGES(STAT_INACTIVE_ANON, node_stat_item, NR_INACTIVE_ANON);
+  FIND_PAGES(STAT_ACTIVE_ANON, node_stat_item, NR_ACTIVE_ANON);
+  FIND_PAGES(STAT_UNEVICTABLE, node_stat_item, NR_UNEVICTABLE);
+  FIND_PAGES(STAT_SHMEM, node_stat_item, NR_SHMEM);
+  FIND_PAGES(STAT_DIRTY, node_stat_item, NR_FILE_DIRTY);
+  FIND_PAGES(STAT_WRITEBACK, node_stat_item, NR_WRITEBACK);
   FIND_PAGES(STAT_SWAP, memcg_stat_item, MEMCG_SWAP);
   FIND_PAGES(STAT_KERNEL, memcg_stat_item, MEMCG_KMEM);
   FIND_EVENTS(STAT_FAULTS, PGFAULT);
   FIND_EVENTS(STAT_MAJOR_FAULTS, PGMAJFAULT);
+  /* v1's memory.stat does not show these: they are not read there. */
+  if (memory_is_unified) {
+    FIND_PAGES(STAT_SLAB_RECLAIMABLE, node_stat_item, NR_SLAB_RECLAIMABLE_B);
+    FIND_PAGES(STAT_SLAB_UNRECLAIMABLE, node_stat_item, NR_SLAB_UNRECLAIMABLE_B);
+    FIND_PAGES(STAT_KERNEL_STACK, node_stat_item, NR_KERNEL_STACK_KB);
+    FIND_PAGES(STAT_PAGE_TABLES, node_stat_item, NR_PAGETABLE);
+    FIND_PAGES(STAT_REFAULT_ANON, node_stat_item, WORKINGSET_REFAULT_ANON);
+    FIND_PAGES(STAT_REFAULT_FILE, node_stat_item, WORKINGSET_REFAULT_FILE);
+    FIND_PAGES(STAT_SOCKETS, memcg_stat_item, MEMCG_SOCK);
+    FIND_PAGES(STAT_PER_CPU, memcg_stat_item, MEMCG_PERCPU_B);
+    FIND_PAGES(STAT_ZSWAP, memcg_stat_item, MEMCG_ZSWAP_B);
+    FIND_PAGES(STAT_ZSWAPPED, memcg_stat_item, MEMCG_ZSWAPPED);
+    FIND_EVENTS(STAT_SCANNED, PGSCAN_KSWAPD);
+    FIND_EVENTS(ITEM_SCANNED_DIRECT, PGSCAN_DIRECT);
+    FIND_EVENTS(ITEM_SCANNED_KHUGEPAGED, PGSCAN_KHUGEPAGED);
+    FIND_EVENTS(ITEM_SCANNED_PROACTIVE, PGSCAN_PROACTIVE);
+    FIND_EVENTS(STAT_RECLAIMED, PGSTEAL_KSWAPD);
+    FIND_EVENTS(ITEM_RECLAIMED_DIRECT, PGSTEAL_DIRECT);
+    FIND_EVENTS(ITEM_RECLAIMED_KHUGEPAGED, PGSTEAL_KHUGEPAGED);
+    FIND_EVENTS(ITEM_RECLAIMED_PROACTIVE, PGSTEAL_PROACTIVE);
+  }
 
   for (int stat = 0; stat < STATS; stat++) {
     if (stat_index.of[stat] >= 0) found |= 1 << stat;

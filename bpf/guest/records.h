@@ -24,6 +24,9 @@ struct bandwidth_record {
   __u64 periods;
   __u64 throttled_periods;
   __u64 throttled_ns; /* throttles that have ended */
+  __u64 burst_periods;
+  __u64 burst_ns;
+  __u64 idle; /* task_group.idle */
 };
 
 #define NO_QUOTA (~0ULL) /* RUNTIME_INF in kernel/sched/sched.h */
@@ -41,6 +44,8 @@ enum {
   CPU_BANDWIDTH = 1 << 1, /* bandwidth */
   CPU_TASKS = 1 << 2,     /* tasks */
   CPU_UNIFIED = 1 << 3,   /* of cgroup v2 */
+  CPU_BURST = 1 << 4,     /* bandwidth.burst_periods and burst_ns */
+  CPU_IDLE = 1 << 5,      /* bandwidth.idle */
 };
 
 /* One row of a hierarchy in which cpuacct, cpu or pids are; `kinds` says which of them are there. */
@@ -78,17 +83,60 @@ struct unified_record {
 };
 
 enum {
-  STAT_ANON,          /* NR_ANON_MAPPED */
-  STAT_FILE,          /* NR_FILE_PAGES */
-  STAT_INACTIVE_FILE, /* NR_INACTIVE_FILE */
-  STAT_ACTIVE_FILE,   /* NR_ACTIVE_FILE */
-  STAT_MAPPED_FILE,   /* NR_FILE_MAPPED */
-  STAT_SWAP,          /* MEMCG_SWAP */
-  STAT_KERNEL,        /* MEMCG_KMEM */
-  STAT_FAULTS,        /* PGFAULT; from here on events, not pages */
-  STAT_MAJOR_FAULTS,  /* PGMAJFAULT */
+  STAT_ANON,               /* NR_ANON_MAPPED */
+  STAT_FILE,               /* NR_FILE_PAGES */
+  STAT_INACTIVE_FILE,      /* NR_INACTIVE_FILE */
+  STAT_ACTIVE_FILE,        /* NR_ACTIVE_FILE */
+  STAT_MAPPED_FILE,        /* NR_FILE_MAPPED */
+  STAT_INACTIVE_ANON,      /* NR_INACTIVE_ANON */
+  STAT_ACTIVE_ANON,        /* NR_ACTIVE_ANON */
+  STAT_UNEVICTABLE,        /* NR_UNEVICTABLE */
+  STAT_SHMEM,              /* NR_SHMEM */
+  STAT_DIRTY,              /* NR_FILE_DIRTY */
+  STAT_WRITEBACK,          /* NR_WRITEBACK */
+  STAT_SLAB_RECLAIMABLE,   /* NR_SLAB_RECLAIMABLE_B; bytes, as the next */
+  STAT_SLAB_UNRECLAIMABLE, /* NR_SLAB_UNRECLAIMABLE_B */
+  STAT_KERNEL_STACK,       /* NR_KERNEL_STACK_KB; KiB */
+  STAT_PAGE_TABLES,        /* NR_PAGETABLE */
+  STAT_REFAULT_ANON,       /* WORKINGSET_REFAULT_ANON */
+  STAT_REFAULT_FILE,       /* WORKINGSET_REFAULT_FILE */
+  STAT_SWAP,               /* MEMCG_SWAP */
+  STAT_SOCKETS,            /* MEMCG_SOCK */
+  STAT_PER_CPU,            /* MEMCG_PERCPU_B; bytes */
+  STAT_KERNEL,             /* MEMCG_KMEM */
+  STAT_ZSWAP,              /* MEMCG_ZSWAP_B; bytes */
+  STAT_ZSWAPPED,           /* MEMCG_ZSWAPPED */
+  STAT_FAULTS,             /* PGFAULT; from here on events, not pages */
+  STAT_MAJOR_FAULTS,       /* PGMAJFAULT */
+  STAT_SCANNED,            /* PGSCAN_KSWAPD, and what ITEM_SCANNED_* add */
+  STAT_RECLAIMED,          /* PGSTEAL_KSWAPD, and what ITEM_RECLAIMED_* add */
   STATS,
 };
+
+/* Where the kernel keeps a figure in several places: the further ones, each of which is added to its STAT_*. */
+enum {
+  ITEM_SCANNED_DIRECT = STATS,
+  ITEM_SCANNED_KHUGEPAGED,
+  ITEM_SCANNED_PROACTIVE,
+  ITEM_RECLAIMED_DIRECT,
+  ITEM_RECLAIMED_KHUGEPAGED,
+  ITEM_RECLAIMED_PROACTIVE,
+  STAT_ITEMS,
+};
+
+/* What memory.events and memory.swap.events count. */
+enum {
+  EVENT_LOW,
+  EVENT_HIGH,
+  EVENT_MAX,
+  EVENT_OOM,
+  EVENT_OOM_GROUP_KILL, /* since 5.17 */
+  EVENT_SWAP_MAX,
+  EVENT_SWAP_FAIL,
+  MEMORY_EVENTS,
+};
+
+#define EVENT_NOT_COUNTED (~0ULL)
 
 struct memory_record {
   __u64 id;               /* as in struct cpu_record */
@@ -99,14 +147,17 @@ struct memory_record {
   __u64 oom_kills;        /* memory_events[MEMCG_OOM_KILL], of the cgroup and all below it, removed ones too */
   __u64 swap_pages;       /* mem_cgroup.swap.usage; v1: memory and swap together */
   __u64 swap_limit_pages; /* mem_cgroup.swap.max; v1: of memory and swap together */
+  __u64 swap_peak_pages;  /* mem_cgroup.swap.watermark; the same */
+  __u64 swap_failcnt;     /* v1: mem_cgroup.memsw.failcnt */
   __u64 kernel_pages;     /* v1: mem_cgroup.kmem.usage */
   __u64 soft_limit_pages; /* v1: mem_cgroup.soft_limit */
   __u64 min_pages;        /* v2: page_counter.min */
-  __u64 stalls;      /* times that a task of it, or of one below, had to reclaim memory itself (guest/reclaim.bpf.c) */
-  __u64 stall_ns;    /* for how long; stalls that have ended */
-  __u64 check;       /* changes when a CPU flushes something in any of the cgroups below */
-  __s64 stat[STATS]; /* of the subtree, as flushed by the CPUs */
-  __s64 pending[STATS]; /* of the subtree, what the CPUs have not flushed yet */
+  __u64 stalls;   /* times that a task of it, or of one below, had to reclaim memory itself (guest/reclaim.bpf.c) */
+  __u64 stall_ns; /* for how long; stalls that have ended */
+  __u64 check;    /* changes when a CPU flushes something in any of the cgroups below */
+  __u64 events[MEMORY_EVENTS]; /* v2: memory_events, of the subtree; EVENT_NOT_COUNTED: this kernel has no such event */
+  __s64 stat[STATS];           /* of the subtree, as flushed by the CPUs */
+  __s64 pending[STATS];        /* of the subtree, what the CPUs have not flushed yet */
 };
 
 enum {
@@ -230,6 +281,21 @@ enum {
   TASK_KERNEL = 1 << 2,  /* a kernel thread */
   TASK_AGENT = 1 << 3,   /* of the Kata agent's process */
   TASK_END = 1 << 4,     /* no task: all have been written, and there is nothing more to read */
+  TASK_THREADS = 1 << 5, /* no task: a struct threads_record */
+};
+
+/* What a thread does; a process' record has that of its leader, and 1 more: 0 of one that has ended. */
+enum {
+  THREAD_RUNNING, /* or waits for a CPU */
+  THREAD_SLEEPING,
+  THREAD_STOPPED, /* by a signal or a tracer */
+  THREAD_UNINTERRUPTIBLE,
+  THREAD_IO_WAITING, /* uninterruptible, for block I/O */
+  THREAD_STATES,
+};
+
+enum {
+  TASK_STATE_SHIFT = 8, /* of that in `flags` */
 };
 
 /* Of each process, of each thread of the agent and of guest-probe, and of each kernel thread. */
@@ -240,8 +306,18 @@ struct task_record {
   __u64 cpu_ns;            /* task_struct.se.sum_exec_runtime */
   __u32 pid;
   __u32 tgid;
-  __u32 flags; /* TASK_* */
-  __u32 reserved;
+  __u32 flags;          /* TASK_*, and from TASK_STATE_SHIFT on THREAD_* */
+  __u32 max_open_files; /* RLIMIT_NOFILE, the soft limit; of a leader */
+};
+
+/* Threads that are not leaders, of one container, one after the other in the walk: among the records of tasks. */
+struct threads_record {
+  __u64 reserved;
+  __u64 container_id; /* as in struct task_record */
+  __u32 count[THREAD_STATES];
+  __u32 unused;
+  __u32 flags; /* TASK_THREADS; at its place in struct task_record */
+  __u32 unused_too;
 };
 
 enum {
@@ -375,7 +451,7 @@ enum {
   SPAN_MORE_PAGES, /* STAT_SWAP and on */
   SPAN_EVENTS,     /* STAT_FAULTS and on */
   SPANS,
-  SPAN_ROOM = 32, /* positions in one read, and one more */
+  SPAN_ROOM = 64, /* positions in one read, and one more; a power of 2 */
 };
 
 /*
@@ -383,9 +459,9 @@ enum {
  * on C++ writes, while the programs read. C++ takes a span away before it changes an index that is in it.
  */
 struct stat_index {
-  __s32 of[STATS];   /* index of each STAT_* in the kernel's arrays; -1: it is not known, or in none */
-  __u32 known;       /* a bit for each that is */
-  __u64 span[SPANS]; /* the first index of a span << 32 | how many; 0: the figures are read one by one */
+  __s32 of[STAT_ITEMS]; /* index of each STAT_* and ITEM_* in the kernel's arrays; -1: it is not known, or in none */
+  __u32 known;          /* a bit for each that is */
+  __u64 span[SPANS];    /* the first index of a span << 32 | how many; 0: the figures are read one by one */
 };
 
 enum {

@@ -8,6 +8,19 @@
 #define PF_EXITING 0x4 /* set before sched_process_exit */
 #define PF_KTHREAD 0x00200000
 
+/* include/linux/sched.h: task_struct.__state. The last two are of 5.16 (5f220be21418) and 6.1 (f5d39b020809); older kernels
+ * use these bits for nothing. */
+enum {
+  TASK_IS_INTERRUPTIBLE = 0x1,
+  TASK_IS_UNINTERRUPTIBLE = 0x2,
+  TASK_IS_STOPPED = 0x4,
+  TASK_IS_TRACED = 0x8,
+  TASK_IS_PARKED = 0x40,
+  TASK_IS_NO_LOAD = 0x400, /* with TASK_IS_UNINTERRUPTIBLE: idle */
+  TASK_WAITS_FOR_LOCK = 0x1000,
+  TASK_IS_FROZEN = 0x8000,
+};
+
 /* The first namespace of any task is the guest's own (kernel/pid.c, init_pid_ns), in which tracepoints count. */
 static __always_inline __u64 initial_pid_namespace(void) {
   __u64 pid = KREAD(struct task_struct, bpf_get_current_task(), thread_pid);

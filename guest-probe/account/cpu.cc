@@ -26,12 +26,16 @@ void set_bandwidth(wire::Container& row, const cpu_record& record, const FigureS
   const bool unified = (record.kinds & CPU_UNIFIED) != 0;
   set_figure<figure::cpu_shares>(row, served, unified ? shares_of_weight(weight_of_shares(shares)) : shares);
   set_figure<figure::cpu_period_us>(row, served, bandwidth.period_ns / ns_per_us);
+  if ((record.kinds & CPU_IDLE) != 0) set_figure<figure::cpu_idle>(row, served, bandwidth.idle);
   // Without a quota no period is enforced: the kernel keeps what was counted before, cAdvisor does not show it.
   if (bandwidth.quota_ns == NO_QUOTA) return;
   set_figure<figure::cpu_quota_us>(row, served, bandwidth.quota_ns / ns_per_us);
   set_figure<figure::cfs_periods>(row, served, bandwidth.periods);
   set_figure<figure::cfs_throttled_periods>(row, served, bandwidth.throttled_periods);
   set_figure<figure::cfs_throttled_ns>(row, served, bandwidth.throttled_ns);
+  if ((record.kinds & CPU_BURST) == 0) return;
+  set_figure<figure::cfs_burst_periods>(row, served, bandwidth.burst_periods);
+  set_figure<figure::cfs_burst_ns>(row, served, bandwidth.burst_ns);
 }
 
 __extension__ using Product = unsigned __int128;

@@ -28,7 +28,7 @@ struct FigureFile {
 };
 
 struct FigureSource {
-  int index = -1;  ///< STAT_*, PRESSURE_* or SCHED_*; -1: its record is not an array
+  int index = -1;  ///< STAT_*, EVENT_*, PRESSURE_* or SCHED_*; -1: its record is not an array
   FigureFile v1;
   FigureFile v2;
 };
@@ -85,9 +85,24 @@ constexpr bool is_in_stat(std::size_t stat, bool unified) {
   return false;
 }
 
-/// Whether a STAT_* counts events, not pages.
+/// Whether a STAT_* is in the kernel's array of events, not of pages.
 constexpr bool is_event(std::size_t stat) {
   return stat >= STAT_FAULTS;
+}
+
+/// What one of a STAT_* is in its figure: of bytes with pages of `page` bytes; 1 where it counts something else.
+constexpr std::uint64_t stat_unit(std::size_t stat, std::uint64_t page) {
+  if (is_event(stat)) return 1;
+  switch (stat) {
+    case STAT_SLAB_RECLAIMABLE:
+    case STAT_SLAB_UNRECLAIMABLE:
+    case STAT_PER_CPU:
+    case STAT_ZSWAP:
+    case STAT_REFAULT_ANON:
+    case STAT_REFAULT_FILE: return 1;
+    case STAT_KERNEL_STACK: return 1024;
+    default: return page;
+  }
 }
 
 /// Those of `figures` that a record of memory has: `known` has a bit for each STAT_* that was read.

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <string_view>
 
 #include "guest-probe/account/containers.h"
 #include "guest-probe/account/figure_sources.h"
@@ -35,8 +36,21 @@ void set_stats(wire::Container& row, const memory_record& record, const FigureSe
     const auto stat = static_cast<std::size_t>(stat_of(figure, unified));
     // A counter read while another CPU flushes may be short by what is on its way; there is no negative memory.
     const std::int64_t exact = std::max<std::int64_t>(record.stat[stat] + record.pending[stat], 0);
-    const auto value = static_cast<std::uint64_t>(exact) * (is_event(stat) ? 1 : page_bytes());
+    const auto value = static_cast<std::uint64_t>(exact) * stat_unit(stat, page_bytes());
     row.*wire::container_figures[figure].value = value;
+  }
+}
+
+constexpr bool is_of_events(std::size_t figure) {
+  const FigureFile& file = file_of(figure, true);
+  if (file.name == nullptr || figure_sources[figure].index < 0) return false;
+  return std::string_view(file.name) == "memory.events" || std::string_view(file.name) == "memory.swap.events";
+}
+
+void set_events(wire::Container& row, const memory_record& record, const FigureSet& served) {
+  for (const std::size_t figure : figures_where<&is_of_events>) {
+    const std::uint64_t count = record.events[figure_sources[figure].index];
+    if (served.has(figure) && count != EVENT_NOT_COUNTED) row.*wire::container_figures[figure].value = count;
   }
 }
 
@@ -91,10 +105,13 @@ void set_memory(wire::Container& row, const memory_record& record, const FigureS
   set_figure<figure::oom_kills>(row, served, record.oom_kills);
   set_figure<figure::memory_stalls>(row, served, record.stalls);
   set_figure<figure::memory_stall_ns>(row, served, record.stall_ns);
+  set_figure<figure::memory_swap_peak_bytes>(row, served, record.swap_peak_pages * page);
   if (unified) {
+    set_events(row, record, served);
     set_figure<figure::memory_swap_bytes>(row, served, record.swap_pages * page);
     set_stats<true>(row, record, served);
   } else {
+    set_figure<figure::memory_swap_max_events>(row, served, record.swap_failcnt);
     set_figure<figure::memory_kernel_bytes>(row, served, record.kernel_pages * page);
     set_stats<false>(row, record, served);
   }

@@ -1,6 +1,7 @@
 #include "guest-probe/account/tasks.h"
 
 #include <algorithm>
+#include <cstring>
 #include <utility>
 
 #include "guest-probe/account/figure_sources.h"
@@ -8,8 +9,8 @@
 namespace katameter::guest {
 namespace {
 
-void take_earlier(std::optional<std::uint64_t>& first, std::optional<std::uint64_t> other) {
-  if (other && (!first || *other < *first)) first = other;
+constexpr bool is_thread_state(std::size_t figure) {
+  return figure >= figure::threads_running && figure <= figure::threads_io_waiting;
 }
 
 }  // namespace
@@ -20,15 +21,31 @@ void TaskAccount::begin() {
 }
 
 void TaskAccount::add(const task_record& record) {
+  if ((record.flags & TASK_THREADS) != 0) {
+    threads_record threads;
+    std::memcpy(&threads, &record, sizeof(threads));
+    add_threads(threads);
+    return;
+  }
   // What runs in a container is paid by the container, be it a thread of the kernel.
   if (record.container_id == 0) {
     if (const auto owner = owner_of(record)) usage_of(record, *owner).cpu_ns += record.cpu_ns;
     return;
   }
-  if ((record.flags & TASK_PROCESS) == 0) return;
   OfContainer& container = containers_[record.container_id];
+  if (const std::uint32_t state = record.flags >> TASK_STATE_SHIFT; state > 0 && state <= THREAD_STATES) {
+    ++container.threads[state - 1];
+  }
+  if ((record.flags & TASK_PROCESS) == 0) return;
   ++container.processes;
-  take_earlier(container.first_start_ns, record.start_boottime_ns);
+  if (container.first_start_ns && *container.first_start_ns <= record.start_boottime_ns) return;
+  container.first_start_ns = record.start_boottime_ns;
+  container.max_open_files = record.max_open_files;
+}
+
+void TaskAccount::add_threads(const threads_record& record) {
+  OfContainer& container = containers_[record.container_id];
+  for (std::size_t state = 0; state < THREAD_STATES; ++state) container.threads[state] += record.count[state];
 }
 
 std::optional<TaskAccount::Owner> TaskAccount::owner_of(const task_record& record) const {
@@ -75,6 +92,15 @@ std::uint64_t TaskAccount::cpu_ns(Owner owner) const {
   std::uint64_t sum = ended_ns_[static_cast<std::size_t>(owner)];
   for (const Usage& usage : last_) sum += usage.owner == owner ? usage.cpu_ns : 0;
   return sum;
+}
+
+void set_tasks(wire::Container& row, const TaskAccount::OfContainer& tasks, const FigureSet& served) {
+  set_figure<figure::processes>(row, served, tasks.processes);
+  for (const std::size_t figure : figures_where<&is_thread_state>) {
+    if (!served.has(figure)) continue;
+    row.*wire::container_figures[figure].value = tasks.threads[static_cast<std::size_t>(figure_sources[figure].index)];
+  }
+  if (tasks.first_start_ns) set_figure<figure::max_open_files>(row, served, tasks.max_open_files);
 }
 
 void SchedAccount::begin() {

@@ -25,6 +25,9 @@ class TaskAccount {
   struct OfContainer {
     std::uint64_t processes = 0;                    ///< as cgroup.procs lists them, nested cgroups included
     std::optional<std::uint64_t> first_start_ns{};  ///< CLOCK_BOOTTIME at which the oldest of its tasks began
+    std::uint32_t max_open_files = 0;               ///< of that one, its soft limit
+    /// By THREAD_*: its threads that have not ended, nested cgroups included.
+    std::array<std::uint64_t, THREAD_STATES> threads{};
   };
 
   explicit TaskAccount(std::uint32_t own_tgid) : own_tgid_(own_tgid) {}
@@ -48,6 +51,7 @@ class TaskAccount {
     std::uint64_t cpu_ns = 0;
   };
 
+  void add_threads(const threads_record& record);
   std::optional<Owner> owner_of(const task_record& record) const;
   Usage& usage_of(const task_record& record, Owner owner);
   void continue_usages();
@@ -58,6 +62,9 @@ class TaskAccount {
   std::vector<Usage> last_;  // by tgid
   std::array<std::uint64_t, owners> ended_ns_{};
 };
+
+/// Puts into a container's row what was counted of its tasks, as far as it is served.
+void set_tasks(wire::Container& row, const TaskAccount::OfContainer& tasks, const FigureSet& served);
 
 /// Run time, run-queue wait and switches per container: the kernel programs' sums, those included of containers that are
 /// gone, for a task's last figures come when RCU is done with it. No figure falls.

@@ -137,7 +137,7 @@ GuestPlan plan_guest(const KernelFacts& facts, const Wanted& wanted, std::vector
        facts.cpuacct || facts.base_stat ? "mount cgroup v2, or the cpuacct hierarchy of v1, before guest-probe starts"
                                         : "build the guest kernel with CONFIG_CGROUP_CPUACCT"},
       {"cpu controller", bandwidth_found,
-       "cfs_periods, cfs_throttled_periods, cfs_throttled_ns, cpu_quota_us, cpu_period_us, cpu_shares",
+       "cfs_periods, cfs_throttled_*, cfs_burst_*, cpu_quota_us, cpu_period_us, cpu_shares, cpu_idle",
        facts.bandwidth ? "mount the cpu controller's hierarchy, of v2 with CPU time in it, before guest-probe starts"
                        : "build the guest kernel with CONFIG_CFS_BANDWIDTH"},
       {"pids controller", pids_found, "threads, threads_max",
@@ -159,7 +159,8 @@ GuestPlan plan_guest(const KernelFacts& facts, const Wanted& wanted, std::vector
        "the exact start_boottime_ns; that of the oldest process is reported",
        "build the guest kernel with CONFIG_FTRACE and CONFIG_DEBUG_INFO_BTF"},
       {"task iterator", facts.task_iterator,
-       "processes, start_boottime_ns of containers older than guest-probe, the guest system's CPU time by owner",
+       "processes, what their threads do (threads_running ...), max_open_files, start_boottime_ns of containers older "
+       "than guest-probe, the guest system's CPU time by owner",
        "use a kernel from 5.8 on"},
       {"mark_victim tracepoint", facts.mark_victim, "OOM events; oom_kills is still counted",
        "build the guest kernel with CONFIG_FTRACE and CONFIG_DEBUG_INFO_BTF"},
@@ -216,9 +217,10 @@ constexpr std::array parts{
     Part{"copy_stats", "the figures of memory.stat whose place the kernel does not show"},
     Part{"note_removal", "the last values of removed containers, the exact start_boottime_ns, memory_stalls"},
     Part{"note_mkdir", "the exact start_boottime_ns; that of the oldest process is reported"},
-    Part{"walk_tasks",
-         "processes, start_boottime_ns of containers older than guest-probe, the guest system's CPU time by owner, "
-         "what --schedstat asks for"},
+    Part{
+        "walk_tasks",
+        "processes, what their threads do (threads_running ...), max_open_files, start_boottime_ns of containers older "
+        "than guest-probe, the guest system's CPU time by owner, what --schedstat asks for"},
     Part{"note_task_end", "what --schedstat asks for: sched_run_ns ..."},
     Part{"walk_sched_sums", "what --schedstat asks for: sched_run_ns ..."},
     Part{"note_request", "all figures of virtiofs: virtiofs_reads ..."},

@@ -132,7 +132,7 @@ void GuestPrograms::close_iterators() {
 
 void GuestPrograms::set_stat_indices(const StatIndices& resolved) {
   StatIndices indices = stat_indices_->get();
-  for (std::size_t stat = 0; stat < indices.size(); ++stat) {
+  for (std::size_t stat = 0; stat < STATS; ++stat) {
     if (resolved[stat] < 0) continue;
     indices[stat] = resolved[stat];
     stats_found_ |= 1u << stat;

@@ -9,7 +9,7 @@
 namespace katameter::guest {
 namespace {
 
-constexpr std::array<std::size_t, SPANS + 1> span_begins{STAT_ANON, STAT_SWAP, STAT_FAULTS, STATS};
+constexpr std::array<std::size_t, SPANS + 1> span_begins{STAT_ANON, STAT_SWAP, STAT_FAULTS, STAT_ITEMS};
 
 std::size_t page_bytes() {
   return static_cast<std::size_t>(getpagesize());
@@ -43,7 +43,7 @@ Result<StatIndexMap> StatIndexMap::map(const Fd& map) {
 StatIndices StatIndexMap::get() const {
   const auto& now = *reinterpret_cast<const volatile stat_index*>(mapping_.data());
   StatIndices indices{};
-  for (std::size_t stat = 0; stat < STATS; ++stat) indices[stat] = now.of[stat];
+  for (std::size_t item = 0; item < STAT_ITEMS; ++item) indices[item] = now.of[item];
   return indices;
 }
 
@@ -52,7 +52,7 @@ void StatIndexMap::set(const StatIndices& indices) {
   const std::array<std::uint64_t, SPANS> spans = spans_of(indices);
   for (std::size_t span = 0; span < SPANS; ++span) now.span[span] = 0;
   std::atomic_thread_fence(std::memory_order_seq_cst);
-  for (std::size_t stat = 0; stat < STATS; ++stat) now.of[stat] = indices[stat];
+  for (std::size_t item = 0; item < STAT_ITEMS; ++item) now.of[item] = indices[item];
   std::atomic_thread_fence(std::memory_order_seq_cst);
   std::uint32_t known = 0;
   for (std::size_t stat = 0; stat < STATS; ++stat) known |= indices[stat] < 0 ? 0 : std::uint32_t{1} << stat;

@@ -17,8 +17,9 @@ struct StatArrays {
   std::vector<std::int64_t> events;
 };
 
-/// The index of each figure of memory.stat (STAT_*) in its array; -1: it is not known.
-using StatIndices = std::array<int, STATS>;
+/// The index of each figure of memory.stat (STAT_*), and of what is added to one (ITEM_*), in its array; -1: it is not
+/// known.
+using StatIndices = std::array<int, STAT_ITEMS>;
 
 /// For each SPAN_*, which indices a program reads at once: the first << 32 | how many; 0 where they lie too far apart, or
 /// none is known. Pure.

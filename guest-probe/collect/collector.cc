@@ -435,7 +435,7 @@ const CgroupPaths& Collector::tasks_paths() const {
 
 void Collector::add_tasks(wire::Container& row, std::uint64_t cgroup_id) {
   const TaskAccount::OfContainer tasks = tasks_.of_container(cgroup_id);
-  set_figure<figure::processes>(row, served_.figures, tasks.processes);
+  set_tasks(row, tasks, served_.figures);
   if (!served_.has(figure::start_boottime_ns)) return;
   if (tasks.first_start_ns && !start_times_.find(cgroup_id)) start_times_.guess(cgroup_id, *tasks.first_start_ns);
   row.start_boottime_ns = start_times_.find(cgroup_id);

@@ -61,7 +61,8 @@ std::uint64_t id_in(const CheckCgroup& cgroup, Hierarchy hierarchy) {
 
 // Without a quota a row does not have what CFS has counted.
 void remove_cfs(FigureSet& figures) {
-  for (const figure::Index each : {figure::cfs_periods, figure::cfs_throttled_periods, figure::cfs_throttled_ns}) {
+  for (const figure::Index each : {figure::cfs_periods, figure::cfs_throttled_periods, figure::cfs_throttled_ns,
+                                   figure::cfs_burst_periods, figure::cfs_burst_ns}) {
     figures.remove(each);
   }
 }
@@ -168,7 +169,7 @@ void put_values(const memory_record& record, bool unified, FigureValues& values)
     const auto stat = static_cast<std::size_t>(index);
     values[i].reset();
     if (record.stat[stat] < 0) continue;
-    values[i] = static_cast<std::uint64_t>(record.stat[stat]) * (is_event(stat) ? 1 : page);
+    values[i] = static_cast<std::uint64_t>(record.stat[stat]) * stat_unit(stat, page);
   }
 }
 
@@ -330,7 +331,7 @@ std::vector<Mismatch> compare_tasks(const std::optional<task_record>& record, co
                                     ServedFigures& served) {
   std::vector<Mismatch> mismatches;
   const auto refuse = [&](std::string text) {
-    served.figures.remove(figure::processes);
+    served.figures.remove(FigureGroup::processes);
     mismatches.push_back({"processes", std::move(text)});
   };
   constexpr std::uint32_t flags = TASK_LEADER | TASK_PROCESS;
@@ -356,7 +357,7 @@ Result<std::vector<Mismatch>> self_check_tasks(GuestPrograms& programs, ServedFi
   own.start_ticks = own_start_ticks();
   own.cpu_before_ns = own_cpu_ns();
   const Status walked = programs.walk_tasks([&](const task_record& each) {
-    if (each.pid == static_cast<std::uint32_t>(getpid())) record = each;
+    if ((each.flags & TASK_THREADS) == 0 && each.pid == static_cast<std::uint32_t>(getpid())) record = each;
   });
   if (!walked) return failure_from(walked.error());
   own.cpu_after_ns = own_cpu_ns();

@@ -49,7 +49,7 @@ std::array<std::optional<std::uint64_t>, STATS> read_file(const std::string& dir
   for (std::size_t i = 0; i < figure::count; ++i) {
     if (!figures.has(i) || !(*values)[i]) continue;
     const auto stat = static_cast<std::size_t>(stat_of(i, unified));
-    stats[stat] = *(*values)[i] / (is_event(stat) ? 1 : page);
+    stats[stat] = *(*values)[i] / stat_unit(stat, page);
   }
   return stats;
 }
@@ -165,7 +165,7 @@ StatIndexResolver::StatIndexResolver(GuestPrograms& programs, std::string mount,
 
 // Those that are in memory.stat, and were not found.
 bool StatIndexResolver::is_wanted(std::size_t stat) const {
-  return is_in_stat(stat, unified_) && !programs_.has_stat(static_cast<int>(stat)) &&
+  return is_resolvable(stat) && is_in_stat(stat, unified_) && !programs_.has_stat(static_cast<int>(stat)) &&
          resolved_.why[stat] != Resolution::no_line;
 }
 
@@ -256,6 +256,10 @@ std::vector<Mismatch> StatIndexResolver::mismatches() const {
     const std::string name(wire::container_figures[i].name);
     if (!tries_) {
       mismatches.push_back({name, "this kernel does not count it in cgroup v2", true});  // kernel memory, before 5.18
+      continue;
+    }
+    if (!is_resolvable(static_cast<std::size_t>(stat))) {
+      mismatches.push_back({name, "this kernel does not show where it keeps it (CONFIG_KALLSYMS_ALL)", true});
       continue;
     }
     switch (resolved_.why[static_cast<std::size_t>(stat)]) {

@@ -59,6 +59,11 @@ class StatIndexProbe {
   std::array<Figure, STATS> figures_;
 };
 
+/// Whether a STAT_* can be looked for by comparison where the kernel hides its tables: not a sum of several positions.
+constexpr bool is_resolvable(std::size_t stat) {
+  return stat != STAT_SCANNED && stat != STAT_RECLAIMED;
+}
+
 /// In words, for Resolution other than `resolved`.
 std::string describe(Resolution why);
 

@@ -131,7 +131,8 @@ std::uint64_t with_reserve(std::uint64_t bytes) {
 constexpr bool is_in_ram(std::size_t figure) {
   const FigureKind kind = wire::container_figures[figure].kind;
   return wire::container_figures[figure].unit == FigureUnit::bytes && kind == FigureKind::gauge &&
-         figure != figure::memory_swap_bytes && figure != figure::memory_peak_bytes;
+         figure != figure::memory_swap_bytes && figure != figure::memory_swap_peak_bytes &&
+         figure != figure::memory_zswapped_bytes && figure != figure::memory_peak_bytes;
 }
 
 }  // namespace

@@ -84,6 +84,9 @@ constexpr std::string_view unit_name(FigureUnit unit) {
     case FigureUnit::stalls: return "stalls";
     case FigureUnit::requests: return "requests";
     case FigureUnit::errors: return "errors";
+    case FigureUnit::pages: return "pages";
+    case FigureUnit::flag: return "0 or 1";
+    case FigureUnit::files: return "files";
   }
   return "?";
 }

@@ -7,7 +7,7 @@ here=$(cd "${BASH_SOURCE[0]%/*}" && pwd)
 . "$here/../../scripts/lib/say.sh"
 cd "$here/../.."
 
-rows=1900 others=50 port=9727
+rows=1600 others=50 port=9727
 out=build/many-containers
 mkdir -p $out
 dir=$(mktemp -d /tmp/katameter.XXXXXX)

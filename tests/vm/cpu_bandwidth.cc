@@ -85,6 +85,49 @@ TEST_CASE("A container without a quota has neither a quota nor CFS counters", "[
   CHECK(row.cpu_shares == shares_of(cgroup).at_first);
 }
 
+TEST_CASE("What a container uses above its quota is what the kernel's file says; it is absent before 5.15",
+          "[both][cfs][cpu-apart]") {
+  const Daemon daemon;
+  const TestCgroup cgroup('1');
+  set_quota(cgroup, "20000", "50000");
+  const char* const file = is_v1(cgroup) ? "cpu.cfs_burst_us" : "cpu.max.burst";
+  if (!cgroup.has("cpu", file)) {
+    const wire::Container row = row_of(daemon, cgroup.id());
+    CHECK((row.cfs_periods && !row.cfs_burst_periods && !row.cfs_burst_ns && !row.cpu_idle));
+    return;
+  }
+  cgroup.write("cpu", file, "20000");
+  Workload workload(cgroup);
+  const std::string burst_time = is_v1(cgroup) ? "burst_time" : "burst_usec";
+  const std::uint64_t grain_ns = is_v1(cgroup) ? 1 : 1000;
+  wire::Container row;
+  for (int attempt = 0; attempt < 50 && row.cfs_burst_periods.value_or(0) == 0; ++attempt) {
+    usleep(200'000);  // saves what was not used in four periods
+    workload.burn_cpu_ms(30);
+    const auto before = cgroup.read_table("cpu", "cpu.stat");
+    row = row_of(daemon, cgroup.id());
+    const auto after = cgroup.read_table("cpu", "cpu.stat");
+    REQUIRE((row.cfs_burst_periods && row.cfs_burst_ns));
+    CHECK((*row.cfs_burst_periods >= before.at("nr_bursts") && *row.cfs_burst_periods <= after.at("nr_bursts")));
+    CHECK(*row.cfs_burst_ns >= before.at(burst_time) * grain_ns);
+    CHECK(*row.cfs_burst_ns < (after.at(burst_time) + 1) * grain_ns);
+  }
+  CHECK(row.cfs_burst_periods > 0);
+  CHECK(row.cfs_burst_ns > 0);
+}
+
+TEST_CASE("A container that only gets what nobody else wants is known as such", "[both][cfs][cpu-apart]") {
+  const Daemon daemon;
+  const TestCgroup cgroup('1');
+  if (!cgroup.has("cpu", "cpu.idle")) {
+    CHECK_FALSE(row_of(daemon, cgroup.id()).cpu_idle);
+    return;
+  }
+  CHECK(row_of(daemon, cgroup.id()).cpu_idle == 0);
+  cgroup.write("cpu", "cpu.idle", "1");
+  CHECK(row_of(daemon, cgroup.id()).cpu_idle == 1);
+}
+
 TEST_CASE("Shares and the number of threads are the files'", "[both][cfs][threads][cpu-apart]") {
   const Daemon daemon;
   const TestCgroup cgroup('1');

@@ -1,9 +1,11 @@
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
 
 #include "tests/vm/cgroup_files.h"
 #include "tests/vm/daemon.h"
+#include "tests/vm/loop_device.h"
 #include "tests/vm/workload.h"
 
 using namespace katameter;
@@ -15,9 +17,8 @@ constexpr std::uint64_t page = 4096;
 
 // A CPU hands in at more than 32 pages, so memory.stat may be late by that on each CPU of the guest and in each cgroup.
 std::uint64_t lateness_of(std::size_t figure, bool unified) {
-  const int stat = stat_of(figure, unified);
-  if (stat < 0) return 0;
-  return is_event(static_cast<std::size_t>(stat)) ? 2000 : 200 * page;
+  if (stat_of(figure, unified) < 0) return 0;
+  return is_counter(wire::container_figures[figure].kind) ? 2000 : 200 * page;
 }
 
 wire::Container row_of(const Daemon& daemon, const TestCgroup& cgroup) {
@@ -34,6 +35,8 @@ void set_limits(const TestCgroup& cgroup) {
   write_if_there("cpu", "cpu.cfs_period_us", "50000");
   write_if_there("cpu", "cpu.cfs_quota_us", "20000");
   write_if_there("cpu", "cpu.max", "20000 50000");
+  write_if_there("cpu", "cpu.cfs_burst_us", "10000");
+  write_if_there("cpu", "cpu.max.burst", "10000");
   write_if_there("cpu", "cpu.shares", "777");
   write_if_there("cpu", "cpu.weight", "77");
   write_if_there("pids", "pids.max", "77");
@@ -51,19 +54,8 @@ wire::Figure as_in_file(const wire::Container& row, std::size_t figure) {
   return !value && of.kind == FigureKind::limit ? wire::Figure(no_limit) : value;
 }
 
-}  // namespace
-
-TEST_CASE("Each figure that the kernel shows in a file lies between two reads of the file",
-          "[any][cpu][cfs][threads][memory][memory.stat]") {
-  const Daemon daemon;
-  const TestCgroup cgroup('3');
-  set_limits(cgroup);
-  Workload workload(cgroup);
-  workload.burn_cpu_ms(100);
-  workload.burn_system_ms(30);
-  workload.touch_anonymous(1777);
-  workload.touch_file(923);
-  workload.read_file(3000);
+// Each figure of which the kernel has a file: how many.
+std::size_t compare_with_files(const Daemon& daemon, const TestCgroup& cgroup) {
   const CgroupDirectories directories = directories_of(cgroup);
   std::size_t compared = 0;
   for (std::size_t i = 0; i < figure::count; ++i) {
@@ -100,8 +92,70 @@ TEST_CASE("Each figure that the kernel shows in a file lies between two reads of
     INFO(wire::container_figures[i].name << ": " << file.name << " " << file.key << " " << said);
     CHECK(same);
   }
+  return compared;
+}
+
+}  // namespace
+
+TEST_CASE("Each figure that the kernel shows in a file lies between two reads of the file",
+          "[any][cpu][cfs][threads][memory][memory.stat]") {
+  const Daemon daemon;
+  const TestCgroup cgroup('3');
+  set_limits(cgroup);
+  Workload workload(cgroup);
+  workload.burn_cpu_ms(100);
+  workload.burn_system_ms(30);
+  workload.touch_anonymous(1777);
+  workload.touch_file(923);
+  workload.read_file(3000);
+  const std::size_t compared = compare_with_files(daemon, cgroup);
   CHECK(compared >= 20);
   const wire::Container row = row_of(daemon, cgroup);
   REQUIRE((row.memory_usage_bytes && row.memory_inactive_file_bytes));
   CHECK(row.memory_working_set_bytes == *row.memory_usage_bytes - *row.memory_inactive_file_bytes);
+}
+
+TEST_CASE("What is dirty, shared, anonymous and the kernel's own is what the files say, and what was reclaimed",
+          "[any][memory][memory.stat]") {
+  const LoopDevice device;
+  const Fd buffered(open(("/dev/loop" + std::to_string(device.minor())).c_str(), O_RDWR | O_CLOEXEC));
+  REQUIRE(buffered);
+  const Daemon daemon;
+  const TestCgroup cgroup('4');
+  Workload workload(cgroup);
+  workload.touch_anonymous(1000);
+  workload.touch_file(500);
+  workload.write_device(buffered.get(), 1, 4 << 20);
+  wire::Container row = row_of(daemon, cgroup);
+  CHECK(row.memory_dirty_bytes > 1u << 20);
+  CHECK(row.memory_shmem_bytes >= 500 * page);
+  REQUIRE((row.memory_inactive_anon_bytes && row.memory_active_anon_bytes));
+  CHECK(*row.memory_inactive_anon_bytes + *row.memory_active_anon_bytes >= 1400 * page);
+  CHECK(row.memory_unevictable_bytes == 0);
+  if (is_v1(cgroup)) {
+    CHECK_FALSE(row.memory_high_events);
+    CHECK_FALSE(row.memory_slab_reclaimable_bytes);
+    compare_with_files(daemon, cgroup);
+    return;
+  }
+  CHECK(row.memory_slab_unreclaimable_bytes > 0);
+  CHECK(row.memory_kernel_stack_bytes > 0);
+  CHECK(row.memory_high_events == 0);
+  compare_with_files(daemon, cgroup);
+
+  // What was read of the device goes for what is read of the file, and comes back.
+  cgroup.write("memory", "memory.high", "16777216");
+  workload.read_file(6000);
+  cgroup.write("memory", "memory.high", "max");
+  cgroup.write("memory", "memory.max", "16777216");
+  workload.read_file(6000);
+  workload.read_device(buffered.get(), 1, 4 << 20);
+  compare_with_files(daemon, cgroup);
+  row = row_of(daemon, cgroup);
+  CHECK(row.memory_high_events > 0);
+  CHECK(row.memory_max_events > 0);
+  CHECK(row.memory_scanned_pages >= 1000);
+  CHECK(row.memory_reclaimed_pages >= 1000);
+  CHECK(row.memory_reclaimed_pages <= row.memory_scanned_pages);
+  CHECK(row.memory_refaults_file > 0);
 }

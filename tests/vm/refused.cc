@@ -65,7 +65,7 @@ std::map<std::string, Names, std::less<>> figures_of_programs(bool v2) {
       {"copy_stats", stat},  // loaded where the tables' addresses cannot be had
       {"note_removal", stalls + virtiofs},
       {"note_mkdir", {}},  // the oldest process stands in
-      {"walk_tasks", schedstat + Names{"processes"}},
+      {"walk_tasks", schedstat + names_of({FigureGroup::processes})},
       {"note_task_end", schedstat},
       {"walk_sched_sums", schedstat},
       {"note_request", virtiofs},

@@ -1,14 +1,18 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <filesystem>
 #include <fstream>
+#include <initializer_list>
+#include <map>
 #include <sstream>
 
 #include "tests/vm/cgroup_files.h"
@@ -87,7 +91,7 @@ class Child {
   pid_t pid_;
 };
 
-void leave_a_thread_behind() {
+void start_sleeping_thread() {
   pthread_t thread{};
   pthread_create(
       &thread, nullptr,
@@ -95,6 +99,25 @@ void leave_a_thread_behind() {
         while (true) pause();
       },
       nullptr);
+}
+
+// By the letter in /proc/PID/task/TID/stat, of all that have not ended.
+std::map<char, std::uint64_t> thread_states(std::initializer_list<const TestCgroup*> cgroups) {
+  std::map<char, std::uint64_t> states;
+  for (const TestCgroup* cgroup : cgroups) {
+    std::ifstream threads(cgroup->file_path("pids", is_v1(*cgroup) ? "tasks" : "cgroup.threads"));
+    for (std::string thread; threads >> thread;) {
+      std::ifstream file("/proc/" + thread + "/stat");
+      std::string line;
+      std::getline(file, line);
+      if (!line.empty()) ++states[line[line.rfind(')') + 2]];
+    }
+  }
+  return states;
+}
+
+void leave_a_thread_behind() {
+  start_sleeping_thread();
   syscall(SYS_exit, 0);  // of this thread; pthread_exit() would unwind the stack of the test
 }
 
@@ -156,6 +179,72 @@ TEST_CASE("The processes of a container are those that cgroup.procs lists", "[an
   CHECK(ours == before);
   CHECK(ours == 4);
   CHECK(listed(cgroup) + listed(nested) == before);
+}
+
+TEST_CASE("The threads of a container are counted by their states", "[any]") {
+  const Daemon daemon;
+  const TestCgroup cgroup('1');
+  const TestCgroup nested('1', "/nested");
+  const auto compare = [&](const std::map<char, std::uint64_t>& at_least) {
+    for (int attempt = 0; attempt < 100; ++attempt) {
+      const auto before = thread_states({&cgroup, &nested});
+      const wire::Container row = row_of(daemon, cgroup.id());
+      const auto after = thread_states({&cgroup, &nested});
+      const bool there = std::all_of(at_least.begin(), at_least.end(), [&](const auto& least) {
+        const auto found = before.find(least.first);
+        return found != before.end() && found->second >= least.second;
+      });
+      if (before != after || !there) continue;
+      const auto count = [&](char state) { return before.contains(state) ? before.at(state) : 0; };
+      REQUIRE((row.threads_running && row.threads_sleeping && row.threads_stopped && row.threads_uninterruptible &&
+               row.threads_io_waiting));
+      CHECK(row.threads_running == count('R'));
+      CHECK(row.threads_sleeping == count('S'));
+      CHECK(row.threads_stopped == count('T'));
+      CHECK(*row.threads_uninterruptible + *row.threads_io_waiting == count('D'));
+      return;
+    }
+    FAIL("the threads do not hold still");
+  };
+  compare({});
+  const Child sleeper(&cgroup, [] {
+    for (int i = 0; i < 5; ++i) start_sleeping_thread();
+    pause();
+  });
+  const Child inner(&nested, [] {
+    start_sleeping_thread();
+    pause();
+  });
+  const Child stopped(&cgroup, [] { raise(SIGSTOP); });
+  const Child busy(&cgroup, [] {
+    for (volatile std::uint64_t spin = 0;;) spin = spin + 1;
+  });
+  // The parent of a vfork() waits, in a state that no signal but SIGKILL ends, until the child has gone.
+  const Child waiting(&cgroup, [] {
+    if (vfork() == 0) {
+      prctl(PR_SET_PDEATHSIG, SIGKILL);
+      while (true) pause();
+    }
+  });
+  stopped.wait_for_state('T');
+  waiting.wait_for_state('D');
+  compare({{'S', 9}, {'R', 1}, {'T', 1}, {'D', 1}});
+}
+
+TEST_CASE("The limit of open files is that of the container's oldest process", "[any]") {
+  const Daemon daemon;
+  const TestCgroup cgroup('1');
+  CHECK_FALSE(row_of(daemon, cgroup.id()).max_open_files);
+  const Child oldest(&cgroup, [] {
+    const rlimit limit{77, 99};
+    setrlimit(RLIMIT_NOFILE, &limit);
+    pause();
+  });
+  oldest.wait_for_state('S');
+  usleep(50'000);
+  const Child younger(&cgroup, [] { pause(); });
+  younger.wait_for_state('S');
+  CHECK(row_of(daemon, cgroup.id()).max_open_files == 77);
 }
 
 TEST_CASE("A container's start is when its cgroup was made, also once it is removed", "[any]") {

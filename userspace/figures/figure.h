@@ -44,6 +44,9 @@ enum class FigureUnit : std::uint8_t {
   stalls,
   requests,
   errors,
+  pages,
+  flag,
+  files,
 };
 
 /// What gives a figure: it is there or missing with the others of its group.

@@ -1,4 +1,5 @@
 #include <catch2/catch.hpp>
+#include <cstring>
 
 #include "guest-probe/account/tasks.h"
 #include "tests/guest-probe/records.h"
@@ -21,7 +22,7 @@ task_record task(std::uint32_t pid, std::uint64_t container, std::uint64_t cpu_n
           .pid = pid,
           .tgid = pid,
           .flags = flags,
-          .reserved = 0};
+          .max_open_files = 1024};
 }
 
 task_record process(std::uint32_t pid, std::uint64_t container, std::uint64_t start_ns = 1000) {
@@ -74,6 +75,46 @@ TEST_CASE("A container's processes are counted, and the oldest is known") {
   walk(account, {process(1, root)});
   CHECK(account.of_container(inside).processes == 0);
   CHECK_FALSE(account.of_container(inside).first_start_ns);
+}
+
+TEST_CASE("A container's threads are counted by what they do, the leaders with the others") {
+  TaskAccount account(own);
+  const auto in_state = [](task_record record, std::uint32_t state) {
+    record.flags |= (state + 1) << TASK_STATE_SHIFT;
+    return record;
+  };
+  threads_record threads{};
+  threads.container_id = inside;
+  threads.count[THREAD_SLEEPING] = 3;
+  threads.count[THREAD_IO_WAITING] = 2;
+  threads.flags = TASK_THREADS;
+  task_record as_task;
+  std::memcpy(&as_task, &threads, sizeof(as_task));
+  walk(account, {in_state(process(10, inside), THREAD_RUNNING), as_task, in_state(process(11, inside), THREAD_SLEEPING),
+                 as_task, in_state(process(12, inside), THREAD_STOPPED),
+                 in_state(process(13, inside), THREAD_UNINTERRUPTIBLE), task(14, inside, 0, TASK_LEADER)});
+  wire::Container row;
+  set_tasks(row, account.of_container(inside), FigureSet::all());
+  CHECK(row.processes == 4);
+  CHECK(row.threads_running == 1);
+  CHECK(row.threads_sleeping == 7);
+  CHECK(row.threads_stopped == 1);
+  CHECK(row.threads_uninterruptible == 1);
+  CHECK(row.threads_io_waiting == 4);
+}
+
+TEST_CASE("The limit of open files is that of a container's oldest process") {
+  TaskAccount account(own);
+  task_record oldest = process(11, inside, 2000);
+  oldest.max_open_files = 77;
+  walk(account, {process(10, inside, 3000), oldest, process(12, inside, 2500)});
+  wire::Container row;
+  set_tasks(row, account.of_container(inside), FigureSet::all());
+  CHECK(row.max_open_files == 77);
+  wire::Container empty;
+  set_tasks(empty, account.of_container(99), FigureSet::all());
+  CHECK_FALSE(empty.max_open_files);
+  CHECK(empty.threads_running == 0);
 }
 
 TEST_CASE("The guest system's CPU time is divided by owner; what runs in a container is the container's") {

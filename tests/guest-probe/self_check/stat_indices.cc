@@ -1,5 +1,6 @@
 #include "guest-probe/self_check/stat_indices.h"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 
 #include "guest-probe/account/figure_sources.h"
@@ -9,8 +10,19 @@ using namespace katameter::guest;
 
 namespace {
 
+// Those of which the samples below have values.
+constexpr std::array<std::size_t, 9> sampled{STAT_ANON,        STAT_FILE,        STAT_INACTIVE_FILE,
+                                             STAT_ACTIVE_FILE, STAT_MAPPED_FILE, STAT_SWAP,
+                                             STAT_KERNEL,      STAT_FAULTS,      STAT_MAJOR_FAULTS};
+
 // Where a kernel might keep them: in the arrays' own order, with others between.
-constexpr StatIndices kernel_indices{9, 11, 2, 3, 10, 20, 21, 5, 6};
+constexpr StatIndices kernel_indices = [] {
+  constexpr std::array<int, sampled.size()> places{9, 11, 2, 3, 10, 20, 21, 5, 6};
+  StatIndices indices{};
+  indices.fill(-1);
+  for (std::size_t i = 0; i < places.size(); ++i) indices[sampled[i]] = places[i];
+  return indices;
+}();
 
 ResolvedIndices resolve_indices(const std::vector<StatSample>& samples) {
   StatIndexProbe probe;
@@ -19,16 +31,18 @@ ResolvedIndices resolve_indices(const std::vector<StatSample>& samples) {
 }
 
 // One cgroup: each figure is `values` at its index; the other indices hold `noise` and what follows it.
-StatSample sample_of(const std::array<std::uint64_t, STATS>& values, std::int64_t noise, std::size_t shift = 0) {
+StatSample sample_of(const std::array<std::uint64_t, sampled.size()>& values, std::int64_t noise,
+                     std::size_t shift = 0) {
   StatSample sample;
   sample.arrays.pages.resize(40);
   sample.arrays.events.resize(20);
   for (std::int64_t& item : sample.arrays.pages) item = noise++;
   for (std::int64_t& item : sample.arrays.events) item = noise++;
-  for (std::size_t stat = 0; stat < STATS; ++stat) {
+  for (std::size_t i = 0; i < sampled.size(); ++i) {
+    const std::size_t stat = sampled[i];
     auto& array = is_event(stat) ? sample.arrays.events : sample.arrays.pages;
-    array[static_cast<std::size_t>(kernel_indices[stat]) + shift] = static_cast<std::int64_t>(values[stat]);
-    sample.file[stat] = values[stat];
+    array[static_cast<std::size_t>(kernel_indices[stat]) + shift] = static_cast<std::int64_t>(values[i]);
+    sample.file[stat] = values[i];
   }
   return sample;
 }
@@ -44,7 +58,7 @@ std::vector<StatSample> sample_of_three(std::size_t shift = 0) {
 TEST_CASE("Each index is resolved, whatever it is") {
   for (const std::size_t shift : {0u, 1u, 7u}) {
     const ResolvedIndices resolved = resolve_indices(sample_of_three(shift));
-    for (std::size_t stat = 0; stat < STATS; ++stat) {
+    for (const std::size_t stat : sampled) {
       INFO(stat);
       CHECK(resolved.why[stat] == Resolution::resolved);
       CHECK(resolved.indices[stat] == kernel_indices[stat] + static_cast<int>(shift));

@@ -28,12 +28,17 @@ wire::Container container_of(std::uint64_t guest, std::uint32_t number, std::uin
   made.cfs_periods = seconds * 10;
   made.cfs_throttled_periods = seconds;
   made.cfs_throttled_ns = uptime_ns / 200;
+  made.cfs_burst_periods = made.cfs_burst_ns = made.cpu_idle = 0;
   made.cpu_quota_us = 50'000;
   made.cpu_period_us = 100'000;
   made.cpu_shares = 512;
   made.threads = 3 + number;
   made.threads_max = 1000;
   made.processes = 1 + number;
+  made.threads_running = 1;
+  made.threads_sleeping = 2 + number;
+  made.threads_stopped = made.threads_uninterruptible = made.threads_io_waiting = 0;
+  made.max_open_files = 1 << 20;
   made.start_boottime_ns = 1'000'000'000 + number * 10'000'000;
 
   // A saw tooth of ten minutes between 8 and 68 MiB; the peak has seen one.
@@ -55,6 +60,22 @@ wire::Container container_of(std::uint64_t guest, std::uint32_t number, std::uin
   made.oom_kills = number == 1 ? seconds : 0;
   made.page_faults = seconds * 25;
   made.major_page_faults = seconds / 30;
+  made.memory_shmem_bytes = made.memory_writeback_bytes = made.memory_unevictable_bytes = 0;
+  made.memory_dirty_bytes = mebibyte / 4;
+  made.memory_inactive_anon_bytes = *made.memory_rss_bytes / 2;
+  made.memory_active_anon_bytes = *made.memory_rss_bytes - *made.memory_inactive_anon_bytes;
+  made.memory_slab_reclaimable_bytes = made.memory_slab_unreclaimable_bytes = mebibyte / 8;
+  made.memory_kernel_stack_bytes = (3 + number) * std::uint64_t{16384};
+  made.memory_page_tables_bytes = mebibyte / 16;
+  made.memory_sockets_bytes = made.memory_per_cpu_bytes = 0;
+  made.memory_refaults_anon = made.memory_zswap_bytes = made.memory_zswapped_bytes = 0;
+  made.memory_refaults_file = seconds / 10;
+  made.memory_scanned_pages = seconds * 4;
+  made.memory_reclaimed_pages = seconds * 3;
+  made.memory_low_events = made.memory_high_events = made.memory_oom_group_kills = 0;
+  made.memory_max_events = seconds / 60;
+  made.memory_oom_events = made.oom_kills;
+  made.memory_swap_max_events = made.memory_swap_fail_events = made.memory_swap_peak_bytes = 0;
   made.memory_stalls = seconds / 20;
   made.memory_stall_ns = uptime_ns / 10'000;
   made.virtiofs_reads = seconds * 3;
