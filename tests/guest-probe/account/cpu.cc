@@ -13,8 +13,8 @@ cpu_record full_record() {
   cpu_record record = make_cpu(1, 1000);
   record.user_ns = 600;
   record.system_ns = 300;
-  record.kinds = CPU_TIMES | CPU_BANDWIDTH | CPU_TASKS;
-  record.bandwidth = {50'000'000, 100'000'000, 512 * 1024, 4, 3, 2000};
+  record.kinds = CPU_TIMES | CPU_BANDWIDTH | CPU_BURST | CPU_TASKS;
+  record.bandwidth = {50'000'000, 100'000'000, 512 * 1024, 4, 3, 2000, 2, 300, 1};
   record.tasks = {7, 100};
   return record;
 }
@@ -58,6 +58,8 @@ TEST_CASE("A record's figures come in the units of the wire") {
   CHECK(row.cfs_periods == 4);
   CHECK(row.cfs_throttled_periods == 3);
   CHECK(row.cfs_throttled_ns == 2000);
+  CHECK(row.cfs_burst_periods == 2);
+  CHECK(row.cfs_burst_ns == 300);
   CHECK(row.threads == 7);
   CHECK(row.threads_max == 100);
 }
