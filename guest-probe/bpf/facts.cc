@@ -153,15 +153,16 @@ std::optional<std::uint64_t> look_up_symbol(std::string_view name) {
   };
   // On the stack: the address, and below it the name.
   const int found = -8;
-  const int words = static_cast<int>(name.size() / 4 + 1);
-  const int text = found - 8 * ((words + 1) / 2);
+  const std::size_t words = name.size() / 4 + 1;
+  const int text = found - 8 * static_cast<int>((words + 1) / 2);
   std::vector<bpf_insn> program{instruction(BPF_ALU64 | BPF_MOV | BPF_X, BPF_REG_6, BPF_REG_1, 0),
                                 at(instruction(BPF_ST | BPF_MEM | BPF_DW, BPF_REG_10, 0, 0), found)};
-  for (int word = 0; word < words; ++word) {
+  for (std::size_t word = 0; word < words; ++word) {
     int letters = 0;
-    const std::string_view part = name.substr(static_cast<std::size_t>(4 * word), sizeof(letters));
+    const std::string_view part = name.substr(4 * word, sizeof(letters));
     std::memcpy(&letters, part.data(), part.size());
-    program.push_back(at(instruction(BPF_ST | BPF_MEM | BPF_W, BPF_REG_10, 0, letters), text + 4 * word));
+    const int place = text + 4 * static_cast<int>(word);
+    program.push_back(at(instruction(BPF_ST | BPF_MEM | BPF_W, BPF_REG_10, 0, letters), place));
   }
   // *ctx = found after bpf_kallsyms_lookup_name(text, sizeof(text), 0, &found)
   const std::array call{instruction(BPF_ALU64 | BPF_MOV | BPF_X, BPF_REG_1, BPF_REG_10, 0),

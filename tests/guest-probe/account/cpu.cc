@@ -13,8 +13,8 @@ cpu_record full_record() {
   cpu_record record = make_cpu(1, 1000);
   record.user_ns = 600;
   record.system_ns = 300;
-  record.kinds = CPU_TIMES | CPU_BANDWIDTH | CPU_BURST | CPU_TASKS;
-  record.bandwidth = {50'000'000, 100'000'000, 512 * 1024, 4, 3, 2000, 2, 300, 1};
+  record.kinds = CPU_TIMES | CPU_BANDWIDTH | CPU_TASKS;
+  record.bandwidth = {50'000'000, 100'000'000, 512 * 1024, 4, 3, 2000, 5, 700, 1};
   record.tasks = {7, 100};
   return record;
 }
@@ -58,8 +58,6 @@ TEST_CASE("A record's figures come in the units of the wire") {
   CHECK(row.cfs_periods == 4);
   CHECK(row.cfs_throttled_periods == 3);
   CHECK(row.cfs_throttled_ns == 2000);
-  CHECK(row.cfs_burst_periods == 2);
-  CHECK(row.cfs_burst_ns == 300);
   CHECK(row.threads == 7);
   CHECK(row.threads_max == 100);
 }
@@ -70,6 +68,18 @@ TEST_CASE("Without a quota there are neither a quota nor CFS counters, but perio
   const wire::Container row = row_of(record);
   CHECK((!row.cpu_quota_us && !row.cfs_periods && !row.cfs_throttled_periods && !row.cfs_throttled_ns));
   CHECK((row.cpu_period_us && row.cpu_shares));
+}
+
+TEST_CASE("Bursts and cpu.idle are there where the kernel has them, bursts with a quota only") {
+  cpu_record record = full_record();
+  CHECK((!row_of(record).cfs_burst_periods && !row_of(record).cfs_burst_ns && !row_of(record).cpu_idle));
+  record.kinds |= CPU_BURST | CPU_IDLE;
+  CHECK(row_of(record).cfs_burst_periods == 5);
+  CHECK(row_of(record).cfs_burst_ns == 700);
+  CHECK(row_of(record).cpu_idle == 1);
+  record.bandwidth.quota_ns = NO_QUOTA;
+  CHECK((!row_of(record).cfs_burst_periods && !row_of(record).cfs_burst_ns));
+  CHECK(row_of(record).cpu_idle == 1);
 }
 
 TEST_CASE("A pids limit that is none is left out") {
