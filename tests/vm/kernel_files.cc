@@ -138,8 +138,8 @@ TEST_CASE("What is dirty, shared, anonymous and the kernel's own is what the fil
     compare_with_files(daemon, cgroup, {FigureGroup::memory});
     return;
   }
-  CHECK(row.memory_slab_unreclaimable_bytes > 0);
-  CHECK(row.memory_kernel_stack_bytes > 0);
+  // How much there is of the kernel's own depends on where the workload was forked.
+  CHECK((row.memory_slab_unreclaimable_bytes && row.memory_kernel_stack_bytes));
   CHECK(row.memory_high_events == 0);
   compare_with_files(daemon, cgroup, {FigureGroup::memory});
 
