@@ -102,6 +102,13 @@ setpriv --pdeathsig TERM timeout --kill-after=5 "$limit" qemu-system-x86_64 \
     -append "console=ttyS0 loglevel=5 panic=-1 softlockup_panic=1 ${systemd[*]}" \
     >"$work/qemu" 2>&1 </dev/null &
 qemu_pid=$!
+has_ended() {
+    [[ $(tail -n 1 "$work/output") =~ ^vmtest:\ end\ ([0-9]+)$ ]]
+}
+# A guest that was suspended cannot always switch itself off.
+until has_ended || ! kill -0 "$qemu_pid" 2>/dev/null; do sleep 0.5; done
+sleep 2
+kill "$qemu_pid" 2>/dev/null || :
 status=0
 wait "$qemu_pid" || status=$?
 qemu_pid=''
@@ -114,7 +121,7 @@ console_tail() {
     say "the end of its console:"
     cat "$work/qemu" <(tail -n 40 "$work/console") | sed 's/^/    /' >&2
 }
-if [[ $(tail -n 1 "$work/output") =~ ^vmtest:\ end\ ([0-9]+)$ ]]; then
+if has_ended; then
     exit "${BASH_REMATCH[1]}"
 elif ! grep -q '^vmtest: begin$' "$work/output"; then
     say "the guest ($kernel) did not reach the script in $SECONDS s"

@@ -8,7 +8,7 @@ unit=katameter-host-probe
 when_failed=("systemctl --no-pager status $unit" "journalctl --no-pager -n 30 -u $unit" "dmesg")
 alarm=/sys/class/rtc/rtc0/wakealarm
 # More than a guest's clock may gain on the host's (SnapshotRules::clock_slack).
-gain_s=31 suspended_s=60
+gain_s=31 suspended_s=40
 
 has_guest() {
     scrape | grep -q '^katameter_guest_probe_up{.*} 1$'
