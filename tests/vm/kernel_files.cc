@@ -122,6 +122,9 @@ TEST_CASE("What is dirty, shared, anonymous and the kernel's own is what the fil
   REQUIRE(buffered);
   const Daemon daemon;
   const TestCgroup cgroup('4');
+  // With cgroup v2 there is no file for it before 6.15: memory.events counts other occasions.
+  FigureSet figures{FigureGroup::memory};
+  figures.remove(figure::memory_failcnt);
   Workload workload(cgroup);
   workload.touch_anonymous(1000);
   workload.touch_file(500);
@@ -135,13 +138,13 @@ TEST_CASE("What is dirty, shared, anonymous and the kernel's own is what the fil
   if (is_v1(cgroup)) {
     CHECK_FALSE(row.memory_high_events);
     CHECK_FALSE(row.memory_slab_reclaimable_bytes);
-    compare_with_files(daemon, cgroup, {FigureGroup::memory});
+    compare_with_files(daemon, cgroup, figures);
     return;
   }
   // How much there is of the kernel's own depends on where the workload was forked.
   CHECK((row.memory_slab_unreclaimable_bytes && row.memory_kernel_stack_bytes));
   CHECK(row.memory_high_events == 0);
-  compare_with_files(daemon, cgroup, {FigureGroup::memory});
+  compare_with_files(daemon, cgroup, figures);
 
   // What was read of the device goes for what is read of the file, and comes back.
   cgroup.write("memory", "memory.high", "16777216");
@@ -150,7 +153,7 @@ TEST_CASE("What is dirty, shared, anonymous and the kernel's own is what the fil
   cgroup.write("memory", "memory.max", "16777216");
   workload.read_file(6000);
   workload.read_device(buffered.get(), 1, 4 << 20);
-  compare_with_files(daemon, cgroup, {FigureGroup::memory});
+  compare_with_files(daemon, cgroup, figures);
   row = row_of(daemon, cgroup);
   CHECK(row.memory_high_events > 0);
   CHECK(row.memory_max_events > 0);
