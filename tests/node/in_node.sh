@@ -22,4 +22,4 @@ for guest in '5.10.262 v1 boot' '5.10.262 v1 none' '6.18 v2 boot'; do
     "$vmtest/sandbox.sh" --make-initrd "$work/$kernel-$cgroup-$start" --kernel "$kernel" --cgroup "$cgroup" \
         --start "$start" --init "$here/guest.sh" --guest-probe "$probe"
 done
-"$vmtest/node.sh" "${options[@]}" -- env INITRDS="$work" "$@"
+"$vmtest/node.sh" --timeout 1200 "${options[@]}" -- env INITRDS="$work" "$@"

@@ -17,7 +17,7 @@ namespace {
 namespace fs = std::filesystem;
 using namespace std::chrono_literals;
 
-constexpr auto patience = 180s;
+constexpr auto patience = 250s;
 
 template <typename Done>
 bool within(std::chrono::seconds time, Done done) {
@@ -69,7 +69,7 @@ Sandbox::Sandbox(SandboxOptions options) : options_(std::move(options)) {
   give("--cpus", std::to_string(options_.cpus));
   give("--memory", std::to_string(options_.memory_mib));
   give("--console", work_ / "console");
-  give("--timeout", "90");
+  give("--timeout", "240");
   arguments.emplace_back("--cgroups");
   script_ = Child(arguments, work_ / "log");
 }

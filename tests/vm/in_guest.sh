@@ -24,7 +24,7 @@ mkdir -p "${report%/*}"
 
 run() {
     printf '@guest\t%s\n' "${guest[*]}" >"$report"
-    "$vmtest/vm.sh" --timeout 600 "${guest[@]}" -- env KATAMETER_REPORT=yes "$@" |
+    "$vmtest/vm.sh" --timeout 900 "${guest[@]}" -- env KATAMETER_REPORT=yes "$@" |
         awk -v report="$report" '/^@(check|test)\t/ { print >>report; next } { print; fflush() }'
 }
 
