@@ -37,13 +37,12 @@ void TimerQueue::expire() {
   std::uint64_t count = 0;
   // Nothing to read after a stale event: the due timers, if any, are found below all the same.
   if (read(timer_.get(), &count, sizeof count) < 0) count = 0;
-  armed_for_ = Clock::time_point::min();  // not for those that the callbacks set: below, for all of them
+  armed_for_ = Clock::time_point::max();
   const Clock::time_point now = Clock::now();
   while (!pending_.empty() && pending_.begin()->first.first <= now) {
     const auto due = pending_.extract(pending_.begin());
     due.mapped()();
   }
-  armed_for_ = Clock::time_point::max();
   arm();
 }
 
