@@ -4,7 +4,7 @@
 
 /* What is read of the kernel's FUSE; the rules are those of kernel.h. */
 
-#include "bpf/kernel.h"
+#include "bpf/kernel_task.h"
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 

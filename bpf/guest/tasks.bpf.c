@@ -102,7 +102,7 @@ static __always_inline void begin_threads(__u64 session, __u64 container_id) {
   for (int i = 0; i < THREAD_STATES; i++) threads_run.count[i] = 0;
 }
 
-/* Writes the threads so far, if there are any. Where there is no room, the kernel shows the task once more. */
+/* Writes the threads counted so far, if any. If the buffer is full, the kernel runs the program for this task again. */
 static __always_inline int write_threads(struct seq_file *out) {
   return threads_run.container_id ? bpf_seq_write(out, &threads_run, sizeof(threads_run)) : 0;
 }

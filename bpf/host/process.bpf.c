@@ -63,8 +63,8 @@ struct {
 
 /*
  * Guest RAM that the VMM shares with virtiofsd is a file without a name: a memfd, or one in /dev/shm, a hugetlbfs or on
- * a disk that was unlinked, below an overlayfs too. That of a confidential guest is a guest_memfd. Its pages are looked up where they belong, so
- * that it does not matter who maps them, how often.
+ * a disk that was unlinked, below an overlayfs too. That of a confidential guest is a guest_memfd. Its pages are looked
+ * up where they belong, so it does not matter which processes map them, and how often.
  */
 enum {
   FILES_PER_CHUNK = 32, /* divides 64, in which the kernel makes descriptor tables: no chunk is over the end of one */
@@ -84,7 +84,7 @@ static __always_inline __u64 magic_of(__u64 inode) {
   return KREAD(struct super_block, KREAD(struct inode, inode, i_sb), s_magic);
 }
 
-/* Of a file that keeps its own pages; 0 if there is no struct file at the address. */
+/* The inode of a file that has a page cache of its own; 0 if it has none, or no struct file is at the address. */
 static __always_inline __u64 inode_with_pages(__u64 file) {
   __u64 inode = KREAD(struct file, file, f_inode);
   __u64 mapping = KREAD(struct inode, inode, i_mapping);

@@ -3,7 +3,7 @@
 #define KATAMETER_HOST_PROCESS_BPF_H
 
 #include "bpf/host/records.h"
-#include "bpf/kernel.h"
+#include "bpf/kernel_task.h"
 
 /*
  * The processes of sandboxes, and whose a thread is. A thread that is being freed may have outlived its leader's

@@ -2,7 +2,7 @@
 #ifndef KATAMETER_LIB_CGROUP_BPF_H
 #define KATAMETER_LIB_CGROUP_BPF_H
 
-#include "bpf/kernel.h"
+#include "bpf/kernel_task.h"
 #include "bpf/lib/records.h"
 
 /* Index of a controller in subsys[]; -1 if the kernel was built without it. It shifts with the configuration. */

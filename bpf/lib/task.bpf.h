@@ -2,7 +2,7 @@
 #ifndef KATAMETER_LIB_TASK_BPF_H
 #define KATAMETER_LIB_TASK_BPF_H
 
-#include "bpf/kernel.h"
+#include "bpf/kernel_task.h"
 
 /* include/linux/sched.h: task_struct.flags. */
 #define PF_EXITING 0x4 /* set before sched_process_exit */

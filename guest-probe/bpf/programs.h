@@ -183,7 +183,7 @@ class GuestPrograms {
   std::optional<std::uint64_t> virtiofs_waiting() const { return of_virtiofs(status().virtiofs_waiting); }
   /// Requests to virtiofs of which the programs missed one end.
   std::uint64_t virtiofs_lost() const { return status().virtiofs_lost; }
-  /// What was asked of virtiofs by nobody's container; `whose`: VIRTIOFS_OF_*, `figure`: VIRTIOFS_*.
+  /// Requests to virtiofs that are not a container's; `whose`: VIRTIOFS_OF_*, `figure`: VIRTIOFS_*.
   std::uint64_t virtiofs_of(std::size_t whose, std::size_t figure) const {
     return status().virtiofs[whose].value[figure];
   }

@@ -35,7 +35,7 @@ constexpr std::optional<std::uint64_t> at(const SharedCosts& costs, SharedCost c
 /// Divides a sandbox's costs among its containers by what each did in a step, as the guest counts it:
 /// - workload_cpu by CPU time;
 /// - virtiofsd_cpu by requests to virtiofs, each of which weighs as much as request_bytes, and their bytes;
-/// - virtiofsd_reads and virtiofsd_writes by the bytes of these requests; if nobody moved any, as virtiofsd_cpu, because
+/// - virtiofsd_reads and virtiofsd_writes by the bytes of these requests; in a step without any, as virtiofsd_cpu, because
 ///   names and attributes are read from storage too;
 /// - vmm_reads and vmm_writes by bytes of block I/O, and of virtiofs where there is no virtiofsd. A container gets no more
 ///   than these bytes: the VMM has other causes for I/O, such as the guest's image.

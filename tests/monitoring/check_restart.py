@@ -20,27 +20,15 @@ import time
 
 import yaml
 
-from processes import Prometheus, free_port
+from processes import ROOT, Prometheus, free_port
 
-SANDBOX = "0000000100000000e220a8397b1dcdaf6e789e6aa1b965f406c45d188009454f"  # container_id(0, 0) of the simulator
+sys.path.insert(0, str(ROOT / "tests/support"))
+from simulated_node import NOT_LEFT_BEHIND, SANDBOX, simulator  # noqa: E402
+
 # Of the containers by number, as in the simulator's figures.cc: CPUs, and OOM kills a second.
 CPUS = (0.01, 0.04)
 KILLS = (0, 1)
 WHOLE = "[2m]"  # longer than the test
-NOT_LEFT_BEHIND = ("setpriv", "--pdeathsig", "KILL")
-
-
-@contextlib.contextmanager
-def simulator(program, run_root):
-    """A node with one guest, which runs on whatever host-probe does."""
-    process = subprocess.Popen([*NOT_LEFT_BEHIND, program, "--run-root", run_root, "--guests", "1", "--containers", "2"],
-                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
-    try:
-        assert "sandboxes below" in process.stdout.readline(), "the simulator does not start"
-        yield
-    finally:
-        process.terminate()
-        process.wait(30)
 
 
 class Vmm:

@@ -26,11 +26,12 @@ import time
 import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests/support"))
+from simulated_node import NOT_LEFT_BEHIND, SANDBOX, simulator  # noqa: E402
+
 PROFILE = ROOT / "packaging/seccomp/host-probe.json"
 UNDER_PROFILE = ROOT / "tests/packaging/under_profile.py"
-NOT_LEFT_BEHIND = ("setpriv", "--pdeathsig", "KILL")
 QEMU = "b" * 64
-SIMULATED = "0000000100000000e220a8397b1dcdaf6e789e6aa1b965f406c45d188009454f"  # container_id(0, 0) of the simulator
 FAMILIES = {"AF_UNIX": 1, "AF_INET": 2, "AF_INET6": 10, "AF_VSOCK": 40}
 # What takes over a node with two capabilities, or makes it easier.
 REFUSED = {"add_key", "chroot", "clone3", "delete_module", "execveat", "finit_module", "fork", "init_module", "io_uring_setup",
@@ -66,19 +67,6 @@ def profile_without(folder, gone):
 
 
 @contextlib.contextmanager
-def simulator(program, run_root):
-    """A guest with guest-probe, behind a hybrid vsock."""
-    process = subprocess.Popen([*NOT_LEFT_BEHIND, program, "--run-root", run_root, "--guests", "1", "--containers", "2"],
-                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
-    try:
-        assert "sandboxes below" in process.stdout.readline(), "the simulator does not start"
-        yield
-    finally:
-        process.terminate()
-        process.wait(30)
-
-
-@contextlib.contextmanager
 def vmm(actor, run_root, sandbox):
     """A QEMU of this sandbox, whose guest has a CID that nothing here has, and 2 GiB."""
     program = shutil.copy(actor, pathlib.Path(run_root, "qemu-system-x86_64"))
@@ -103,7 +91,7 @@ def sandboxes(simulated, actor, run_root):
     """One whose guest answers behind a hybrid vsock, and one that is to be reached by its CID."""
     with contextlib.ExitStack() as stack:
         stack.enter_context(simulator(simulated, run_root))
-        stack.enter_context(vmm(actor, run_root, SIMULATED))
+        stack.enter_context(vmm(actor, run_root, SANDBOX))
         directory = pathlib.Path(run_root, "vc/vm", QEMU)
         directory.mkdir(parents=True)
         listener = stack.enter_context(socket.socket(socket.AF_UNIX))
