@@ -2,14 +2,24 @@
 
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <climits>
 #include <utility>
 
 namespace katameter {
+namespace {
+
+void close_from_to(unsigned first, unsigned last) {
+  if (first > last || syscall(SYS_close_range, first, last, 0) == 0) return;
+  for (unsigned fd = first; fd <= std::min(last, 1024U); ++fd) close(static_cast<int>(fd));  // before 5.9
+}
+
+}  // namespace
 
 Fd& Fd::operator=(Fd&& other) noexcept {
   if (this != &other) {
@@ -31,6 +41,17 @@ Result<Fd> Fd::duplicate(int number) {
   Fd copy(fcntl(number, F_DUPFD_CLOEXEC, 3));
   if (!copy) return system_failure("cannot duplicate descriptor " + std::to_string(number));
   return copy;
+}
+
+void close_all_but(std::vector<int> kept) {
+  std::sort(kept.begin(), kept.end());
+  unsigned first = 3;
+  for (const int fd : kept) {
+    if (fd < static_cast<int>(first)) continue;
+    close_from_to(first, static_cast<unsigned>(fd) - 1);
+    first = static_cast<unsigned>(fd) + 1;
+  }
+  close_from_to(first, UINT_MAX);
 }
 
 Result<std::string> read_file(const std::string& path, std::size_t max_bytes) {

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "userspace/result.h"
 
@@ -33,6 +34,10 @@ class Fd {
  private:
   int number_ = -1;
 };
+
+/// In a child: closes all descriptors above 2 but `kept`. What it inherits stays open for as long as it lives: another
+/// process's listening socket, or lock.
+void close_all_but(std::vector<int> kept);
 
 /// The bytes of a file, `max_bytes` of them at most. The error begins with the path; its code is ENOENT if there is no
 /// such file.

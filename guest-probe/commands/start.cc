@@ -5,13 +5,11 @@
 #include <signal.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <chrono>
-#include <climits>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
@@ -26,19 +24,12 @@ std::string socket_folder() {
   return std::filesystem::path(default_socket).parent_path();
 }
 
-void close_from(unsigned first, unsigned last) {
-  if (first > last || syscall(SYS_close_range, first, last, 0) == 0) return;
-  for (unsigned fd = first; fd <= std::min(last, 1024U); ++fd) close(static_cast<int>(fd));
-}
-
 // Whoever started us waits for the end of what it reads from its pipes: none may stay open.
 void let_go_of_descriptors(int keep) {
   int nothing = open("/dev/null", O_RDWR);
   if (nothing < 0) nothing = open("/", O_PATH);  // only to keep the numbers taken
   for (int standard = 0; standard <= 2; ++standard) dup2(nothing, standard);
-  if (keep <= 2) return close_from(3, UINT_MAX);
-  close_from(3, static_cast<unsigned>(keep) - 1);
-  close_from(static_cast<unsigned>(keep) + 1, UINT_MAX);
+  close_all_but({keep});
 }
 
 void reset_signals() {

@@ -44,10 +44,7 @@ Result<CheckCgroup> CheckCgroup::make(const Mounts& mounts) {
   cgroup.made_ns_ = monotonic_ns();
   cgroup.process_ = fork();
   if (cgroup.process_ < 0) return system_failure("cannot start a process for the self-check");
-  if (cgroup.process_ == 0) {
-    cgroup.alive_.reset();
-    run_check_process(places, ready_write.get(), alive_read.get());
-  }
+  if (cgroup.process_ == 0) run_check_process(places, ready_write.get(), alive_read.get());
   ready_write.reset();
   CheckReport report;
   if (read(ready_read.get(), &report, sizeof(report)) != sizeof(report)) {
