@@ -17,7 +17,7 @@ bool DeadDirectories::is_dead(const SandboxPlace& place) const {
   if (found) return false;
   const int code = found.error().code;
   if (place.reach == Reach::hybrid) return code == ECONNREFUSED;
-  if (proc_hides_processes({})) return false;
+  if (proc_lacks_processes({})) return false;
   return code == ESRCH || (code == ENOENT && processes_ != nullptr);
 }
 

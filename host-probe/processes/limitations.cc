@@ -20,6 +20,11 @@ bool in_another_pid_namespace(const std::string& path) {
   return stat(path.c_str(), &status) == 0 && status.st_ino != initial_pid_namespace;
 }
 
+// Not known in another pid namespace, whose /proc has no kthreadd, and then false.
+bool proc_hides_processes(const KernelViews& views) {
+  return !in_another_pid_namespace(views.pid_namespace) && access(views.of_root.c_str(), F_OK) != 0;
+}
+
 bool locked_down(const std::string& path) {
   const auto text = read_file(path, 4096);
   return text && text->find("[confidentiality]") != std::string::npos;
@@ -62,8 +67,8 @@ std::vector<Limitation> find_limitations(const KernelViews& views) {
   return found;
 }
 
-bool proc_hides_processes(const KernelViews& views) {
-  return !in_another_pid_namespace(views.pid_namespace) && access(views.of_root.c_str(), F_OK) != 0;
+bool proc_lacks_processes(const KernelViews& views) {
+  return in_another_pid_namespace(views.pid_namespace) || proc_hides_processes(views);
 }
 
 void report_limitations(const std::vector<Limitation>& limitations) {

@@ -27,8 +27,8 @@ struct KernelViews {
 /// - cpus: more possible CPUs than are read
 std::vector<Limitation> find_limitations(const KernelViews& views);
 
-/// Whether `hidepid` limits here. Not known in another pid namespace, and then false.
-bool proc_hides_processes(const KernelViews& views);
+/// Whether /proc here lacks processes of the node, by `pid_namespace` or `hidepid`: one that is not in it may run.
+bool proc_lacks_processes(const KernelViews& views);
 
 /// Logs each as a warning, and sets its series.
 void report_limitations(const std::vector<Limitation>& limitations);

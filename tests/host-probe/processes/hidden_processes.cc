@@ -8,7 +8,7 @@
 #include "tests/support/http_get.h"
 #include "tests/support/program.h"
 
-// host-probe itself, with the capabilities of its service, on a /proc that hides the processes of others.
+// host-probe itself, with the capabilities of its service, on a /proc that lacks processes of the node.
 
 using namespace katameter;
 using namespace katameter::host;
@@ -41,7 +41,9 @@ struct FakeQemu {
   Actor actor;
 };
 
-constexpr const char* limitation = "katameter_host_limitation{reason=\"hidepid\"} 1\n";
+std::string limitation(const std::string& reason) {
+  return "katameter_host_limitation{reason=\"" + reason + "\"} 1\n";
+}
 
 /// Scrapes until the answer has each of these, for a minute at most; the last answer.
 std::string scrape_until(const std::string& address, const std::vector<std::string>& expected) {
@@ -83,10 +85,28 @@ TEST_CASE(
   const std::vector<std::string> expected{go.vmm_found(!hides), rust.vmm_found(!hides), later.vmm_found(true)};
   const std::string answer = scrape_until(address, expected);
   for (const std::string& series : expected) CHECK_THAT(answer, Catch::Contains(series));
-  CHECK(count(answer, limitation) == (hides ? 1U : 0U));
+  CHECK(count(answer, limitation("hidepid")) == (hides ? 1U : 0U));
 
   const std::string log = probe.said() + probe.take();
   CHECK(count(log, "reason=hidepid") == (hides ? 1U : 0U));
   CHECK(count(log, "values of the host are limited") == (hides ? 1U : 0U));
+  CHECK(count(log, "passed over") == 0);
+}
+
+TEST_CASE("in a pid namespace of its own, host-probe takes no directory for dead whose process it cannot see") {
+  const TemporaryDirectory temporary;
+  const fs::path run = temporary.path() / "run";
+  const FakeQemu go(run, true);
+  const FakeQemu rust(run, false);
+
+  Program probe(
+      {"--run-root", run, "--web.listen-address", "127.0.0.1:0", "--state-file", "", "--runtime-endpoint", "none"},
+      nullptr, {"unshare", "--pid", "--fork", "--kill-child", "--mount-proc"});
+  const std::vector<std::string> expected{go.vmm_found(false), rust.vmm_found(false), limitation("pid_namespace")};
+  const std::string answer = scrape_until(probe.addresses().front(), expected);
+  for (const std::string& series : expected) CHECK_THAT(answer, Catch::Contains(series));
+
+  const std::string log = probe.said() + probe.take();
+  CHECK(count(log, "reason=pid_namespace") == 1);
   CHECK(count(log, "passed over") == 0);
 }
