@@ -188,11 +188,19 @@ std::size_t share_memory(int pid, int descriptor) {
   return touched;
 }
 
+/// In a child: its end when `parent` ends, also one that has ended by now. Whoever runs the tests waits for all that has
+/// their output open.
+void die_with_parent(int parent) {
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (getppid() != parent) _exit(0);
+}
+
 /// A child that burns and then sleeps until it is killed, or until its parent ends if it is to die with that.
 int fork_child(std::int64_t milliseconds, bool dies_with_parent) {
+  const int parent = getpid();
   const int child = fork();
   if (child != 0) return child;
-  if (dies_with_parent) prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (dies_with_parent) die_with_parent(parent);
   burn(milliseconds);
   while (true) pause();
 }
@@ -211,9 +219,10 @@ int spawn(std::istream& words, bool dies_with_parent) {
   std::array<int, 2> input{};
   if (pipe(input.data()) != 0) std::exit(3);
   spawned_input = input[1];
+  const int parent = getpid();
   const int child = fork();
   if (child != 0) return child;
-  if (dies_with_parent) prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (dies_with_parent) die_with_parent(parent);
   burn(milliseconds);
   dup2(input[0], 0);
   dup2(open("/dev/null", O_WRONLY), 1);
