@@ -79,7 +79,7 @@ wire::BlockDevice reads_and_writes(std::uint64_t reads, std::uint64_t writes, st
 TEST_CASE("Block I/O of a container is what its devices counted, what was done inside it included", "[any][io]") {
   const LoopDevice one;
   const LoopDevice other;
-  const Daemon daemon;
+  const Daemon& daemon = shared_daemon();
   const TestCgroup cgroup('6');
   const TestCgroup idle('7');
   Workload workload(cgroup);
@@ -114,7 +114,7 @@ TEST_CASE("Block I/O of a container is what its devices counted, what was done i
 
 TEST_CASE("The bytes of a request that has to be split are counted once", "[any][io]") {
   const LoopDevice device;
-  const Daemon daemon;
+  const Daemon& daemon = shared_daemon();
   const TestCgroup cgroup('6');
   Workload workload(cgroup);
   constexpr std::size_t large = 8 << 20;
@@ -127,7 +127,7 @@ TEST_CASE("The bytes of a request that has to be split are counted once", "[any]
 
 TEST_CASE("Block I/O under load lies between two looks at the device and never goes back", "[any][io]") {
   const LoopDevice device;
-  const Daemon daemon;
+  const Daemon& daemon = shared_daemon();
   const TestCgroup cgroup('6');
   const TestCgroup nested('6', "/nested");
   Workload one(cgroup);
@@ -212,7 +212,7 @@ TEST_CASE("What a removed nested cgroup read and wrote stays with its container"
 
 TEST_CASE("A removed container's block I/O is reported with its last values", "[any][io][removed]") {
   const LoopDevice device;
-  const Daemon daemon;
+  const Daemon& daemon = shared_daemon();
   std::string id;
   {
     TestCgroup cgroup('6');

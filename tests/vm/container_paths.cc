@@ -21,7 +21,7 @@ std::string below_slices(const std::string& leaf) {
 
 // Every form in which the Kata agent names a container's cgroup, by release, runtime, and who is the guest's init.
 TEST_CASE("A container is known by every form of its cgroup's path", "[any][paths]") {
-  const Daemon daemon;
+  const Daemon& daemon = shared_daemon();
   HostPeer host(daemon.socket());
   std::uint64_t number = 1000;
   for (const std::string& form : {
@@ -71,7 +71,7 @@ TEST_CASE("A container is known by every form of its cgroup's path", "[any][path
 }
 
 TEST_CASE("What is no container's cgroup is no container", "[any][paths]") {
-  const Daemon daemon;
+  const Daemon& daemon = shared_daemon();
   HostPeer host(daemon.socket());
   const std::size_t rows = host.collect().containers.size();
   const std::string id = numbered_id(2000);
@@ -84,7 +84,7 @@ TEST_CASE("What is no container's cgroup is no container", "[any][paths]") {
 
 TEST_CASE("A tree of cgroups inside a container is the container's: systemd's, and Docker's with ids of its own",
           "[any][nested]") {
-  const Daemon daemon;
+  const Daemon& daemon = shared_daemon();
   HostPeer host(daemon.socket());
   const std::string id = numbered_id(3000);
   const std::string inner = numbered_id(3001);

@@ -34,7 +34,7 @@ std::uint64_t check_between(const Daemon& daemon, const TestCgroup& cgroup, std:
 }  // namespace
 
 TEST_CASE("The CPU time of a busy container lies between two reads of its file and never goes back", "[both][cpu]") {
-  const Daemon daemon;
+  const Daemon& daemon = shared_daemon();
   const TestCgroup cgroup('1');
   Workload workload(cgroup);
   workload.start_burning_ms(3000);
@@ -45,7 +45,7 @@ TEST_CASE("The CPU time of a busy container lies between two reads of its file a
 }
 
 TEST_CASE("The CPU time of a container at rest is its file's, as exactly as that shows it", "[both][cpu]") {
-  const Daemon daemon;
+  const Daemon& daemon = shared_daemon();
   const TestCgroup cgroup('1');
   Workload workload(cgroup);
   for (int round = 0; round < 5; ++round) {
@@ -59,7 +59,7 @@ TEST_CASE("The CPU time of a container at rest is its file's, as exactly as that
 }
 
 TEST_CASE("What a nested cgroup used stays the container's after it is gone", "[both][cpu][nested]") {
-  const Daemon daemon;
+  const Daemon& daemon = shared_daemon();
   const TestCgroup cgroup('1');
   std::uint64_t last = 0;
   {
@@ -78,7 +78,7 @@ TEST_CASE("What a nested cgroup used stays the container's after it is gone", "[
 }
 
 TEST_CASE("The guest's CPU time is at least that of its containers", "[both][guest]") {
-  const Daemon daemon;
+  const Daemon& daemon = shared_daemon();
   const TestCgroup cgroup('1');
   Workload workload(cgroup);
   workload.burn_cpu_ms(30);

@@ -48,7 +48,7 @@ Shares shares_of(const TestCgroup& cgroup) {
 }  // namespace
 
 TEST_CASE("A throttled container's CFS counters lie between two reads of cpu.stat", "[both][cfs][cpu-apart]") {
-  const Daemon daemon;
+  const Daemon& daemon = shared_daemon();
   const TestCgroup cgroup('1');
   // So little that it is used up in each period, also by a guest that gets little of a busy host.
   set_quota(cgroup, "2000", "50000");
@@ -77,7 +77,7 @@ TEST_CASE("A throttled container's CFS counters lie between two reads of cpu.sta
 }
 
 TEST_CASE("A container without a quota has neither a quota nor CFS counters", "[both][cfs][cpu-apart]") {
-  const Daemon daemon;
+  const Daemon& daemon = shared_daemon();
   const TestCgroup cgroup('1');
   const wire::Container row = row_of(daemon, cgroup.id());
   CHECK((!row.cpu_quota_us && !row.cfs_periods && !row.cfs_throttled_periods && !row.cfs_throttled_ns));
@@ -87,7 +87,7 @@ TEST_CASE("A container without a quota has neither a quota nor CFS counters", "[
 
 TEST_CASE("What a container uses above its quota is what the kernel's file says; it is absent before 5.15",
           "[both][cfs][cpu-apart]") {
-  const Daemon daemon;
+  const Daemon& daemon = shared_daemon();
   const TestCgroup cgroup('1');
   set_quota(cgroup, "20000", "50000");
   const char* const file = is_v1(cgroup) ? "cpu.cfs_burst_us" : "cpu.max.burst";
@@ -117,7 +117,7 @@ TEST_CASE("What a container uses above its quota is what the kernel's file says;
 }
 
 TEST_CASE("A container that only gets what nobody else wants is known as such", "[both][cfs][cpu-apart]") {
-  const Daemon daemon;
+  const Daemon& daemon = shared_daemon();
   const TestCgroup cgroup('1');
   if (!cgroup.has("cpu", "cpu.idle")) {
     CHECK_FALSE(row_of(daemon, cgroup.id()).cpu_idle);
@@ -129,7 +129,7 @@ TEST_CASE("A container that only gets what nobody else wants is known as such", 
 }
 
 TEST_CASE("Shares and the number of threads are the files'", "[both][cfs][threads][cpu-apart]") {
-  const Daemon daemon;
+  const Daemon& daemon = shared_daemon();
   const TestCgroup cgroup('1');
   CHECK_FALSE(row_of(daemon, cgroup.id()).threads_max);
   const Shares shares = shares_of(cgroup);
@@ -149,7 +149,7 @@ TEST_CASE("Shares and the number of threads are the files'", "[both][cfs][thread
 }
 
 TEST_CASE("A removed container is reported with its final CFS counters", "[both][cfs][removed][cpu-apart]") {
-  const Daemon daemon;
+  const Daemon& daemon = shared_daemon();
   std::map<std::string, std::uint64_t> last;
   CpuFile throttled;
   std::string id;

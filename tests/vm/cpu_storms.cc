@@ -43,7 +43,7 @@ void move_to(const TestCgroup& cgroup, pid_t pid) {
 
 TEST_CASE("In every storm the CPU time lies between two readings of the kernel's file, and nothing goes back",
           "[any][cpu]") {
-  const Daemon daemon;
+  const Daemon& daemon = shared_daemon();
   HostPeer host(daemon.socket());
   const TestCgroup cgroup('1');
   NeverBack never_back;
@@ -79,7 +79,7 @@ TEST_CASE("In every storm the CPU time lies between two readings of the kernel's
 
 TEST_CASE("A process whose threads are moved between two containers in mid-work is charged to both, nothing twice",
           "[any][cpu]") {
-  const Daemon daemon;
+  const Daemon& daemon = shared_daemon();
   HostPeer host(daemon.socket());
   const TestCgroup one('1');
   const TestCgroup two('2');
@@ -121,7 +121,7 @@ TEST_CASE("A process whose threads are moved between two containers in mid-work 
 
 TEST_CASE("Sampled every 10 ms beside a throttled container, dying cgroups and another reader, no counter goes back",
           "[any][cpu][cfs]") {
-  const Daemon daemon;
+  const Daemon& daemon = shared_daemon();
   HostPeer host(daemon.socket());
   const TestCgroup cgroup('1');
   if (cgroup.has("cpu", "cpu.max")) {

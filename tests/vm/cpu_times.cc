@@ -38,7 +38,7 @@ wire::Container row_of(const Daemon& daemon, const std::string& id) {
 }  // namespace
 
 TEST_CASE("Usage, user and system time lie between two reads of their files", "[both][cpu][cpu-apart]") {
-  const Daemon daemon;
+  const Daemon& daemon = shared_daemon();
   const TestCgroup cgroup('1');
   Workload workload(cgroup);
   wire::Container row;
@@ -62,7 +62,7 @@ TEST_CASE("Usage, user and system time lie between two reads of their files", "[
 
 // v2 alone: v1 has no per-CPU times that a reader flushes.
 TEST_CASE("cpu v2: without a reader of cpu.stat nothing is flushed, and all the time is there all the same", "[cpu]") {
-  const Daemon daemon;
+  const Daemon& daemon = shared_daemon();
   const TestCgroup cgroup('1');
   Workload workload(cgroup);
   workload.burn_cpu_ms(200);
@@ -73,7 +73,7 @@ TEST_CASE("cpu v2: without a reader of cpu.stat nothing is flushed, and all the 
 
 TEST_CASE("What a nested cgroup used as user and system time stays the container's after it is gone",
           "[both][cpu][nested][cpu-apart]") {
-  const Daemon daemon;
+  const Daemon& daemon = shared_daemon();
   const TestCgroup cgroup('1');
   wire::Container before;
   {
@@ -91,7 +91,7 @@ TEST_CASE("What a nested cgroup used as user and system time stays the container
 
 TEST_CASE("A removed container is reported with its final times, a removed nested cgroup's in them",
           "[both][cpu][removed][cpu-apart]") {
-  const Daemon daemon;
+  const Daemon& daemon = shared_daemon();
   std::array<CpuFile, times.size()> last;
   std::string id;
   {

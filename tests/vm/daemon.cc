@@ -6,12 +6,15 @@
 
 #include <catch2/catch.hpp>
 #include <cstdlib>
+#include <memory>
 
 #include "guest-probe/server/dump.h"
 #include "tests/support/host_peer.h"
 
 namespace katameter::guest {
 namespace {
+
+std::unique_ptr<Daemon> shared;
 
 // Where a process crashed, the kernel's log says: addresses that addr2line turns into lines of the program's.
 void show_faults() {
@@ -25,6 +28,7 @@ Daemon::Daemon(const std::vector<std::string>& prefix, const std::vector<std::st
   for (const char* word : {GUEST_PROBE, "run", "--listen"}) command_.push_back(word);
   command_.push_back("unix:" + socket_);
   command_.insert(command_.end(), arguments.begin(), arguments.end());
+  end_shared_daemon();
   start();
 }
 
@@ -89,6 +93,16 @@ std::optional<wire::Container> Daemon::find(const Dump& dump, const std::string&
     if (container.id.hex() == id) return container;
   }
   return std::nullopt;
+}
+
+const Daemon& shared_daemon() {
+  if (!shared) shared = std::make_unique<Daemon>();
+  shared->acknowledge_all();
+  return *shared;
+}
+
+void end_shared_daemon() {
+  shared.reset();
 }
 
 }  // namespace katameter::guest

@@ -43,4 +43,10 @@ class Daemon {
   pid_t pid_ = -1;
 };
 
+/// A guest-probe that goes on from test to test, as in a guest, for tests that only compare what it says. It starts where
+/// none runs, and ends when a test makes a Daemon of its own. Hosts have taken what earlier tests left.
+const Daemon& shared_daemon();
+/// For a test that needs a kernel without guest-probe and makes no Daemon.
+void end_shared_daemon();
+
 }  // namespace katameter::guest

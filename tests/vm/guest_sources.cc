@@ -106,7 +106,7 @@ void check_like_net_dev(const Daemon& daemon, const std::string& name) {
 }  // namespace
 
 TEST_CASE("The whole guest's memory is what /proc/meminfo says", "[any][guest]") {
-  const Daemon daemon;
+  const Daemon& daemon = shared_daemon();
   std::size_t compared = 0;
   // A figure at a time, and again if it moved, there and back even: somewhere in the guest a page is always on its way.
   for (const GuestSource& source : guest_sources) {
@@ -144,7 +144,7 @@ TEST_CASE("The whole guest's memory is what /proc/meminfo says", "[any][guest]")
 TEST_CASE("The network is what /proc/net/dev says, for a virtio device, and by the rules for names", "[any][guest]") {
   run("test -e /sys/class/net/eth0 || modprobe virtio_net");
   run("ip link set eth0 up && ip addr add 10.0.2.15/24 dev eth0");
-  const Daemon daemon;
+  const Daemon& daemon = shared_daemon();
   for (int round = 0; round < 3; ++round) {
     send_datagrams(20);
     check_like_net_dev(daemon, "eth0");

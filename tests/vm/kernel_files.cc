@@ -99,7 +99,7 @@ std::size_t compare_with_files(const Daemon& daemon, const TestCgroup& cgroup, c
 
 TEST_CASE("Each figure that the kernel shows in a file lies between two reads of the file",
           "[any][cpu][cfs][threads][memory][memory.stat]") {
-  const Daemon daemon;
+  const Daemon& daemon = shared_daemon();
   const TestCgroup cgroup('3');
   set_limits(cgroup);
   Workload workload(cgroup);
@@ -120,7 +120,7 @@ TEST_CASE("What is dirty, shared, anonymous and the kernel's own is what the fil
   const LoopDevice device;
   const Fd buffered(open(("/dev/loop" + std::to_string(device.minor())).c_str(), O_RDWR | O_CLOEXEC));
   REQUIRE(buffered);
-  const Daemon daemon;
+  const Daemon& daemon = shared_daemon();
   const TestCgroup cgroup('4');
   // With cgroup v2 there is no file for it before 6.15: memory.events counts other occasions.
   FigureSet figures{FigureGroup::memory};

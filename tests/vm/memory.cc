@@ -23,7 +23,7 @@ bool kernel_types_have(const std::string& name) {
 }  // namespace
 
 TEST_CASE("Usage, peak and limit are the files' of the same moment", "[both][memory]") {
-  const Daemon daemon;
+  const Daemon& daemon = shared_daemon();
   const TestCgroup cgroup('2');
   limit_memory(cgroup, 64 * mebibyte);
   Workload workload(cgroup);
@@ -49,7 +49,7 @@ TEST_CASE("Usage, peak and limit are the files' of the same moment", "[both][mem
 }
 
 TEST_CASE("A peak that no sample saw is reported", "[both][memory]") {
-  const Daemon daemon;
+  const Daemon& daemon = shared_daemon();
   const TestCgroup cgroup('2');
   {
     Workload brief(cgroup);
@@ -63,7 +63,7 @@ TEST_CASE("A peak that no sample saw is reported", "[both][memory]") {
 
 TEST_CASE("Swap, and the limits that are set, are the files'; a limit that is not set has no figure",
           "[both][memory]") {
-  const Daemon daemon;
+  const Daemon& daemon = shared_daemon();
   const TestCgroup cgroup('2');
   wire::Container row = memory_row(daemon, cgroup);
   CHECK_FALSE(row.memory_limit_bytes);
@@ -84,7 +84,7 @@ TEST_CASE("Swap, and the limits that are set, are the files'; a limit that is no
 
 // v1 alone: in v2 it is in memory.stat, which is late by some pages (kernel_files.cc compares that).
 TEST_CASE("Kernel memory is the file's", "[memory]") {
-  const Daemon daemon;
+  const Daemon& daemon = shared_daemon();
   const TestCgroup cgroup('2');
   Workload workload(cgroup);
   workload.touch_anonymous(100);
@@ -99,7 +99,7 @@ TEST_CASE("Kernel memory is the file's", "[memory]") {
 
 // v2 alone: its file is not made from the counter that v1's is, and they differ before 6.15.
 TEST_CASE("memory v2: failcnt is what memory.events says of a cgroup that was at its limit", "[memory][.v2]") {
-  const Daemon daemon;
+  const Daemon& daemon = shared_daemon();
   const TestCgroup cgroup('2');
   limit_memory(cgroup, 8 * mebibyte);
   Workload workload(cgroup);

@@ -69,7 +69,7 @@ TEST_CASE("Page cache grows up to the limit and is reclaimed there: usage, cache
   struct stat file {};
   REQUIRE(stat(LARGE_FILE, &file) == 0);
   REQUIRE(static_cast<std::uint64_t>(file.st_size) > 2 * limit);
-  const Daemon daemon;
+  const Daemon& daemon = shared_daemon();
   HostPeer host(daemon.socket());
   const TestCgroup cgroup('3');
   limit_memory(cgroup, limit);
@@ -99,7 +99,7 @@ TEST_CASE("Page cache grows up to the limit and is reclaimed there: usage, cache
 
 TEST_CASE("What was swapped out is swap and no longer rss", "[any][memory][swap]") {
   const Swap swap;
-  const Daemon daemon;
+  const Daemon& daemon = shared_daemon();
   HostPeer host(daemon.socket());
   const TestCgroup cgroup('3');
   limit_memory(cgroup, limit);

@@ -21,7 +21,7 @@ bool near(std::uint64_t a, std::uint64_t b) {
 }  // namespace
 
 TEST_CASE("Page faults are exact: what the process itself counted is the witness", "[both][memory.stat]") {
-  const Daemon daemon;
+  const Daemon& daemon = shared_daemon();
   const TestCgroup cgroup('2');
   Workload workload(cgroup);
   workload.touch_anonymous(1);
@@ -50,7 +50,7 @@ TEST_CASE("rss, cache and mapped file are right to the page: the pages that the 
   std::array values{Value{MemoryFile::rss, &wire::Container::memory_rss_bytes},
                     Value{MemoryFile::cache, &wire::Container::memory_cache_bytes},
                     Value{MemoryFile::mapped_file, &wire::Container::memory_mapped_file_bytes}};
-  const Daemon daemon;
+  const Daemon& daemon = shared_daemon();
   const TestCgroup cgroup('3');
   Workload workload(cgroup);
   workload.touch_anonymous(1);
@@ -77,7 +77,7 @@ TEST_CASE("rss, cache and mapped file are right to the page: the pages that the 
 TEST_CASE(
     "File pages that were read are inactive, and active when they were read again; the working set has the latter",
     "[both][memory.stat]") {
-  const Daemon daemon;
+  const Daemon& daemon = shared_daemon();
   const TestCgroup cgroup('2');
   Workload workload(cgroup);
   for (int round = 0; round < 3; ++round) {
@@ -92,7 +92,7 @@ TEST_CASE(
 }
 
 TEST_CASE("A container has the memory of the cgroups inside it, once", "[both][memory.stat][nested]") {
-  const Daemon daemon;
+  const Daemon& daemon = shared_daemon();
   const TestCgroup cgroup('5');
   std::uint64_t faults = 0;
   {

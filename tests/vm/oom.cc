@@ -11,7 +11,7 @@ using namespace katameter;
 using namespace katameter::guest;
 
 TEST_CASE("Ten OOM kills are ten counted and ten events with the right victims", "[both][oom]") {
-  const Daemon daemon;
+  const Daemon& daemon = shared_daemon();
   const TestCgroup cgroup('6');
   limit_memory(cgroup, 16777216);
   std::vector<std::uint32_t> victims;
@@ -48,7 +48,7 @@ TEST_CASE("Ten OOM kills are ten counted and ten events with the right victims",
 
 TEST_CASE("Events wait for whoever acknowledges them, and kills in a nested cgroup are the container's",
           "[both][oom][nested]") {
-  const Daemon daemon;
+  const Daemon& daemon = shared_daemon();
   const TestCgroup cgroup('7');
   const TestCgroup nested('7', "/nested", TestCgroup::Inside::with_controllers);
   limit_memory(nested, 8388608);

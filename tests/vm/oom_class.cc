@@ -60,7 +60,7 @@ std::size_t compare(const std::vector<LoggedKill>& kills, const Dump& dump) {
 TEST_CASE("100 OOM kills in 5 containers at once are 100 events with the right victims and class", "[any][oom]") {
   constexpr std::size_t containers = 5;
   constexpr std::size_t rounds = 20;
-  const Daemon daemon;
+  const Daemon& daemon = shared_daemon();
   KernelLog log;
   std::vector<std::unique_ptr<TestCgroup>> cgroups;
   for (std::size_t i = 0; i < containers; ++i) {
@@ -100,7 +100,7 @@ TEST_CASE("100 OOM kills in 5 containers at once are 100 events with the right v
 }
 
 TEST_CASE("A limit above the container, one inside it and its own are distinguished", "[any][oom]") {
-  const Daemon daemon;
+  const Daemon& daemon = shared_daemon();
   KernelLog log;
   const TestCgroup cgroup('6');
   const TestCgroup other('7');
@@ -152,7 +152,7 @@ TEST_CASE("A limit above the container, one inside it and its own are distinguis
 }
 
 TEST_CASE("A guest that is out of memory as a whole is distinguished, in a limited container too", "[any][oom]") {
-  const Daemon daemon;
+  const Daemon& daemon = shared_daemon();
   KernelLog log;
   const TestCgroup cgroup('9');
   limit(cgroup, std::to_string(8 * mebibyte));
@@ -182,7 +182,7 @@ TEST_CASE("A guest that is out of memory as a whole is distinguished, in a limit
 
 // v2 alone: v1 has no memory.oom.group.
 TEST_CASE("memory v2: all victims of an OOM group have the class of the first", "[.v2][oom]") {
-  const Daemon daemon;
+  const Daemon& daemon = shared_daemon();
   const TestCgroup cgroup('a');
   limit(cgroup, std::to_string(8 * mebibyte));
   cgroup.write("memory", "memory.oom.group", "1");

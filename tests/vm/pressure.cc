@@ -68,7 +68,7 @@ void check_between(std::uint64_t before_us, const wire::Figure& ours, std::uint6
 
 // All of these are of v2 alone: v1 does not count pressure.
 TEST_CASE("pressure v2: what waits for a CPU lies between two reads of cpu.pressure", "[pressure]") {
-  const Daemon daemon;
+  const Daemon& daemon = shared_daemon();
   const TestCgroup cgroup('1');
   if (left_out(daemon, cgroup)) return;
   const TestCgroup nested('1', "/nested");
@@ -93,7 +93,7 @@ TEST_CASE("pressure v2: what waits for a CPU lies between two reads of cpu.press
 }
 
 TEST_CASE("pressure v2: what no reader of the files has folded yet is in it", "[pressure]") {
-  const Daemon daemon;
+  const Daemon& daemon = shared_daemon();
   const TestCgroup cgroup('1');
   if (left_out(daemon, cgroup)) return;
   Workload one(cgroup);
@@ -123,7 +123,7 @@ TEST_CASE("pressure v2: what no reader of the files has folded yet is in it", "[
 
 TEST_CASE("pressure v2: a removed container keeps its last pressure, and memory and I/O have their files' figures",
           "[pressure]") {
-  const Daemon daemon;
+  const Daemon& daemon = shared_daemon();
   std::string id;
   std::uint64_t last = 0;
   {

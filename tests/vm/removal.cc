@@ -10,7 +10,7 @@ using namespace katameter;
 using namespace katameter::guest;
 
 TEST_CASE("A container that lived 50 ms is in the next snapshot with its final CPU time and peak", "[both][removed]") {
-  const Daemon daemon;
+  const Daemon& daemon = shared_daemon();
   CpuFile last_cpu;
   std::optional<std::uint64_t> final_peak;
   std::string id;
@@ -39,7 +39,7 @@ TEST_CASE("A container that lived 50 ms is in the next snapshot with its final C
 }
 
 TEST_CASE("What removed containers used stays in the workload's total", "[both][removed][guest]") {
-  const Daemon daemon;
+  const Daemon& daemon = shared_daemon();
   std::uint64_t last = *daemon.dump().snapshot.guest.workload_cpu_usage_ns;
   for (int round = 0; round < 5; ++round) {
     {
@@ -60,7 +60,7 @@ TEST_CASE("Containers that were there before guest-probe are found", "[both][pat
   const TestCgroup cgroup('a');
   Workload workload(cgroup);
   workload.burn_cpu_ms(10);
-  const Daemon daemon;
+  const Daemon& daemon = shared_daemon();
   const auto row = Daemon::find(daemon.dump(), cgroup.id());
   REQUIRE(row);
   REQUIRE(row->cpu_usage_ns);

@@ -52,7 +52,7 @@ void limit(const TestCgroup& cgroup, std::uint64_t bytes) {
 }  // namespace
 
 TEST_CASE("Stalls of a container at its limit are those of the kernel's trace, and rise only then", "[any][memory]") {
-  const Daemon daemon;
+  const Daemon& daemon = shared_daemon();
   const TestCgroup cgroup('1');
   const TestCgroup other('2');
   limit(cgroup, 4 * mebibyte);
@@ -80,7 +80,7 @@ TEST_CASE("Stalls of a container at its limit are those of the kernel's trace, a
 }
 
 TEST_CASE("Stalls in a nested cgroup are the container's, after it is gone as well", "[any][memory]") {
-  const Daemon daemon;
+  const Daemon& daemon = shared_daemon();
   const TestCgroup cgroup('3');
   ReclaimTrace::Stalls seen;
   {
@@ -97,7 +97,7 @@ TEST_CASE("Stalls in a nested cgroup are the container's, after it is gone as we
 }
 
 TEST_CASE("A removed container is reported with its stalls", "[any][memory]") {
-  const Daemon daemon;
+  const Daemon& daemon = shared_daemon();
   ReclaimTrace::Stalls seen;
   const std::string id(64, '4');
   {
@@ -117,7 +117,7 @@ TEST_CASE("A removed container is reported with its stalls", "[any][memory]") {
 }
 
 TEST_CASE("Stalls without a limit, because the guest has no memory left, are the container's too", "[any][memory]") {
-  const Daemon daemon;
+  const Daemon& daemon = shared_daemon();
   const TestCgroup cgroup('5');
   Workload workload(cgroup);
   std::ofstream("/proc/" + std::to_string(workload.pid()) + "/oom_score_adj") << "1000";

@@ -160,7 +160,7 @@ bool same_keys(const TaskTimes& a, const TaskTimes& b) {
 }  // namespace
 
 TEST_CASE("The processes of a container are those that cgroup.procs lists", "[any]") {
-  const Daemon daemon;
+  const Daemon& daemon = shared_daemon();
   const TestCgroup cgroup('1');
   CHECK(row_of(daemon, cgroup.id()).processes == 0);
   const TestCgroup nested('1', "/nested");
@@ -182,7 +182,7 @@ TEST_CASE("The processes of a container are those that cgroup.procs lists", "[an
 }
 
 TEST_CASE("The threads of a container are counted by their states", "[any]") {
-  const Daemon daemon;
+  const Daemon& daemon = shared_daemon();
   const TestCgroup cgroup('1');
   const TestCgroup nested('1', "/nested");
   const auto compare = [&](const std::map<char, std::uint64_t>& at_least) {
@@ -232,7 +232,7 @@ TEST_CASE("The threads of a container are counted by their states", "[any]") {
 }
 
 TEST_CASE("The limit of open files is that of the container's oldest process", "[any]") {
-  const Daemon daemon;
+  const Daemon& daemon = shared_daemon();
   const TestCgroup cgroup('1');
   CHECK_FALSE(row_of(daemon, cgroup.id()).max_open_files);
   const Child oldest(&cgroup, [] {
@@ -248,7 +248,7 @@ TEST_CASE("The limit of open files is that of the container's oldest process", "
 }
 
 TEST_CASE("A container's start is when its cgroup was made, also once it is removed", "[any]") {
-  const Daemon daemon;
+  const Daemon& daemon = shared_daemon();
   const std::uint64_t before = boottime_ns();
   TestCgroup cgroup('1');
   const std::uint64_t after = boottime_ns();
