@@ -97,10 +97,10 @@ constexpr std::array columns{
 
 std::string cell(const json& object, const char* path, bool memory) {
   constexpr double per_cent = 100;
-  constexpr double mib = 1048576;
+  constexpr double mebibyte = 1048576;
   const std::optional<double> value = *path == '\0' ? std::nullopt : number(object, path);
   if (!value) return "-";
-  return fmt::format("{:.1f}", memory ? *value / mib : *value * per_cent);
+  return fmt::format("{:.1f}", memory ? *value / mebibyte : *value * per_cent);
 }
 
 // A name must not move the cursor, and has to be as wide as it has bytes.

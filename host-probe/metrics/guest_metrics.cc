@@ -20,7 +20,7 @@ void write_source(SeriesWriter& out) {
 }
 
 // Also of a guest that does not answer at the moment: which guest-probe it is that does not.
-void write_info(SeriesWriter& out) {
+void write_guest_info(SeriesWriter& out) {
   for (const LabelledSandbox& sandbox : out.report().living()) {
     if (!sandbox.report.guest_info) continue;
     const GuestInfo& info = *sandbox.report.guest_info;
@@ -78,7 +78,7 @@ void write_system_cpu(SeriesWriter& out) {
                    });
 }
 
-constexpr MetricRow rows[] = {
+constexpr MetricRow guest_rows[] = {
     {{"katameter_guest_probe_up",
       "1 if this scrape has values from guest-probe, else 0; those of a guest that answers late are one scrape old.",
       MetricType::Gauge, "0 or 1", "", "host-probe"},
@@ -96,7 +96,7 @@ constexpr MetricRow rows[] = {
       "that "
       "has described itself in more than 16 ways has no series.",
       MetricType::Gauge, "1", "version, kernel, missing", "guest: its Hello"},
-     &write_info},
+     &write_guest_info},
     {{"katameter_guest_protocol_violation",
       "1 if the guest violated the protocol in the last 10 minutes, else 0; katameter_guest_frames_rejected_total has "
       "the reasons.",
@@ -131,6 +131,6 @@ constexpr MetricRow rows[] = {
 
 }  // namespace
 
-constexpr MetricGroup guest_group{"Guests", "Labels of all: `sandbox_id`.", rows};
+constexpr MetricGroup guest_group{"Guests", "Labels of all: `sandbox_id`.", guest_rows};
 
 }  // namespace katameter::host

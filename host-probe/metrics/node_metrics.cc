@@ -21,7 +21,7 @@ namespace {
 using prometheus::MetricType;
 
 // To join on sandbox_id what has no other label of the pod; OOM kills outlive their sandbox for a while.
-void write_info(SeriesWriter& out) {
+void write_sandbox_info(SeriesWriter& out) {
   static const SandboxNames unnamed;
   static const SandboxPlace nowhere;
   for (const LabelledSandbox& sandbox : out.report().all()) {
@@ -110,7 +110,7 @@ constexpr MetricRow node_rows[] = {
       "in; reach, how host-probe connects to its guest: hybrid_vsock or af_vsock.",
       MetricType::Gauge, "1", "sandbox_id, namespace, pod, runtime_handler, uid, hypervisor, layout, reach",
       "the container runtime, over CRI; the socket in the sandbox's directory"},
-     &write_info},
+     &write_sandbox_info},
     {{"katameter_sandboxes", "Sandboxes found on this node.", MetricType::Gauge, "sandboxes", "",
       "directories of the runtime"},
      [](SeriesWriter& out) { out.add({}, static_cast<double>(out.report().living().size())); }},

@@ -53,7 +53,7 @@ const json& array_of(const json& object, const char* key) {
   return found.is_array() ? found : nothing;
 }
 
-std::string text_of(const json& object, const char* key) {
+std::string label_of(const json& object, const char* key) {
   const json& found = member(object, key);
   return found.is_string() ? label_text(found.get_ref<const std::string&>()) : std::string();
 }
@@ -70,10 +70,10 @@ std::optional<ContainerId> id_of(const json& status) {
 void read_containers(const json& pod, const char* specified, const char* statuses, ListedPod& listed) {
   std::map<std::string, std::string> images;
   for (const json& container : array_of(member(pod, "spec"), specified)) {
-    images.emplace(text_of(container, "name"), text_of(container, "image"));
+    images.emplace(label_of(container, "name"), label_of(container, "image"));
   }
   for (const json& status : array_of(member(pod, "status"), statuses)) {
-    const std::string name = text_of(status, "name");
+    const std::string name = label_of(status, "name");
     const auto image = images.find(name);
     const SandboxNames::Container container{name, image != images.end() ? image->second : std::string()};
     if (name.empty()) continue;
@@ -107,10 +107,10 @@ Result<PodList> parse_pod_list(std::string_view text) {
   PodList pods;
   for (const json& pod : array_of(*parsed, "items")) {
     const json& metadata = member(pod, "metadata");
-    std::string uid = text_of(metadata, "uid");
-    ListedPod listed{text_of(metadata, "namespace"),
-                     text_of(metadata, "name"),
-                     text_of(member(pod, "spec"), "runtimeClassName"),
+    std::string uid = label_of(metadata, "uid");
+    ListedPod listed{label_of(metadata, "namespace"),
+                     label_of(metadata, "name"),
+                     label_of(member(pod, "spec"), "runtimeClassName"),
                      {}};
     if (uid.empty() || listed.pod_namespace.empty() || listed.name.empty()) continue;
     read_containers(pod, "containers", "containerStatuses", listed);
@@ -126,7 +126,7 @@ Result<std::map<std::string, std::string>> parse_runtime_classes(std::string_vie
   if (!parsed) return failure_from(parsed.error());
   std::map<std::string, std::string> handlers;
   for (const json& one : array_of(*parsed, "items")) {
-    handlers.insert_or_assign(text_of(member(one, "metadata"), "name"), text_of(one, "handler"));
+    handlers.insert_or_assign(label_of(member(one, "metadata"), "name"), label_of(one, "handler"));
   }
   return handlers;
 }
