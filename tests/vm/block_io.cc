@@ -18,14 +18,6 @@ using namespace katameter::guest;
 
 namespace {
 
-constexpr std::size_t page = 4096;
-
-wire::Container row_of(const Daemon& daemon, const std::string& id) {
-  const auto row = Daemon::find(daemon.dump(), id);
-  REQUIRE(row);
-  return *row;
-}
-
 bool is_v2(const TestCgroup& cgroup) {
   return cgroup.has("blkio", "cgroup.controllers");
 }

@@ -13,12 +13,6 @@ using namespace katameter::guest;
 
 namespace {
 
-wire::Container row_of(const Daemon& daemon, const std::string& id) {
-  auto row = Daemon::find(daemon.dump(), id);
-  REQUIRE(row);
-  return *row;
-}
-
 void set_quota(const TestCgroup& cgroup, const std::string& quota_us, const std::string& period_us) {
   if (is_v1(cgroup)) {
     cgroup.write("cpu", "cpu.cfs_period_us", period_us);

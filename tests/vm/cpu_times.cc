@@ -28,11 +28,10 @@ std::array<CpuFile, times.size()> files_of(const TestCgroup& cgroup) {
   return files;
 }
 
-wire::Container row_of(const Daemon& daemon, const std::string& id) {
-  auto row = Daemon::find(daemon.dump(), id);
-  REQUIRE(row);
-  REQUIRE((row->cpu_usage_ns && row->cpu_user_ns && row->cpu_system_ns));
-  return *row;
+wire::Container row_with_times(const Daemon& daemon, const std::string& id) {
+  wire::Container row = row_of(daemon, id);
+  REQUIRE((row.cpu_usage_ns && row.cpu_user_ns && row.cpu_system_ns));
+  return row;
 }
 
 }  // namespace
@@ -49,7 +48,7 @@ TEST_CASE("Usage, user and system time lie between two reads of their files", "[
       workload.burn_system_ms(60);
     }
     const auto before = files_of(cgroup);
-    row = row_of(daemon, cgroup.id());
+    row = row_with_times(daemon, cgroup.id());
     const auto after = files_of(cgroup);
     for (std::size_t i = 0; i < times.size(); ++i) {
       INFO(times[i].name);
@@ -66,7 +65,7 @@ TEST_CASE("cpu v2: without a reader of cpu.stat nothing is flushed, and all the 
   const TestCgroup cgroup('1');
   Workload workload(cgroup);
   workload.burn_cpu_ms(200);
-  const wire::Container row = row_of(daemon, cgroup.id());
+  const wire::Container row = row_with_times(daemon, cgroup.id());
   CHECK(*row.cpu_usage_ns >= 200'000'000);
   CHECK(lies_between({}, *row.cpu_usage_ns, CpuFile::read(cgroup)));
 }
@@ -81,10 +80,10 @@ TEST_CASE("What a nested cgroup used as user and system time stays the container
     Workload workload(nested);
     workload.burn_cpu_ms(100);
     workload.burn_system_ms(100);
-    before = row_of(daemon, cgroup.id());
+    before = row_with_times(daemon, cgroup.id());
     CHECK(*before.cpu_user_ns + *before.cpu_system_ns >= 100'000'000);
   }
-  const wire::Container row = row_of(daemon, cgroup.id());
+  const wire::Container row = row_with_times(daemon, cgroup.id());
   CHECK(*row.cpu_user_ns >= *before.cpu_user_ns);
   CHECK(*row.cpu_system_ns >= *before.cpu_system_ns);
 }
@@ -112,7 +111,7 @@ TEST_CASE("A removed container is reported with its final times, a removed neste
     last = files_of(cgroup);
     cgroup.remove();
   }
-  const wire::Container row = row_of(daemon, id);
+  const wire::Container row = row_with_times(daemon, id);
   CHECK(row.removed);
   CHECK(row.cpu_usage_ns >= 150'000'000);
   for (std::size_t i = 0; i < times.size(); ++i) {

@@ -95,6 +95,13 @@ std::optional<wire::Container> Daemon::find(const Dump& dump, const std::string&
   return std::nullopt;
 }
 
+wire::Container row_of(const Daemon& daemon, const std::string& id) {
+  const auto row = Daemon::find(daemon.dump(), id);
+  INFO("container " << id);
+  REQUIRE(row);
+  return *row;
+}
+
 const Daemon& shared_daemon() {
   if (!shared) shared = std::make_unique<Daemon>();
   shared->acknowledge_all();

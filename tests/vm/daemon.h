@@ -43,6 +43,9 @@ class Daemon {
   pid_t pid_ = -1;
 };
 
+/// A container's row in a new snapshot; the test ends if there is none.
+wire::Container row_of(const Daemon& daemon, const std::string& id);
+
 /// A guest-probe that goes on from test to test, as in a guest, for tests that only compare what it says. It starts where
 /// none runs, and ends when a test makes a Daemon of its own. Hosts have taken what earlier tests left.
 const Daemon& shared_daemon();

@@ -13,7 +13,7 @@ using namespace katameter::guest;
 namespace {
 
 // Runs a command of the shell; its exit status and last line.
-std::pair<int, std::string> run(const std::string& command) {
+std::pair<int, std::string> run_command(const std::string& command) {
   FILE* pipe = popen(("( " + command + " ) 2>&1").c_str(), "r");
   REQUIRE(pipe != nullptr);
   std::string output;
@@ -28,27 +28,28 @@ const std::string probe = GUEST_PROBE;
 
 // Statuses of docs/troubleshooting.md: 4 where another try would end the same.
 TEST_CASE("Without privilege guest-probe says what it needs") {
-  const auto [status, output] = run("setpriv --reuid 65534 --regid 65534 --clear-groups " + probe +
-                                    " run --listen unix:/tmp/katameter-unprivileged");
+  const auto [status, output] = run_command("setpriv --reuid 65534 --regid 65534 --clear-groups " + probe +
+                                            " run --listen unix:/tmp/katameter-unprivileged");
   INFO(output);
   CHECK(status == 4);
   CHECK(output.find("CAP_BPF") != std::string::npos);
-  CHECK(run("setpriv --reuid 65534 --regid 65534 --clear-groups " + probe + " check").first == 1);
+  CHECK(run_command("setpriv --reuid 65534 --regid 65534 --clear-groups " + probe + " check").first == 1);
 }
 
 TEST_CASE("Without BTF guest-probe names the option that brings it") {
   // The kernel's BTF hidden behind an empty folder is what a kernel without CONFIG_DEBUG_INFO_BTF looks like.
-  const auto [status, output] = run("unshare -m sh -c 'mount -t tmpfs none /sys/kernel/btf && " + probe +
-                                    " run --listen unix:/tmp/katameter-no-btf'");
+  const auto [status, output] = run_command("unshare -m sh -c 'mount -t tmpfs none /sys/kernel/btf && " + probe +
+                                            " run --listen unix:/tmp/katameter-no-btf'");
   INFO(output);
   CHECK(status == 4);
   CHECK(output.find("CONFIG_DEBUG_INFO_BTF") != std::string::npos);
-  CHECK(run("unshare -m sh -c 'mount -t tmpfs none /sys/kernel/btf && " + probe + " check'").first == 1);
+  CHECK(run_command("unshare -m sh -c 'mount -t tmpfs none /sys/kernel/btf && " + probe + " check'").first == 1);
 }
 
 TEST_CASE("A vsock port in use is reported, and the first guest-probe is not disturbed") {
-  const auto [status, output] = run("modprobe vsock_loopback; " + probe + " run --listen vsock:4711 & sleep 4; " +
-                                    probe + " run --listen vsock:4711; status=$?; kill $!; wait; exit $status");
+  const auto [status, output] =
+      run_command("modprobe vsock_loopback; " + probe + " run --listen vsock:4711 & sleep 4; " + probe +
+                  " run --listen vsock:4711; status=$?; kill $!; wait; exit $status");
   INFO(output);
   CHECK(status == 1);
   CHECK(output.find("is ready") != std::string::npos);
@@ -57,15 +58,15 @@ TEST_CASE("A vsock port in use is reported, and the first guest-probe is not dis
 
 // What is locked cannot be unlocked: in a guest of its own.
 TEST_CASE("In a kernel that is locked down guest-probe says so in a line", "[.][lockdown]") {
-  REQUIRE(run("test -e /sys/kernel/security/lockdown || mount -t securityfs none /sys/kernel/security; "
-              "echo confidentiality >/sys/kernel/security/lockdown")
+  REQUIRE(run_command("test -e /sys/kernel/security/lockdown || mount -t securityfs none /sys/kernel/security; "
+                      "echo confidentiality >/sys/kernel/security/lockdown")
               .first == 0);
-  const auto [status, output] = run(probe + " check");
+  const auto [status, output] = run_command(probe + " check");
   INFO(output);
   CHECK(status == 1);
   CHECK(output.find("BPF programs                NOT FOUND") != std::string::npos);
   CHECK(output.find("/sys/kernel/security/lockdown") != std::string::npos);
-  const auto [ended, words] = run(probe + " run --listen unix:/tmp/katameter-locked-down");
+  const auto [ended, words] = run_command(probe + " run --listen unix:/tmp/katameter-locked-down");
   INFO(words);
   CHECK(ended == 4);
   CHECK(words.find("lockdown=confidentiality") != std::string::npos);

@@ -13,18 +13,10 @@ using namespace katameter::guest;
 
 namespace {
 
-constexpr std::uint64_t page = 4096;
-
 // A CPU hands in at more than 32 pages, so memory.stat may be late by that on each CPU of the guest and in each cgroup.
 std::uint64_t lateness_of(std::size_t figure, bool unified) {
   if (stat_of(figure, unified) < 0) return 0;
   return is_counter(wire::container_figures[figure].kind) ? 2000 : 200 * page;
-}
-
-wire::Container row_of(const Daemon& daemon, const TestCgroup& cgroup) {
-  auto row = Daemon::find(daemon.dump(), cgroup.id());
-  REQUIRE(row);
-  return *row;
 }
 
 // Limits other than any that a kernel sets by itself, and a little of all that is counted.
@@ -72,7 +64,7 @@ std::size_t compare_with_files(const Daemon& daemon, const TestCgroup& cgroup, c
     for (int attempt = 0; attempt < 20 && !same; ++attempt) {
       if (attempt > 0) usleep(20'000);
       const auto before = read_kernel_files(directories, only);
-      const wire::Figure ours = as_in_file(row_of(daemon, cgroup), i);
+      const wire::Figure ours = as_in_file(row_of(daemon, cgroup.id()), i);
       const auto after = read_kernel_files(directories, only);
       REQUIRE((before && after));
       const auto low = (*before)[i];
@@ -110,7 +102,7 @@ TEST_CASE("Each figure that the kernel shows in a file lies between two reads of
   workload.read_file(3000);
   const std::size_t compared = compare_with_files(daemon, cgroup, FigureSet::all());
   CHECK(compared >= 20);
-  const wire::Container row = row_of(daemon, cgroup);
+  const wire::Container row = row_of(daemon, cgroup.id());
   REQUIRE((row.memory_usage_bytes && row.memory_inactive_file_bytes));
   CHECK(row.memory_working_set_bytes == *row.memory_usage_bytes - *row.memory_inactive_file_bytes);
 }
@@ -129,7 +121,7 @@ TEST_CASE("What is dirty, shared, anonymous and the kernel's own is what the fil
   workload.touch_anonymous(1000);
   workload.touch_file(500);
   workload.write_device(buffered.get(), 1, 4 << 20);
-  wire::Container row = row_of(daemon, cgroup);
+  wire::Container row = row_of(daemon, cgroup.id());
   CHECK(row.memory_dirty_bytes > 1u << 20);
   CHECK(row.memory_shmem_bytes >= 500 * page);
   REQUIRE((row.memory_inactive_anon_bytes && row.memory_active_anon_bytes));
@@ -154,7 +146,7 @@ TEST_CASE("What is dirty, shared, anonymous and the kernel's own is what the fil
   workload.read_file(6000);
   workload.read_device(buffered.get(), 1, 4 << 20);
   compare_with_files(daemon, cgroup, figures);
-  row = row_of(daemon, cgroup);
+  row = row_of(daemon, cgroup.id());
   CHECK(row.memory_high_events > 0);
   CHECK(row.memory_max_events > 0);
   CHECK(row.memory_scanned_pages >= 1000);

@@ -10,8 +10,6 @@ using namespace katameter::guest;
 
 namespace {
 
-constexpr std::uint64_t mebibyte = 1 << 20;
-
 // Whether BTF has the name of a field or type. By another process: BTF takes megabytes, which the victims of later tests
 // would inherit and which their sizes would include.
 bool kernel_types_have(const std::string& name) {
@@ -35,7 +33,7 @@ TEST_CASE("Usage, peak and limit are the files' of the same moment", "[both][mem
     wire::Container row;
     for (int attempt = 0; attempt < 20 && usage_before != usage_after; ++attempt) {
       usage_before = read_memory(cgroup, MemoryFile::usage);
-      row = memory_row(daemon, cgroup);
+      row = row_of(daemon, cgroup.id());
       usage_after = read_memory(cgroup, MemoryFile::usage);
     }
     REQUIRE(usage_before == usage_after);
@@ -55,9 +53,9 @@ TEST_CASE("A peak that no sample saw is reported", "[both][memory]") {
     Workload brief(cgroup);
     brief.touch_anonymous(4000);
   }
-  const wire::Container row = memory_row(daemon, cgroup);
-  CHECK(*row.memory_peak_bytes >= 4000 * page_bytes);
-  CHECK(*row.memory_usage_bytes < 1000 * page_bytes);
+  const wire::Container row = row_of(daemon, cgroup.id());
+  CHECK(*row.memory_peak_bytes >= 4000 * page);
+  CHECK(*row.memory_usage_bytes < 1000 * page);
   if (const auto peak = read_memory_peak(cgroup)) CHECK(row.memory_peak_bytes == *peak);
 }
 
@@ -65,7 +63,7 @@ TEST_CASE("Swap, and the limits that are set, are the files'; a limit that is no
           "[both][memory]") {
   const Daemon& daemon = shared_daemon();
   const TestCgroup cgroup('2');
-  wire::Container row = memory_row(daemon, cgroup);
+  wire::Container row = row_of(daemon, cgroup.id());
   CHECK_FALSE(row.memory_limit_bytes);
   CHECK_FALSE(row.memory_swap_limit_bytes);
   // v2 has no reservation as one of 0.
@@ -75,7 +73,7 @@ TEST_CASE("Swap, and the limits that are set, are the files'; a limit that is no
   write_memory(cgroup, MemoryFile::reservation, 32 * mebibyte);
   Workload workload(cgroup);
   workload.touch_anonymous(100);
-  row = memory_row(daemon, cgroup);
+  row = row_of(daemon, cgroup.id());
   CHECK(row.memory_limit_bytes == 64 * mebibyte);
   CHECK(row.memory_swap_limit_bytes == 96 * mebibyte);
   CHECK(row.memory_reservation_bytes == 32 * mebibyte);
@@ -89,7 +87,7 @@ TEST_CASE("Kernel memory is the file's", "[memory]") {
   Workload workload(cgroup);
   workload.touch_anonymous(100);
   const std::uint64_t before = cgroup.read("memory", "memory.kmem.usage_in_bytes");
-  const wire::Container row = memory_row(daemon, cgroup);
+  const wire::Container row = row_of(daemon, cgroup.id());
   const std::uint64_t after = cgroup.read("memory", "memory.kmem.usage_in_bytes");
   REQUIRE(row.memory_kernel_bytes);
   CHECK(before > 0);
@@ -105,7 +103,7 @@ TEST_CASE("memory v2: failcnt is what memory.events says of a cgroup that was at
   Workload workload(cgroup);
   workload.read_file(4000);  // the page cache meets the limit, and is reclaimed
   const std::uint64_t before = cgroup.read_table("memory", "memory.events").at("max");
-  const wire::Container row = memory_row(daemon, cgroup);
+  const wire::Container row = row_of(daemon, cgroup.id());
   const std::uint64_t after = cgroup.read_table("memory", "memory.events").at("max");
   REQUIRE(row.memory_failcnt);
   CHECK(before > 0);

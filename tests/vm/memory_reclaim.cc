@@ -8,23 +8,14 @@
 #include <fstream>
 
 #include "tests/vm/cgroup_files.h"
-#include "tests/vm/daemon.h"
-#include "tests/vm/workload.h"
+#include "tests/vm/memory_rows.h"
 
 using namespace katameter;
 using namespace katameter::guest;
 
 namespace {
 
-constexpr std::uint64_t page = 4096;
-constexpr std::uint64_t limit = 16u << 20;
-// memory.stat may be late by what each of the guest's two CPUs keeps to itself.
-constexpr std::uint64_t late_bytes = 200 * page;
-
-bool near(std::uint64_t a, std::uint64_t b) {
-  return (a > b ? a - b : b - a) <= late_bytes;
-}
-
+constexpr std::uint64_t limit_bytes = 16u << 20;
 // Anonymous pages that are mapped, bytes; with those that it has in common with the test, which are not its cgroup's.
 // A small kernel does not show it (CONFIG_PROC_PAGE_MONITOR).
 std::optional<std::uint64_t> anonymous_bytes(const Workload& workload) {
@@ -68,11 +59,11 @@ TEST_CASE("Page cache grows up to the limit and is reclaimed there: usage, cache
   // It is on the share of the host, so that its pages can be dropped and read again.
   struct stat file {};
   REQUIRE(stat(LARGE_FILE, &file) == 0);
-  REQUIRE(static_cast<std::uint64_t>(file.st_size) > 2 * limit);
+  REQUIRE(static_cast<std::uint64_t>(file.st_size) > 2 * limit_bytes);
   const Daemon& daemon = shared_daemon();
   HostPeer host(daemon.socket());
   const TestCgroup cgroup('3');
-  limit_memory(cgroup, limit);
+  limit_memory(cgroup, limit_bytes);
   Workload workload(cgroup);
   std::uint64_t largest = 0;
   for (const std::size_t pages : {500u, 1000u, 2000u, 4000u, 8000u, 8000u}) {
@@ -83,17 +74,17 @@ TEST_CASE("Page cache grows up to the limit and is reclaimed there: usage, cache
     REQUIRE(row);
     CHECK(*row->memory_usage_bytes >= std::min(usage_before, usage_after));
     CHECK(*row->memory_usage_bytes <= std::max(usage_before, usage_after));
-    CHECK(*row->memory_usage_bytes <= limit);
-    CHECK(near(*row->memory_cache_bytes, read_memory(cgroup, MemoryFile::cache)));
-    CHECK(near(*row->memory_inactive_file_bytes, read_memory(cgroup, MemoryFile::inactive_file)));
+    CHECK(*row->memory_usage_bytes <= limit_bytes);
+    CHECK(is_near(*row->memory_cache_bytes, read_memory(cgroup, MemoryFile::cache)));
+    CHECK(is_near(*row->memory_inactive_file_bytes, read_memory(cgroup, MemoryFile::inactive_file)));
     CHECK(*row->memory_working_set_bytes == *row->memory_usage_bytes - *row->memory_inactive_file_bytes);
     if (is_v1(cgroup)) CHECK(row->memory_failcnt == cgroup.read("memory", "memory.failcnt"));
     largest = std::max(largest, *row->memory_cache_bytes);
   }
-  CHECK(largest > limit / 2);
+  CHECK(largest > limit_bytes / 2);
   const auto row = find_container(host.collect(), cgroup.id());
-  CHECK(*row->memory_peak_bytes <= limit);
-  CHECK(*row->memory_peak_bytes > limit - late_bytes);
+  CHECK(*row->memory_peak_bytes <= limit_bytes);
+  CHECK(*row->memory_peak_bytes > limit_bytes - late_bytes);
   CHECK(row->oom_kills == 0);
 }
 
@@ -102,7 +93,7 @@ TEST_CASE("What was swapped out is swap and no longer rss", "[any][memory][swap]
   const Daemon& daemon = shared_daemon();
   HostPeer host(daemon.socket());
   const TestCgroup cgroup('3');
-  limit_memory(cgroup, limit);
+  limit_memory(cgroup, limit_bytes);
   Workload workload(cgroup);
   workload.touch_anonymous(1);
   const std::uint64_t in_common = anonymous_bytes(workload).value_or(0) - rss_of(host, cgroup);
@@ -120,9 +111,9 @@ TEST_CASE("What was swapped out is swap and no longer rss", "[any][memory][swap]
       // To the page, whichever of them the kernel chose to write out.
       CHECK(rss_of(host, cgroup) == *anonymous - in_common);
     } else {
-      CHECK(near(rss_of(host, cgroup), read_memory(cgroup, MemoryFile::rss)));
+      CHECK(is_near(rss_of(host, cgroup), read_memory(cgroup, MemoryFile::rss)));
     }
-    CHECK(*row->memory_usage_bytes <= limit);
+    CHECK(*row->memory_usage_bytes <= limit_bytes);
   }
   CHECK(*find_container(host.collect(), cgroup.id())->memory_swap_bytes > 16u << 20);
 }

@@ -8,18 +8,6 @@
 using namespace katameter;
 using namespace katameter::guest;
 
-namespace {
-
-// Each of the guest's two CPUs keeps up to MEMCG_CHARGE_BATCH changes (32 or 64) to itself, so memory.stat may be late: it
-// is only a witness of the order of magnitude.
-constexpr std::uint64_t late_bytes = 200 * page_bytes;
-
-bool near(std::uint64_t a, std::uint64_t b) {
-  return (a > b ? a - b : b - a) <= late_bytes;
-}
-
-}  // namespace
-
 TEST_CASE("Page faults are exact: what the process itself counted is the witness", "[both][memory.stat]") {
   const Daemon& daemon = shared_daemon();
   const TestCgroup cgroup('2');
@@ -28,10 +16,10 @@ TEST_CASE("Page faults are exact: what the process itself counted is the witness
   // Anonymous ones: a fault on a shared file may be tried twice (mm/memory.c, fault_dirty_shared_page), which the
   // kernel counts as two for the cgroup and as one, and major, for the process.
   for (const std::size_t pages : {1u, 31u, 32u, 33u, 1234u, 7u}) {
-    const wire::Container row = memory_row(daemon, cgroup);
+    const wire::Container row = row_of(daemon, cgroup.id());
     const Faults before = faults_of(workload);
     workload.touch_anonymous(pages);
-    const wire::Container after_row = memory_row(daemon, cgroup);
+    const wire::Container after_row = row_of(daemon, cgroup.id());
     const Faults after = faults_of(workload);
     REQUIRE((row.page_faults && row.major_page_faults));
     CHECK(*after_row.page_faults - *row.page_faults == after.minor - before.minor + after.major - before.major);
@@ -55,18 +43,18 @@ TEST_CASE("rss, cache and mapped file are right to the page: the pages that the 
   Workload workload(cgroup);
   workload.touch_anonymous(1);
   workload.touch_file(1);
-  const wire::Container base = memory_row(daemon, cgroup);
+  const wire::Container base = row_of(daemon, cgroup.id());
   for (const std::size_t pages : {1u, 2u, 31u, 32u, 33u, 5u, 64u, 1000u, 7u, 1u, 1u, 13u}) {
     const std::size_t file_pages = pages + 1;
     workload.touch_anonymous(pages);
     workload.touch_file(file_pages);
-    const wire::Container row = memory_row(daemon, cgroup);
+    const wire::Container row = row_of(daemon, cgroup.id());
     for (Value& value : values) {
-      value.touched += (value.file == MemoryFile::rss ? pages : file_pages) * page_bytes;
+      value.touched += (value.file == MemoryFile::rss ? pages : file_pages) * page;
       const std::uint64_t ours = *(row.*value.figure);
       INFO("value " << &value - values.data() << " after " << pages << " pages");
       CHECK(ours - *(base.*value.figure) == value.touched);
-      CHECK(near(ours, read_memory(cgroup, value.file)));
+      CHECK(is_near(ours, read_memory(cgroup, value.file)));
     }
     // Shared memory is on the anonymous lists: all of it is working set.
     CHECK(row.memory_inactive_file_bytes == 0);
@@ -82,11 +70,11 @@ TEST_CASE(
   Workload workload(cgroup);
   for (int round = 0; round < 3; ++round) {
     workload.read_file(2000);
-    const wire::Container row = memory_row(daemon, cgroup);
+    const wire::Container row = row_of(daemon, cgroup.id());
     REQUIRE((row.memory_inactive_file_bytes && row.memory_active_file_bytes));
-    CHECK(near(*row.memory_inactive_file_bytes, read_memory(cgroup, MemoryFile::inactive_file)));
-    CHECK(near(*row.memory_active_file_bytes, read_memory(cgroup, MemoryFile::active_file)));
-    CHECK(*row.memory_inactive_file_bytes + *row.memory_active_file_bytes >= 1000 * page_bytes);
+    CHECK(is_near(*row.memory_inactive_file_bytes, read_memory(cgroup, MemoryFile::inactive_file)));
+    CHECK(is_near(*row.memory_active_file_bytes, read_memory(cgroup, MemoryFile::active_file)));
+    CHECK(*row.memory_inactive_file_bytes + *row.memory_active_file_bytes >= 1000 * page);
     CHECK(*row.memory_working_set_bytes == *row.memory_usage_bytes - *row.memory_inactive_file_bytes);
   }
 }
@@ -99,16 +87,16 @@ TEST_CASE("A container has the memory of the cgroups inside it, once", "[both][m
     const TestCgroup nested('5', "/nested", TestCgroup::Inside::with_controllers);
     Workload workload(nested);
     workload.touch_anonymous(1);
-    const std::uint64_t base = *memory_row(daemon, cgroup).memory_rss_bytes;
+    const std::uint64_t base = *row_of(daemon, cgroup.id()).memory_rss_bytes;
     workload.touch_anonymous(17);
-    const wire::Container row = memory_row(daemon, cgroup);
-    CHECK(*row.memory_rss_bytes - base == 17 * page_bytes);
+    const wire::Container row = row_of(daemon, cgroup.id());
+    CHECK(*row.memory_rss_bytes - base == 17 * page);
     faults = *row.page_faults;
     // Any reader's flush moves the figures between the kernel's arrays; not a page is to be lost or doubled by it.
     cgroup.read_table("memory", "memory.stat");
-    CHECK(*memory_row(daemon, cgroup).memory_rss_bytes - base == 17 * page_bytes);
+    CHECK(*row_of(daemon, cgroup.id()).memory_rss_bytes - base == 17 * page);
     sleep(3);  // the kernel itself flushes every two seconds
-    CHECK(*memory_row(daemon, cgroup).memory_rss_bytes - base == 17 * page_bytes);
+    CHECK(*row_of(daemon, cgroup.id()).memory_rss_bytes - base == 17 * page);
   }
-  CHECK(*memory_row(daemon, cgroup).page_faults >= faults);
+  CHECK(*row_of(daemon, cgroup.id()).page_faults >= faults);
 }

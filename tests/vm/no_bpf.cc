@@ -20,7 +20,7 @@ using namespace katameter::guest;
 
 namespace {
 
-const std::string probe = GUEST_PROBE;
+const std::string program = GUEST_PROBE;
 
 std::string output_of(const std::string& command, int& status) {
   FILE* pipe = popen((command + " 2>&1").c_str(), "r");
@@ -72,7 +72,7 @@ struct Traces {
 TEST_CASE("On a kernel without katameter.conf guest-probe check names its options and no others", "[.no-bpf]") {
   REQUIRE_FALSE(std::filesystem::exists("/sys/kernel/btf/vmlinux"));
   int status = 0;
-  const std::string output = output_of(probe + " check", status);
+  const std::string output = output_of(program + " check", status);
   INFO(output);
   CHECK(status == 1);
   CHECK(output.find("nothing works") != std::string::npos);
@@ -92,7 +92,7 @@ TEST_CASE("On a kernel without katameter.conf guest-probe run says why, ends, an
   workload.burn_cpu_ms(10);
   const Traces before;
   for (const std::string& command :
-       {probe + " run --listen unix:/run/katameter-no-bpf", probe + " run", probe + " check"}) {
+       {program + " run --listen unix:/run/katameter-no-bpf", program + " run", program + " check"}) {
     INFO(command);
     int status = 0;
     const std::string output = output_of("timeout 60 " + command, status);

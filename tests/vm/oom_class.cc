@@ -18,9 +18,7 @@ using namespace katameter::guest;
 
 namespace {
 
-constexpr std::uint64_t mebibyte = 1 << 20;
-
-void limit(const TestCgroup& cgroup, const std::string& bytes, const std::string& above = "") {
+void set_limit(const TestCgroup& cgroup, const std::string& bytes, const std::string& above = "") {
   const bool v1 = cgroup.has("memory", "memory.limit_in_bytes");
   const std::string none = v1 ? "-1" : "max";
   cgroup.write("memory", above + (v1 ? "memory.limit_in_bytes" : "memory.max"), bytes.empty() ? none : bytes);
@@ -65,7 +63,7 @@ TEST_CASE("100 OOM kills in 5 containers at once are 100 events with the right v
   std::vector<std::unique_ptr<TestCgroup>> cgroups;
   for (std::size_t i = 0; i < containers; ++i) {
     cgroups.push_back(std::make_unique<TestCgroup>(static_cast<char>('1' + i)));
-    limit(*cgroups.back(), std::to_string((4 + i) * mebibyte));
+    set_limit(*cgroups.back(), std::to_string((4 + i) * mebibyte));
   }
   std::vector<std::vector<pid_t>> victims(containers);
   for (std::size_t round = 0; round < rounds; ++round) {
@@ -108,27 +106,27 @@ TEST_CASE("A limit above the container, one inside it and its own are distinguis
   // Several at once at the container's own limit first: allocations that fail while another's victim dies are counted
   // as OOM events of the cgroup too, and must not be taken for the cause of a later kill.
   constexpr std::size_t crowd = 4;
-  limit(cgroup, std::to_string(8 * mebibyte));
+  set_limit(cgroup, std::to_string(8 * mebibyte));
   std::vector<std::unique_ptr<Workload>> hogs;
   for (std::size_t i = 0; i < crowd; ++i) hogs.push_back(std::make_unique<Workload>(cgroup, "own"));
   std::vector<pid_t> own;
   for (const auto& hog : hogs) own.push_back(hog->pid());
   for (const auto& hog : hogs) hog->start_touching(10 * mebibyte / 4096);
   for (const auto& hog : hogs) REQUIRE(WIFSIGNALED(hog->wait_end()));
-  limit(cgroup, "");
+  set_limit(cgroup, "");
 
-  limit(cgroup, std::to_string(16 * mebibyte), "../");
+  set_limit(cgroup, std::to_string(16 * mebibyte), "../");
   Workload second(cgroup, "second");
   const pid_t above = kill_one(second, 20 * mebibyte / 4096);
   Workload third(other, "third");
   const pid_t above_other = kill_one(third, 20 * mebibyte / 4096);
-  limit(cgroup, "", "../");
+  set_limit(cgroup, "", "../");
 
-  limit(nested, std::to_string(8 * mebibyte));
+  set_limit(nested, std::to_string(8 * mebibyte));
   Workload fourth(nested, "fourth");
   const pid_t inside = kill_one(fourth, 10 * mebibyte / 4096);
-  limit(nested, "");
-  limit(nested, std::to_string(8 * mebibyte), "../");
+  set_limit(nested, "");
+  set_limit(nested, std::to_string(8 * mebibyte), "../");
   Workload fifth(nested, "fifth");
   const pid_t around = kill_one(fifth, 10 * mebibyte / 4096);
 
@@ -155,10 +153,10 @@ TEST_CASE("A guest that is out of memory as a whole is distinguished, in a limit
   const Daemon& daemon = shared_daemon();
   KernelLog log;
   const TestCgroup cgroup('9');
-  limit(cgroup, std::to_string(8 * mebibyte));
+  set_limit(cgroup, std::to_string(8 * mebibyte));
   Workload first(cgroup, "first");
   const pid_t own = kill_one(first, 10 * mebibyte / 4096);
-  limit(cgroup, std::to_string(std::uint64_t{64} << 30));
+  set_limit(cgroup, std::to_string(std::uint64_t{64} << 30));
 
   Workload second(cgroup, "second");
   // The first to go, so that neither the test nor guest-probe is.
@@ -184,7 +182,7 @@ TEST_CASE("A guest that is out of memory as a whole is distinguished, in a limit
 TEST_CASE("memory v2: all victims of an OOM group have the class of the first", "[.v2][oom]") {
   const Daemon& daemon = shared_daemon();
   const TestCgroup cgroup('a');
-  limit(cgroup, std::to_string(8 * mebibyte));
+  set_limit(cgroup, std::to_string(8 * mebibyte));
   cgroup.write("memory", "memory.oom.group", "1");
   Workload bystander(cgroup, "bystander");
   const pid_t beside = bystander.pid();

@@ -46,7 +46,7 @@ Fd connect_over_loopback(unsigned port) {
 }  // namespace
 
 TEST_CASE("An ended container is reported to each of two hosts, whoever acknowledges first", "[any][removed]") {
-  const Daemon daemon;
+  const Daemon& daemon = shared_daemon();
   HostPeer first(daemon.socket());
   (void)first.collect();
   first.acknowledge();
@@ -64,7 +64,7 @@ TEST_CASE("An ended container is reported to each of two hosts, whoever acknowle
 }
 
 TEST_CASE("What a session was not sent it cannot acknowledge", "[any][removed]") {
-  const Daemon daemon;
+  const Daemon& daemon = shared_daemon();
   HostPeer host(daemon.socket());
   (void)host.collect();
   host.acknowledge();
@@ -85,7 +85,7 @@ TEST_CASE("What a session was not sent it cannot acknowledge", "[any][removed]")
 }
 
 TEST_CASE("Asked without end, guest-probe answers so many and says of the others why not", "[any][life]") {
-  const Daemon daemon;
+  const Daemon& daemon = shared_daemon();
   HostPeer host(daemon.socket());
   constexpr std::uint64_t asked = 60;
   for (std::uint64_t request = 1; request <= asked; ++request) host.send(wire::Collect{request});
@@ -106,7 +106,7 @@ TEST_CASE("Asked without end, guest-probe answers so many and says of the others
 }
 
 TEST_CASE("A message of a newer host, and a second Hello, are answered, and the connection stays", "[any][life]") {
-  const Daemon daemon;
+  const Daemon& daemon = shared_daemon();
   HostPeer host(daemon.socket());
   host.send(wire::Unknown{15});
   wire::GuestMessage message = host.receive();
@@ -121,7 +121,7 @@ TEST_CASE("A message of a newer host, and a second Hello, are answered, and the 
 }
 
 TEST_CASE("Who has no place takes that of the one that was silent for the longest time", "[any][life]") {
-  const Daemon daemon;
+  const Daemon& daemon = shared_daemon();
   HostPeer host(daemon.socket());
   (void)host.collect();
   std::vector<std::unique_ptr<HostPeer>> others;

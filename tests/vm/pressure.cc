@@ -30,12 +30,6 @@ std::map<std::string, std::uint64_t> totals_of(const TestCgroup& cgroup, const s
   return totals;
 }
 
-wire::Container row_of(const Daemon& daemon, const std::string& id) {
-  auto row = Daemon::find(daemon.dump(), id);
-  REQUIRE(row);
-  return *row;
-}
-
 // A kernel that does not count pressure (psi=0, or switched off unless psi=1): then there is no figure.
 bool left_out(const Daemon& daemon, const TestCgroup& cgroup) {
   if (std::ifstream("/proc/pressure/cpu")) return false;

@@ -32,12 +32,6 @@ std::uint64_t some_cpu_us(const TestCgroup& cgroup) {
   return std::strtoull(line.c_str() + line.find("total=") + 6, nullptr, 10);
 }
 
-wire::Container row_of(const Daemon& daemon, const TestCgroup& cgroup) {
-  auto row = Daemon::find(daemon.dump(), cgroup.id());
-  REQUIRE(row);
-  return *row;
-}
-
 void wait_for_cpu(const TestCgroup& cgroup) {
   std::array<std::unique_ptr<Workload>, 4> burning;
   for (auto& each : burning) {
@@ -58,26 +52,26 @@ TEST_CASE(
   const TestCgroup other('2');
   if (!cgroup.has("cpu", "cgroup.pressure")) return;  // before 6.1 it cannot be switched off
   wait_for_cpu(cgroup);
-  const wire::Container on = row_of(daemon, cgroup);
+  const wire::Container on = row_of(daemon, cgroup.id());
   REQUIRE(on.cpu_waiting_ns);
   CHECK(*on.cpu_waiting_ns > 0);
 
   cgroup.write("cpu", "cgroup.pressure", "0");
   wait_for_cpu(cgroup);
   for (int snapshot = 0; snapshot < 2; ++snapshot) {
-    const wire::Container off = row_of(daemon, cgroup);
+    const wire::Container off = row_of(daemon, cgroup.id());
     for (const auto figure : {off.cpu_waiting_ns, off.cpu_stalled_ns, off.memory_waiting_ns, off.memory_stalled_ns,
                               off.io_waiting_ns, off.io_stalled_ns}) {
       CHECK_FALSE(figure);
     }
     CHECK(off.cpu_usage_ns);
-    CHECK(row_of(daemon, other).cpu_waiting_ns);
+    CHECK(row_of(daemon, other.id()).cpu_waiting_ns);
   }
 
   cgroup.write("cpu", "cgroup.pressure", "1");
   wait_for_cpu(cgroup);
   const std::uint64_t before = some_cpu_us(cgroup);
-  const wire::Container again = row_of(daemon, cgroup);
+  const wire::Container again = row_of(daemon, cgroup.id());
   const std::uint64_t after = some_cpu_us(cgroup);
   REQUIRE(again.cpu_waiting_ns);
   CHECK(*again.cpu_waiting_ns > *on.cpu_waiting_ns);
@@ -97,7 +91,7 @@ TEST_CASE("pressure v2: a kernel that has it and does not count is not asked, an
   {
     const Daemon daemon;
     const TestCgroup cgroup('1');
-    CHECK_FALSE(row_of(daemon, cgroup).cpu_waiting_ns);
+    CHECK_FALSE(row_of(daemon, cgroup.id()).cpu_waiting_ns);
   }
   REQUIRE(umount("/proc/pressure") == 0);
   INFO(said);

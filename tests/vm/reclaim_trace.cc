@@ -10,7 +10,7 @@ namespace {
 const std::string tracing = "/sys/kernel/tracing/";
 const char* const kinds[] = {"mm_vmscan_memcg_reclaim", "mm_vmscan_direct_reclaim"};
 
-void write_file(const std::string& file, const std::string& text) {
+void write_tracing_file(const std::string& file, const std::string& text) {
   std::ofstream out(tracing + file);
   out << text << std::flush;
   INFO("writing " << text << " to " << tracing << file);
@@ -20,7 +20,7 @@ void write_file(const std::string& file, const std::string& text) {
 void switch_events(bool on) {
   for (const char* kind : kinds) {
     for (const char* end : {"_begin", "_end"}) {
-      write_file("events/vmscan/" + std::string(kind) + end + "/enable", on ? "1" : "0");
+      write_tracing_file("events/vmscan/" + std::string(kind) + end + "/enable", on ? "1" : "0");
     }
   }
 }
@@ -34,12 +34,12 @@ double time_of(const std::string& line, std::size_t event) {
 }  // namespace
 
 ReclaimTrace::ReclaimTrace(pid_t pid) {
-  write_file("trace_clock", "mono");
-  write_file("buffer_size_kb", "8192");
-  write_file("set_event_pid", std::to_string(pid));
-  write_file("trace", "");
+  write_tracing_file("trace_clock", "mono");
+  write_tracing_file("buffer_size_kb", "8192");
+  write_tracing_file("set_event_pid", std::to_string(pid));
+  write_tracing_file("trace", "");
   switch_events(true);
-  write_file("tracing_on", "1");
+  write_tracing_file("tracing_on", "1");
 }
 
 ReclaimTrace::~ReclaimTrace() {

@@ -17,11 +17,10 @@ namespace {
 
 const std::vector<std::string> with_schedstat{"--schedstat"};
 
-wire::Container row_of(const Daemon& daemon, const std::string& id) {
-  auto row = Daemon::find(daemon.dump(), id);
-  REQUIRE(row);
-  REQUIRE((row->sched_run_ns && row->sched_wait_ns && row->sched_periods));
-  return *row;
+wire::Container row_with_schedstat(const Daemon& daemon, const std::string& id) {
+  wire::Container row = row_of(daemon, id);
+  REQUIRE((row.sched_run_ns && row.sched_wait_ns && row.sched_periods));
+  return row;
 }
 
 struct Schedstat {
@@ -100,7 +99,7 @@ TEST_CASE("Run time, run-queue wait and switches of living tasks lie between two
     usleep(50'000);
     const Schedstat before[] = {schedstat_of(one.pid()), schedstat_of(two.pid())};
     const std::uint64_t switches_before = switches_of(one.pid()) + switches_of(two.pid());
-    const wire::Container row = row_of(daemon, cgroup.id());
+    const wire::Container row = row_with_schedstat(daemon, cgroup.id());
     const std::uint64_t switches_after = switches_of(one.pid()) + switches_of(two.pid());
     const Schedstat after[] = {schedstat_of(one.pid()), schedstat_of(two.pid())};
     CHECK(*row.sched_run_ns >= before[0].run_ns + before[1].run_ns);
@@ -112,7 +111,7 @@ TEST_CASE("Run time, run-queue wait and switches of living tasks lie between two
     CHECK(*row.voluntary_switches + *row.involuntary_switches >= switches_before);
     CHECK(*row.voluntary_switches + *row.involuntary_switches <= switches_after);
   }
-  CHECK(*row_of(daemon, cgroup.id()).sched_run_ns > 100'000'000);
+  CHECK(*row_with_schedstat(daemon, cgroup.id()).sched_run_ns > 100'000'000);
   one.wait_done();
   two.wait_done();
 }
@@ -128,10 +127,10 @@ TEST_CASE("No scheduler figure goes back or is lost while thousands of processes
     run_brief_processes(cgroup, 2000);
     _exit(0);
   }
-  wire::Container last = row_of(daemon, id);
+  wire::Container last = row_with_schedstat(daemon, id);
   while (waitpid(storm, nullptr, WNOHANG) == 0) {
     usleep(10'000);
-    const wire::Container row = row_of(daemon, id);
+    const wire::Container row = row_with_schedstat(daemon, id);
     for (const auto figure :
          {&wire::Container::sched_run_ns, &wire::Container::sched_wait_ns, &wire::Container::sched_periods,
           &wire::Container::voluntary_switches, &wire::Container::involuntary_switches}) {
@@ -145,16 +144,16 @@ TEST_CASE("No scheduler figure goes back or is lost while thousands of processes
   std::uint64_t ours = 0;
   for (int attempt = 0; attempt < 100 && ours < usage_ns(cgroup); ++attempt) {
     usleep(50'000);
-    ours = *row_of(daemon, id).sched_run_ns;
+    ours = *row_with_schedstat(daemon, id).sched_run_ns;
   }
   const std::uint64_t kernels = usage_ns(cgroup);
   INFO("ours " << ours << " ns, cgroup " << kernels << " ns");
   CHECK(ours >= kernels);
   CHECK(ours <= kernels + before_it_came);
-  CHECK(*row_of(daemon, id).sched_periods >= 2000);
+  CHECK(*row_with_schedstat(daemon, id).sched_periods >= 2000);
 
   cgroup.remove();
-  const wire::Container removed = row_of(daemon, id);
+  const wire::Container removed = row_with_schedstat(daemon, id);
   CHECK(removed.removed);
   CHECK(*removed.sched_run_ns >= ours);
 }

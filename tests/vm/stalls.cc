@@ -5,6 +5,7 @@
 #include <catch2/catch.hpp>
 #include <fstream>
 
+#include "tests/vm/cgroup_files.h"
 #include "tests/vm/daemon.h"
 #include "tests/vm/reclaim_trace.h"
 #include "tests/vm/test_cgroup.h"
@@ -14,8 +15,6 @@ using namespace katameter;
 using namespace katameter::guest;
 
 namespace {
-
-constexpr std::uint64_t mebibyte = 1 << 20;
 
 struct Figures {
   std::uint64_t count = 0;
@@ -44,18 +43,13 @@ bool is_close(double ours, double theirs, std::uint64_t count) {
   return ours > theirs - slack && ours < theirs + slack;
 }
 
-void limit(const TestCgroup& cgroup, std::uint64_t bytes) {
-  const bool v1 = cgroup.has("memory", "memory.limit_in_bytes");
-  cgroup.write("memory", v1 ? "memory.limit_in_bytes" : "memory.max", std::to_string(bytes));
-}
-
 }  // namespace
 
 TEST_CASE("Stalls of a container at its limit are those of the kernel's trace, and rise only then", "[any][memory]") {
   const Daemon& daemon = shared_daemon();
   const TestCgroup cgroup('1');
   const TestCgroup other('2');
-  limit(cgroup, 4 * mebibyte);
+  limit_memory(cgroup, 4 * mebibyte);
   Workload workload(cgroup);
   workload.touch_anonymous(10);
   CHECK(figures_of(daemon, cgroup).count == 0);
@@ -85,7 +79,7 @@ TEST_CASE("Stalls in a nested cgroup are the container's, after it is gone as we
   ReclaimTrace::Stalls seen;
   {
     const TestCgroup nested('3', "/nested", TestCgroup::Inside::with_controllers);
-    limit(nested, 4 * mebibyte);
+    limit_memory(nested, 4 * mebibyte);
     Workload workload(nested);
     const ReclaimTrace trace(workload.pid());
     workload.read_file(16 * mebibyte / 4096);
@@ -102,7 +96,7 @@ TEST_CASE("A removed container is reported with its stalls", "[any][memory]") {
   const std::string id(64, '4');
   {
     const TestCgroup cgroup('4');
-    limit(cgroup, 4 * mebibyte);
+    limit_memory(cgroup, 4 * mebibyte);
     Workload workload(cgroup);
     const ReclaimTrace trace(workload.pid());
     workload.read_file(16 * mebibyte / 4096);
@@ -131,7 +125,7 @@ TEST_CASE("Stalls without a limit, because the guest has no memory left, are the
 TEST_CASE("Stalls go on being counted while guest-probe is gone", "[any][memory]") {
   Daemon daemon;
   const TestCgroup cgroup('6');
-  limit(cgroup, 4 * mebibyte);
+  limit_memory(cgroup, 4 * mebibyte);
   Workload workload(cgroup);
   const ReclaimTrace trace(workload.pid());
   workload.read_file(16 * mebibyte / 4096);

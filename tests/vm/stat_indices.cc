@@ -94,8 +94,8 @@ void check_like_files(const wire::Container& row, const TestCgroup& cgroup) {
     INFO(line);
     REQUIRE(figure);
     INFO(*figure << " and " << stat.at(line));
-    CHECK(*figure <= stat.at(line) + 200 * page_bytes);
-    CHECK(stat.at(line) <= *figure + 200 * page_bytes);
+    CHECK(*figure <= stat.at(line) + 200 * page);
+    CHECK(stat.at(line) <= *figure + 200 * page);
   };
   near(row.memory_rss_bytes, "anon");
   near(row.memory_cache_bytes, "file");
@@ -125,20 +125,20 @@ TEST_CASE("memory v2: without the kernel's symbols the figures of memory.stat ar
   reader.read_device(buffered.get(), 1, 4 << 20);
   reader.read_device(buffered.get(), 1, 1 << 20);
 
-  const wire::Container known = memory_row(Daemon(), cgroup);
+  const wire::Container known = row_of(Daemon(), cgroup.id());
   auto hidden = std::make_unique<HiddenSymbols>();
   REQUIRE(read_kernel_facts().events_index == 0);
-  const wire::Container resolved = memory_row(Daemon(), cgroup);
+  const wire::Container resolved = row_of(Daemon(), cgroup.id());
   hidden.reset();
   // What is not quite at rest goes from one of these to the other.
-  const wire::Container known_after = memory_row(Daemon(), cgroup);
+  const wire::Container known_after = row_of(Daemon(), cgroup.id());
 
-  CHECK(*resolved.memory_rss_bytes >= 777 * page_bytes);
-  CHECK(*resolved.memory_mapped_file_bytes >= 123 * page_bytes);
+  CHECK(*resolved.memory_rss_bytes >= 777 * page);
+  CHECK(*resolved.memory_mapped_file_bytes >= 123 * page);
   CHECK(*resolved.memory_inactive_file_bytes + *resolved.memory_active_file_bytes >= 4 << 20);
   // Pages of the cache wait on the CPUs for their place in a list, the kernel's own memory is never quite at rest.
-  constexpr std::uint64_t waiting = 64 * page_bytes;
-  constexpr std::uint64_t restless = 8 * page_bytes;
+  constexpr std::uint64_t waiting = 64 * page;
+  constexpr std::uint64_t restless = 8 * page;
   for (std::size_t i = 0; i < figure::count; ++i) {
     const wire::ContainerFigure& figure = wire::container_figures[i];
     if (stat_of(i, true) < 0) continue;
@@ -174,7 +174,7 @@ TEST_CASE("memory v2: started before the memory controller is enabled, the first
   const TestCgroup cgroup('4');
   Workload workload(cgroup);
   use_every_kind(workload);
-  check_like_files(memory_row(daemon, cgroup), cgroup);
+  check_like_files(row_of(daemon, cgroup.id()), cgroup);
   // Connected anew, the host gets what holds now.
   CHECK_FALSE(is_missing(daemon.dump(), "comparison with the files"));
   CHECK_FALSE(is_missing(daemon.dump(), "memory_working_set_bytes"));
@@ -195,7 +195,7 @@ TEST_CASE("memory v2: what nobody had at the start is resolved from the first co
   const TestCgroup cgroup('4');
   Workload workload(cgroup);
   use_every_kind(workload);
-  check_like_files(memory_row(daemon, cgroup), cgroup);
+  check_like_files(row_of(daemon, cgroup.id()), cgroup);
   const Dump after = daemon.dump();
   for (const char* figure : figures) {
     INFO(figure);

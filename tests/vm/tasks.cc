@@ -24,12 +24,6 @@ using namespace katameter::guest;
 
 namespace {
 
-wire::Container row_of(const Daemon& daemon, const std::string& id) {
-  auto row = Daemon::find(daemon.dump(), id);
-  REQUIRE(row);
-  return *row;
-}
-
 std::uint64_t listed(const TestCgroup& cgroup) {
   std::ifstream file(cgroup.file_path("cpuacct", "cgroup.procs"));
   std::uint64_t lines = 0;

@@ -11,33 +11,13 @@
 
 #include "tests/vm/cgroup_files.h"
 #include "tests/vm/daemon.h"
+#include "tests/vm/lived.h"
 #include "tests/vm/workload.h"
 
 using namespace katameter;
 using namespace katameter::guest;
 
 namespace {
-
-struct Lived {
-  std::string id;
-  CpuFile cpu;
-};
-
-// A container that comes, works, is ended by the OOM killer and goes: what the kernel's file said last.
-Lived run_out_of_memory(char digit, const std::string& comm) {
-  const TestCgroup cgroup(digit);
-  limit_memory(cgroup, 16 << 20);
-  { REQUIRE(WIFSIGNALED(Workload(cgroup, comm).run_out_of_memory(16384))); }
-  return {cgroup.id(), final_cpu(cgroup)};
-}
-
-void require_final_row(const Dump& dump, const Lived& lived) {
-  const auto row = Daemon::find(dump, lived.id);
-  REQUIRE(row);
-  CHECK(row->removed);
-  REQUIRE(row->cpu_usage_ns);
-  CHECK(equals(lived.cpu, *row->cpu_usage_ns));
-}
 
 void require_living_row(const Dump& dump, const TestCgroup& cgroup) {
   const CpuFile cpu = final_cpu(cgroup);

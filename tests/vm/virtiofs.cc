@@ -26,6 +26,7 @@
 #include "tests/vm/daemon.h"
 #include "tests/vm/report.h"
 #include "tests/vm/test_cgroup.h"
+#include "tests/vm/workload.h"
 #include "userspace/bpf/load.h"
 #include "userspace/fd.h"
 
@@ -35,7 +36,6 @@ using namespace katameter::guest;
 
 namespace {
 
-constexpr std::size_t page = 4096;
 const std::string share = "/run/katameter-share";
 
 bool counted_by_kernel() {
@@ -121,7 +121,7 @@ std::size_t kind_of(unsigned opcode) {
   return found == kinds.end() ? std::size_t{VIRTIOFS_OTHER} : found->second;
 }
 
-using Requests = std::array<std::uint64_t, VIRTIOFS_KINDS>;
+using RequestCounts = std::array<std::uint64_t, VIRTIOFS_KINDS>;
 
 // What the kernel's own trace has of the requests of some processes, from construction on.
 class FuseTrace {
@@ -144,9 +144,9 @@ class FuseTrace {
   }
 
   // "  name-123  [000] d..1   12.345678: fuse_request_send: connection 43 req 2 opcode 14 (FUSE_OPEN) len 48"
-  static Requests of(pid_t pid) {
+  static RequestCounts of(pid_t pid) {
     std::ifstream trace(tracing + "trace");
-    Requests requests{};
+    RequestCounts requests{};
     for (std::string line; std::getline(trace, line);) {
       const std::size_t opcode = line.find(" opcode ");
       if (opcode == std::string::npos || line.find("-" + std::to_string(pid) + " ") == std::string::npos) continue;
@@ -165,16 +165,10 @@ class FuseTrace {
   }
 };
 
-Requests requests_of(const wire::Container& row) {
+RequestCounts requests_of(const wire::Container& row) {
   return {row.virtiofs_reads.value_or(0),  row.virtiofs_writes.value_or(0),  row.virtiofs_opens.value_or(0),
           row.virtiofs_closes.value_or(0), row.virtiofs_lookups.value_or(0), row.virtiofs_readdirs.value_or(0),
           row.virtiofs_syncs.value_or(0),  row.virtiofs_others.value_or(0)};
-}
-
-wire::Container row_of(const Daemon& daemon, const std::string& id) {
-  const auto row = Daemon::find(daemon.dump(), id);
-  REQUIRE(row);
-  return *row;
 }
 
 // The row when all of its requests have been answered: a RELEASE is, after its close().
@@ -262,8 +256,8 @@ void need_share() {
 
 // Both at once, each in its container; what the trace has of them.
 struct Worked {
-  Requests direct;
-  Requests buffered;
+  RequestCounts direct;
+  RequestCounts buffered;
   std::uint64_t ns = 0;
 };
 
@@ -296,7 +290,7 @@ void check_buffered(const wire::Container& row, std::uint64_t rounds = 1) {
   CHECK(row.virtiofs_syncs >= rounds * fsyncs);
 }
 
-Requests operator+(Requests one, const Requests& other) {
+RequestCounts operator+(RequestCounts one, const RequestCounts& other) {
   for (std::size_t i = 0; i < one.size(); ++i) one[i] += other[i];
   return one;
 }
@@ -425,7 +419,7 @@ TEST_CASE("The kernel's own counts of virtiofs have every request, and those tha
   REQUIRE((before.virtiofs_requests && before.virtiofs_waiting));
   const Worked worked = work_in(direct, buffered);
   std::uint64_t made = 0;
-  for (const Requests& requests : {worked.direct, worked.buffered}) {
+  for (const RequestCounts& requests : {worked.direct, worked.buffered}) {
     made += std::accumulate(requests.begin(), requests.end(), std::uint64_t{0});
   }
   const wire::Guest after = daemon.dump().snapshot.guest;

@@ -17,7 +17,6 @@
 namespace katameter::guest {
 namespace {
 
-constexpr std::size_t page = 4096;
 // Some 40 MB on the share of the host. Not of guest-probe's own: when that gives pages back, they count as used once more.
 constexpr const char* large_file = LARGE_FILE;
 

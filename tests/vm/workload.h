@@ -3,6 +3,7 @@
 #include <sys/types.h>
 
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <string>
 
@@ -10,6 +11,9 @@
 #include "userspace/fd.h"
 
 namespace katameter::guest {
+
+inline constexpr std::size_t page = 4096;
+inline constexpr std::uint64_t mebibyte = 1 << 20;
 
 /// A process in a container that obeys, step by step, and nothing in between.
 class Workload {

@@ -8,7 +8,7 @@ using namespace katameter::guest;
 
 namespace {
 
-const std::string id(64, 'a');
+const std::string hex_id(64, 'a');
 const std::string other(64, 'b');
 
 name_record made(std::uint64_t cgroup, std::uint64_t ns) {
@@ -21,17 +21,18 @@ name_record made(std::uint64_t cgroup, std::uint64_t ns) {
 
 TEST_CASE("A container is recognised in every form that runtimes use") {
   for (const std::string& component :
-       {id, "cri-containerd-" + id + ".scope", "crio-" + id + ".scope", "docker-" + id + ".scope",
-        "libpod-" + id + ".scope", "crio-" + id, "nerdctl-" + id + ".scope", "kata_agent-" + id + ".scope",
-        "a-b-" + id + ".scope"}) {
+       {hex_id, "cri-containerd-" + hex_id + ".scope", "crio-" + hex_id + ".scope", "docker-" + hex_id + ".scope",
+        "libpod-" + hex_id + ".scope", "crio-" + hex_id, "nerdctl-" + hex_id + ".scope",
+        "kata_agent-" + hex_id + ".scope", "a-b-" + hex_id + ".scope"}) {
     INFO(component);
     const auto found = container_of_component(component);
     REQUIRE(found);
-    CHECK(found->hex() == id);
+    CHECK(found->hex() == hex_id);
   }
-  for (const std::string& component : {std::string("system.slice"), "crio-conmon-" + id + ".scope",
-                                       "libpod-conmon-" + id + ".scope", "x" + id + ".scope", id + "0", id + ".slice",
-                                       std::string(64, 'A'), std::string(), std::string("cri-containerd-.scope")}) {
+  for (const std::string& component :
+       {std::string("system.slice"), "crio-conmon-" + hex_id + ".scope", "libpod-conmon-" + hex_id + ".scope",
+        "x" + hex_id + ".scope", hex_id + "0", hex_id + ".slice", std::string(64, 'A'), std::string(),
+        std::string("cri-containerd-.scope")}) {
     INFO(component);
     CHECK_FALSE(container_of_component(component));
   }
@@ -41,18 +42,18 @@ TEST_CASE("The outermost container on a path owns what is below it") {
   CHECK_FALSE(container_of_path("/"));
   CHECK_FALSE(container_of_path("/system.slice/kata-agent.service"));
 
-  const auto direct = container_of_path("/cri-containerd/" + id);
+  const auto direct = container_of_path("/cri-containerd/" + hex_id);
   REQUIRE(direct);
-  CHECK(direct->id.hex() == id);
+  CHECK(direct->id.hex() == hex_id);
   CHECK_FALSE(direct->nested);
 
-  const auto slice = container_of_path("/kubepods.slice/kubepods-burstable.slice/cri-containerd-" + id + ".scope/");
+  const auto slice = container_of_path("/kubepods.slice/kubepods-burstable.slice/cri-containerd-" + hex_id + ".scope/");
   REQUIRE(slice);
   CHECK_FALSE(slice->nested);
 
-  const auto nested = container_of_path("/k8s.io/" + id + "/docker/" + other);
+  const auto nested = container_of_path("/k8s.io/" + hex_id + "/docker/" + other);
   REQUIRE(nested);
-  CHECK(nested->id.hex() == id);
+  CHECK(nested->id.hex() == hex_id);
   CHECK(nested->nested);
 }
 

@@ -3,19 +3,17 @@
 #include <fstream>
 
 #include "guest-probe/collect/guest_sums.h"
+#include "tests/support/containers.h"
 #include "tests/support/temporary_directory.h"
 
 using namespace katameter;
 using namespace katameter::guest;
+using katameter::testing::id_of;
 using katameter::testing::TemporaryDirectory;
 
 namespace {
 
 using Rows = std::map<ContainerId, wire::Container>;
-
-ContainerId id_of(char digit) {
-  return *ContainerId::from_hex(std::string(64, digit));
-}
 
 void put(Rows& rows, char digit, std::uint64_t cpu_ns, bool removed = false) {
   wire::Container row;

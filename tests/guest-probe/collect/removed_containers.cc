@@ -5,17 +5,15 @@
 #include <catch2/catch.hpp>
 
 #include "tests/guest-probe/records.h"
+#include "tests/support/containers.h"
 
 using namespace katameter;
 using namespace katameter::guest;
+using katameter::testing::id_of;
 
 namespace {
 
 const auto page = static_cast<std::uint64_t>(getpagesize());
-
-ContainerId id_of(char digit) {
-  return *ContainerId::from_hex(std::string(64, digit));
-}
 
 removed_record make_removed(const std::string& path, std::uint32_t kinds, std::uint64_t cpu_ns = 0) {
   static std::uint64_t sequence = 0;

@@ -9,7 +9,6 @@ using namespace katameter::host::testing;
 
 namespace {
 
-constexpr std::uint64_t mebibyte = 1 << 20;
 constexpr std::uint64_t burnt_ns = 300'000'000;  // by each stranger
 
 /// A VMM as a shim starts it: its child. Ends with the shim.

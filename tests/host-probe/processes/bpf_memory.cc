@@ -6,8 +6,6 @@ using namespace katameter::host::testing;
 
 namespace {
 
-constexpr std::uint64_t mebibyte = 1 << 20;
-
 /// Whether this very process has a descriptor on a memfd: that would keep a dead VM's RAM.
 bool holds_memory_file() {
   for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {

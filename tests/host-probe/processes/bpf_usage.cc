@@ -6,8 +6,6 @@ using namespace katameter::host::testing;
 
 namespace {
 
-constexpr std::uint64_t mebibyte = 1 << 20;
-
 /// The kernel's own values of one process, by proc(5).
 struct Seen {
   explicit Seen(pid_t pid)

@@ -17,7 +17,7 @@ using katameter::host::testing::id_of;
 
 namespace {
 
-std::map<Role, RoleCpu> roles(const ProcessTotals& totals) {
+std::map<Role, RoleCpu> cpu_by_role(const ProcessTotals& totals) {
   std::map<Role, RoleCpu> sums;
   totals.add_to(sums);
   return sums;
@@ -32,7 +32,7 @@ constexpr process_key virtiofsd_key{.start_boottime_ns = 20, .tgid = 2, .reserve
 TEST_CASE("a VMM's CPU is what its vCPUs used and the rest") {
   ProcessTotals vmm(ProcessKind::vmm);
   vmm.update({.cpu_ns = 100, .vcpu_ns = 70, .vcpu_delay_ns = 5, .other_delay_ns = 2, .has_vcpus = true});
-  const auto sums = roles(vmm);
+  const auto sums = cpu_by_role(vmm);
   CHECK(sums.at(Role::vcpu).cpu_ns == 70);
   CHECK(sums.at(Role::vcpu).run_delay_ns == 5);
   CHECK(sums.at(Role::vmm).cpu_ns == 30);
@@ -43,16 +43,16 @@ TEST_CASE("a VMM's CPU is what its vCPUs used and the rest") {
 TEST_CASE("a VMM without named threads has no vCPU role") {
   ProcessTotals vmm(ProcessKind::vmm);
   vmm.update({.cpu_ns = 100});
-  CHECK(roles(vmm).count(Role::vcpu) == 0);
-  CHECK(roles(vmm).at(Role::vmm).cpu_ns == 100);
+  CHECK(cpu_by_role(vmm).count(Role::vcpu) == 0);
+  CHECK(cpu_by_role(vmm).at(Role::vmm).cpu_ns == 100);
 }
 
 TEST_CASE("all of virtiofsd is one role, whatever its threads are called") {
   ProcessTotals virtiofsd(ProcessKind::virtiofsd);
   virtiofsd.update({.cpu_ns = 9, .vcpu_ns = 4, .vcpu_delay_ns = 1, .other_delay_ns = 2, .has_vcpus = true});
-  CHECK(roles(virtiofsd).size() == 1);
-  CHECK(roles(virtiofsd).at(Role::virtiofsd).cpu_ns == 9);
-  CHECK(roles(virtiofsd).at(Role::virtiofsd).run_delay_ns == 3);
+  CHECK(cpu_by_role(virtiofsd).size() == 1);
+  CHECK(cpu_by_role(virtiofsd).at(Role::virtiofsd).cpu_ns == 9);
+  CHECK(cpu_by_role(virtiofsd).at(Role::virtiofsd).run_delay_ns == 3);
 }
 
 TEST_CASE("a dying vCPU thread is never taken for other work, and nothing falls") {
@@ -60,19 +60,19 @@ TEST_CASE("a dying vCPU thread is never taken for other work, and nothing falls"
   vmm.update({.cpu_ns = 1000, .vcpu_ns = 900, .vcpu_delay_ns = 50, .has_vcpus = true});
   // Gone from the list, not freed yet: the process's sum has it, no thread has.
   vmm.update({.cpu_ns = 1010, .vcpu_ns = 0, .vcpu_delay_ns = 0, .has_vcpus = true, .split_valid = false});
-  CHECK(roles(vmm).at(Role::vcpu).cpu_ns == 900);
-  CHECK(roles(vmm).at(Role::vcpu).run_delay_ns == 50);
-  CHECK(roles(vmm).at(Role::vmm).cpu_ns == 100);
+  CHECK(cpu_by_role(vmm).at(Role::vcpu).cpu_ns == 900);
+  CHECK(cpu_by_role(vmm).at(Role::vcpu).run_delay_ns == 50);
+  CHECK(cpu_by_role(vmm).at(Role::vmm).cpu_ns == 100);
   // Freed: the components sum to the total again.
   vmm.update({.cpu_ns = 1010, .vcpu_ns = 905, .vcpu_delay_ns = 52, .has_vcpus = true});
-  CHECK(roles(vmm).at(Role::vcpu).cpu_ns == 905);
-  CHECK(roles(vmm).at(Role::vmm).cpu_ns == 105);
+  CHECK(cpu_by_role(vmm).at(Role::vcpu).cpu_ns == 905);
+  CHECK(cpu_by_role(vmm).at(Role::vmm).cpu_ns == 105);
 }
 
 TEST_CASE("a vCPU thread that ran on after it was summed up does not make the rest negative") {
   ProcessTotals vmm(ProcessKind::vmm);
   vmm.update({.cpu_ns = 100, .vcpu_ns = 101, .has_vcpus = true});
-  CHECK(roles(vmm).at(Role::vmm).cpu_ns == 0);
+  CHECK(cpu_by_role(vmm).at(Role::vmm).cpu_ns == 0);
 }
 
 TEST_CASE("sums are made role by role") {

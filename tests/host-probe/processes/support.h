@@ -15,6 +15,8 @@
 // Processes that look like those of sandboxes, and what /proc says of them.
 namespace katameter::host::testing {
 
+inline constexpr std::uint64_t mebibyte = 1 << 20;
+
 /// A sandbox id that no other call gave.
 ContainerId fresh_id();
 
