@@ -11,6 +11,7 @@
 #   --memory MIB       memory of the node (default 6144)
 #   --cpus N           CPUs of the node (default 2; 1 if it is emulated, for with
 #                      more QEMU loses guests, and now and then the node)
+#   --systemd ROOT     systemd is pid 1 in it (vm.sh)
 #   --timeout S        for boot and COMMAND together (default 600)
 #   --verbose          kernel messages to stderr, from the start
 #
@@ -34,6 +35,7 @@ while (($#)); do
     --memory) need_value "$@" && memory=$2 && shift ;;
     --cpus) need_value "$@" && cpus=(--cpus "$2") && shift ;;
     --timeout) need_value "$@" && limit=$2 && shift ;;
+    --systemd) need_value "$@" && more+=(--systemd "$2") && shift ;;
     --verbose) more+=(--verbose) ;;
     -h | --help) help_from_header && exit 0 ;;
     --) shift && break ;;

@@ -27,6 +27,11 @@
 #                      it is busy: what is measured in it does not depend on
 #                      what else runs here. One CPU (QEMU hangs with more);
 #                      not with KVM
+#   --systemd ROOT     systemd of the directory ROOT, a root that this user may read,
+#                      is pid 1, and COMMAND one of its services: to COMMAND this
+#                      machine's file system is still the root, and that of
+#                      systemd, which it can write to, is /proc/1/root. Both have
+#                      the same /proc, /sys, /dev and /run
 #   --nested           with KVM in the guest, for VMs of its own: node.sh
 #   --share            a virtiofs of its own that can be written, with the tag
 #                      "share": an empty directory, served with the options
@@ -62,6 +67,7 @@ while (($#)); do
         ;;
     --timeout) need_value "$@" && limit=$2 && shift ;;
     --icount) icount=yes ;;
+    --systemd) need_value "$@" && append+=("KATAMETER_SYSTEMD=$(realpath "$2")") && shift ;;
     --nested) nested=yes ;;
     --share) share=yes ;;
     --verbose) verbose=yes ;;

@@ -59,8 +59,5 @@ ln -sf $ports.dev_stderr /dev/stderr
 . "$guest/cgroups.sh"
 mount_cgroups "$KATAMETER_CGROUP"
 
-busybox setsid busybox env -i PATH="$PATH" HOME=/root TMPDIR=/tmp TERM=dumb \
-    bash "$JOB/command" <$ports.stdin >$ports.stdout 2>$ports.stderr
-echo $? >$ports.ret
-busybox sync
-busybox poweroff -f
+[ -z "$KATAMETER_SYSTEMD" ] || . "$guest/under-systemd.sh"
+exec "$guest/command.sh" "$JOB"
