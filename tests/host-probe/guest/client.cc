@@ -429,6 +429,19 @@ TEST_CASE("a late answer comes with the time at which it was asked for") {
   CHECK_FALSE(test.client->waiting());
 }
 
+// The runtime writes QEMU's process id after its sockets are there.
+TEST_CASE("a guest whose CID is not known yet is absent, as one whose guest-probe has not started yet") {
+  TemporaryDirectory temporary;
+  Loop loop;
+  Received received;
+  const GuestAddress address{temporary.path().string(), "qmp.sock", wire::default_port, Reach::cid,
+                             [] { return std::optional<std::uint32_t>(); }};
+  GuestClient client(loop.events(), loop.timers(), address, received, {});
+  client.start();
+  REQUIRE(loop.until([&] { return !received.drops.empty(); }));
+  CHECK(received.drops.front().reason == DropReason::absent);
+}
+
 TEST_CASE("a guest that is reached by its CID is sent a Hello at once, without CONNECT") {
   Loop loop;
   std::array<int, 2> ends{};
