@@ -115,4 +115,5 @@ TEST_CASE("CPU time and memory of sandboxes are the kernel's, idle, busy, and wh
     INFO(alarm);
     CHECK((!last.has(alarm) || last.sum(alarm) == 0));
   }
+  CHECK(alarms_in(probe.program().said() + probe.program().take()) == std::string());
 }

@@ -3,6 +3,7 @@
 #include <catch2/catch.hpp>
 #include <chrono>
 #include <cmath>
+#include <sstream>
 #include <thread>
 
 #include "tests/support/http_get.h"
@@ -46,20 +47,36 @@ bool Scrape::has(const std::string& name, const Labels& labels) const {
   return std::ranges::any_of(series_, [&](const TextSeries& each) { return matches(each, name, labels); });
 }
 
+bool becomes(const std::string& address, const std::string& name, const Scrape::Labels& labels, double value) {
+  const auto end = std::chrono::steady_clock::now() + 60s;
+  while (std::chrono::steady_clock::now() < end) {
+    const Scrape now(address);
+    if (now.has(name, labels) ? now.sum(name, labels) == value : std::isnan(value)) return true;
+    std::this_thread::sleep_for(300ms);
+  }
+  const Scrape last(address);
+  UNSCOPED_INFO(name << ": " << (last.has(name, labels) ? last.sum(name, labels) : NAN) << " after a minute");
+  return false;
+}
+
+std::string alarms_in(const std::string& log) {
+  REQUIRE(log.find("level=info") != std::string::npos);  // it is logfmt
+  std::string alarms;
+  std::istringstream lines(log);
+  for (std::string line; std::getline(lines, line);) {
+    const bool wrong = line.find("level=warning") != std::string::npos || line.find("level=error") != std::string::npos;
+    if (wrong && line.find("reason=late") == std::string::npos) alarms += line + "\n";
+  }
+  return alarms;
+}
+
 HostProbe::HostProbe(const std::vector<std::string>& more) : program_(arguments(more)) {
   address_ = program_.addresses().front();
 }
 
 bool HostProbe::becomes(const std::string& name, const Scrape::Labels& labels, double value) {
-  const auto end = std::chrono::steady_clock::now() + 60s;
-  while (std::chrono::steady_clock::now() < end) {
-    const Scrape now = scrape();
-    if (now.has(name, labels) ? now.sum(name, labels) == value : std::isnan(value)) return true;
-    std::this_thread::sleep_for(300ms);
-  }
-  const Scrape last = scrape();
-  UNSCOPED_INFO(name << ": " << (last.has(name, labels) ? last.sum(name, labels) : NAN) << " after a minute\n"
-                     << program_.take());
+  if (testing::becomes(address_, name, labels, value)) return true;
+  UNSCOPED_INFO(program_.take());
   return false;
 }
 

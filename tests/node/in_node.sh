@@ -1,13 +1,18 @@
 #!/bin/bash
-# usage: in_node.sh OPTION... -- GUEST_PROBE NODE_TESTS TESTS...
+# usage: in_node.sh [--packages BUILD] OPTION... -- GUEST_PROBE NODE_TESTS TESTS...
 #
 # Makes what the guests of the node boot with and runs the tests in a node;
-# OPTIONs are those of vmtest/node.sh.
+# OPTIONs are those of vmtest/node.sh. --packages: the node has systemd, in whose
+# root the Debian packages of BUILD are in /packages, not installed.
 
 set -euo pipefail
 here=$(cd "${BASH_SOURCE[0]%/*}" && pwd)
-vmtest=$here/../../vmtest
-options=()
+top=$here/../..
+vmtest=$top/vmtest
+. "$top/scripts/lib/say.sh"
+. "$top/tests/packaging/debs.sh"
+options=() build=''
+[[ $1 != --packages ]] || { build=$2 && shift 2; }
 while [[ $1 != -- ]]; do
     options+=("$1")
     shift
@@ -22,4 +27,11 @@ for guest in '5.10.262 v1 boot' '5.10.262 v1 none' '6.18 v2 boot'; do
     "$vmtest/sandbox.sh" --make-initrd "$work/$kernel-$cgroup-$start" --kernel "$kernel" --cgroup "$cgroup" \
         --start "$start" --init "$here/guest.sh" --guest-probe "$probe"
 done
+if [[ $build ]]; then
+    cp -a "$("$vmtest/debian.sh")/root" "$work/root"
+    "$top/tests/init/add_libraries.sh" "$work/root"
+    mkdir "$work/root/packages"
+    pack "$build" "$work/root/packages"
+    options+=(--systemd "$work/root")
+fi
 "$vmtest/node.sh" --timeout 1200 "${options[@]}" -- env INITRDS="$work" "$@"
