@@ -16,22 +16,15 @@ namespace {
 
 constexpr std::uint64_t kibibyte = 1024;
 
-struct Line {
-  std::string_view name;
-  std::uint64_t bytes = 0;
-};
-
-std::optional<Line> parse_line(std::string_view line) {
-  const std::size_t colon = line.find(':');
-  if (colon == std::string_view::npos) return std::nullopt;
-  std::string_view rest = line.substr(colon + 1);
-  rest.remove_prefix(std::min(rest.find_first_not_of(' '), rest.size()));
+// "   number kB", as bytes.
+std::optional<std::uint64_t> parse_bytes(std::string_view text) {
+  text.remove_prefix(std::min(text.find_first_not_of(' '), text.size()));
   std::uint64_t value = 0;
-  const auto [end, error] = std::from_chars(rest.data(), rest.data() + rest.size(), value);
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error != std::errc() || value > UINT64_MAX / kibibyte) return std::nullopt;
-  rest.remove_prefix(static_cast<std::size_t>(end - rest.data()));
-  if (rest != " kB") return std::nullopt;
-  return Line{line.substr(0, colon), value * kibibyte};
+  text.remove_prefix(static_cast<std::size_t>(end - text.data()));
+  if (text != " kB") return std::nullopt;
+  return value * kibibyte;
 }
 
 // A line of the file, and the value that it is, or is a part of.
@@ -76,17 +69,21 @@ Status Meminfo::read(wire::Guest& guest) const {
 
 void parse_meminfo(std::string_view text, wire::Guest& guest) {
   std::array<wire::Figure, wanted.size()> found;
-  while (!text.empty()) {
+  // Most lines are wanted by nobody, and those after the last one that is are not looked at.
+  for (std::size_t missing = wanted.size(); missing > 0;) {
     const std::size_t end = text.find('\n');
     if (end == std::string_view::npos) break;  // a line that was cut
-    const std::optional<Line> line = parse_line(text.substr(0, end));
+    const std::string_view line = text.substr(0, end);
     text.remove_prefix(end + 1);
-    if (!line) continue;
-    for (std::size_t i = 0; i < wanted.size(); ++i) {
-      if (line->name != wanted[i].line) continue;
-      found[i] = line->bytes;
-      break;
-    }
+    const std::size_t colon = line.find(':');
+    if (colon == std::string_view::npos) continue;
+    const auto* const place = std::find_if(wanted.begin(), wanted.end(),
+                                           [name = line.substr(0, colon)](const auto& of) { return of.line == name; });
+    if (place == wanted.end()) continue;
+    wire::Figure& value = found[static_cast<std::size_t>(place - wanted.begin())];
+    if (value) continue;
+    value = parse_bytes(line.substr(colon + 1));
+    if (value) --missing;
   }
   // The lines of one value are neighbours.
   for (std::size_t i = 0; i < wanted.size();) {
