@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <cstring>
 #include <map>
 #include <vector>
 
@@ -70,13 +71,13 @@ Records recorded() {
   add_name(made, 1, "cri-containerd");
   for (std::uint64_t i = 0; i < containers; ++i) {
     add_container(made, fmt::format("{:064x}", i + 1));
-    for (std::uint32_t process = 0; process < 3; ++process) {
-      task_record task{};
-      task.container_id = made.names.back().id;
-      task.flags = TASK_LEADER | TASK_PROCESS | (THREAD_SLEEPING + 1) << TASK_STATE_SHIFT;
-      task.tgid = static_cast<std::uint32_t>(made.tasks.size()) + 2;
-      made.tasks.push_back(task);
-    }
+    container_tasks tasks{};
+    tasks.container_id = made.names.back().id;
+    tasks.first_start_ns = i + 1;
+    tasks.threads[THREAD_SLEEPING] = 3;
+    tasks.processes = 3;
+    tasks.flags = TASK_CONTAINER;
+    std::memcpy(&made.tasks.emplace_back(), &tasks, sizeof(tasks));
   }
   return made;
 }

@@ -273,7 +273,7 @@ struct pressure_record {
   struct pressure_totals totals;
 };
 
-/* What walk_tasks writes for a task. */
+/* What walk_tasks writes: struct task_record and struct container_tasks, which `flags` tells apart. */
 
 enum {
   TASK_LEADER = 1 << 0,  /* leader of a thread group; its cpu_ns includes the group's threads that have died */
@@ -281,10 +281,10 @@ enum {
   TASK_KERNEL = 1 << 2,  /* a kernel thread */
   TASK_AGENT = 1 << 3,   /* of the Kata agent's process */
   TASK_END = 1 << 4,     /* no task: all have been written, and there is nothing more to read */
-  TASK_THREADS = 1 << 5, /* no task: a struct threads_record */
+  TASK_CONTAINER = 1 << 5, /* no task: a struct container_tasks */
 };
 
-/* What a thread does; a process' record has that of its leader, and 1 more: 0 of one that has ended. */
+/* What a thread does. */
 enum {
   THREAD_RUNNING, /* or waits for a CPU */
   THREAD_SLEEPING,
@@ -294,11 +294,7 @@ enum {
   THREAD_STATES,
 };
 
-enum {
-  TASK_STATE_SHIFT = 8, /* of that in `flags` */
-};
-
-/* Of each process, of each thread of the agent and of guest-probe, and of each kernel thread. */
+/* Of each kernel thread and each thread of the agent that is in no container, and of each thread of guest-probe. */
 struct task_record {
   __u64 cgroup_id;         /* kernfs id, in the hierarchy that the walk goes through */
   __u64 container_id;      /* of the container's cgroup that it is in; 0: none */
@@ -306,18 +302,18 @@ struct task_record {
   __u64 cpu_ns;            /* task_struct.se.sum_exec_runtime */
   __u32 pid;
   __u32 tgid;
-  __u32 flags;          /* TASK_*, and from TASK_STATE_SHIFT on THREAD_* */
-  __u32 max_open_files; /* RLIMIT_NOFILE, the soft limit; of a leader */
+  __u32 flags; /* TASK_* */
+  __u32 reserved;
 };
 
-/* Threads that are not leaders, of one container, one after the other in the walk: among the records of tasks. */
-struct threads_record {
-  __u64 reserved;
-  __u64 container_id; /* as in struct task_record */
-  __u32 count[THREAD_STATES];
-  __u32 unused;
-  __u32 flags; /* TASK_THREADS; at its place in struct task_record */
-  __u32 unused_too;
+/* Tasks of one container. There may be several of a container, whose counts are to be added. */
+struct container_tasks {
+  __u64 first_start_ns; /* task_struct.start_boottime of the oldest process; of no meaning without one */
+  __u64 container_id;   /* as in struct task_record */
+  __u32 threads[THREAD_STATES];
+  __u32 processes;      /* as TASK_PROCESS */
+  __u32 flags;          /* TASK_CONTAINER; at its place in struct task_record */
+  __u32 max_open_files; /* RLIMIT_NOFILE of the oldest process, the soft limit */
 };
 
 enum {

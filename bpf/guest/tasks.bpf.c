@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * walk_tasks: every process, the threads of the guest system, which container each is in, and what the threads of
- * containers do; at the end what each virtiofs was asked, and has not answered (guest/virtiofs_mounts.bpf.h).
+ * walk_tasks: how many processes each container has and what its threads do, summed up; the threads of the guest system's
+ * owners one by one; at the end what each virtiofs was asked, and has not answered (guest/virtiofs_mounts.bpf.h).
  *
  * Hook:    iter/task. Run by reading the iterator, when the host asks; the records are what is read.
  * Rate:    once per snapshot.
- * Costs:   200 instructions a task, 1,370 when each read was a call (bpf_stats, 5.10, JIT, a clock that counts
- *          instructions, 54 tasks). A further thread of a container, which has no record, takes 0.08 us, one of the guest
- *          system 0.07 (6.18, JIT, 2 CPUs, 1,000 threads). With --schedstat 0.6 us a task more (bpf_stats, 6.18, JIT,
- *          2 CPUs, 145 tasks).
+ * Costs:   240 instructions a task of a container, 380 when each process had a record (bpf_stats, which takes some 80 of
+ *          them; 5.10, JIT, a clock that counts instructions, 10,000 processes in 10 containers, none of them beside
+ *          another one of its container). Going through the tasks takes the kernel 400 more. When each read was a call it
+ *          was 1,370. With --schedstat 0.6 us a task more (bpf_stats, 6.18, JIT, 2 CPUs, 145 tasks).
  * Kernels: 5.10 and later.
  * Without: the number of processes, the states of threads, the start of containers that were there before guest-probe,
  *          and by whom the guest system's CPU time was used are not known, nor which requests to virtiofs wait.
@@ -53,7 +53,7 @@ static __always_inline int is_process(struct task_struct *task, struct signal_st
 }
 
 /* As task_cgroup(), and task_container(). */
-static __always_inline void place_task(struct task_struct *task, struct task_record *record) {
+static __always_inline __u64 place_task(struct task_struct *task, __u64 *cgroup_id) {
   struct css_set *css_set = task->cgroups;
   struct cgroup *cgroup;
 
@@ -67,9 +67,9 @@ static __always_inline void place_task(struct task_struct *task, struct task_rec
     cgroup = (*css)->cgroup;
   }
   struct kernfs_node *node = cgroup->kn;
-  record->cgroup_id = node->id;
-  record->container_id = cached_container(record->cgroup_id, (__u64)node->name);
-  if (record->container_id == ~0ULL) record->container_id = task_container((__u64)task);
+  *cgroup_id = node->id;
+  const __u64 container = cached_container(*cgroup_id, (__u64)node->name);
+  return container == ~0ULL ? task_container((__u64)task) : container;
 }
 
 /* THREAD_*, as /proc/PID/stat divides them (fs/proc/array.c), and what waits for block I/O apart. */
@@ -86,78 +86,116 @@ static __always_inline __u32 thread_state(struct task_struct *task) {
   return state & (TASK_IS_INTERRUPTIBLE | TASK_IS_PARKED) ? THREAD_SLEEPING : THREAD_RUNNING;
 }
 
-/* As many of a container's threads as were met one after the other. "used": see lib/walk.bpf.h. */
-static struct threads_record threads_run __attribute__((used));
-static __u64 threads_session
-    __attribute__((used)); /* the reading that they are of; numbers begin anew with each boot */
+/*
+ * The containers' tasks are summed up here, each container's at the place that its id selects. Where another container's
+ * sums are there, they are written and make room; so a container may have several records. "used": see lib/walk.bpf.h.
+ */
+enum {
+  TASK_PLACES = 256, /* as many as there are values of a byte */
+};
 
-_Static_assert(sizeof(struct threads_record) == sizeof(struct task_record), "one is read as the other");
-_Static_assert(__builtin_offsetof(struct threads_record, flags) == __builtin_offsetof(struct task_record, flags),
+struct summed_tasks {
+  __u64 session; /* the reading that they are of; numbers begin anew with each boot */
+  struct container_tasks sums;
+};
+
+static struct summed_tasks summed[TASK_PLACES] __attribute__((used));
+static __u8 summed_places[TASK_PLACES] __attribute__((used)); /* in this reading */
+static __u32 summed_count __attribute__((used));
+static __u64 summed_session __attribute__((used));
+
+_Static_assert(sizeof(struct container_tasks) == sizeof(struct task_record), "one is read as the other");
+_Static_assert(__builtin_offsetof(struct container_tasks, flags) == __builtin_offsetof(struct task_record, flags),
                "and distinguished by its flags");
 
-static __always_inline void begin_threads(__u64 session, __u64 container_id) {
-  threads_session = session;
-  threads_run.container_id = container_id;
-  threads_run.flags = TASK_THREADS;
-  for (int i = 0; i < THREAD_STATES; i++) threads_run.count[i] = 0;
-}
+/*
+ * Adds a task to its container's sums. If the buffer is full, the kernel runs the program for this task again: nothing is
+ * counted before all is written.
+ */
+static __always_inline void sum_task(struct seq_file *out, __u64 session, struct task_struct *task, __u64 container) {
+  const __u32 place = container * 0x9e3779b97f4a7c15ULL >> 56;
+  struct summed_tasks *at = &summed[place];
+  struct container_tasks *sums = &at->sums;
 
-/* Writes the threads counted so far, if any. If the buffer is full, the kernel runs the program for this task again. */
-static __always_inline int write_threads(struct seq_file *out) {
-  return threads_run.container_id ? bpf_seq_write(out, &threads_run, sizeof(threads_run)) : 0;
-}
-
-static __always_inline void describe_task(struct task_struct *task, struct task_record *record) {
-  struct task_struct *leader = task->group_leader;
-  struct signal_struct *signal = task->signal;
-
-  record->pid = task->pid;
-  record->tgid = task->tgid;
-  if (task->flags & PF_KTHREAD)
-    record->flags |= TASK_KERNEL;
-  else if (is_agent((__u64)leader, record->tgid))
-    record->flags |= TASK_AGENT;
-  /* Before the threads are: one that dies in between is then missing for once, never counted twice. */
-  if (leader == task) {
-    record->flags |= TASK_LEADER;
-    record->cpu_ns = signal->sum_sched_runtime;
-    record->max_open_files = ((struct signal_struct___limits *)signal)->rlim[RLIMIT_NOFILE].rlim_cur;
-    if (is_process(task, signal)) record->flags |= TASK_PROCESS;
+  if (at->session != session || sums->container_id != container) {
+    if (at->session != session)
+      summed_places[summed_count++ & (TASK_PLACES - 1)] = place;
+    else if (bpf_seq_write(out, sums, sizeof(*sums)))
+      return;
+    at->session = session;
+    *sums = (struct container_tasks){.container_id = container, .flags = TASK_CONTAINER};
   }
+  if (task->group_leader == task && is_process(task, task->signal)) {
+    if (!sums->processes || task->start_boottime < sums->first_start_ns) {
+      sums->first_start_ns = task->start_boottime;
+      sums->max_open_files = ((struct signal_struct___limits *)task->signal)->rlim[RLIMIT_NOFILE].rlim_cur;
+    }
+    sums->processes++;
+  }
+  if (((struct task_struct___life *)task)->exit_state) return;
+  const __u32 state = thread_state(task);
+  if (state < THREAD_STATES) sums->threads[state]++;
+}
+
+/* Writes all that was summed up. If the buffer is full, the kernel runs the program for the end again. */
+static __always_inline int write_sums(struct seq_file *out) {
+  for (__u32 i = 0; i < TASK_PLACES; i++) {
+    if (i >= summed_count) break;
+    const struct container_tasks *sums = &summed[summed_places[i]].sums;
+    if (bpf_seq_write(out, sums, sizeof(*sums))) return -1;
+  }
+  return 0;
+}
+
+/* Writes what a task of the guest system, or of guest-probe, is. */
+static __always_inline int write_task(struct seq_file *out, struct task_struct *task, __u64 cgroup_id, __u64 container,
+                                      __u32 flags) {
+  struct task_record record = {.cgroup_id = cgroup_id, .container_id = container, .flags = flags};
+
+  record.pid = task->pid;
+  record.tgid = task->tgid;
+  record.start_boottime_ns = task->start_boottime;
+  /* Before the threads are: one that dies in between is then missing for once, never counted twice. */
+  if (task->group_leader == task) {
+    record.flags |= TASK_LEADER;
+    record.cpu_ns = task->signal->sum_sched_runtime;
+    if (is_process(task, task->signal)) record.flags |= TASK_PROCESS;
+  }
+  record.cpu_ns += task->se.sum_exec_runtime;
+  return bpf_seq_write(out, &record, sizeof(record));
+}
+
+static __always_inline int end_of_tasks(struct seq_file *out) {
+  const struct task_record end = {.flags = TASK_END};
+
+  if (write_sums(out)) return 0;
+  count_virtiofs_mounts();
+  bpf_seq_write(out, &end, sizeof(end));
+  return 0;
 }
 
 SEC("iter/task")
 int walk_tasks(struct bpf_iter__task___meta *ctx) {
+  const __u64 session = ctx->meta->session_id;
   struct seq_file *out = ctx->meta->seq;
   struct task_struct *task = ctx->task;
-  struct task_record record = {};
+  __u64 cgroup_id;
+  __u32 flags = 0;
 
-  if (threads_session != ctx->meta->session_id) begin_threads(ctx->meta->session_id, 0);
-  if (!task) {
-    if (write_threads(out)) return 0;
-    count_virtiofs_mounts();
-    record.flags = TASK_END;
-    bpf_seq_write(out, &record, sizeof(record));
-    return 0;
+  if (summed_session != session) {
+    summed_session = session;
+    summed_count = 0;
   }
+  if (!task) return end_of_tasks(out);
   if (sums_sched) account_living((__u64)task);
-  describe_task(task, &record);
-  place_task(task, &record);
-  const int has_ended = ((struct task_struct___life *)task)->exit_state != 0;
-  if (record.flags || record.tgid == own_tgid) {
-    record.cpu_ns += task->se.sum_exec_runtime;
-    record.start_boottime_ns = task->start_boottime;
-    if (record.container_id && !has_ended) record.flags |= (thread_state(task) + 1) << TASK_STATE_SHIFT;
-    bpf_seq_write(out, &record, sizeof(record));
-    return 0;
-  }
-  if (!record.container_id || has_ended) return 0;
-  if (threads_run.container_id != record.container_id) {
-    if (write_threads(out)) return 0;
-    begin_threads(threads_session, record.container_id);
-  }
-  const __u32 state = thread_state(task);
-  if (state < THREAD_STATES) threads_run.count[state]++;
+  const __u64 container = place_task(task, &cgroup_id);
+  const int is_own = (__u32)task->tgid == own_tgid;
+  if (!container && (task->flags & PF_KTHREAD))
+    flags = TASK_KERNEL;
+  else if (!container && !is_own && is_agent((__u64)task->group_leader, task->tgid))
+    flags = TASK_AGENT;
+  if ((flags || is_own) && write_task(out, task, cgroup_id, container, flags)) return 0;
+  if (container) sum_task(out, session, task, container);
   return 0;
 }
 

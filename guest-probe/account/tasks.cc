@@ -21,31 +21,25 @@ void TaskAccount::begin() {
 }
 
 void TaskAccount::add(const task_record& record) {
-  if ((record.flags & TASK_THREADS) != 0) {
-    threads_record threads;
-    std::memcpy(&threads, &record, sizeof(threads));
-    add_threads(threads);
+  if ((record.flags & TASK_CONTAINER) != 0) {
+    container_tasks sums;
+    std::memcpy(&sums, &record, sizeof(sums));
+    add_container(sums);
     return;
   }
-  // What runs in a container is paid by the container, be it a thread of the kernel.
-  if (record.container_id == 0) {
-    if (const auto owner = owner_of(record)) usage_of(record, *owner).cpu_ns += record.cpu_ns;
-    return;
-  }
-  OfContainer& container = containers_[record.container_id];
-  if (const std::uint32_t state = record.flags >> TASK_STATE_SHIFT; state > 0 && state <= THREAD_STATES) {
-    ++container.threads[state - 1];
-  }
-  if ((record.flags & TASK_PROCESS) == 0) return;
-  ++container.processes;
-  if (container.first_start_ns && *container.first_start_ns <= record.start_boottime_ns) return;
-  container.first_start_ns = record.start_boottime_ns;
-  container.max_open_files = record.max_open_files;
+  // What runs in a container is paid by the container.
+  if (record.container_id != 0) return;
+  if (const auto owner = owner_of(record)) usage_of(record, *owner).cpu_ns += record.cpu_ns;
 }
 
-void TaskAccount::add_threads(const threads_record& record) {
-  OfContainer& container = containers_[record.container_id];
-  for (std::size_t state = 0; state < THREAD_STATES; ++state) container.threads[state] += record.count[state];
+void TaskAccount::add_container(const container_tasks& sums) {
+  OfContainer& container = containers_[sums.container_id];
+  container.processes += sums.processes;
+  for (std::size_t state = 0; state < THREAD_STATES; ++state) container.threads[state] += sums.threads[state];
+  if (sums.processes == 0) return;
+  if (container.first_start_ns && *container.first_start_ns <= sums.first_start_ns) return;
+  container.first_start_ns = sums.first_start_ns;
+  container.max_open_files = sums.max_open_files;
 }
 
 std::optional<TaskAccount::Owner> TaskAccount::owner_of(const task_record& record) const {
@@ -69,10 +63,12 @@ TaskAccount::Usage& TaskAccount::usage_of(const task_record& record, Owner owner
 }
 
 void TaskAccount::continue_usages() {
-  std::sort(now_.begin(), now_.end(), [](const Usage& a, const Usage& b) { return a.tgid < b.tgid; });
+  // The walk goes by process id, so they are sorted but for threads that have a number below their leader's.
+  const auto by_tgid = [](const Usage& a, const Usage& b) { return a.tgid < b.tgid; };
+  if (!std::is_sorted(now_.begin(), now_.end(), by_tgid)) std::sort(now_.begin(), now_.end(), by_tgid);
+  auto same = now_.begin();
   for (const Usage& last : last_) {
-    const auto same = std::lower_bound(now_.begin(), now_.end(), last.tgid,
-                                       [](const Usage& usage, std::uint32_t tgid) { return usage.tgid < tgid; });
+    same = std::find_if(same, now_.end(), [&](const Usage& usage) { return usage.tgid >= last.tgid; });
     if (same != now_.end() && same->tgid == last.tgid && same->start_ns == last.start_ns && same->owner == last.owner) {
       // A thread that died in the middle of a walk was in neither of its process' sums.
       same->cpu_ns = std::max(same->cpu_ns, last.cpu_ns);

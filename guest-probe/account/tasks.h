@@ -51,7 +51,7 @@ class TaskAccount {
     std::uint64_t cpu_ns = 0;
   };
 
-  void add_threads(const threads_record& record);
+  void add_container(const container_tasks& sums);
   std::optional<Owner> owner_of(const task_record& record) const;
   Usage& usage_of(const task_record& record, Owner owner);
   void continue_usages();

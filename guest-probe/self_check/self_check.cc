@@ -357,7 +357,7 @@ Result<std::vector<Mismatch>> self_check_tasks(GuestPrograms& programs, ServedFi
   own.start_ticks = own_start_ticks();
   own.cpu_before_ns = own_cpu_ns();
   const Status walked = programs.walk_tasks([&](const task_record& each) {
-    if ((each.flags & TASK_THREADS) == 0 && each.pid == static_cast<std::uint32_t>(getpid())) record = each;
+    if ((each.flags & TASK_CONTAINER) == 0 && each.pid == static_cast<std::uint32_t>(getpid())) record = each;
   });
   if (!walked) return failure_from(walked.error());
   own.cpu_after_ns = own_cpu_ns();

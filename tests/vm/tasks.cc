@@ -13,8 +13,11 @@
 #include <fstream>
 #include <initializer_list>
 #include <map>
+#include <memory>
 #include <sstream>
+#include <vector>
 
+#include "tests/support/host_peer.h"
 #include "tests/vm/cgroup_files.h"
 #include "tests/vm/daemon.h"
 #include "tests/vm/workload.h"
@@ -239,6 +242,53 @@ TEST_CASE("The limit of open files is that of the container's oldest process", "
   const Child younger(&cgroup, [] { pause(); });
   younger.wait_for_state('S');
   CHECK(row_of(daemon, cgroup.id()).max_open_files == 77);
+}
+
+// The walk sums up in 256 places: some of these containers share one, and take turns in it.
+TEST_CASE("The tasks of many containers are not mixed up, nor lost", "[any]") {
+  constexpr std::size_t count = 300;
+  const Daemon daemon;
+  std::vector<std::unique_ptr<TestCgroup>> cgroups;
+  std::vector<std::unique_ptr<Child>> children;
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::string id = numbered_id(6000 + i);
+    cgroups.push_back(std::make_unique<TestCgroup>(id, "/cri-containerd/" + id));
+  }
+  for (const auto& cgroup : cgroups) {
+    children.push_back(std::make_unique<Child>(cgroup.get(), [] {
+      const rlimit limit{77, 99};
+      setrlimit(RLIMIT_NOFILE, &limit);
+      pause();
+    }));
+  }
+  for (std::size_t i = 0; i < count; i += 2) {
+    children.push_back(std::make_unique<Child>(cgroups[i].get(), [] {
+      start_sleeping_thread();
+      pause();
+    }));
+  }
+  for (const auto& child : children) child->wait_for_state('S');
+  const auto states = [&] {
+    std::vector<std::map<char, std::uint64_t>> all;
+    for (const auto& cgroup : cgroups) all.push_back(thread_states({cgroup.get()}));
+    return all;
+  };
+  for (int attempt = 0; attempt < 20; ++attempt) {
+    const auto before = states();
+    const wire::Snapshot snapshot = daemon.dump().snapshot;
+    if (states() != before) continue;
+    for (std::size_t i = 0; i < count; ++i) {
+      INFO(i);
+      const auto row = find_container(snapshot, cgroups[i]->id());
+      REQUIRE(row);
+      CHECK(row->processes == listed(*cgroups[i]));
+      CHECK(row->processes == 1 + (i + 1) % 2);
+      CHECK(row->threads_sleeping == before[i].at('S'));
+      CHECK(row->max_open_files == 77);
+    }
+    return;
+  }
+  FAIL("the threads do not hold still");
 }
 
 TEST_CASE("A container's start is when its cgroup was made, also once it is removed", "[any]") {

@@ -22,11 +22,21 @@ task_record task(std::uint32_t pid, std::uint64_t container, std::uint64_t cpu_n
           .pid = pid,
           .tgid = pid,
           .flags = flags,
-          .max_open_files = 1024};
+          .reserved = 0};
 }
 
-task_record process(std::uint32_t pid, std::uint64_t container, std::uint64_t start_ns = 1000) {
-  return task(pid, container, 0, TASK_LEADER | TASK_PROCESS, start_ns);
+// As the walk writes it.
+task_record tasks_of(std::uint64_t container, std::uint32_t processes, std::uint64_t first_start_ns,
+                     std::uint32_t max_open_files = 1024) {
+  const container_tasks sums{.first_start_ns = first_start_ns,
+                             .container_id = container,
+                             .threads = {1, 2, 3, 4, 5},
+                             .processes = processes,
+                             .flags = TASK_CONTAINER,
+                             .max_open_files = max_open_files};
+  task_record record;
+  std::memcpy(&record, &sums, sizeof(record));
+  return record;
 }
 
 task_record kernel(std::uint32_t pid, std::uint64_t cpu_ns, std::uint64_t start_ns = 1000) {
@@ -65,65 +75,46 @@ wire::Container row_of(SchedAccount& account, bool removed = false) {
 
 }  // namespace
 
-TEST_CASE("A container's processes are counted, and the oldest is known") {
+TEST_CASE("A container's processes and threads are the sums of its records, and the oldest process is known") {
   TaskAccount account(own);
-  walk(account, {process(1, root), process(10, inside, 3000), process(11, inside, 2000),
-                 task(12, inside, 0, TASK_LEADER, 500), process(13, 99)});
-  CHECK(account.of_container(inside).processes == 2);
+  walk(account, {tasks_of(inside, 2, 3000), kernel(2, 100), tasks_of(99, 7, 1), tasks_of(inside, 3, 2000, 77),
+                 tasks_of(inside, 0, 0), tasks_of(inside, 1, 2500)});
   CHECK(account.of_container(inside).first_start_ns == 2000);
-
-  walk(account, {process(1, root)});
-  CHECK(account.of_container(inside).processes == 0);
-  CHECK_FALSE(account.of_container(inside).first_start_ns);
-}
-
-TEST_CASE("A container's threads are counted by what they do, the leaders with the others") {
-  TaskAccount account(own);
-  const auto in_state = [](task_record record, std::uint32_t state) {
-    record.flags |= (state + 1) << TASK_STATE_SHIFT;
-    return record;
-  };
-  threads_record threads{};
-  threads.container_id = inside;
-  threads.count[THREAD_SLEEPING] = 3;
-  threads.count[THREAD_IO_WAITING] = 2;
-  threads.flags = TASK_THREADS;
-  task_record as_task;
-  std::memcpy(&as_task, &threads, sizeof(as_task));
-  walk(account, {in_state(process(10, inside), THREAD_RUNNING), as_task, in_state(process(11, inside), THREAD_SLEEPING),
-                 as_task, in_state(process(12, inside), THREAD_STOPPED),
-                 in_state(process(13, inside), THREAD_UNINTERRUPTIBLE), task(14, inside, 0, TASK_LEADER)});
   wire::Container row;
   set_tasks(row, account.of_container(inside), FigureSet::all());
-  CHECK(row.processes == 4);
-  CHECK(row.threads_running == 1);
-  CHECK(row.threads_sleeping == 7);
-  CHECK(row.threads_stopped == 1);
-  CHECK(row.threads_uninterruptible == 1);
-  CHECK(row.threads_io_waiting == 4);
-}
-
-TEST_CASE("The limit of open files is that of a container's oldest process") {
-  TaskAccount account(own);
-  task_record oldest = process(11, inside, 2000);
-  oldest.max_open_files = 77;
-  walk(account, {process(10, inside, 3000), oldest, process(12, inside, 2500)});
-  wire::Container row;
-  set_tasks(row, account.of_container(inside), FigureSet::all());
+  CHECK(row.processes == 6);
   CHECK(row.max_open_files == 77);
-  wire::Container empty;
-  set_tasks(empty, account.of_container(99), FigureSet::all());
-  CHECK_FALSE(empty.max_open_files);
-  CHECK(empty.threads_running == 0);
+  CHECK(row.threads_running == 4);
+  CHECK(row.threads_sleeping == 8);
+  CHECK(row.threads_stopped == 12);
+  CHECK(row.threads_uninterruptible == 16);
+  CHECK(row.threads_io_waiting == 20);
+}
+
+TEST_CASE("A container without processes has neither a start nor a limit") {
+  TaskAccount account(own);
+  walk(account, {tasks_of(inside, 2, 3000)});
+  walk(account, {tasks_of(inside, 0, 0)});
+  CHECK_FALSE(account.of_container(inside).first_start_ns);
+  CHECK(account.of_container(inside).threads[THREAD_RUNNING] == 1);
+  wire::Container row;
+  set_tasks(row, account.of_container(99), FigureSet::all());
+  CHECK(row.processes == 0);
+  CHECK(row.threads_running == 0);
+  CHECK_FALSE(row.max_open_files);
 }
 
 TEST_CASE("The guest system's CPU time is divided by owner; what runs in a container is the container's") {
   TaskAccount account(own);
-  walk(account, {kernel(2, 100), kernel(3, 20), task(4, inside, 7, TASK_LEADER | TASK_KERNEL),
-                 task(40, root, 1000, TASK_LEADER | TASK_PROCESS | TASK_AGENT), task(own, root, 5, TASK_LEADER)});
+  walk(account, {kernel(2, 100), kernel(3, 20), task(40, root, 1000, TASK_LEADER | TASK_PROCESS | TASK_AGENT),
+                 task(own, root, 5, TASK_LEADER)});
   CHECK(account.cpu_ns(Owner::kernel) == 120);
   CHECK(account.cpu_ns(Owner::agent) == 1000);
   CHECK(account.cpu_ns(Owner::probe) == 5);
+
+  TaskAccount contained(own);
+  walk(contained, {task(own, inside, 5, TASK_LEADER)});
+  CHECK(contained.cpu_ns(Owner::probe) == 0);
 }
 
 TEST_CASE("The threads of the agent are summed up, whichever the walk meets first") {
@@ -132,6 +123,16 @@ TEST_CASE("The threads of the agent are summed up, whichever the walk meets firs
   thread.tgid = 40;
   walk(account, {thread, task(40, root, 1000, TASK_LEADER | TASK_AGENT)});
   CHECK(account.cpu_ns(Owner::agent) == 1030);
+  // Another process between the two.
+  const task_record late = kernel(39, 8);
+  task_record early = task(38, root, 40, TASK_AGENT);
+  early.tgid = 40;
+  walk(account, {early, late, task(40, root, 1000, TASK_LEADER | TASK_AGENT)});
+  CHECK(account.cpu_ns(Owner::agent) == 1040);
+  CHECK(account.cpu_ns(Owner::kernel) == 8);
+  walk(account, {late, task(40, root, 1100, TASK_LEADER | TASK_AGENT)});
+  CHECK(account.cpu_ns(Owner::agent) == 1100);
+  CHECK(account.cpu_ns(Owner::kernel) == 8);
 }
 
 TEST_CASE("No owner's CPU time falls when a thread ends, is missed, or its number is given again") {

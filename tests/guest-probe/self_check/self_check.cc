@@ -140,7 +140,7 @@ task_record right() {
           .pid = 1,
           .tgid = 1,
           .flags = TASK_LEADER | TASK_PROCESS,
-          .max_open_files = 1024};
+          .reserved = 0};
 }
 
 bool accepted(const std::optional<task_record>& record, const OwnTask& truth = own) {
