@@ -9,9 +9,23 @@ same_figures=("cpu,cpuacct"/{cpuacct.usage,cpuacct.stat,cpu.stat,cpu.cfs_quota_u
     pids/{pids.current,pids.max,cgroup.procs} blkio/blkio.throttle.{io_service_bytes,io_serviced})
 three_files=("cpu,cpuacct/cpuacct.usage" memory/memory.{usage_in_bytes,stat})
 
+# What guest-probe gives beside those: the guest's memory and interfaces, the
+# CPU time of each kernel thread, and what each thread of a container does.
+other_sources() {
+    local process i
+    printf '/proc/%s\n' meminfo net/dev
+    for process in /proc/[0-9]*; do
+        # A kernel thread has no command line; one that has ended has no file.
+        [[ ! -e $process/schedstat ]] || read -r -d '' _ <"$process/cmdline" || echo "$process/schedstat"
+    done
+    for ((i = 1; i <= containers; ++i)); do
+        sed 's|.*|/proc/&/stat|' "/sys/fs/cgroup/pids/$(container_path "$i")/tasks"
+    done
+}
+
 now_ns() { date +%s%N; }
 
-start_poller() { # BASELINE PERIOD_MS FILE...
+start_poller() { # BASELINE PERIOD_MS FILE...; "poller, all values" reads other_sources, too
     local baseline=$1 period=$2 i file path
     shift 2
     for ((i = 1; i <= containers; ++i)); do
@@ -22,6 +36,7 @@ start_poller() { # BASELINE PERIOD_MS FILE...
             [[ ! -e $file ]] || echo "$file"
         done
     done >"$bin/files"
+    [[ $baseline != *'all values' ]] || other_sources >>"$bin/files"
     "$bin/poller" "$period" <"$bin/files" >"$bin/poller.log" &
     pids["$baseline"]=$!
     wait_for ready "$bin/poller.log"

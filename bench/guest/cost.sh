@@ -66,6 +66,7 @@ declare -A pids=()
 start_probe build/bin/guest-probe
 pids[guest-probe]=$probe
 start_poller 'poller, same values' 1000 "${same_figures[@]}"
+start_poller 'poller, all values' 1000 "${same_figures[@]}"
 start_poller 'poller, 3 files' 1000 "${three_files[@]}"
 [[ ! $cadvisor ]] || start_cadvisor
 
@@ -88,7 +89,7 @@ if [[ $row == cpu ]]; then
     for baseline in "${!pids[@]}"; do
         [[ $baseline != poller* ]] || end "${pids[$baseline]}" >/dev/null
     done
-    unset 'pids[poller, 3 files]'
+    unset 'pids[poller, 3 files]' 'pids[poller, all values]'
     start_poller 'poller, same values' 10000 "${same_figures[@]}"
     sleep 2
     idle
