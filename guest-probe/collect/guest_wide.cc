@@ -108,22 +108,34 @@ GuestSources GuestSources::open() {
   };
   take(Meminfo::open(), sources.meminfo_, "the whole guest's memory figures are");
   take(LinkStats::open(), sources.links_, "the network figures are");
+  take(DiskStats::open(), sources.disks_, "the block devices' own figures are");
   return sources;
 }
 
 void GuestSources::read(wire::Snapshot& snapshot) {
   const auto note = [&](const Error& error) {
-    log(std::exchange(failed_, true) ? LogLevel::debug : LogLevel::warning, "cannot read the guest's memory or network",
-        {{"error", error.text}});
+    log(std::exchange(failed_, true) ? LogLevel::debug : LogLevel::warning,
+        "cannot read the guest's memory, network or disks", {{"error", error.text}});
   };
   if (meminfo_) {
     if (const Status status = meminfo_->read(snapshot.guest); !status) note(status.error());
   }
-  if (!links_) return;
-  Result<Links> links = links_->read();
-  if (!links) return note(links.error());
-  snapshot.interfaces = std::move(links->interfaces);
-  snapshot.guest.interfaces_unreported = links->unreported;
+  if (links_) {
+    if (Result<Links> links = links_->read(); links) {
+      snapshot.interfaces = std::move(links->interfaces);
+      snapshot.guest.interfaces_unreported = links->unreported;
+    } else {
+      note(links.error());
+    }
+  }
+  if (disks_) {
+    if (Result<Disks> disks = disks_->read(); disks) {
+      snapshot.disks = std::move(disks->disks);
+      snapshot.guest.block_devices_unreported = snapshot.guest.block_devices_unreported.value_or(0) + disks->unreported;
+    } else {
+      note(disks.error());
+    }
+  }
 }
 
 }  // namespace katameter::guest

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "guest-probe/bpf/programs.h"
+#include "guest-probe/collect/disks.h"
 #include "guest-probe/collect/network.h"
 #include "userspace/fd.h"
 #include "userspace/result.h"
@@ -59,8 +60,8 @@ class Meminfo {
 /// bytes, are skipped. Memory only, no allocation; any bytes are safe.
 void parse_meminfo(std::string_view text, wire::Guest& guest);
 
-/// What is asked of the kernel once for the whole guest and not by BPF: memory and network. Opened at start; later only
-/// the descriptors are used.
+/// What is asked of the kernel once for the whole guest and not by BPF: memory, network and disks. Opened at start; later
+/// only the descriptors are used.
 class GuestSources {
  public:
   /// A source that cannot be opened is left out of the snapshots; missing() describes it.
@@ -75,6 +76,7 @@ class GuestSources {
  private:
   std::optional<Meminfo> meminfo_;
   std::optional<LinkStats> links_;
+  std::optional<DiskStats> disks_;
   std::vector<std::string> missing_;
   bool failed_ = false;  // logged once
 };

@@ -50,6 +50,12 @@ Json interface_json(const wire::Interface& link) {
   return json;
 }
 
+Json disk_json(const wire::Disk& disk) {
+  Json json{{"major", disk.major}, {"minor", disk.minor}};
+  for (const wire::DiskFigure& figure : wire::disk_figures) json[std::string(figure.name)] = disk.*figure.value;
+  return json;
+}
+
 Json event_json(const wire::OomEvent& event) {
   Json json{{"sequence", event.sequence}, {"boottime_ns", event.boottime_ns}};
   if (event.container) json["container_id"] = event.container->hex();
@@ -119,6 +125,8 @@ std::string to_json(const Dump& dump) {
   json["guest"] = guest_json(dump.snapshot.guest);
   json["interfaces"] = Json::array();
   for (const wire::Interface& link : dump.snapshot.interfaces) json["interfaces"].push_back(interface_json(link));
+  json["disks"] = Json::array();
+  for (const wire::Disk& disk : dump.snapshot.disks) json["disks"].push_back(disk_json(disk));
   json["oom_events"] = Json::array();
   for (const wire::OomEvent& event : dump.oom_events) json["oom_events"].push_back(event_json(event));
   return json.dump();

@@ -25,7 +25,7 @@ enum class DropReason {
   out_of_range,         // a value that no guest can have
   from_future,          // the guest's clock went faster than the host's
   flood,                // more bytes or events than a guest-probe ever sends
-  bad_block_device,     // a block device with an impossible number, or listed twice in a container
+  bad_block_device,     // a block device with an impossible number, or listed twice, in a container or in all
   cpu_claim,            // reports more CPU time than the host gave its vCPUs
   costly,               // its messages take host-probe more CPU time than a guest-probe's do
   refused,              // refuses a request, and says why

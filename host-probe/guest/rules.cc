@@ -62,23 +62,30 @@ std::optional<Drop> check_interfaces(const wire::Snapshot& snapshot) {
 }
 
 // The numbers become values of labels. Their counters may fall: a device can be taken away and another one put there.
-std::optional<Drop> check_block_devices(const wire::Snapshot& snapshot) {
+template <typename Device, typename Whose>
+std::optional<Drop> check_numbers(const std::vector<Device>& devices, const Whose& whose) {
   constexpr std::uint32_t majors = 1u << 12;  // include/linux/kdev_t.h
   constexpr std::uint32_t minors = 1u << 20;
-  for (const wire::Container& container : snapshot.containers) {
-    std::set<std::pair<std::uint32_t, std::uint32_t>> numbers;
-    for (const wire::BlockDevice& device : container.block_devices) {
-      if (device.major >= majors || device.minor >= minors) {
-        return Drop{DropReason::bad_block_device,
-                    fmt::format("{}:{} cannot be a block device", device.major, device.minor)};
-      }
-      if (!numbers.emplace(device.major, device.minor).second) {
-        return Drop{DropReason::bad_block_device, fmt::format("container {} lists the block device {}:{} twice",
-                                                              container.id.hex(), device.major, device.minor)};
-      }
+  std::set<std::pair<std::uint32_t, std::uint32_t>> numbers;
+  for (const Device& device : devices) {
+    if (device.major >= majors || device.minor >= minors) {
+      return Drop{DropReason::bad_block_device,
+                  fmt::format("{}:{} cannot be a block device", device.major, device.minor)};
+    }
+    if (!numbers.emplace(device.major, device.minor).second) {
+      return Drop{DropReason::bad_block_device,
+                  fmt::format("{} lists the block device {}:{} twice", whose(), device.major, device.minor)};
     }
   }
   return std::nullopt;
+}
+
+std::optional<Drop> check_block_devices(const wire::Snapshot& snapshot) {
+  for (const wire::Container& container : snapshot.containers) {
+    const auto whose = [&] { return "container " + container.id.hex(); };
+    if (std::optional<Drop> broken = check_numbers(container.block_devices, whose)) return broken;
+  }
+  return check_numbers(snapshot.disks, [] { return std::string("the guest"); });
 }
 
 std::optional<Drop> check_duplicates(const wire::Snapshot& snapshot) {
@@ -115,6 +122,13 @@ std::optional<Drop> check_values(const wire::Snapshot& snapshot) {
   for (const wire::Interface& link : snapshot.interfaces) {
     for (const wire::InterfaceFigure& figure : wire::interface_figures) {
       if (link.*figure.value > max_value) return too_much(figure.name, "interface " + link.name, link.*figure.value);
+    }
+  }
+  for (const wire::Disk& disk : snapshot.disks) {
+    for (const wire::DiskFigure& figure : wire::disk_figures) {
+      if (disk.*figure.value > max_value) {
+        return too_much(figure.name, fmt::format("block device {}:{}", disk.major, disk.minor), disk.*figure.value);
+      }
     }
   }
   return std::nullopt;

@@ -1,5 +1,4 @@
 #include <cstdint>
-#include <map>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -13,22 +12,6 @@ namespace katameter::host {
 namespace {
 
 using prometheus::MetricType;
-
-// Labels of a metric's series, made once for each value of `Key` and not for each series: most guests of a node have
-// the same devices and interfaces.
-template <typename Key>
-class SharedLabels {
- public:
-  template <typename Make>
-  const Labels& of(const Key& key, const Make& make) {
-    const auto [known, is_new] = labels_.try_emplace(key);
-    if (is_new) known->second = make();
-    return known->second;
-  }
-
- private:
-  std::map<Key, Labels> labels_;
-};
 
 // The guest's names of its devices are not known.
 Labels device_labels(const wire::BlockDevice& device) {

@@ -1,9 +1,14 @@
 #include <cstdint>
+#include <string>
+#include <string_view>
+#include <tuple>
+#include <utility>
 
 #include "host-probe/metrics/table.h"
 #include "userspace/wire/messages.h"
 
-// A guest as a whole, beside what is one value of its snapshot: whether it answers, OOM kills, CPU time by owner.
+// A guest as a whole, beside what is one value of its snapshot: whether it answers, OOM kills, CPU time by owner, block
+// devices.
 namespace katameter::host {
 namespace {
 
@@ -78,6 +83,60 @@ void write_system_cpu(SeriesWriter& out) {
                    });
 }
 
+// What is done on a block device. An operation has series from its first request on.
+struct Operation {
+  std::string_view name;
+  std::uint64_t wire::Disk::*count;
+  std::uint64_t wire::Disk::*merged = nullptr;
+  std::uint64_t wire::Disk::*bytes = nullptr;
+  std::uint64_t wire::Disk::*ms = nullptr;
+};
+
+constexpr Operation operations[] = {
+    {"read", &wire::Disk::reads, &wire::Disk::reads_merged, &wire::Disk::read_bytes, &wire::Disk::read_ms},
+    {"write", &wire::Disk::writes, &wire::Disk::writes_merged, &wire::Disk::write_bytes, &wire::Disk::write_ms},
+    {"discard", &wire::Disk::discards, &wire::Disk::discards_merged, &wire::Disk::discard_bytes,
+     &wire::Disk::discard_ms},
+    {"flush", &wire::Disk::flushes, nullptr, nullptr, &wire::Disk::flush_ms},
+};
+
+std::string device_name(const wire::Disk& disk) {
+  return "/dev/block/" + std::to_string(disk.major) + ":" + std::to_string(disk.minor);
+}
+
+template <typename Visit>
+void each_disk(SeriesWriter& out, const Visit& visit) {
+  for (const LabelledSandbox& sandbox : out.report().living()) {
+    if (!sandbox.report.guest) continue;
+    for (const wire::Disk& disk : sandbox.report.guest->disks) visit(sandbox.id, disk);
+  }
+}
+
+template <std::uint64_t wire::Disk::*Operation::*member, int divisor = 1>
+void write_operations(SeriesWriter& out) {
+  SharedLabels<std::tuple<std::uint32_t, std::uint32_t, std::string_view>> shared;
+  each_disk(out, [&](const Labels& sandbox, const wire::Disk& disk) {
+    for (const Operation& operation : operations) {
+      if (operation.*member == nullptr || disk.*operation.count == 0) continue;
+      const Labels& of_operation = shared.of({disk.major, disk.minor, operation.name}, [&] {
+        return Labels{{"device", device_name(disk)}, {"operation", operation.name}};
+      });
+      out.add(sandbox, of_operation, static_cast<double>(disk.*(operation.*member)) / divisor);
+    }
+  });
+}
+
+template <std::uint64_t wire::Disk::*member, int divisor = 1>
+void write_disk(SeriesWriter& out) {
+  SharedLabels<std::pair<std::uint32_t, std::uint32_t>> shared;
+  each_disk(out, [&](const Labels& sandbox, const wire::Disk& disk) {
+    const Labels& of_disk = shared.of({disk.major, disk.minor}, [&] { return Labels{{"device", device_name(disk)}}; });
+    out.add(sandbox, of_disk, static_cast<double>(disk.*member) / divisor);
+  });
+}
+
+constexpr int ms = 1000;  // in a second
+
 constexpr MetricRow guest_rows[] = {
     {{"katameter_guest_probe_up",
       "1 if this scrape has values from guest-probe, else 0; those of a guest that answers late are one scrape old.",
@@ -124,6 +183,37 @@ constexpr MetricRow guest_rows[] = {
       "OOM kills in the guest by the limit that was hit: the container's, the pod's, or the guest's memory as a whole.",
       MetricType::Counter, "kills", "class", "guest: tracepoint `mark_victim`, `struct oom_control` for the class"},
      &write_oom_kills},
+    {{"katameter_guest_block_operations_total",
+      "Requests that a block device of the guest has completed, by operation: of containers, the guest system and the "
+      "kernel; after merging.",
+      MetricType::Counter, "requests", "device, operation",
+      "guest: /proc/diskstats: reads, writes, discards and flushes completed"},
+     &write_operations<&Operation::count>},
+    {{"katameter_guest_block_merged_total",
+      "Requests to a block device of the guest that were merged with another one before it got them, by operation.",
+      MetricType::Counter, "requests", "device, operation", "the same: merged"},
+     &write_operations<&Operation::merged>},
+    {{"katameter_guest_block_bytes_total",
+      "Bytes that a block device of the guest has read, written or discarded, by operation.", MetricType::Counter,
+      "bytes", "device, operation", "the same: sectors of 512 bytes"},
+     &write_operations<&Operation::bytes>},
+    {{"katameter_guest_block_operation_seconds_total",
+      "Time that the completed requests to a block device of the guest took, summed up, by operation, in seconds; "
+      "begins again at 0 after 2^32 ms.",
+      MetricType::Counter, "seconds", "device, operation", "the same: ms spent"},
+     &write_operations<&Operation::ms, ms>},
+    {{"katameter_guest_block_io_time_seconds_total",
+      "Time in which a block device of the guest had requests, in seconds; begins again at 0 after 2^32 ms.",
+      MetricType::Counter, "seconds", "device", "the same: ms spent doing I/Os"},
+     &write_disk<&wire::Disk::io_ms, ms>},
+    {{"katameter_guest_block_io_time_weighted_seconds_total",
+      "Time that all requests to a block device of the guest took, summed up, in seconds; begins again at 0 after 2^32 "
+      "ms.",
+      MetricType::Counter, "seconds", "device", "the same: weighted ms"},
+     &write_disk<&wire::Disk::weighted_io_ms, ms>},
+    {{"katameter_guest_block_in_flight", "Requests to a block device of the guest that have not been completed.",
+      MetricType::Gauge, "requests", "device", "the same: I/Os in progress"},
+     &write_disk<&wire::Disk::in_flight>},
     {{"katameter_oom_events_received_total", "OOM events received from the guest.", MetricType::Counter, "events", "",
       "counted by host-probe"},
      [](SeriesWriter& out) { out.each_sandbox([](const SandboxReport& of) { return number(of.oom_events); }); }},

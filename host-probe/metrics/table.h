@@ -134,6 +134,22 @@ class SeriesWriter {
   const LabelledReport* report_;
 };
 
+/// Labels of a metric's series, made once for each value of `Key` and not for each series: most guests of a node have
+/// the same devices and interfaces.
+template <typename Key>
+class SharedLabels {
+ public:
+  template <typename Make>
+  const Labels& of(const Key& key, const Make& make) {
+    const auto [known, is_new] = labels_.try_emplace(key);
+    if (is_new) known->second = make();
+    return known->second;
+  }
+
+ private:
+  std::map<Key, Labels> labels_;
+};
+
 struct MetricRow {
   Descriptor metric;
   void (*write)(SeriesWriter&) = nullptr;  ///< null: a Registry of prometheus-cpp writes it
@@ -150,7 +166,8 @@ struct MetricGroup {
 extern const MetricGroup container_group;
 /// Network by interface, on the row of the pause container.
 extern const MetricGroup network_group;
-/// A guest as a whole, beside what is one value of its snapshot: whether it answers, OOM kills, CPU time by owner.
+/// A guest as a whole, beside what is one value of its snapshot: whether it answers, OOM kills, CPU time by owner, block
+/// devices.
 extern const MetricGroup guest_group;
 /// CPU time and memory of the host by component, in which all of a sandbox's cost is once.
 extern const MetricGroup accounting_group;

@@ -136,7 +136,7 @@ std::optional<Drop> GuestRun::take(const wire::Snapshot& snapshot, std::chrono::
   rules_.compare_with(snapshot, now.boottime);
   start_times_.update(snapshot, now.wall);
 
-  Accepted next{asked, now.monotonic, {}, snapshot.guest, {}, {}, {}, false};
+  Accepted next{asked, now.monotonic, {}, snapshot.guest, {}, {}, {}, {}, false};
   next.cpu = split_guest_cpu(snapshot.guest, accepted_ ? accepted_->cpu : std::nullopt);
   if (next.cpu) {
     next.system_cpu = divide_guest_system_cpu(next.cpu->guest_system_ns, snapshot.guest,
@@ -145,6 +145,10 @@ std::optional<Drop> GuestRun::take(const wire::Snapshot& snapshot, std::chrono::
   std::ranges::copy_if(snapshot.interfaces, std::back_inserter(next.interfaces),
                        [&](const wire::Interface& link) { return history.interface_names.admit(link.name); });
   history.leave_out(GuestEntry::interface, snapshot.interfaces.size() - next.interfaces.size());
+  std::ranges::copy_if(snapshot.disks, std::back_inserter(next.disks), [&](const wire::Disk& disk) {
+    return history.block_device_numbers.admit({disk.major, disk.minor});
+  });
+  history.leave_out(GuestEntry::block_device, snapshot.disks.size() - next.disks.size());
   const auto last = std::exchange(accepted_, std::move(next));
   const std::span<const wire::Container> living_before =
       last ? std::span<const wire::Container>(last->living) : std::span<const wire::Container>();
@@ -282,6 +286,7 @@ std::optional<GuestView> GuestRun::view(std::chrono::steady_clock::time_point be
   view.start_times = start_times_.of(view.containers);
   view.guest_wide = accepted_->guest_wide;
   view.interfaces = accepted_->interfaces;
+  view.disks = accepted_->disks;
   view.cpu = accepted_->cpu;
   view.system_cpu = accepted_->system_cpu;
   view.run = number_;

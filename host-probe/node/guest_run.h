@@ -244,6 +244,7 @@ class GuestRun {
     std::vector<wire::Container> living;  // in the order of their ids
     wire::Guest guest_wide;
     std::vector<wire::Interface> interfaces;
+    std::vector<wire::Disk> disks;
     std::optional<GuestCpu> cpu;
     std::optional<GuestSystemCpu> system_cpu;
     bool reported = false;

@@ -69,6 +69,9 @@ void add_guest(SandboxReport& sandbox, double seconds, double workload_cpus) {
   link.receive_bytes = grown(seconds, 5000);
   link.transmit_bytes = grown(seconds, 2500);
   view.interfaces = {link};
+  wire::Disk& root = view.disks.emplace_back();
+  root.major = 254;
+  for (const wire::DiskFigure& figure : wire::disk_figures) root.*figure.value = grown(seconds, 3);
   sandbox.guest_info = std::make_shared<const GuestInfo>(GuestInfo{"1.2.3", "6.12.0", "pressure stall information"});
 }
 

@@ -58,6 +58,9 @@ Snapshot largest(std::size_t rows) {
   link.name = std::string(15, 'x');
   set_to_largest(link, interface_figures);
   snapshot.interfaces.assign(max_interfaces, link);
+  Disk disk{.major = UINT32_MAX, .minor = UINT32_MAX};
+  set_to_largest(disk, disk_figures);
+  snapshot.disks.assign(max_disks, disk);
   return snapshot;
 }
 
@@ -95,6 +98,12 @@ TEST_CASE("A snapshot comes back as it was sent, absent figures absent and zeros
   CHECK(snapshot.interfaces[0].name == "eth0");
   CHECK(snapshot.interfaces[0].transmit_errors == UINT64_MAX);
   CHECK(snapshot.interfaces[1].name == "eth1");
+  REQUIRE(snapshot.disks.size() == 2);
+  CHECK(snapshot.disks[0].major == 254);
+  CHECK(snapshot.disks[0].minor == 16);
+  for (const DiskFigure& figure : disk_figures) CHECK(snapshot.disks[0].*figure.value == sent.disks[0].*figure.value);
+  CHECK(snapshot.disks[1].reads == 0);
+  CHECK(snapshot.disks[1].flush_ms == UINT64_MAX);
   CHECK(bytes_of(GuestMessage(snapshot)) == bytes_of(GuestMessage(sent)));
 }
 
@@ -236,6 +245,10 @@ TEST_CASE("What a frame may hold is bounded") {
   CHECK(error_of(encode(GuestMessage(snapshot)), limits) == "Snapshot has too many interfaces");
 
   limits = Limits();
+  limits.disks = 1;
+  CHECK(error_of(encode(GuestMessage(snapshot)), limits) == "Snapshot has too many disks");
+
+  limits = Limits();
   limits.block_devices = 1;
   CHECK(error_of(encode(GuestMessage(snapshot)), limits) == "a Container has too many block devices");
 
@@ -279,6 +292,7 @@ TEST_CASE("The largest snapshot fits a frame and is taken by the host, without i
   CHECK(snapshot.containers.back().block_devices.size() == max_block_devices);
   CHECK(snapshot.containers.back().cgroup.empty());
   CHECK(snapshot.interfaces.size() == max_interfaces);
+  CHECK(snapshot.disks.size() == max_disks);
 }
 
 TEST_CASE("A snapshot has its paths as long as older hosts take it with them") {

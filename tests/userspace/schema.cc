@@ -49,6 +49,10 @@ TEST_CASE("What we encode is what the schema says") {
   CHECK(all_known(snapshot.interfaces(0)));
   CHECK(snapshot.interfaces(0).name() == "eth0");
   CHECK(snapshot.interfaces(0).transmit_dropped() == 7);
+  REQUIRE(snapshot.disks_size() == 2);
+  CHECK(all_known(snapshot.disks(0)));
+  CHECK(snapshot.disks(0).minor() == 16);
+  CHECK(snapshot.disks(0).weighted_io_ms() == ours.disks[0].weighted_io_ms);
 }
 
 TEST_CASE("Every container figure has the field of its name") {
@@ -65,7 +69,7 @@ TEST_CASE("Every container figure has the field of its name") {
   CHECK(figures == static_cast<int>(container_figures.size()));
 }
 
-TEST_CASE("Every figure of the guest, an interface and a block device has the field of its name, and none is missing") {
+TEST_CASE("Every figure of the guest, an interface, a block device and a disk has the field of its name, and none is missing") {
   const auto check = [](const google::protobuf::Descriptor& descriptor, const auto& table) {
     for (const auto& figure : table) {
       INFO(figure.name);
@@ -81,6 +85,8 @@ TEST_CASE("Every figure of the guest, an interface and a block device has the fi
   CHECK(check(link, interface_figures) + 1 == link.field_count());  // and the name
   const auto& device = *pb::BlockDevice::descriptor();
   CHECK(check(device, block_device_figures) + 2 == device.field_count());  // and the two parts of its number
+  const auto& disk = *pb::Disk::descriptor();
+  CHECK(check(disk, disk_figures) + 2 == disk.field_count());
 }
 
 TEST_CASE("What protoc's code encodes, we decode") {

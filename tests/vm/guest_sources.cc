@@ -1,16 +1,21 @@
 #include <arpa/inet.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <catch2/catch.hpp>
 #include <cstdlib>
 #include <fstream>
 #include <map>
+#include <memory>
 #include <sstream>
 
 #include "guest-probe/collect/guest_wide.h"
 #include "tests/vm/daemon.h"
+#include "tests/vm/loop_device.h"
 #include "tests/vm/test_cgroup.h"
 #include "tests/vm/workload.h"
 
@@ -59,6 +64,37 @@ Table read_net_dev(const std::string& interface) {
   return {};
 }
 
+// The file of a disk itself (block/genhd.c, part_stat_show()), with bytes for sectors.
+wire::Disk read_block_stat(const LoopDevice& device) {
+  std::ifstream file("/sys/block/loop" + std::to_string(device.minor()) + "/stat");
+  wire::Disk disk{.major = 7, .minor = device.minor()};
+  for (const wire::DiskFigure& figure : wire::disk_figures) {
+    REQUIRE(file >> disk.*figure.value);
+    if (figure.name.ends_with("_bytes")) disk.*figure.value *= 512;
+  }
+  return disk;
+}
+
+const wire::Disk* find_disk(const wire::Snapshot& snapshot, const LoopDevice& device) {
+  const auto found = std::find_if(snapshot.disks.begin(), snapshot.disks.end(), [&](const wire::Disk& disk) {
+    return disk.major == 7 && disk.minor == device.minor();
+  });
+  return found == snapshot.disks.end() ? nullptr : &*found;
+}
+
+// Reads, writes, discards and flushes.
+void use_disk(const LoopDevice& device) {
+  constexpr std::size_t bytes = 1 << 20;
+  const std::unique_ptr<void, decltype(&std::free)> data(std::aligned_alloc(4096, bytes), &std::free);
+  for (int i = 0; i < 20; ++i) {
+    REQUIRE(pwrite(device.fd(), data.get(), bytes, i % 8 * static_cast<off_t>(bytes)) == bytes);
+    REQUIRE(pread(device.fd(), data.get(), bytes, 0) == bytes);
+  }
+  std::array<std::uint64_t, 2> range{0, bytes};
+  REQUIRE(ioctl(device.fd(), BLKDISCARD, range.data()) == 0);
+  REQUIRE(fsync(device.fd()) == 0);
+}
+
 void run(const std::string& command) {
   INFO(command);
   REQUIRE(std::system(command.c_str()) == 0);
@@ -104,6 +140,33 @@ void check_like_net_dev(const Daemon& daemon, const std::string& name) {
 }
 
 }  // namespace
+
+TEST_CASE("A block device has what its own file says, times and what is in flight included", "[any][guest]") {
+  const LoopDevice device;
+  const Daemon daemon;
+  for (int attempt = 0; attempt < 20; ++attempt) {
+    use_disk(device);
+    const wire::Disk before = read_block_stat(device);
+    const wire::Snapshot snapshot = daemon.dump().snapshot;
+    const wire::Disk after = read_block_stat(device);
+    // A disk counts a request after the waiting process got its answer.
+    const auto moved = [&](const wire::DiskFigure& figure) { return before.*figure.value != after.*figure.value; };
+    if (std::any_of(wire::disk_figures.begin(), wire::disk_figures.end(), moved)) continue;
+    const wire::Disk* ours = find_disk(snapshot, device);
+    REQUIRE(ours != nullptr);
+    for (const wire::DiskFigure& figure : wire::disk_figures) {
+      INFO(figure.name);
+      CHECK(ours->*figure.value == before.*figure.value);
+    }
+    for (const auto counted :
+         {&wire::Disk::reads, &wire::Disk::read_bytes, &wire::Disk::writes, &wire::Disk::write_bytes,
+          &wire::Disk::discards, &wire::Disk::discard_bytes, &wire::Disk::io_ms}) {
+      CHECK(ours->*counted > 0);
+    }
+    return;
+  }
+  FAIL("the device never stood still");
+}
 
 TEST_CASE("The whole guest's memory is what /proc/meminfo says", "[any][guest]") {
   const Daemon& daemon = shared_daemon();

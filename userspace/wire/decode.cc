@@ -171,6 +171,18 @@ Interface read_interface(Reader in, const Limits& limits) {
   return link;
 }
 
+Disk read_disk(Reader in) {
+  Disk disk;
+  while (in.next()) {
+    switch (in.tag()) {
+      case 1: disk.major = small_number(in, "Disk.major"); break;
+      case 2: disk.minor = small_number(in, "Disk.minor"); break;
+      default: read_figure<disk_figures>(in, disk);
+    }
+  }
+  return disk;
+}
+
 void read(Reader in, Snapshot& snapshot, const Limits& limits) {
   while (in.next()) {
     switch (in.tag()) {
@@ -185,6 +197,10 @@ void read(Reader in, Snapshot& snapshot, const Limits& limits) {
       case 8:
         if (snapshot.interfaces.size() == limits.interfaces) throw Rejected{"Snapshot has too many interfaces"};
         snapshot.interfaces.push_back(read_interface(submessage(in, "Snapshot.interfaces"), limits));
+        break;
+      case 10:
+        if (snapshot.disks.size() == limits.disks) throw Rejected{"Snapshot has too many disks"};
+        snapshot.disks.push_back(read_disk(submessage(in, "Snapshot.disks")));
         break;
       default: in.skip();
     }

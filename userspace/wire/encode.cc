@@ -90,6 +90,12 @@ void write(Writer out, const Interface& link) {
   for (const InterfaceFigure& figure : interface_figures) put(out, figure.field, link.*figure.value);
 }
 
+void write(Writer out, const Disk& disk) {
+  put(out, 1, std::uint64_t{disk.major});
+  put(out, 2, std::uint64_t{disk.minor});
+  for (const DiskFigure& figure : disk_figures) put(out, figure.field, disk.*figure.value);
+}
+
 void write(Writer out, const Snapshot& snapshot, bool with_paths = true) {
   put(out, 1, snapshot.request);
   put(out, 2, snapshot.sequence);
@@ -98,6 +104,7 @@ void write(Writer out, const Snapshot& snapshot, bool with_paths = true) {
   for (const Container& container : snapshot.containers) write(out, container, with_paths, message);
   write(Writer(out, 5), snapshot.guest);
   for (const Interface& link : snapshot.interfaces) write(Writer(out, 8), link);
+  for (const Disk& disk : snapshot.disks) write(Writer(out, 10), disk);
 }
 
 void write(Writer out, const OomEvent& event) {

@@ -175,6 +175,61 @@ inline constexpr auto interface_figures = std::to_array<InterfaceFigure>({
     {"transmit_errors", 9, &Interface::transmit_errors},
 });
 
+/// Disks that are reported of a guest.
+inline constexpr std::size_t max_disks = 32;
+
+/// A block device of the guest without its partitions, as its line of /proc/diskstats has it, by whomever it was used.
+/// Times are in ms, as the kernel shows them: modulo 2^32.
+struct Disk {
+  std::uint32_t major = 0;
+  std::uint32_t minor = 0;
+  std::uint64_t reads = 0;
+  std::uint64_t reads_merged = 0;
+  std::uint64_t read_bytes = 0;
+  std::uint64_t read_ms = 0;
+  std::uint64_t writes = 0;
+  std::uint64_t writes_merged = 0;
+  std::uint64_t write_bytes = 0;
+  std::uint64_t write_ms = 0;
+  std::uint64_t in_flight = 0;
+  std::uint64_t io_ms = 0;
+  std::uint64_t weighted_io_ms = 0;
+  std::uint64_t discards = 0;
+  std::uint64_t discards_merged = 0;
+  std::uint64_t discard_bytes = 0;
+  std::uint64_t discard_ms = 0;
+  std::uint64_t flushes = 0;
+  std::uint64_t flush_ms = 0;
+};
+
+/// One value of a disk; as ContainerFigure.
+struct DiskFigure {
+  std::string_view name;
+  std::uint32_t field;
+  std::uint64_t Disk::*value;
+};
+
+/// In the order of the line's numbers.
+inline constexpr auto disk_figures = std::to_array<DiskFigure>({
+    {"reads", 3, &Disk::reads},
+    {"reads_merged", 4, &Disk::reads_merged},
+    {"read_bytes", 5, &Disk::read_bytes},
+    {"read_ms", 6, &Disk::read_ms},
+    {"writes", 7, &Disk::writes},
+    {"writes_merged", 8, &Disk::writes_merged},
+    {"write_bytes", 9, &Disk::write_bytes},
+    {"write_ms", 10, &Disk::write_ms},
+    {"in_flight", 11, &Disk::in_flight},
+    {"io_ms", 12, &Disk::io_ms},
+    {"weighted_io_ms", 13, &Disk::weighted_io_ms},
+    {"discards", 14, &Disk::discards},
+    {"discards_merged", 15, &Disk::discards_merged},
+    {"discard_bytes", 16, &Disk::discard_bytes},
+    {"discard_ms", 17, &Disk::discard_ms},
+    {"flushes", 18, &Disk::flushes},
+    {"flush_ms", 19, &Disk::flush_ms},
+});
+
 struct Snapshot {
   std::uint64_t request = 0;
   std::uint64_t sequence = 0;
@@ -182,6 +237,7 @@ struct Snapshot {
   std::vector<Container> containers;
   Guest guest;
   std::vector<Interface> interfaces;
+  std::vector<Disk> disks{};
 };
 
 enum class OomClass : std::uint32_t { unknown, container_limit, pod_limit, guest, other_limit };

@@ -134,6 +134,25 @@ TEST_CASE("block devices with numbers that the kernel can give are accepted, eac
   CHECK(verdict(rules, with_devices({{7, 1, 1, 1, 1, 1}, {7, 1, 2, 2, 2, 2}})) == DropReason::bad_block_device);
 }
 
+TEST_CASE("a guest's disks have numbers that the kernel can give, each once") {
+  SnapshotRules rules;
+  wire::Snapshot next = snapshot({});
+  next.disks = {{.major = 4095, .minor = (1u << 20) - 1, .reads = 9}, {.major = 4095, .minor = 0, .reads = 9}};
+  CHECK_FALSE(verdict(rules, next));
+  next.disks[0].reads = 1;  // another device has the number now
+  CHECK_FALSE(verdict(rules, next));
+  SECTION("major") {
+    next.disks[0].major = 4096;
+  }
+  SECTION("minor") {
+    next.disks[0].minor = 1u << 20;
+  }
+  SECTION("twice") {
+    next.disks[0].minor = 0;
+  }
+  CHECK(verdict(rules, next) == DropReason::bad_block_device);
+}
+
 TEST_CASE("what may fall may fall") {
   SnapshotRules rules;
   wire::Container before = container('a', 100);
@@ -270,6 +289,9 @@ TEST_CASE("the guest's own values, its interfaces and block devices have bounds 
   }
   SECTION("a block device") {
     snapshot.containers[0].block_devices[0].reads = UINT64_MAX;
+  }
+  SECTION("a disk") {
+    snapshot.disks = {{.major = 7, .flushes = UINT64_MAX}};
   }
   SECTION("an interface") {
     snapshot.interfaces[0].transmit_bytes = UINT64_MAX;

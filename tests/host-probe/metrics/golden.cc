@@ -34,6 +34,11 @@ NodeReport report_of_distinct_values() {
   guest.oom_events_lost = 5;
   guest.stalls_lost = 6;
   sandbox.guest->interfaces = {{"eth0", 1, 2, 3, 4, 5, 6, 7, 8}};
+  wire::Disk& disk = sandbox.guest->disks.emplace_back();
+  disk.major = 254;
+  disk.minor = 16;
+  std::uint64_t of_disk = 50;
+  for (const wire::DiskFigure& each : wire::disk_figures) disk.*each.value = ++of_disk * 1000;
   sandbox.oom_events = 10;
   sandbox.oom_kills_by_class = {1, 2, 3, 4, 5};
   for (std::size_t i = 0; i < drop_reasons; ++i) sandbox.rejected[i] = i + 1;

@@ -88,6 +88,29 @@ TEST_CASE("the network is the pod's: cAdvisor's names once per interface, with n
   CHECK(rendered.value("container_network_receive_bytes_total", with(pod, "interface", "eth1")) == 9.0);
 }
 
+TEST_CASE("a block device has what was done on it by operation, from the first request on") {
+  NodeReport report = with_container(full_container());
+  report.sandboxes[0].guest->disks = {
+      {.major = 254, .minor = 1, .reads = 3, .reads_merged = 4, .read_bytes = 5, .read_ms = 6500, .in_flight = 7,
+       .io_ms = 8500, .weighted_io_ms = 9500, .flushes = 10, .flush_ms = 11000}};
+  const Rendered rendered(report);
+  const Series disk{{"sandbox_id", sandbox_hex}, {"device", "/dev/block/254:1"}};
+  const Series reads = with(disk, "operation", "read");
+  CHECK(rendered.value("katameter_guest_block_operations_total", reads) == 3.0);
+  CHECK(rendered.value("katameter_guest_block_merged_total", reads) == 4.0);
+  CHECK(rendered.value("katameter_guest_block_bytes_total", reads) == 5.0);
+  CHECK(rendered.value("katameter_guest_block_operation_seconds_total", reads) == 6.5);
+  CHECK(rendered.value("katameter_guest_block_in_flight", disk) == 7.0);
+  CHECK(rendered.value("katameter_guest_block_io_time_seconds_total", disk) == 8.5);
+  CHECK(rendered.value("katameter_guest_block_io_time_weighted_seconds_total", disk) == 9.5);
+  const Series flushes = with(disk, "operation", "flush");
+  CHECK(rendered.value("katameter_guest_block_operations_total", flushes) == 10.0);
+  CHECK(rendered.value("katameter_guest_block_operation_seconds_total", flushes) == 11.0);
+  CHECK_FALSE(rendered.value("katameter_guest_block_bytes_total", flushes));
+  CHECK_FALSE(rendered.value("katameter_guest_block_merged_total", flushes));
+  CHECK_FALSE(rendered.value("katameter_guest_block_operations_total", with(disk, "operation", "write")));
+}
+
 TEST_CASE("what the guest's kernel does not report of its memory has no series") {
   NodeReport report = with_container(full_container());
   report.sandboxes[0].guest->guest_wide.memory_free_bytes = 2;

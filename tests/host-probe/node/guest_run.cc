@@ -280,6 +280,23 @@ TEST_CASE("a guest that numbers its block devices ever anew makes no more series
   CHECK(left_out(guest, GuestEntry::block_device) == 11);
 }
 
+TEST_CASE("the numbers of a guest's disks are bounded with those of its containers' devices") {
+  Guest guest;
+  const std::size_t max = decltype(SandboxHistory::block_device_numbers)::max_values;
+  for (std::uint32_t i = 0; i < max + 10; ++i) {
+    wire::Container busy = container('a', 1);
+    busy.block_devices = {{253, 0, 1, 1, 1, 1}};
+    wire::Snapshot next = snapshot({busy});
+    next.disks = {{.major = 253, .minor = 0, .reads = 1}, {.major = 254, .minor = i, .reads = 1}};
+    guest.begin(hello("boot " + std::to_string(i)));
+    guest.take(next);
+    CHECK(guest.view()->containers.at(0).block_devices.size() == 1);
+    CHECK(guest.view()->disks.size() == (i + 1 < max ? 2 : 1));
+  }
+  CHECK(guest.view()->disks[0].major == 253);
+  CHECK(left_out(guest, GuestEntry::block_device) == 11);
+}
+
 TEST_CASE("a guest that invents containers makes no more series, and what they use is unattributed") {
   Guest guest;
   const auto wide = [&](std::chrono::seconds passed) {

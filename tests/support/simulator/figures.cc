@@ -145,6 +145,16 @@ wire::Snapshot figures_of(std::uint64_t guest, std::uint32_t containers, std::ch
   made.containers.reserve(containers);
   for (std::uint32_t i = 0; i < containers; ++i) made.containers.push_back(container_of(guest, i, uptime_ns, busy_ns));
   made.guest = guest_of(made, uptime_ns, busy_ns);
+  made.disks = {{.major = 254,
+                 .minor = 0,
+                 .reads = seconds * 2,
+                 .read_bytes = seconds * 8192,
+                 .read_ms = seconds,
+                 .writes = seconds * 4,
+                 .write_bytes = seconds * 16384,
+                 .write_ms = seconds * 2,
+                 .io_ms = seconds * 2,
+                 .weighted_io_ms = seconds * 3}};
   made.interfaces = {{"eth0", seconds * 1500, seconds, 0, 0, seconds * 3000, seconds * 2, 0, 0}};
   return made;
 }
