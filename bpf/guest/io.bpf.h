@@ -88,9 +88,9 @@ static __always_inline __u32 io_device_number(__u64 blkg) {
   return number;
 }
 
-/* Reads come first in the kernel's rows, writes after them. */
+/* Reads come first in the kernel's rows, then writes, then discards. */
 static __always_inline void read_iostat(__u64 iostat, struct io_counts *counts) {
-  bpf_probe_read_kernel(&counts->count[IO_READ_BYTES], 2 * sizeof(__u64),
+  bpf_probe_read_kernel(&counts->count[IO_READ_BYTES], 3 * sizeof(__u64),
                         (void *)FIELD(struct blkg_iostat, iostat, bytes));
   bpf_probe_read_kernel(&counts->count[IO_READS], 2 * sizeof(__u64), (void *)FIELD(struct blkg_iostat, iostat, ios));
 }

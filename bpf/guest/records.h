@@ -169,6 +169,7 @@ enum {
 enum {
   IO_READ_BYTES,
   IO_WRITE_BYTES,
+  IO_DISCARD_BYTES,
   IO_READS,
   IO_WRITES,
   IO_COUNTS,
@@ -403,6 +404,20 @@ struct oom_record {
   char name[OOM_NAMES][NAME_BYTES]; /* components of the cgroup's path, the last one first */
 };
 
+enum {
+  VOLUMES = 16,           /* volumes of a pod that are read; a power of 2 */
+  VOLUME_NAME_BYTES = 64, /* a name of Kubernetes has 63 characters at most */
+};
+
+/* A tmpfs that the containers of the pod share, from its superblock (struct shmem_sb_info). */
+struct volume_record {
+  char name[VOLUME_NAME_BYTES]; /* an emptyDir's; "": /dev/shm */
+  __u64 used_pages;
+  __u64 max_pages; /* 0: without a limit the kernel does not count pages */
+  __u64 free_inodes;
+  __u64 max_inodes; /* 0: the same of inodes */
+};
+
 /* One for the whole guest. */
 struct guest_status {
   __u64 generation;     /* which load of the attached programs is to record; C++ writes it */
@@ -419,6 +434,8 @@ struct guest_status {
   __u64 virtiofs_requests;
   __u64 virtiofs_waiting;
   struct virtiofs_sums virtiofs[VIRTIOFS_OTHERS]; /* by VIRTIOFS_OF_* */
+  __u64 volumes;                                  /* that the last walk_tasks found; only VOLUMES have a place */
+  struct volume_record volume[VOLUMES];
 };
 
 /* How far C++ has got with the rings; BPF does not look at it. */

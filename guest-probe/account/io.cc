@@ -1,6 +1,10 @@
 #include "guest-probe/account/io.h"
 
+#include <unistd.h>
+
 #include <algorithm>
+#include <cstring>
+#include <string>
 
 #include "guest-probe/account/figure_sources.h"
 
@@ -42,7 +46,8 @@ std::size_t set_io(wire::Container& row, const DeviceCounts& devices) {
                                  .read_bytes = counts[IO_READ_BYTES],
                                  .write_bytes = counts[IO_WRITE_BYTES],
                                  .reads = counts[IO_READS],
-                                 .writes = counts[IO_WRITES]});
+                                 .writes = counts[IO_WRITES],
+                                 .discard_bytes = counts[IO_DISCARD_BYTES]});
   }
   return left_out;
 }
@@ -67,6 +72,21 @@ DeviceCounts removed_io(const removed_record& removed) {
     std::copy_n(removed.io[i].counts.count, IO_COUNTS, devices[removed.io[i].device].begin());
   }
   return devices;
+}
+
+std::vector<wire::Volume> account_volumes(std::span<const volume_record> records) {
+  const auto page = static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
+  std::vector<wire::Volume> volumes;
+  for (const volume_record& record : records) {
+    const std::string name(record.name, strnlen(record.name, sizeof(record.name)));
+    const auto has_name = [&](const wire::Volume& volume) { return volume.name == name; };
+    if (!wire::is_volume_name(name) || std::any_of(volumes.begin(), volumes.end(), has_name)) continue;
+    // What the CPUs have not added up yet may be more than what was freed.
+    const auto used = std::max<std::int64_t>(static_cast<std::int64_t>(record.used_pages), 0);
+    volumes.push_back({name, static_cast<std::uint64_t>(used) * page, record.max_pages * page, record.free_inodes,
+                       record.max_inodes});
+  }
+  return volumes;
 }
 
 void set_virtiofs(wire::Container& row, const virtiofs_sums& sums, const FigureSet& served) {

@@ -34,6 +34,9 @@ constexpr std::uint32_t max_io_records = 0xffff;
 constexpr std::array pinned_structures{"removed_record", "oom_record", "guest_status",  "state_record",
                                        "stall_sum",      "io_counts",  "virtiofs_sums", "virtiofs_request"};
 
+// It is mapped as one page.
+static_assert(sizeof(guest_status) <= 4096);
+
 std::array<bpf_program*, 4> stall_programs(const ::guest& skeleton) {
   const auto& progs = skeleton.progs;
   return {progs.memcg_reclaim_begin, progs.memcg_reclaim_end, progs.direct_reclaim_begin, progs.direct_reclaim_end};

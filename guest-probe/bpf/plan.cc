@@ -160,7 +160,7 @@ GuestPlan plan_guest(const KernelFacts& facts, const Wanted& wanted, std::vector
        "build the guest kernel with CONFIG_FTRACE and CONFIG_DEBUG_INFO_BTF"},
       {"task iterator", facts.task_iterator,
        "processes, what their threads do (threads_running ...), max_open_files, start_boottime_ns of containers older "
-       "than guest-probe, the guest system's CPU time by owner",
+       "than guest-probe, the guest system's CPU time by owner, the pod's volumes in memory",
        "use a kernel from 5.8 on"},
       {"mark_victim tracepoint", facts.mark_victim, "OOM events; oom_kills is still counted",
        "build the guest kernel with CONFIG_FTRACE and CONFIG_DEBUG_INFO_BTF"},
@@ -220,7 +220,8 @@ constexpr std::array parts{
     Part{
         "walk_tasks",
         "processes, what their threads do (threads_running ...), max_open_files, start_boottime_ns of containers older "
-        "than guest-probe, the guest system's CPU time by owner, what --schedstat asks for"},
+        "than guest-probe, the guest system's CPU time by owner, the pod's volumes in memory, what --schedstat asks "
+        "for"},
     Part{"note_task_end", "what --schedstat asks for: sched_run_ns ..."},
     Part{"walk_sched_sums", "what --schedstat asks for: sched_run_ns ..."},
     Part{"note_request", "all figures of virtiofs: virtiofs_reads ..."},

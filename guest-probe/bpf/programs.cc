@@ -125,6 +125,12 @@ Result<std::vector<name_record>> GuestPrograms::walk_names(Hierarchy hierarchy) 
   return names;
 }
 
+// Only a walk writes them.
+std::span<const volume_record> GuestPrograms::volumes() const {
+  const auto& status = *reinterpret_cast<const guest_status*>(status_.data());
+  return {status.volume, std::min<std::size_t>(status.volumes, VOLUMES)};
+}
+
 void GuestPrograms::close_iterators() {
   for (Walker* walker : {&cpu_, &unified_, &memory_, &names_, &pressure_}) walker->program.close();
   if (stat_tables_) stat_tables_->close_iterator();

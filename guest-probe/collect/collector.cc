@@ -79,6 +79,7 @@ Result<wire::Snapshot> Collector::collect(std::uint64_t request) {
   if (served_.memory) add_memory(rows);
   add_pressure(rows);
   add_virtiofs(rows, snapshot.guest);
+  if (served_.has(figure::processes)) snapshot.volumes = account_volumes(programs_.volumes());
   add_io(rows, snapshot.guest);
   add_system_cpu(snapshot.guest);
   sources_.read(snapshot);

@@ -56,6 +56,12 @@ Json disk_json(const wire::Disk& disk) {
   return json;
 }
 
+Json volume_json(const wire::Volume& volume) {
+  Json json{{"name", volume.name}};
+  for (const wire::VolumeFigure& figure : wire::volume_figures) json[std::string(figure.name)] = volume.*figure.value;
+  return json;
+}
+
 Json event_json(const wire::OomEvent& event) {
   Json json{{"sequence", event.sequence}, {"boottime_ns", event.boottime_ns}};
   if (event.container) json["container_id"] = event.container->hex();
@@ -127,6 +133,8 @@ std::string to_json(const Dump& dump) {
   for (const wire::Interface& link : dump.snapshot.interfaces) json["interfaces"].push_back(interface_json(link));
   json["disks"] = Json::array();
   for (const wire::Disk& disk : dump.snapshot.disks) json["disks"].push_back(disk_json(disk));
+  json["volumes"] = Json::array();
+  for (const wire::Volume& volume : dump.snapshot.volumes) json["volumes"].push_back(volume_json(volume));
   json["oom_events"] = Json::array();
   for (const wire::OomEvent& event : dump.oom_events) json["oom_events"].push_back(event_json(event));
   return json.dump();

@@ -31,9 +31,10 @@ enum class DropReason {
   refused,              // refuses a request, and says why
   late,                 // had not answered when the report was made; its answer is in the next one
   memory_claim,         // reports more memory than its VMM has mapped, or its containers more than its kernel has
+  bad_volume,           // a volume with an impossible name, or listed twice
 };
 
-inline constexpr std::size_t drop_reasons = 22;
+inline constexpr std::size_t drop_reasons = 23;
 
 /// The value of the `reason` label.
 constexpr std::string_view name(DropReason reason) {
@@ -44,7 +45,7 @@ constexpr std::string_view name(DropReason reason) {
                                                              "bad_interface", "out_of_range",     "from_future",
                                                              "flood",         "bad_block_device", "cpu_claim",
                                                              "costly",        "refused",          "late",
-                                                             "memory_claim"};
+                                                             "memory_claim",  "bad_volume"};
   return names[static_cast<std::size_t>(reason)];
 }
 

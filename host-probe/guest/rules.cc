@@ -88,6 +88,20 @@ std::optional<Drop> check_block_devices(const wire::Snapshot& snapshot) {
   return check_numbers(snapshot.disks, [] { return std::string("the guest"); });
 }
 
+// As those of interfaces.
+std::optional<Drop> check_volumes(const wire::Snapshot& snapshot) {
+  std::set<std::string_view> names;
+  for (const wire::Volume& volume : snapshot.volumes) {
+    if (!wire::is_volume_name(volume.name)) {
+      return Drop{DropReason::bad_volume, fmt::format("'{}' cannot be a volume", volume.name)};
+    }
+    if (!names.insert(volume.name).second) {
+      return Drop{DropReason::bad_volume, fmt::format("volume '{}' is listed twice", volume.name)};
+    }
+  }
+  return std::nullopt;
+}
+
 std::optional<Drop> check_duplicates(const wire::Snapshot& snapshot) {
   std::set<ContainerId> living;
   for (const wire::Container& container : snapshot.containers) {
@@ -128,6 +142,14 @@ std::optional<Drop> check_values(const wire::Snapshot& snapshot) {
     for (const wire::DiskFigure& figure : wire::disk_figures) {
       if (disk.*figure.value > max_value) {
         return too_much(figure.name, fmt::format("block device {}:{}", disk.major, disk.minor), disk.*figure.value);
+      }
+    }
+  }
+  for (const wire::Volume& volume : snapshot.volumes) {
+    for (const wire::VolumeFigure& figure : wire::volume_figures) {
+      const bool limits = figure.value == &wire::Volume::limit_bytes || figure.value == &wire::Volume::inodes;
+      if (!limits && volume.*figure.value > max_value) {
+        return too_much(figure.name, "volume " + volume.name, volume.*figure.value);
       }
     }
   }
@@ -182,6 +204,7 @@ std::optional<Drop> SnapshotRules::check(const wire::Snapshot& snapshot, Time no
   if (!broken) broken = check_duplicates(snapshot);
   if (!broken) broken = check_interfaces(snapshot);
   if (!broken) broken = check_block_devices(snapshot);
+  if (!broken) broken = check_volumes(snapshot);
   if (broken || !last_) return broken;
   broken = check_clock(snapshot, now);
   if (!broken) broken = check_guest(snapshot);

@@ -7,7 +7,7 @@
 #include "userspace/wire/messages.h"
 
 // Of a container and its pod what is more than one value of the container's snapshot: block I/O by device, network by
-// interface, and the CPU time of the host.
+// interface, volumes in memory, and the CPU time of the host.
 namespace katameter::host {
 namespace {
 
@@ -19,10 +19,12 @@ Labels device_labels(const wire::BlockDevice& device) {
 }
 
 template <typename LabelsOf>
-void each_device(SeriesWriter& out, std::uint64_t wire::BlockDevice::*member, const LabelsOf& labels_of) {
+void each_device(SeriesWriter& out, std::uint64_t wire::BlockDevice::*member, const LabelsOf& labels_of,
+                 bool with_zeros = true) {
   SharedLabels<std::pair<std::uint32_t, std::uint32_t>> shared;
   const auto add = [&](const wire::Container& container, const Labels& labels) {
     for (const wire::BlockDevice& device : container.block_devices) {
+      if (!with_zeros && device.*member == 0) continue;
       const Labels& of_device = shared.of({device.major, device.minor}, [&] { return labels_of(device); });
       out.add(labels, of_device, static_cast<double>(device.*member));
     }
@@ -40,17 +42,20 @@ void write_device(SeriesWriter& out) {
   each_device(out, member, &device_labels);
 }
 
+// Few containers discard anything.
 void write_device_usage(SeriesWriter& out) {
   using Operation = std::pair<const char*, std::uint64_t wire::BlockDevice::*>;
   for (const auto& [operation, bytes] :
-       {Operation{"Read", &wire::BlockDevice::read_bytes}, Operation{"Write", &wire::BlockDevice::write_bytes}}) {
-    each_device(out, bytes, [operation = operation](const wire::BlockDevice& device) {
+       {Operation{"Read", &wire::BlockDevice::read_bytes}, Operation{"Write", &wire::BlockDevice::write_bytes},
+        Operation{"Discard", &wire::BlockDevice::discard_bytes}}) {
+    const auto labels_of = [operation = operation](const wire::BlockDevice& device) {
       Labels labels = device_labels(device);
       labels.push_back({"major", std::to_string(device.major)});
       labels.push_back({"minor", std::to_string(device.minor)});
       labels.push_back({"operation", operation});
       return labels;
-    });
+    };
+    each_device(out, bytes, labels_of, bytes != &wire::BlockDevice::discard_bytes);
   }
 }
 
@@ -93,6 +98,31 @@ void write_layer(SeriesWriter& out) {
   }
 }
 
+// A tmpfs by its mount point, as cAdvisor calls it; the agent mounts the pod's there. They are on the pod's row.
+Labels volume_labels(const wire::Volume& volume) {
+  const std::string sandbox = "/run/kata-containers/sandbox/";
+  return {{"device", sandbox + (volume.name.empty() ? "shm" : "ephemeral/" + volume.name)}};
+}
+
+// Without a limit the kernel does not count.
+template <std::uint64_t wire::Volume::*member, std::uint64_t wire::Volume::*limit>
+void write_volumes(SeriesWriter& out) {
+  SharedLabels<std::string_view> shared;
+  for (const LabelledSandbox& sandbox : out.report().living()) {
+    if (!sandbox.report.guest) continue;
+    for (const wire::Volume& volume : sandbox.report.guest->volumes) {
+      if (volume.*limit == 0) continue;
+      const Labels& of_volume = shared.of(volume.name, [&] { return volume_labels(volume); });
+      out.add(sandbox.pod(), of_volume, static_cast<double>(volume.*member));
+    }
+  }
+}
+
+void write_usage(SeriesWriter& out) {
+  write_layer<&WritableLayer::bytes>(out);
+  write_volumes<&wire::Volume::used_bytes, &wire::Volume::limit_bytes>(out);
+}
+
 void write_last_seen(SeriesWriter& out) {
   const auto unix_seconds = static_cast<double>(out.report().node().unix_seconds);
   for (const LabelledSandbox& sandbox : out.report().living()) {
@@ -119,11 +149,23 @@ constexpr MetricRow container_rows[] = {
       "the same"},
      &write_device<&wire::BlockDevice::write_bytes>},
     {{"container_blkio_device_usage_total", "Blkio Device bytes usage", MetricType::Counter, "bytes",
-      "device, major, minor, operation", "the same"},
+      "device, major, minor, operation", "the same; `Discard` from the first on"},
      &write_device_usage},
     {{"container_fs_usage_bytes", "Number of bytes that are consumed by the container on this filesystem.",
-      MetricType::Gauge, "bytes", "", "the container runtime: CRI, `writable_layer.used_bytes`, on the host"},
-     &write_layer<&WritableLayer::bytes>},
+      MetricType::Gauge, "bytes", "device",
+      "without `device`, the container's root file system: the container runtime, CRI, `writable_layer.used_bytes`, on "
+      "the host; on the pod's row, its /dev/shm and each emptyDir in memory: `shmem_sb_info.used_blocks`"},
+     &write_usage},
+    {{"container_fs_limit_bytes", "Number of bytes that can be consumed by the container on this filesystem.",
+      MetricType::Gauge, "bytes", "device", "on the pod's row, the same: `shmem_sb_info.max_blocks`"},
+     &write_volumes<&wire::Volume::limit_bytes, &wire::Volume::limit_bytes>},
+    {{"container_fs_inodes_total", "Number of Inodes", MetricType::Gauge, "inodes", "device",
+      "on the pod's row, the same: `shmem_sb_info.max_inodes`"},
+     &write_volumes<&wire::Volume::inodes, &wire::Volume::inodes>},
+    {{"container_fs_inodes_free", "Number of available Inodes", MetricType::Gauge, "inodes", "device",
+      "on the pod's row, the same: `shmem_sb_info.free_inodes`; from 6.6 on `free_ispace`, of which an inode takes "
+      "1024"},
+     &write_volumes<&wire::Volume::free_inodes, &wire::Volume::inodes>},
     {{"katameter_container_fs_inodes_used",
       "Files and directories in what the container has written to its root file system.", MetricType::Gauge, "inodes",
       "", "the same, `inodes_used`"},

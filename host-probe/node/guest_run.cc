@@ -136,7 +136,7 @@ std::optional<Drop> GuestRun::take(const wire::Snapshot& snapshot, std::chrono::
   rules_.compare_with(snapshot, now.boottime);
   start_times_.update(snapshot, now.wall);
 
-  Accepted next{asked, now.monotonic, {}, snapshot.guest, {}, {}, {}, {}, false};
+  Accepted next{asked, now.monotonic, {}, snapshot.guest, {}, {}, {}, {}, {}, false};
   next.cpu = split_guest_cpu(snapshot.guest, accepted_ ? accepted_->cpu : std::nullopt);
   if (next.cpu) {
     next.system_cpu = divide_guest_system_cpu(next.cpu->guest_system_ns, snapshot.guest,
@@ -149,6 +149,9 @@ std::optional<Drop> GuestRun::take(const wire::Snapshot& snapshot, std::chrono::
     return history.block_device_numbers.admit({disk.major, disk.minor});
   });
   history.leave_out(GuestEntry::block_device, snapshot.disks.size() - next.disks.size());
+  std::ranges::copy_if(snapshot.volumes, std::back_inserter(next.volumes),
+                       [&](const wire::Volume& volume) { return history.volume_names.admit(volume.name); });
+  history.leave_out(GuestEntry::volume, snapshot.volumes.size() - next.volumes.size());
   const auto last = std::exchange(accepted_, std::move(next));
   const std::span<const wire::Container> living_before =
       last ? std::span<const wire::Container>(last->living) : std::span<const wire::Container>();
@@ -287,6 +290,7 @@ std::optional<GuestView> GuestRun::view(std::chrono::steady_clock::time_point be
   view.guest_wide = accepted_->guest_wide;
   view.interfaces = accepted_->interfaces;
   view.disks = accepted_->disks;
+  view.volumes = accepted_->volumes;
   view.cpu = accepted_->cpu;
   view.system_cpu = accepted_->system_cpu;
   view.run = number_;

@@ -79,6 +79,7 @@ struct SandboxHistory {
   std::array<std::uint64_t, wire::oom_classes> oom_kills_by_class{};
   BoundedSet<std::string, 64> interface_names;
   BoundedSet<std::pair<std::uint32_t, std::uint32_t>, 64> block_device_numbers;
+  BoundedSet<std::string, 32> volume_names;
   BoundedSet<GuestInfo, 16> guest_infos;
   std::shared_ptr<const SandboxPlace> place;
   ContainerIds container_ids;
@@ -245,6 +246,7 @@ class GuestRun {
     wire::Guest guest_wide;
     std::vector<wire::Interface> interfaces;
     std::vector<wire::Disk> disks;
+    std::vector<wire::Volume> volumes;
     std::optional<GuestCpu> cpu;
     std::optional<GuestSystemCpu> system_cpu;
     bool reported = false;

@@ -117,7 +117,7 @@ inline constexpr OwnMetric guest_entries_left_out{
     "katameter_guest_entries_left_out_total",
     "Entries of guests' snapshots without series of their own because a guest had too many, by kind. container: a new "
     "id, whose values are in katameter_guest_unattributed_*; ended_container: last values that were not kept for five "
-    "minutes; interface, block_device: in each snapshot.",
+    "minutes; interface, block_device, volume: in each snapshot.",
     MetricType::Counter,
     "entries",
     "kind",
@@ -144,11 +144,12 @@ enum class RuntimeOperation {
 inline constexpr std::size_t runtime_operation_types = 7;
 
 /// What of a guest may have no series: see guest_entries_left_out.
-enum class GuestEntry { container, ended_container, interface, block_device };
-inline constexpr std::size_t guest_entries = 4;
+enum class GuestEntry { container, ended_container, interface, block_device, volume };
+inline constexpr std::size_t guest_entries = 5;
 /// The value of the `kind` label.
 constexpr const char* name(GuestEntry kind) {
-  constexpr std::array<const char*, guest_entries> names{"container", "ended_container", "interface", "block_device"};
+  constexpr std::array<const char*, guest_entries> names{"container", "ended_container", "interface", "block_device",
+                                                         "volume"};
   return names[static_cast<std::size_t>(kind)];
 }
 

@@ -61,6 +61,10 @@ Snapshot largest(std::size_t rows) {
   Disk disk{.major = UINT32_MAX, .minor = UINT32_MAX};
   set_to_largest(disk, disk_figures);
   snapshot.disks.assign(max_disks, disk);
+  Volume volume;
+  volume.name = std::string(63, 'x');
+  set_to_largest(volume, volume_figures);
+  snapshot.volumes.assign(max_volumes, volume);
   return snapshot;
 }
 
@@ -87,6 +91,7 @@ TEST_CASE("A snapshot comes back as it was sent, absent figures absent and zeros
   REQUIRE(snapshot.containers[0].block_devices.size() == 2);
   CHECK(snapshot.containers[0].block_devices[0].minor == 16);
   CHECK(snapshot.containers[0].block_devices[0].writes == UINT64_MAX);
+  CHECK(snapshot.containers[0].block_devices[0].discard_bytes == 5);
   CHECK(snapshot.containers[0].block_devices[1].major == 7);
   CHECK(snapshot.containers[1].removed);
   CHECK(snapshot.containers[1].cpu_usage_ns == UINT64_MAX);
@@ -104,6 +109,11 @@ TEST_CASE("A snapshot comes back as it was sent, absent figures absent and zeros
   for (const DiskFigure& figure : disk_figures) CHECK(snapshot.disks[0].*figure.value == sent.disks[0].*figure.value);
   CHECK(snapshot.disks[1].reads == 0);
   CHECK(snapshot.disks[1].flush_ms == UINT64_MAX);
+  REQUIRE(snapshot.volumes.size() == 2);
+  CHECK(snapshot.volumes[0].name == "cache");
+  CHECK(snapshot.volumes[0].inodes == UINT64_MAX);
+  CHECK(snapshot.volumes[1].name.empty());
+  CHECK(snapshot.volumes[1].used_bytes == 4);
   CHECK(bytes_of(GuestMessage(snapshot)) == bytes_of(GuestMessage(sent)));
 }
 
@@ -249,6 +259,10 @@ TEST_CASE("What a frame may hold is bounded") {
   CHECK(error_of(encode(GuestMessage(snapshot)), limits) == "Snapshot has too many disks");
 
   limits = Limits();
+  limits.volumes = 1;
+  CHECK(error_of(encode(GuestMessage(snapshot)), limits) == "Snapshot has too many volumes");
+
+  limits = Limits();
   limits.block_devices = 1;
   CHECK(error_of(encode(GuestMessage(snapshot)), limits) == "a Container has too many block devices");
 
@@ -293,6 +307,7 @@ TEST_CASE("The largest snapshot fits a frame and is taken by the host, without i
   CHECK(snapshot.containers.back().cgroup.empty());
   CHECK(snapshot.interfaces.size() == max_interfaces);
   CHECK(snapshot.disks.size() == max_disks);
+  CHECK(snapshot.volumes.size() == max_volumes);
 }
 
 TEST_CASE("A snapshot has its paths as long as older hosts take it with them") {

@@ -20,7 +20,7 @@ inline Snapshot sample_snapshot() {
   for (const ContainerFigure& figure : container_figures) full.*figure.value = value *= 2;
   full.memory_usage_bytes = 1'000'000;
   full.oom_kills = 0;  // present, and 0
-  full.block_devices = {{253, 16, 1, 2, 3, UINT64_MAX}, {7, 0, 0, 0, 0, 0}};
+  full.block_devices = {{253, 16, 1, 2, 3, UINT64_MAX, 5}, {7, 0, 0, 0, 0, 0}};
   Container removed;
   removed.id = sample_id('b');
   removed.cgroup = "/cri-containerd/" + removed.id.hex();
@@ -35,6 +35,7 @@ inline Snapshot sample_snapshot() {
   snapshot.interfaces = {{"eth0", 1, 2, 3, 4, 5, 6, 7, UINT64_MAX}, {"eth1", 0, 0, 0, 0, 0, 0, 0, 0}};
   Disk disk{.major = 254, .minor = 16};
   for (const DiskFigure& figure : disk_figures) disk.*figure.value = value += 3;
+  snapshot.volumes = {{"cache", 1, 2, 3, UINT64_MAX}, {"", 4, 5, 6, 7}};
   snapshot.disks = {disk, {.major = 7, .minor = 1, .flush_ms = UINT64_MAX}};
   return snapshot;
 }

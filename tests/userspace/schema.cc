@@ -53,6 +53,10 @@ TEST_CASE("What we encode is what the schema says") {
   CHECK(all_known(snapshot.disks(0)));
   CHECK(snapshot.disks(0).minor() == 16);
   CHECK(snapshot.disks(0).weighted_io_ms() == ours.disks[0].weighted_io_ms);
+  REQUIRE(snapshot.volumes_size() == 2);
+  CHECK(all_known(snapshot.volumes(0)));
+  CHECK(snapshot.volumes(0).name() == "cache");
+  CHECK(snapshot.volumes(0).free_inodes() == 3);
 }
 
 TEST_CASE("Every container figure has the field of its name") {
@@ -69,7 +73,9 @@ TEST_CASE("Every container figure has the field of its name") {
   CHECK(figures == static_cast<int>(container_figures.size()));
 }
 
-TEST_CASE("Every figure of the guest, an interface, a block device and a disk has the field of its name, and none is missing") {
+TEST_CASE(
+    "Every figure of the guest, an interface, a block device, a disk and a volume has the field of its name, and none "
+    "is missing") {
   const auto check = [](const google::protobuf::Descriptor& descriptor, const auto& table) {
     for (const auto& figure : table) {
       INFO(figure.name);
@@ -87,6 +93,8 @@ TEST_CASE("Every figure of the guest, an interface, a block device and a disk ha
   CHECK(check(device, block_device_figures) + 2 == device.field_count());  // and the two parts of its number
   const auto& disk = *pb::Disk::descriptor();
   CHECK(check(disk, disk_figures) + 2 == disk.field_count());
+  const auto& volume = *pb::Volume::descriptor();
+  CHECK(check(volume, volume_figures) + 1 == volume.field_count());
 }
 
 TEST_CASE("What protoc's code encodes, we decode") {

@@ -38,6 +38,7 @@ wire::BlockDevice io_stat_of(const TestCgroup& cgroup, const LoopDevice& device)
       const std::uint64_t value = std::stoull(word.substr(end + 1));
       if (key == "rbytes") counted.read_bytes = value;
       if (key == "wbytes") counted.write_bytes = value;
+      if (key == "dbytes") counted.discard_bytes = value;
       if (key == "rios") counted.reads = value;
       if (key == "wios") counted.writes = value;
     }
@@ -102,6 +103,22 @@ TEST_CASE("Block I/O of a container is what its devices counted, what was done i
   inside.read_device(one.fd(), 7);
   check_equal(one.of(row_of(daemon, cgroup.id())), reads_and_writes(17, 5));
   check_equal(one.of(row_of(daemon, cgroup.id())), one.completed());
+}
+
+TEST_CASE("What a container discards is counted as bytes, and not as read or written", "[any][io]") {
+  const LoopDevice device;
+  const Daemon daemon;
+  const TestCgroup cgroup('6');
+  Workload workload(cgroup);
+  workload.write_device(device.fd(), 3);
+  workload.discard_device(device.fd(), 64 * page);
+  workload.discard_device(device.fd(), page);
+  const wire::BlockDevice ours = device.of(row_of(daemon, cgroup.id()));
+  wire::BlockDevice expected = reads_and_writes(0, 3);
+  expected.discard_bytes = 65 * page;
+  check_equal(ours, expected);
+  check_equal(ours, device.completed());
+  if (is_v2(cgroup)) check_equal(ours, io_stat_of(cgroup, device));
 }
 
 TEST_CASE("The bytes of a request that has to be split are counted once", "[any][io]") {

@@ -43,12 +43,15 @@ LoopDevice::Stat LoopDevice::read_stat() const {
   std::ifstream file("/sys/block/loop" + std::to_string(minor_) + "/stat");
   std::uint64_t merged = 0;
   std::uint64_t ms = 0;
+  std::uint64_t discards = 0;
   Stat stat;
   wire::BlockDevice& counted = stat.counted;
   REQUIRE(file >> counted.reads >> merged >> counted.read_bytes >> ms);
   REQUIRE(file >> counted.writes >> merged >> counted.write_bytes >> ms >> stat.under_way);
+  REQUIRE(file >> ms >> ms >> discards >> merged >> counted.discard_bytes);
   counted.read_bytes *= sector;
   counted.write_bytes *= sector;
+  counted.discard_bytes *= sector;
   return stat;
 }
 

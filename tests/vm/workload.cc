@@ -1,8 +1,10 @@
 #include "tests/vm/workload.h"
 
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -46,6 +48,11 @@ void use_device(int device, bool write, std::size_t requests, std::size_t bytes)
     if (done != static_cast<ssize_t>(bytes)) _exit(7);
   }
   munmap(memory, bytes);
+}
+
+void discard(int device, std::uint64_t bytes) {
+  std::array<std::uint64_t, 2> range{0, bytes};
+  if (ioctl(device, BLKDISCARD, range.data()) != 0) _exit(7);
 }
 
 // By the clock of the thread. `in_kernel`: by zeroing memory there, the copying of which takes far longer than the calls.
@@ -106,6 +113,7 @@ void Workload::serve(const TestCgroup& cgroup, const std::string& comm, int step
     if (step.what == 't') make_threads(step.amount);
     if (step.what == 'i') use_device(step.device, false, step.amount, step.bytes);
     if (step.what == 'o') use_device(step.device, true, step.amount, step.bytes);
+    if (step.what == 'd') discard(step.device, step.bytes);
     if (step.what == 'f') {
       const int file = memfd_create("cache", 0);
       if (ftruncate(file, static_cast<off_t>(step.amount * page)) != 0) _exit(4);
@@ -160,6 +168,11 @@ void Workload::read_device(int device, std::size_t requests, std::size_t bytes) 
 
 void Workload::write_device(int device, std::size_t requests, std::size_t bytes) {
   send_step({.what = 'o', .amount = requests, .device = device, .bytes = bytes});
+  wait_done();
+}
+
+void Workload::discard_device(int device, std::size_t bytes) {
+  send_step({.what = 'd', .amount = 1, .device = device, .bytes = bytes});
   wait_done();
 }
 

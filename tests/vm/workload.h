@@ -37,6 +37,8 @@ class Workload {
   /// this object was made.
   void read_device(int device, std::size_t requests, std::size_t bytes = 4096);
   void write_device(int device, std::size_t requests, std::size_t bytes = 4096);
+  /// Discards the first `bytes` of the device.
+  void discard_device(int device, std::size_t bytes);
   /// Starts to read and does not wait for the end.
   void start_reading_device(int device, std::size_t requests, std::size_t bytes = 4096);
 

@@ -52,10 +52,12 @@ inline constexpr std::size_t max_guest = nested(5, figures(guest_figures));
 inline constexpr std::size_t max_interface = nested(8, nested(1, 15) + figures(interface_figures));
 inline constexpr std::size_t max_disk =
     nested(10, number(1, UINT32_MAX) + number(2, UINT32_MAX) + figures(disk_figures));
+inline constexpr std::size_t max_volume = nested(11, nested(1, 63) + figures(volume_figures));
 /// Request, sequence, time, and the frame's own tag and length.
 inline constexpr std::size_t max_snapshot = nested(2, max_frame_bytes) - max_frame_bytes + number(1) + number(2) +
                                             number(3) + max_snapshot_rows * max_container + max_guest +
-                                            max_interfaces * max_interface + max_disks * max_disk;
+                                            max_interfaces * max_interface + max_disks * max_disk +
+                                            max_volumes * max_volume;
 
 }  // namespace encoded
 
@@ -72,6 +74,7 @@ struct Limits {
   std::size_t containers = 4096;                  // in one snapshot
   std::size_t interfaces = max_interfaces;        // in one snapshot
   std::size_t disks = max_disks;                  // in one snapshot
+  std::size_t volumes = max_volumes;              // in one snapshot
   std::size_t block_devices = max_block_devices;  // of one container
   std::size_t text_bytes = 4096;                  // in one string: a cgroup path, a version
   std::size_t lacks = 64;                         // entries of Hello.lacks

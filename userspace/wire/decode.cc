@@ -183,6 +183,17 @@ Disk read_disk(Reader in) {
   return disk;
 }
 
+Volume read_volume(Reader in, const Limits& limits) {
+  Volume volume;
+  while (in.next()) {
+    switch (in.tag()) {
+      case 1: volume.name = text(in, "Volume.name", limits); break;
+      default: read_figure<volume_figures>(in, volume);
+    }
+  }
+  return volume;
+}
+
 void read(Reader in, Snapshot& snapshot, const Limits& limits) {
   while (in.next()) {
     switch (in.tag()) {
@@ -201,6 +212,10 @@ void read(Reader in, Snapshot& snapshot, const Limits& limits) {
       case 10:
         if (snapshot.disks.size() == limits.disks) throw Rejected{"Snapshot has too many disks"};
         snapshot.disks.push_back(read_disk(submessage(in, "Snapshot.disks")));
+        break;
+      case 11:
+        if (snapshot.volumes.size() == limits.volumes) throw Rejected{"Snapshot has too many volumes"};
+        snapshot.volumes.push_back(read_volume(submessage(in, "Snapshot.volumes"), limits));
         break;
       default: in.skip();
     }

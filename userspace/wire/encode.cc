@@ -96,6 +96,11 @@ void write(Writer out, const Disk& disk) {
   for (const DiskFigure& figure : disk_figures) put(out, figure.field, disk.*figure.value);
 }
 
+void write(Writer out, const Volume& volume) {
+  put(out, 1, volume.name);
+  for (const VolumeFigure& figure : volume_figures) put(out, figure.field, volume.*figure.value);
+}
+
 void write(Writer out, const Snapshot& snapshot, bool with_paths = true) {
   put(out, 1, snapshot.request);
   put(out, 2, snapshot.sequence);
@@ -105,6 +110,7 @@ void write(Writer out, const Snapshot& snapshot, bool with_paths = true) {
   write(Writer(out, 5), snapshot.guest);
   for (const Interface& link : snapshot.interfaces) write(Writer(out, 8), link);
   for (const Disk& disk : snapshot.disks) write(Writer(out, 10), disk);
+  for (const Volume& volume : snapshot.volumes) write(Writer(out, 11), volume);
 }
 
 void write(Writer out, const OomEvent& event) {

@@ -48,6 +48,7 @@ struct BlockDevice {
   std::uint64_t write_bytes = 0;
   std::uint64_t reads = 0;
   std::uint64_t writes = 0;
+  std::uint64_t discard_bytes = 0;
 };
 
 /// One counter of a block device; as ContainerFigure.
@@ -62,6 +63,7 @@ inline constexpr auto block_device_figures = std::to_array<BlockDeviceFigure>({
     {"write_bytes", 4, &BlockDevice::write_bytes},
     {"reads", 5, &BlockDevice::reads},
     {"writes", 6, &BlockDevice::writes},
+    {"discard_bytes", 7, &BlockDevice::discard_bytes},
 });
 
 struct Container {
@@ -230,6 +232,40 @@ inline constexpr auto disk_figures = std::to_array<DiskFigure>({
     {"flush_ms", 19, &Disk::flush_ms},
 });
 
+/// Volumes in memory that are reported of a guest.
+inline constexpr std::size_t max_volumes = 16;
+
+/// Whether a name can be one of a volume: up to 63 lower-case letters, digits and '-', as in Kubernetes. "": /dev/shm.
+inline bool is_volume_name(std::string_view name) {
+  constexpr std::size_t max_bytes = 63;
+  return name.size() <= max_bytes && std::all_of(name.begin(), name.end(), [](char c) {
+           return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
+         });
+}
+
+/// A tmpfs that the containers of a pod share.
+struct Volume {
+  std::string name;
+  std::uint64_t used_bytes = 0;
+  std::uint64_t limit_bytes = 0;  // 0: without a limit the kernel does not count used_bytes
+  std::uint64_t free_inodes = 0;
+  std::uint64_t inodes = 0;  // 0: the same of free_inodes
+};
+
+/// One value of a volume; as ContainerFigure.
+struct VolumeFigure {
+  std::string_view name;
+  std::uint32_t field;
+  std::uint64_t Volume::*value;
+};
+
+inline constexpr auto volume_figures = std::to_array<VolumeFigure>({
+    {"used_bytes", 2, &Volume::used_bytes},
+    {"limit_bytes", 3, &Volume::limit_bytes},
+    {"free_inodes", 4, &Volume::free_inodes},
+    {"inodes", 5, &Volume::inodes},
+});
+
 struct Snapshot {
   std::uint64_t request = 0;
   std::uint64_t sequence = 0;
@@ -238,6 +274,7 @@ struct Snapshot {
   Guest guest;
   std::vector<Interface> interfaces;
   std::vector<Disk> disks{};
+  std::vector<Volume> volumes{};
 };
 
 enum class OomClass : std::uint32_t { unknown, container_limit, pod_limit, guest, other_limit };

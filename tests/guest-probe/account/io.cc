@@ -1,6 +1,10 @@
 #include "guest-probe/account/io.h"
 
+#include <unistd.h>
+
 #include <catch2/catch.hpp>
+#include <cstring>
+#include <string>
 
 using namespace katameter;
 using namespace katameter::guest;
@@ -27,7 +31,7 @@ TEST_CASE("A walk has each container's devices one after the other") {
   REQUIRE(containers.size() == 2);
   CHECK(containers[0].cgroup_id == 3);
   CHECK(containers[0].devices.at(vda)[IO_READ_BYTES] == 100);
-  CHECK(containers[0].devices.at(vda)[IO_WRITES] == 400);
+  CHECK(containers[0].devices.at(vda)[IO_WRITES] == 500);
   CHECK(containers[0].devices.at(vdb)[IO_READ_BYTES] == 7);
   CHECK(containers[1].cgroup_id == 6);
   CHECK(containers[1].devices.size() == 1);
@@ -51,14 +55,15 @@ TEST_CASE("Two walks of block I/O agree unless something was flushed or a device
 
 TEST_CASE("A row has the devices on which something was done, as many as there is room for") {
   wire::Container row;
-  DeviceCounts devices{{vda, {1, 2, 3, 4}}, {vdb, {0, 0, 0, 0}}};
+  DeviceCounts devices{{vda, {1, 2, 3, 4, 5}}, {vdb, {0, 0, 0, 0, 0}}};
   CHECK(set_io(row, devices) == 0);
   REQUIRE(row.block_devices.size() == 1);
   const wire::BlockDevice& device = row.block_devices[0];
   CHECK((device.major == 253 && device.minor == 0));
-  CHECK((device.read_bytes == 1 && device.write_bytes == 2 && device.reads == 3 && device.writes == 4));
+  CHECK((device.read_bytes == 1 && device.write_bytes == 2 && device.discard_bytes == 3));
+  CHECK((device.reads == 4 && device.writes == 5));
 
-  for (std::uint32_t i = 0; i < 10; ++i) devices[vdb + i] = {1, 1, 1, 1};
+  for (std::uint32_t i = 0; i < 10; ++i) devices[vdb + i] = {1, 1, 1, 1, 1};
   CHECK(set_io(row, devices) == 11 - wire::max_block_devices);
   CHECK(row.block_devices.size() == wire::max_block_devices);
   CHECK(row.block_devices[1].minor == 16);
@@ -85,4 +90,28 @@ TEST_CASE("Block I/O does not fall, a device that was away begins anew") {
   counters.raise_removed(3, removed);
   CHECK(removed_io(removed).at(vda) == DeviceCounts::mapped_type{20, 21, 20, 20});
   CHECK(removed_io(removed).at(vdb) == DeviceCounts::mapped_type{1, 2, 3, 4});
+}
+
+TEST_CASE("A volume has bytes for pages, a name that the host takes, and is there once") {
+  const auto record = [](const char* name, std::int64_t used) {
+    volume_record made{};
+    std::strncpy(made.name, name, sizeof(made.name));
+    made.used_pages = static_cast<std::uint64_t>(used);
+    made.max_pages = 10;
+    made.free_inodes = 3;
+    made.max_inodes = 4;
+    return made;
+  };
+  const std::uint64_t page = static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
+  const std::vector<volume_record> records{record("", 2), record("cache", -1), record("cache", 5), record("a/b", 1),
+                                           record(std::string(64, 'a').c_str(), 1)};
+  const std::vector<wire::Volume> volumes = account_volumes(records);
+  REQUIRE(volumes.size() == 2);
+  CHECK(volumes[0].name.empty());
+  CHECK(volumes[0].used_bytes == 2 * page);
+  CHECK(volumes[0].limit_bytes == 10 * page);
+  CHECK(volumes[0].free_inodes == 3);
+  CHECK(volumes[0].inodes == 4);
+  CHECK(volumes[1].name == "cache");
+  CHECK(volumes[1].used_bytes == 0);
 }

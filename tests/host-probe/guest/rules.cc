@@ -153,6 +153,19 @@ TEST_CASE("a guest's disks have numbers that the kernel can give, each once") {
   CHECK(verdict(rules, next) == DropReason::bad_block_device);
 }
 
+TEST_CASE("volumes have names of Kubernetes, or none, each once") {
+  SnapshotRules rules;
+  wire::Snapshot next = snapshot({});
+  next.volumes = {{"", 1, 2, 3, 4}, {"cache-0", 1, UINT64_MAX, 3, UINT64_MAX}, {std::string(63, 'a'), 1, 2, 3, 4}};
+  CHECK_FALSE(verdict(rules, next));
+  const std::string name = GENERATE(std::string(64, 'a'), std::string("a/b"), std::string("a\"b"), std::string("Cache"),
+                                    std::string("a b"), std::string("a.b"), std::string("cache-0"), std::string(""));
+  INFO(name);
+  next.volumes.push_back({name, 1, 2, 3, 4});
+  CHECK(verdict(rules, next) == DropReason::bad_volume);
+  CHECK(is_suspect(DropReason::bad_volume));
+}
+
 TEST_CASE("what may fall may fall") {
   SnapshotRules rules;
   wire::Container before = container('a', 100);
@@ -289,6 +302,9 @@ TEST_CASE("the guest's own values, its interfaces and block devices have bounds 
   }
   SECTION("a block device") {
     snapshot.containers[0].block_devices[0].reads = UINT64_MAX;
+  }
+  SECTION("a volume") {
+    snapshot.volumes = {{"cache", UINT64_MAX, 1, 1, 1}};
   }
   SECTION("a disk") {
     snapshot.disks = {{.major = 7, .flushes = UINT64_MAX}};

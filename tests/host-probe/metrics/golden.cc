@@ -25,7 +25,7 @@ NodeReport report_of_distinct_values() {
   for (const wire::ContainerFigure& each : wire::container_figures) {
     sandbox.guest->containers.at(0).*each.value = ++value * billion;
   }
-  sandbox.guest->containers[0].block_devices = {{253, 16, 1, 2, 3, 4}};
+  sandbox.guest->containers[0].block_devices = {{253, 16, 1, 2, 3, 4, 5}};
   for (const wire::GuestFigure& each : wire::guest_figures) guest.*each.value = ++value * billion;
   guest.containers_unreported = 1;
   guest.interfaces_unreported = 2;
@@ -39,6 +39,7 @@ NodeReport report_of_distinct_values() {
   disk.minor = 16;
   std::uint64_t of_disk = 50;
   for (const wire::DiskFigure& each : wire::disk_figures) disk.*each.value = ++of_disk * 1000;
+  sandbox.guest->volumes = {{"", 61, 62, 63, 64}, {"cache", 65, 66, 67, 68}};
   sandbox.oom_events = 10;
   sandbox.oom_kills_by_class = {1, 2, 3, 4, 5};
   for (std::size_t i = 0; i < drop_reasons; ++i) sandbox.rejected[i] = i + 1;

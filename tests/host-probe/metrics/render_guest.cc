@@ -88,11 +88,42 @@ TEST_CASE("the network is the pod's: cAdvisor's names once per interface, with n
   CHECK(rendered.value("container_network_receive_bytes_total", with(pod, "interface", "eth1")) == 9.0);
 }
 
+TEST_CASE("volumes in memory are the pod's, by mount point; what their file system does not limit has no series") {
+  NodeReport report = with_container(full_container());
+  report.sandboxes[0].guest->volumes = {{"", 1, 2, 3, 4}, {"cache", 5, 6, 7, 8}, {"endless", 0, 0, 0, 0}};
+  const Rendered rendered(report);
+  const Series pod{{"id", "/kata/" + sandbox_hex + "/" + sandbox_hex},
+                   {"name", sandbox_hex},
+                   {"image", ""},
+                   {"namespace", ""},
+                   {"pod", ""},
+                   {"container", ""}};
+  const std::string sandbox = "/run/kata-containers/sandbox/";
+  const Series cache = with(pod, "device", sandbox + "ephemeral/cache");
+  CHECK(rendered.value("container_fs_usage_bytes", cache) == 5.0);
+  CHECK(rendered.value("container_fs_limit_bytes", cache) == 6.0);
+  CHECK(rendered.value("container_fs_inodes_free", cache) == 7.0);
+  CHECK(rendered.value("container_fs_inodes_total", cache) == 8.0);
+  CHECK(rendered.value("container_fs_usage_bytes", with(pod, "device", sandbox + "shm")) == 1.0);
+  for (const char* name : {"container_fs_usage_bytes", "container_fs_limit_bytes", "container_fs_inodes_free",
+                           "container_fs_inodes_total"}) {
+    CHECK_FALSE(rendered.value(name, with(pod, "device", sandbox + "ephemeral/endless")));
+  }
+}
+
 TEST_CASE("a block device has what was done on it by operation, from the first request on") {
   NodeReport report = with_container(full_container());
-  report.sandboxes[0].guest->disks = {
-      {.major = 254, .minor = 1, .reads = 3, .reads_merged = 4, .read_bytes = 5, .read_ms = 6500, .in_flight = 7,
-       .io_ms = 8500, .weighted_io_ms = 9500, .flushes = 10, .flush_ms = 11000}};
+  report.sandboxes[0].guest->disks = {{.major = 254,
+                                       .minor = 1,
+                                       .reads = 3,
+                                       .reads_merged = 4,
+                                       .read_bytes = 5,
+                                       .read_ms = 6500,
+                                       .in_flight = 7,
+                                       .io_ms = 8500,
+                                       .weighted_io_ms = 9500,
+                                       .flushes = 10,
+                                       .flush_ms = 11000}};
   const Rendered rendered(report);
   const Series disk{{"sandbox_id", sandbox_hex}, {"device", "/dev/block/254:1"}};
   const Series reads = with(disk, "operation", "read");
