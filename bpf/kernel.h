@@ -385,6 +385,38 @@ struct backing_dev_info {
   struct device *owner;
 };
 
+/* Huge pages of cgroups: include/linux/hugetlb_cgroup.h, with CONFIG_CGROUP_HUGETLB. */
+
+enum cgroup_subsys_id___hugetlb {
+  hugetlb_cgrp_id,
+};
+
+enum hugetlb_memory_event {
+  HUGETLB_MAX,
+};
+
+/* An element of `hugepage` and `events` for each size of huge pages that the machine has (struct hstate). */
+struct hugetlb_cgroup {
+  struct cgroup_subsys_state css;
+  struct page_counter hugepage[1];
+  atomic_long_t events[1];
+};
+
+/* include/linux/cgroup-defs.h: a file of a controller; arrays of them end with one that has no name. */
+struct cftype {
+  char name[64];
+  unsigned long private;
+  struct list_head node; /* of the first one of an array */
+};
+
+struct cgroup_subsys {
+  struct list_head cfts;
+};
+
+struct cgroup_subsys_state___subsys {
+  struct cgroup_subsys *ss;
+};
+
 /* Pressure stall information: include/linux/psi_types.h, with CONFIG_PSI. */
 
 enum psi_states {

@@ -22,6 +22,7 @@
  * Without: a container's last values are those of the last snapshot; one that lived in between is never seen.
  */
 #include "bpf/guest/cpu.bpf.h"
+#include "bpf/guest/hugetlb.bpf.h"
 #include "bpf/guest/io.bpf.h"
 #include "bpf/guest/memory.bpf.h"
 #include "bpf/guest/pressure.bpf.h"
@@ -226,6 +227,11 @@ static __always_inline void take_virtiofs(__u64 id, struct removed_record *recor
   bpf_map_delete_elem(&virtiofs_sums, &id);
 }
 
+static __always_inline void take_hugetlb(__u64 cgroup, struct removed_record *record) {
+  const __u64 css = hugetlb_css(cgroup);
+  if (css && read_hugetlb(css, &record->hugetlb)) record->kinds |= REMOVED_HUGETLB;
+}
+
 static __always_inline void note_ids(__u64 cgroup, __u64 id, struct removed_record *record) {
   if (is_unified(cgroup)) record->ids[WALK_UNIFIED] = id;
 #define NOTE_ID(walk, index) \
@@ -235,6 +241,7 @@ static __always_inline void note_ids(__u64 cgroup, __u64 id, struct removed_reco
   NOTE_ID(WALK_CPU, cpu_index);
   NOTE_ID(WALK_PIDS, pids_index);
   NOTE_ID(WALK_IO, io_index);
+  NOTE_ID(WALK_HUGETLB, hugetlb_index);
 }
 
 static __always_inline void begin_record(struct removed_record *record, const char *path) {
@@ -268,6 +275,7 @@ static __always_inline void take_container(__u64 cgroup, __u64 id, __u32 io_devi
   take_cpu(cgroup, slot);
   if (cpu_is_unified && is_unified(cgroup)) take_pressure(cgroup, slot);
   if (memory) take_memory(memory, slot);
+  take_hugetlb(cgroup, record);
   if (io_devices) {
     for (int i = 0; i < IO_REMOVED; i++) record->io[i] = io_gone[i];
     record->io_devices = io_devices;

@@ -2,6 +2,7 @@
 #ifndef KATAMETER_GUEST_MEMORY_BPF_H
 #define KATAMETER_GUEST_MEMORY_BPF_H
 
+#include "bpf/guest/hugetlb.bpf.h"
 #include "bpf/guest/io.bpf.h"
 #include "bpf/guest/reclaim.bpf.h"
 #include "bpf/guest/records.h"
@@ -213,7 +214,7 @@ static __always_inline void read_memory(__u64 memcg, struct memory_record *recor
 
 /*
  * collect_memory: the memory counters of every container that the memory controller knows, and what containers did on
- * block devices (guest/io.bpf.h).
+ * block devices (guest/io.bpf.h) and have of huge pages (guest/hugetlb.bpf.h).
  *
  * Hook:    none. Run when the host asks (lib/request.bpf.h).
  * Rate:    twice per snapshot, until two runs agree (guest-probe/account/memory.h, io.h).
@@ -283,6 +284,7 @@ static __always_inline void visit_memory(struct walk *walk) {
   record->check = 0;
   read_memory(memcg, record);
   add_stall_sum(record->id, record);
+  if (hugetlb_is_unified) add_hugetlb(hugetlb_css(css_cgroup(walk->css)), record->id);
   if (tasks_hierarchy == WALK_MEMORY) read_virtiofs(memory_rows.row, memory_rows.id);
 }
 
@@ -290,10 +292,12 @@ DEFINE_WALK(memory, visit_memory)
 
 ITER_PROGRAM(collect_memory) {
   const __u64 io = walk_io();
+  begin_hugetlb();
   start_rows(&memory_rows);
   clear_memory_row(ROW_ROOT);
   clear_memory_row(ROW_REST);
   const int complete = memory_walk_below(hierarchy_root(memory_index()));
+  end_hugetlb();
   return row_answer(&memory_rows, complete) | io << 32;
 }
 

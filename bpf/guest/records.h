@@ -204,6 +204,32 @@ struct io_record {
   __u64 check;             /* changes when a flush carries something on in any of the cgroups */
 };
 
+/*
+ * Sizes of huge pages: those of x86-64, and of arm64 where a page has 4 KiB. And what is counted of each:
+ * HUGETLB_USAGE + HUGE_2MB and so on.
+ */
+enum {
+  HUGE_64KB,
+  HUGE_2MB,
+  HUGE_32MB,
+  HUGE_1GB,
+  HUGE_SIZES,
+  HUGETLB_USAGE = 0,                /* page_counter.usage, in pages that are not huge; as the next */
+  HUGETLB_PEAK = HUGE_SIZES,        /* page_counter.watermark */
+  HUGETLB_FAILCNT = 2 * HUGE_SIZES, /* v1: page_counter.failcnt; v2: events[HUGETLB_MAX], of the subtree */
+  HUGETLB_FIGURES = 3 * HUGE_SIZES,
+};
+
+struct hugetlb_counts {
+  __u64 value[HUGETLB_FIGURES];
+};
+
+/* Of a container that has used huge pages, or was refused one; such records alone, in the order of the walk. */
+struct hugetlb_record {
+  __u64 id; /* as in struct cpu_record */
+  struct hugetlb_counts counts;
+};
+
 /* The kinds of requests to virtiofs, by FUSE's opcodes (guest/virtiofs.bpf.c). */
 enum {
   VIRTIOFS_READ,
@@ -350,6 +376,7 @@ enum {
   REMOVED_MEMORY = 1 << 1,   /* `memory` holds its last values */
   REMOVED_IO = 1 << 2,       /* `io` holds its last values */
   REMOVED_VIRTIOFS = 1 << 3, /* `virtiofs` holds its last values */
+  REMOVED_HUGETLB = 1 << 4,  /* `hugetlb` holds its last values */
 };
 
 /*
@@ -374,6 +401,7 @@ struct removed_record {
   __u32 io_lost;                   /* devices that found no room there */
   struct io_total io[IO_REMOVED];
   struct virtiofs_sums virtiofs;
+  struct hugetlb_counts hugetlb;
   char container[CONTAINER_DIGITS]; /* its id */
   char path[PATH_BYTES];
 };
@@ -429,6 +457,7 @@ struct guest_status {
   __u64 stalls_lost;    /* stalls that found a map of guest/reclaim.bpf.c full */
   __u64 io_lost;        /* devices of removed cgroups that found a map of guest/io.bpf.h full */
   __u64 virtiofs_lost;  /* requests of which one end was missed (guest/virtiofs.bpf.c) */
+  __u64 hugetlb_rows;   /* records that the last collect_memory has filled in (guest/hugetlb.bpf.h) */
   /* As the last walk_tasks found them: whether the guest has a virtiofs, what it was asked, what waits for an answer. */
   __u64 virtiofs_mounted;
   __u64 virtiofs_requests;

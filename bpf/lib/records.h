@@ -19,6 +19,7 @@ enum {
   WALK_PIDS = 3,
   WALK_UNIFIED = 4, /* cgroup v2: all its cgroups, whatever controllers they have */
   WALK_IO = 5,
+  WALK_HUGETLB = 6,
   HIERARCHIES,
 };
 

@@ -123,6 +123,18 @@ void set_memory(wire::Container& row, const memory_record& record, const FigureS
   }
 }
 
+void set_hugetlb(wire::Container& row, const hugetlb_counts& counts, const FigureSet& served) {
+  const auto value_of = [&](std::size_t figure, std::size_t size) { return counts.value[figure + size]; };
+  for (const std::size_t figure : figures_where<&is_in_group<FigureGroup::hugetlb>>) {
+    const auto index = static_cast<std::size_t>(figure_sources[figure].index);
+    const std::size_t size = index % HUGE_SIZES;
+    const bool known =
+        (value_of(HUGETLB_USAGE, size) | value_of(HUGETLB_PEAK, size) | value_of(HUGETLB_FAILCNT, size)) != 0;
+    if (!known || !served.has(figure)) continue;
+    row.*wire::container_figures[figure].value = counts.value[index] * (index < HUGETLB_FAILCNT ? page_bytes() : 1);
+  }
+}
+
 void MemoryCounters::raise(std::uint64_t cgroup_id, wire::Container& row) {
   raise_row(row, [&](auto& counters) { counters_.raise(cgroup_id, counters); });
 }

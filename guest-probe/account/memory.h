@@ -15,6 +15,10 @@ namespace katameter::guest {
 /// 32 pages, to the cgroup and all its ancestors).
 void set_memory(wire::Container& row, const memory_record& record, const FigureSet& served, bool unified);
 
+/// Puts the huge pages of a container into its row, as far as they are served: those of each size of which it has had a
+/// page, or was refused one.
+void set_hugetlb(wire::Container& row, const hugetlb_counts& counts, const FigureSet& served);
+
 /// Whether nothing was flushed between two walks: the same containers with the same `stat` and `check`. Only then do
 /// `stat` and `pending` of the second belong together.
 bool walks_agree(std::span<const memory_record> first, std::span<const memory_record> second);

@@ -99,6 +99,8 @@ void read_types(KernelFacts& facts) {
                    member_type(*types, "blkg_iostat_set", "last") != nullptr &&
                    has_enum_value(*types, "cgroup_subsys_id", "io_cgrp_id");
   facts.block_io_v2_only = member_type(*types, "blkg_iostat_set", "lnode") != nullptr;
+  facts.hugetlb = member_type(*types, "hugetlb_cgroup", "hugepage") != nullptr &&
+                  has_enum_value(*types, "cgroup_subsys_id", "hugetlb_cgrp_id");
   facts.pressure = member_type(*types, "psi_group", "total") != nullptr &&
                    member_type(*types, "psi_group_cpu", "times_prev") != nullptr &&
                    member_type(*types, "cgroup", "psi") != nullptr;
@@ -217,6 +219,7 @@ void read_hierarchies(KernelFacts& facts) {
   note("pids", facts.pids_v1, facts.pids_mount);
   note("memory", facts.memory_v1, facts.memory_mount);
   note("blkio", facts.io_v1, facts.io_mount);
+  note("hugetlb", facts.hugetlb_v1, facts.hugetlb_mount);
 }
 
 }  // namespace
@@ -257,7 +260,8 @@ KernelFacts read_kernel_facts() {
   read_types(facts);
   if (facts.compact_stat) find_index_tables(facts);
   read_hierarchies(facts);
-  facts.pressure_on = access("/proc/pressure/cpu", F_OK) == 0;  // psi_proc_init()
+  facts.huge_pages = access("/sys/kernel/mm/hugepages", F_OK) == 0;  // hugetlb_sysfs_init()
+  facts.pressure_on = access("/proc/pressure/cpu", F_OK) == 0;       // psi_proc_init()
   timespec tick{};
   // The coarse clock moves once a tick; the kernel says by how much (KTIME_LOW_RES).
   if (clock_getres(CLOCK_MONOTONIC_COARSE, &tick) == 0) facts.tick_ns = static_cast<std::uint64_t>(tick.tv_nsec);

@@ -36,6 +36,8 @@ struct KernelFacts {
   bool base_stat = false;     ///< struct cgroup has bstat: cgroup v2 counts CPU time without a controller (4.15)
   bool block_io = false;      ///< struct blkcg_gq has iostat_cpu: block I/O is counted by cgroup (CONFIG_BLK_CGROUP)
   bool block_io_v2_only = false;  ///< in cgroup v2 only, as since 6.2 (3b8cc6298724)
+  bool hugetlb = false;           ///< struct hugetlb_cgroup and hugetlb_cgrp_id (CONFIG_CGROUP_HUGETLB)
+  bool huge_pages = false;        ///< the kernel has huge pages that a program can ask for (CONFIG_HUGETLBFS)
   bool pressure = false;          ///< struct psi_group, and one for each cgroup (CONFIG_PSI)
   bool pressure_on = false;       ///< and it counts: not PSI_DEFAULT_DISABLED without psi=1, nor psi=0
   bool cgroup_rmdir = false;      ///< tracepoint cgroup:cgroup_rmdir is in BTF
@@ -54,12 +56,14 @@ struct KernelFacts {
   bool cpu_v1 = false;      ///< the same for cpu
   bool pids_v1 = false;     ///< the same for pids
   bool io_v1 = false;       ///< the same for blkio
+  bool hugetlb_v1 = false;  ///< the same for hugetlb
   std::string cpu_mount;    ///< as cpuacct_mount; the same text where both are one hierarchy
   std::string pids_mount;
   std::string unified_mount;  ///< cgroup v2; empty = nowhere
   std::string cpuacct_mount;  ///< where, as in /proc/self/mountinfo; empty = nowhere
   std::string memory_mount;
   std::string io_mount;
+  std::string hugetlb_mount;
   // Addresses of the kernel's tables that say where in its arrays a figure of memory.stat is; 0 = there is none, or
   // the kernel does not say (CONFIG_KALLSYMS_ALL, kptr_restrict). Looked for where there may be one.
   std::uint64_t stats_index = 0;

@@ -113,7 +113,7 @@ Status GuestLoader::try_plan() {
   for (const auto step :
        {&GuestLoader::choose_programs, &GuestLoader::choose_task_programs, &GuestLoader::reuse_pinned_maps,
         &GuestLoader::load_object, &GuestLoader::take_maps, &GuestLoader::take_walkers, &GuestLoader::learn_cpus,
-        &GuestLoader::find_stats, &GuestLoader::attach_hooks, &GuestLoader::hand_over}) {
+        &GuestLoader::find_stats, &GuestLoader::find_huge_pages, &GuestLoader::attach_hooks, &GuestLoader::hand_over}) {
     if (Status status = (this->*step)(); !status) return status;
   }
   return {};
@@ -129,12 +129,15 @@ Status GuestLoader::choose_programs() {
   // Most containers have one block device, or none.
   bpf_map__set_max_entries(maps.io_records, plan_.io ? std::min(entries, max_io_records) : 1);
   bpf_map__set_max_entries(maps.io_left, plan_.io && plan_.io_v1 ? entries / 2 : 1);
+  bpf_map__set_max_entries(maps.hugetlb_records, plan_.hugetlb ? entries : 1);
   bpf_map__set_max_entries(maps.virtiofs_sums, plan_.virtiofs ? entries : 1);
   bpf_map__set_max_entries(maps.virtiofs_records, plan_.virtiofs ? entries : 1);
   if (!plan_.virtiofs) bpf_map__set_max_entries(maps.virtiofs_places, 1);
   if (!plan_.virtiofs_answers) bpf_map__set_max_entries(maps.virtiofs_requests, 1);
   skeleton_->rodata->reads_io = plan_.io ? 1 : 0;
   skeleton_->rodata->io_is_v1 = plan_.io_v1 ? 1 : 0;
+  skeleton_->rodata->reads_hugetlb = plan_.hugetlb ? 1 : 0;
+  skeleton_->rodata->hugetlb_is_unified = plan_.hugetlb && !plan_.hugetlb_v1 ? 1 : 0;
   skeleton_->rodata->counts_virtiofs = plan_.virtiofs ? 1 : 0;
   skeleton_->rodata->counts_answers = plan_.virtiofs_answers ? 1 : 0;
   choose_request(progs.collect_names, true);
@@ -143,6 +146,7 @@ Status GuestLoader::choose_programs() {
   choose_request(progs.collect_memory, plan_.memory);
   bpf_program__set_autoload(progs.learn_cpu_offset, plan_.per_cpu);
   bpf_program__set_autoload(progs.find_stats, plan_.memory_stat);
+  bpf_program__set_autoload(progs.find_huge_pages, plan_.hugetlb);
   choose_request(progs.copy_stats, plan_.resolves_stats);
   bpf_program__set_autoload(progs.note_removal, plan_.removals);
   bpf_program__set_autoload(progs.note_victim, plan_.oom_events && !plan_.victim_by_pid);
@@ -344,6 +348,12 @@ Status GuestLoader::take_walkers() {
     if (!records) return failure_from(records.error());
     programs_.io_ = RecordWindow(*std::move(records), sizeof(io_record), bpf_map__max_entries(maps.io_records));
   }
+  if (status && plan_.hugetlb) {
+    Result<Fd> records = Fd::duplicate(bpf_map__fd(maps.hugetlb_records));
+    if (!records) return failure_from(records.error());
+    programs_.hugetlb_ =
+        RecordWindow(*std::move(records), sizeof(hugetlb_record), bpf_map__max_entries(maps.hugetlb_records));
+  }
   if (status && plan_.virtiofs) {
     Result<Fd> records = Fd::duplicate(bpf_map__fd(maps.virtiofs_records));
     if (!records) return failure_from(records.error());
@@ -392,6 +402,14 @@ Status GuestLoader::find_stats() {
   if (!indices) return failure_from(indices.error());
   indices->set(indices->get());
   return plan_.resolves_stats ? take_stat_tables(*std::move(indices)) : Status();
+}
+
+Status GuestLoader::find_huge_pages() {
+  if (!plan_.hugetlb) return {};
+  const Result<Fd> program = Fd::duplicate(bpf_program__fd(skeleton_->progs.find_huge_pages));
+  if (!program) return failure_from(program.error());
+  const Result<std::uint32_t> found = test_run(*program);
+  return found ? Status() : refused({"find_huge_pages", KernelRefusal::Step::run, found.error().code, {}});
 }
 
 Status GuestLoader::take_stat_tables(StatIndexMap indices) {

@@ -45,6 +45,7 @@ class GuestLoader {
   Status take_walkers();
   Status learn_cpus();
   Status find_stats();
+  Status find_huge_pages();
   Status take_stat_tables(StatIndexMap indices);
   Status attach_hooks();
   Status hand_over();

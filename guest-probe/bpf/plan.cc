@@ -97,6 +97,9 @@ GuestPlan plan_guest(const KernelFacts& facts, const Wanted& wanted, std::vector
   // Read by the program that reads memory (bpf/guest/io.bpf.h).
   plan.io = plan.memory && plan.per_cpu && counts_block_io(facts);
   plan.io_v1 = facts.io_v1;
+  const bool hugetlb_found = facts.hugetlb && !facts.hugetlb_mount.empty();
+  plan.hugetlb = plan.memory && hugetlb_found && takes({"find_huge_pages"});  // the same (bpf/guest/hugetlb.bpf.h)
+  plan.hugetlb_v1 = facts.hugetlb_v1;
   plan.stats_index = facts.stats_index;
   plan.events_index = facts.events_index;
   plan.resolves_stats = plan.memory_stat && facts.compact_stat && facts.events_index == 0 && takes({"copy_stats"});
@@ -179,6 +182,12 @@ GuestPlan plan_guest(const KernelFacts& facts, const Wanted& wanted, std::vector
          map_iterators ? "build the guest kernel with CONFIG_SCHED_INFO (CONFIG_TASK_DELAY_ACCT or CONFIG_SCHEDSTATS)"
                        : "this kernel refuses BPF iterators over maps, which they take: report the kernel to us"});
   }
+  // Without huge pages there is nothing to count.
+  if (facts.huge_pages) {
+    plan.requirements.push_back({"hugetlb controller", hugetlb_found, "the figures of huge pages: hugetlb_*",
+                                 facts.hugetlb ? "mount the hugetlb controller's hierarchy before guest-probe starts"
+                                               : "build the guest kernel with CONFIG_CGROUP_HUGETLB"});
+  }
   // Nothing is lost with cgroup v1, which never counted it.
   if (cpu_in_v2) {
     plan.requirements.push_back({"pressure stall information", facts.pressure && facts.pressure_on && facts.tick_ns > 0,
@@ -211,9 +220,10 @@ constexpr std::array parts{
     Part{"learn_new_cpu", "what is counted on CPUs that come online after guest-probe"},
     Part{"collect_cpu", "cpu_usage_ns, cpu_user_ns, cpu_system_ns, cfs_*, cpu_quota_us, cpu_shares, threads"},
     Part{"collect_unified", "cpu_usage_ns, cpu_user_ns, cpu_system_ns, cfs_*, cpu_quota_us, cpu_shares, threads"},
-    Part{"collect_memory", "all memory figures, memory_stalls, oom_kills, block_devices"},
+    Part{"collect_memory", "all memory figures, memory_stalls, oom_kills, block_devices, hugetlb_*"},
     Part{"collect_pressure", "the pressure figures: cpu_waiting_ns ..."},
     Part{"find_stats", "all figures of memory.stat: memory_rss_bytes, page_faults ..."},
+    Part{"find_huge_pages", "the figures of huge pages: hugetlb_*"},
     Part{"copy_stats", "the figures of memory.stat whose place the kernel does not show"},
     Part{"note_removal", "the last values of removed containers, the exact start_boottime_ns, memory_stalls"},
     Part{"note_mkdir", "the exact start_boottime_ns; that of the oldest process is reported"},

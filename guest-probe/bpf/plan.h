@@ -54,6 +54,8 @@ struct GuestPlan {
       false;                ///< these may be needed and cannot be seen: the indices are to be resolved from the files
   bool io = false;          ///< block I/O by device
   bool io_v1 = false;       ///< it is that of cgroup v1
+  bool hugetlb = false;     ///< hugetlb_*: huge pages
+  bool hugetlb_v1 = false;  ///< they are those of cgroup v1
   bool removals = false;    ///< last values of removed containers
   bool new_cpus = false;    ///< CPUs that come online later are noticed
   bool oom_events = false;  ///< one event per OOM kill

@@ -93,6 +93,10 @@ Result<IoWalk> GuestPrograms::walked_io() {
   return IoWalk{*devices, io_walked_ >> 16};
 }
 
+Result<std::span<const hugetlb_record>> GuestPrograms::walked_hugetlb() {
+  return hugetlb_.first<hugetlb_record>(status().hugetlb_rows);
+}
+
 Result<Walk<pressure_record>> GuestPrograms::walk_pressure() {
   return walk<pressure_record>(pressure_, Hierarchy::unified);
 }

@@ -79,6 +79,7 @@ enum class Hierarchy : std::uint64_t {
   pids = WALK_PIDS,
   unified = WALK_UNIFIED,
   io = WALK_IO,
+  hugetlb = WALK_HUGETLB,
 };
 
 /// The rows of one walk (ROW_* in bpf/guest/records.h). They stay valid until the next walk of the same kind.
@@ -138,6 +139,8 @@ class GuestPrograms {
   Result<Walk<memory_record>> walk_memory();
   /// Block I/O as the last walk_memory() found it.
   Result<IoWalk> walked_io();
+  /// Containers that have used huge pages, as the last walk_memory() found them. Nothing if the plan has none of it.
+  Result<std::span<const hugetlb_record>> walked_hugetlb();
   Result<Walk<pressure_record>> walk_pressure();
   /// What the containers have asked of virtiofs, by the `rows` of the last walk over the hierarchy of tasks. Nothing if the
   /// plan has none of it.
@@ -238,6 +241,7 @@ class GuestPrograms {
   Walker names_;
   Walker pressure_;
   RecordWindow io_;
+  RecordWindow hugetlb_;
   RecordWindow virtiofs_;
   std::uint32_t io_walked_ = 0;  // as walk_io() in bpf/guest/io.bpf.h gives it
   IterProgram tasks_;

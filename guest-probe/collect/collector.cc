@@ -81,6 +81,7 @@ Result<wire::Snapshot> Collector::collect(std::uint64_t request) {
   add_virtiofs(rows, snapshot.guest);
   if (served_.has(figure::processes)) snapshot.volumes = account_volumes(programs_.volumes());
   add_io(rows, snapshot.guest);
+  add_hugetlb(rows);
   add_system_cpu(snapshot.guest);
   sources_.read(snapshot);
   find_vanished(rows);
@@ -228,6 +229,10 @@ Status Collector::read_memory() {
     }
     if (agreed) break;
   }
+  if (!served_.has(FigureGroup::hugetlb)) return {};
+  const Result<std::span<const hugetlb_record>> hugetlb = programs_.walked_hugetlb();
+  if (!hugetlb) return failure_from(hugetlb.error());
+  hugetlb_.assign(hugetlb->begin(), hugetlb->end());
   return {};
 }
 
@@ -276,6 +281,9 @@ Status Collector::learn_names() {
   }
   if (!served_.io_among_memory && has_unknown(std::span<const io_record>(io_walk_), io_paths_)) {
     if (Status status = learn(Hierarchy::io, io_paths_); !status) return status;
+  }
+  if (!served_.hugetlb_among_memory && has_unknown(std::span<const hugetlb_record>(hugetlb_), hugetlb_paths_)) {
+    if (Status status = learn(Hierarchy::hugetlb, hugetlb_paths_); !status) return status;
   }
   return {};
 }
@@ -331,6 +339,7 @@ bool Collector::is_walked(Hierarchy hierarchy, std::uint64_t cgroup_id) const {
   const auto has_id = [&](const auto& record) { return record.id == cgroup_id; };
   if (hierarchy == Hierarchy::memory) return std::any_of(memory_rows_.begin(), memory_rows_.end(), has_id);
   if (hierarchy == Hierarchy::io) return std::any_of(io_walk_.begin(), io_walk_.end(), has_id);
+  if (hierarchy == Hierarchy::hugetlb) return std::any_of(hugetlb_.begin(), hugetlb_.end(), has_id);
   return std::any_of(cpu_walks_.begin(), cpu_walks_.end(), [&](const CpuWalk& walk) {
     return walk.hierarchy == hierarchy && std::any_of(walk.rows.begin(), walk.rows.end(), has_id);
   });
@@ -425,6 +434,13 @@ void Collector::add_io(Rows& rows, wire::Guest& guest) {
     left_out += set_io(*row, io.devices);
   }
   guest.block_devices_unreported = left_out + removed_.block_devices_left_out();
+}
+
+void Collector::add_hugetlb(Rows& rows) {
+  for (const hugetlb_record& record : hugetlb_) {
+    wire::Container* row = row_of(rows, Hierarchy::hugetlb, hugetlb_paths(), record.id);
+    if (row != nullptr) set_hugetlb(*row, record.counts, served_.figures);
+  }
 }
 
 const CgroupPaths& Collector::tasks_paths() const {

@@ -76,10 +76,13 @@ class Collector {
   void add_pressure(Rows& rows);
   void add_virtiofs(Rows& rows, wire::Guest& guest) const;
   void add_io(Rows& rows, wire::Guest& guest);
+  void add_hugetlb(Rows& rows);
   void add_tasks(wire::Container& row, std::uint64_t cgroup_id);
   void add_system_cpu(wire::Guest& guest) const;
   const CgroupPaths& tasks_paths() const;
   const CgroupPaths& io_paths() const { return served_.io_among_memory ? memory_paths_ : io_paths_; }
+
+  const CgroupPaths& hugetlb_paths() const { return served_.hugetlb_among_memory ? memory_paths_ : hugetlb_paths_; }
 
   GuestPrograms& programs_;
   ServedFigures served_;
@@ -88,6 +91,7 @@ class Collector {
   ShownTimes shown_times_;
   CgroupPaths memory_paths_;
   CgroupPaths io_paths_;
+  CgroupPaths hugetlb_paths_;
   RemovedContainers removed_;
   RowLimit row_limit_;
   MemoryCounters memory_;
@@ -109,6 +113,7 @@ class Collector {
   std::vector<memory_record> memory_rows_;
   std::vector<pressure_record> pressure_walk_;
   std::vector<io_record> io_walk_;
+  std::vector<hugetlb_record> hugetlb_;
   std::vector<virtiofs_record> virtiofs_;  // of the containers that have made requests
   bool new_memory_cgroups_ = false;
   std::uint64_t io_beyond_ = 0;

@@ -36,6 +36,7 @@ wire::Container* RemovedContainers::add(const removed_record& record, const Figu
   if ((record.kinds & REMOVED_CPU) != 0) set_cpu(row, record.cpu, served);
   set_pressure(row, record.pressure, served);
   if ((record.kinds & REMOVED_VIRTIOFS) != 0) set_virtiofs(row, record.virtiofs, served);
+  if ((record.kinds & REMOVED_HUGETLB) != 0) set_hugetlb(row, record.hugetlb, served);
   if ((record.kinds & REMOVED_IO) != 0) {
     set_io(row, removed_io(record));
     block_devices_left_out_ += record.io_lost;

@@ -36,6 +36,7 @@ ServedFigures planned_figures(const GuestPlan& plan) {
   add_if(plan.bandwidth, FigureGroup::bandwidth);
   add_if(plan.tasks, FigureGroup::pids);
   add_if(plan.memory, FigureGroup::memory);
+  add_if(plan.hugetlb, FigureGroup::hugetlb);
   add_if(plan.memory && plan.stalls, FigureGroup::reclaim);
   add_if(plan.tasks_walk, FigureGroup::processes);
   add_if(plan.mkdir_times || plan.tasks_walk, FigureGroup::start);
@@ -51,6 +52,7 @@ ServedFigures planned_figures(const GuestPlan& plan) {
   served.tasks_hierarchy = static_cast<Hierarchy>(plan.tasks_hierarchy);
   served.io = plan.io;
   served.io_among_memory = !plan.io_v1 && plan.unified_memory;
+  served.hugetlb_among_memory = !plan.hugetlb_v1 && plan.unified_memory;
   return served;
 }
 

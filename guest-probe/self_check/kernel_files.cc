@@ -67,6 +67,7 @@ const std::string& directory_of(const CgroupDirectories& directories, FigureGrou
     case FigureGroup::bandwidth: return directories.cpu;
     case FigureGroup::pids: return directories.pids;
     case FigureGroup::memory: return directories.memory;
+    case FigureGroup::hugetlb: return directories.hugetlb;
     default: return directories.cpuacct;
   }
 }
@@ -109,7 +110,8 @@ std::optional<std::uint64_t> value_in_text(const std::string& text, const Figure
 }
 
 bool is_unified(const CgroupDirectories& directories, std::size_t figure) {
-  const bool of_memory = wire::container_figures[figure].group == FigureGroup::memory;
+  const FigureGroup group = wire::container_figures[figure].group;
+  const bool of_memory = group == FigureGroup::memory || group == FigureGroup::hugetlb;
   return of_memory ? directories.unified_memory : directories.unified;
 }
 

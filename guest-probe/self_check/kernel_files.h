@@ -23,8 +23,9 @@ struct CgroupDirectories {
   std::string cpu;
   std::string pids;
   std::string memory;
+  std::string hugetlb;
   bool unified = false;         ///< the first three are of cgroup v2
-  bool unified_memory = false;  ///< the last one is
+  bool unified_memory = false;  ///< the others are
 };
 
 /// Whether the files of a figure's group are those of cgroup v2.

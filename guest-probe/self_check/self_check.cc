@@ -106,6 +106,7 @@ const char* controller_of(Hierarchy hierarchy) {
     case Hierarchy::cpuacct:
     case Hierarchy::cpu:
     case Hierarchy::io:
+    case Hierarchy::hugetlb:
     case Hierarchy::pids: break;
   }
   return "cpuacct";

@@ -23,6 +23,7 @@ struct ServedFigures {
   bool cpu_times_scaled = false;                   ///< ShownTimes
   bool io = false;                                 ///< block I/O
   bool io_among_memory = false;                    ///< its controller is in the hierarchy of the memory controller's
+  bool hugetlb_among_memory = false;               ///< the same of the hugetlb controller
   Hierarchy tasks_hierarchy = Hierarchy::cpuacct;  ///< in which tasks and start times are looked up
 
   bool has(std::size_t figure) const { return figures.has(figure); }

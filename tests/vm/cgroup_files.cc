@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <filesystem>
 #include <fstream>
@@ -122,7 +123,9 @@ CgroupDirectories directories_of(const TestCgroup& cgroup) {
   const auto directory = [&](const char* controller) {
     return std::filesystem::path(cgroup.file_path(controller, "cgroup.procs")).parent_path().string();
   };
-  CgroupDirectories directories{directory("cpuacct"), directory("cpu"), directory("pids"), directory("memory")};
+  CgroupDirectories directories{directory("cpuacct"), directory("cpu"), directory("pids"), directory("memory"), {}};
+  const auto& there = TestCgroup::controllers();
+  if (std::find(there.begin(), there.end(), "hugetlb") != there.end()) directories.hugetlb = directory("hugetlb");
   directories.unified = !cgroup.has("cpuacct", "cpuacct.usage");
   directories.unified_memory = !cgroup.has("memory", "memory.limit_in_bytes");
   return directories;

@@ -100,7 +100,10 @@ TEST_CASE("Each figure that the kernel shows in a file lies between two reads of
   workload.touch_anonymous(1777);
   workload.touch_file(923);
   workload.read_file(3000);
-  const std::size_t compared = compare_with_files(daemon, cgroup, FigureSet::all());
+  // Huge pages have figures only once there are some (hugetlb.cc).
+  FigureSet figures = FigureSet::all();
+  figures.remove(FigureGroup::hugetlb);
+  const std::size_t compared = compare_with_files(daemon, cgroup, figures);
   CHECK(compared >= 20);
   const wire::Container row = row_of(daemon, cgroup.id());
   REQUIRE((row.memory_usage_bytes && row.memory_inactive_file_bytes));

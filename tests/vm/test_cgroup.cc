@@ -13,15 +13,18 @@
 namespace katameter::guest {
 namespace {
 
-const char* const controllers[] = {"cpuacct", "cpu", "memory", "pids", "blkio"};
-
-const std::string& mount_of(const std::string& controller) {
+const CgroupMounts& cgroup_mounts() {
   // Asserted once: a test's other threads ask for paths too, and Catch2's assertions are for one thread.
   static const CgroupMounts mounts = [] {
     Result<CgroupMounts> read = read_cgroup_mounts();
     REQUIRE(read);
     return *std::move(read);
   }();
+  return mounts;
+}
+
+const std::string& mount_of(const std::string& controller) {
+  const CgroupMounts& mounts = cgroup_mounts();
   const auto found = mounts.v1.find(controller);
   if (found != mounts.v1.end()) return found->second;
   if (mounts.v2.empty()) FAIL("this guest has no cgroup hierarchy with " << controller);
@@ -31,7 +34,12 @@ const std::string& mount_of(const std::string& controller) {
 // In v2 a cgroup has the controllers that its parent passes on.
 void pass_on_controllers(const std::filesystem::path& cgroup) {
   if (!std::filesystem::exists(cgroup / "cgroup.subtree_control")) return;
-  for (const char* controller : {"+cpu", "+memory", "+pids", "+io"}) {
+  std::string available;
+  std::ifstream there(cgroup / "cgroup.controllers");
+  std::getline(there, available);
+  for (const std::string_view controller : {"+cpu", "+memory", "+pids", "+io", "+hugetlb"}) {
+    // Not every kernel has it.
+    if (controller == "+hugetlb" && available.find("hugetlb") == std::string::npos) continue;
     std::ofstream out(cgroup / "cgroup.subtree_control");
     out << controller << std::flush;
     INFO("passing on " << controller << " from " << cgroup);
@@ -53,16 +61,26 @@ void make_cgroup(const std::string& mount, const std::string& path, std::size_t 
 
 }  // namespace
 
+const std::vector<std::string>& TestCgroup::controllers() {
+  static const std::vector<std::string> all = [] {
+    std::vector<std::string> found{"cpuacct", "cpu", "memory", "pids", "blkio"};
+    const CgroupMounts& mounts = cgroup_mounts();
+    if (!mounts.v2.empty() || mounts.v1.contains("hugetlb")) found.emplace_back("hugetlb");
+    return found;
+  }();
+  return all;
+}
+
 TestCgroup::TestCgroup(char digit, const std::string& below, Inside inside)
     : id_(64, digit), path_("/cri-containerd/" + id_ + below) {
   // The root and /cri-containerd hold no processes that would mind.
   const std::size_t levels = inside == Inside::with_controllers ? 3 : 2;
-  for (const char* controller : controllers) make_cgroup(mount_of(controller), path_, levels);
+  for (const std::string& controller : controllers()) make_cgroup(mount_of(controller), path_, levels);
 }
 
 TestCgroup::TestCgroup(std::string id, std::string path) : id_(std::move(id)), path_(std::move(path)) {
   const auto levels = static_cast<std::size_t>(std::count(path_.begin(), path_.end(), '/'));
-  for (const char* controller : controllers) make_cgroup(mount_of(controller), path_, levels);
+  for (const std::string& controller : controllers()) make_cgroup(mount_of(controller), path_, levels);
 }
 
 std::string TestCgroup::file_path(const std::string& controller, const std::string& file) const {
@@ -102,7 +120,7 @@ std::map<std::string, std::uint64_t> TestCgroup::read_table(const std::string& c
 void TestCgroup::remove() {
   if (removed_) return;
   removed_ = true;
-  for (const char* controller : controllers) {
+  for (const std::string& controller : controllers()) {
     const std::string directory = mount_of(controller) + path_;
     bool gone = !std::filesystem::exists(directory);  // in v2 it is the same directory each time
     for (int attempt = 0; attempt < 2000 && !gone; ++attempt) {

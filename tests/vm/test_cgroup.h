@@ -3,11 +3,12 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <vector>
 
 namespace katameter::guest {
 
-/// A container's cgroups in the guest, as the Kata agent makes them: <path> in the cpu,cpuacct, memory, pids and blkio
-/// hierarchies of cgroup v1, or in the one of v2. Any failure ends the test.
+/// A container's cgroups in the guest, as the Kata agent makes them: <path> in the cpu,cpuacct, memory, pids, blkio and
+/// hugetlb hierarchies of cgroup v1, or in the one of v2. Any failure ends the test.
 class TestCgroup {
  public:
   enum class Inside { without_controllers, with_controllers };
@@ -20,6 +21,9 @@ class TestCgroup {
   TestCgroup(const TestCgroup&) = delete;
   TestCgroup& operator=(const TestCgroup&) = delete;
   ~TestCgroup() { remove(); }
+
+  /// The controllers in whose hierarchies it is; hugetlb only where this kernel has it.
+  static const std::vector<std::string>& controllers();
 
   const std::string& id() const { return id_; }
   const std::string& path() const { return path_; }

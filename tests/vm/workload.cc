@@ -30,6 +30,15 @@ void touch(int fd, int flags, std::size_t pages) {
   for (std::size_t i = 0; i < pages; ++i) static_cast<volatile char*>(memory)[i * page] = 1;
 }
 
+void touch_huge(std::size_t pages) {
+  constexpr int size_2mb = 21 << MAP_HUGE_SHIFT;
+  const std::size_t bytes = pages << 21;
+  const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | size_2mb;
+  char* memory = static_cast<char*>(mmap(nullptr, bytes, PROT_READ | PROT_WRITE, flags, -1, 0));
+  if (memory == MAP_FAILED) _exit(3);
+  for (std::size_t i = 0; i < pages; ++i) static_cast<volatile char*>(memory)[i << 21] = 1;
+}
+
 void read_own_pages(std::size_t pages) {
   const Fd file(open(large_file, O_RDONLY | O_CLOEXEC));
   std::array<char, page> bytes{};
@@ -99,11 +108,11 @@ Workload::Workload(const TestCgroup& cgroup, const std::string& comm) {
 void Workload::serve(const TestCgroup& cgroup, const std::string& comm, int steps, int done) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   prctl(PR_SET_NAME, comm.c_str());
-  for (const char* controller : {"cpuacct", "cpu", "memory", "pids", "blkio"})
-    cgroup.write(controller, "cgroup.procs", "0");
+  for (const std::string& controller : TestCgroup::controllers()) cgroup.write(controller, "cgroup.procs", "0");
   Step step{.what = '-', .amount = 0};
   do {
     if (step.what == 'a') touch(-1, MAP_PRIVATE | MAP_ANONYMOUS, step.amount);
+    if (step.what == 'h') touch_huge(step.amount);
     if (step.what == 'b') burn(step.amount);
     if (step.what == 's') burn_cpu(step.amount, true);
     if (step.what == 'r') read_own_pages(step.amount);
@@ -141,6 +150,15 @@ void Workload::touch_anonymous(std::size_t pages) {
 void Workload::touch_file(std::size_t pages) {
   send_step({.what = 'f', .amount = pages});
   wait_done();
+}
+
+void Workload::touch_huge_pages(std::size_t pages) {
+  start_touching_huge_pages(pages);
+  wait_done();
+}
+
+void Workload::start_touching_huge_pages(std::size_t pages) {
+  send_step({.what = 'h', .amount = pages});
 }
 
 void Workload::read_file(std::size_t pages) {

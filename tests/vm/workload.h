@@ -30,6 +30,8 @@ class Workload {
   // Each returns when the process has done it and waits again.
   void touch_anonymous(std::size_t pages);
   void touch_file(std::size_t pages);
+  /// Of 2 MiB.
+  void touch_huge_pages(std::size_t pages);
   /// Reads the first pages of guest-probe's own file, which nobody else has in the page cache then.
   void read_file(std::size_t pages);
   void burn_cpu_ms(std::size_t ms);
@@ -61,6 +63,7 @@ class Workload {
 
   /// Starts touching pages and does not wait for its end, which wait_end() does; that gives its wait status.
   void start_touching(std::size_t pages);
+  void start_touching_huge_pages(std::size_t pages);
   int wait_end();
 
   /// Tells it to touch more than its limit allows and returns its wait status (a kill, if all is as it should be).

@@ -55,6 +55,7 @@ enum class FigureGroup : std::uint8_t {
   bandwidth,         ///< the cpu controller
   pids,              ///< the pids controller
   memory,            ///< the memory controller
+  hugetlb,           ///< the hugetlb controller
   reclaim,           ///< the programs at direct reclaim
   processes,         ///< the walk over tasks
   start,             ///< the time of the cgroup's mkdir, or that walk

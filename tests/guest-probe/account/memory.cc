@@ -255,3 +255,21 @@ TEST_CASE("The class of an OOM kill follows from where the limited cgroup is") {
   record.name[0][0] = 'x';
   CHECK(make_oom_event(record).oom_class == wire::OomClass::other_limit);
 }
+
+TEST_CASE("Huge pages have figures for each size that was used or refused, in bytes but for the failures") {
+  hugetlb_counts counts{};
+  counts.value[HUGETLB_PEAK + HUGE_2MB] = 1024;
+  counts.value[HUGETLB_FAILCNT + HUGE_1GB] = 7;
+  wire::Container row;
+  set_hugetlb(row, counts, FigureSet::all());
+  CHECK(row.hugetlb_2mb_usage_bytes == 0);
+  CHECK(row.hugetlb_2mb_peak_bytes == 1024 * page);
+  CHECK(row.hugetlb_2mb_failcnt == 0);
+  CHECK(row.hugetlb_1gb_failcnt == 7);
+  CHECK_FALSE(row.hugetlb_64kb_usage_bytes);
+  CHECK_FALSE(row.hugetlb_32mb_failcnt);
+
+  wire::Container not_served;
+  set_hugetlb(not_served, counts, FigureSet{FigureGroup::memory});
+  CHECK_FALSE(not_served.hugetlb_2mb_peak_bytes);
+}

@@ -361,3 +361,16 @@ TEST_CASE("Another form of the same programs loses nothing, but for what has no 
   const GuestPlan less = plan_without(by_task, {"collect_pressure_by_task", KernelRefusal::Step::load, EINVAL, {}});
   CHECK((less.requests_by_task && less.missing_features().back() == "program collect_pressure"));
 }
+
+TEST_CASE("Huge pages are missed only where there can be some") {
+  KernelFacts facts = everything();
+  CHECK_FALSE(plan_guest(facts).hugetlb);
+  CHECK(plan_guest(facts).complete());
+  facts.huge_pages = true;
+  CHECK(plan_guest(facts).missing_features() == std::vector<std::string>{"hugetlb controller"});
+  facts.hugetlb = facts.hugetlb_v1 = true;
+  facts.hugetlb_mount = "/sys/fs/cgroup/hugetlb";
+  CHECK(plan_guest(facts).complete());
+  CHECK((plan_guest(facts).hugetlb && plan_guest(facts).hugetlb_v1));
+  CHECK_FALSE(plan_guest(facts, {}, {{"find_huge_pages", KernelRefusal::Step::load, EINVAL, {}}}).hugetlb);
+}
