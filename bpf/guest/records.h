@@ -275,6 +275,29 @@ enum {
   VIRTIOFS_OTHERS,
 };
 
+/* The copies of a CPU's counters of the network (guest/network.bpf.h): where each of the kernel's arrays begins. */
+enum {
+  NETWORK_TCP = 0,    /* struct tcp_mib */
+  NETWORK_LINUX = 32, /* struct linux_mib */
+  NETWORK_UDP = 224,  /* struct udp_mib, IPv4 */
+  NETWORK_UDP6 = 240, /* and IPv6 */
+  NETWORK_ROOM = 256,
+  NETWORK_COUNTERS = 64, /* that are taken out of them, at most */
+  NETWORK_FIGURES = 32,  /* sums of counters, at most; a power of 2 */
+};
+
+/* Sockets that have a port, and connections in TIME_WAIT, whose sockets are gone. */
+enum {
+  SOCKETS_TCP,
+  SOCKETS_TCP6,
+  SOCKETS_UDP,
+  SOCKETS_UDP6,
+  SOCKETS_TIME_WAIT,
+  NETWORK_SOCKETS,
+};
+
+#define NOT_COUNTED (~0ULL)
+
 /* The lines of cpu.pressure, memory.pressure and io.pressure. */
 enum {
   PRESSURE_CPU_SOME,
@@ -465,6 +488,10 @@ struct guest_status {
   struct virtiofs_sums virtiofs[VIRTIOFS_OTHERS]; /* by VIRTIOFS_OF_* */
   __u64 volumes;                                  /* that the last walk_tasks found; only VOLUMES have a place */
   struct volume_record volume[VOLUMES];
+  /* The network namespace of guest-probe, as the last walk_tasks found it, if it is known. */
+  __u64 network_known;
+  __u64 network[NETWORK_FIGURES];
+  __u64 sockets[NETWORK_SOCKETS]; /* by SOCKETS_*; NOT_COUNTED: it cannot be read */
 };
 
 /* How far C++ has got with the rings; BPF does not look at it. */

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * walk_tasks: how many processes each container has and what its threads do, summed up; the threads of the guest system's
- * owners one by one; at the end what each virtiofs was asked, and has not answered, and what the pod's volumes in memory
- * hold (guest/mounts.bpf.h).
+ * owners one by one; at the end what each virtiofs was asked, and has not answered, what the pod's volumes in memory hold
+ * (guest/mounts.bpf.h), and what the guest's network has counted (guest/network.bpf.h).
  *
  * Hook:    iter/task. Run by reading the iterator, when the host asks; the records are what is read.
  * Rate:    once per snapshot.
@@ -12,8 +12,8 @@
  *          was 1,370. With --schedstat 0.6 us a task more (bpf_stats, 6.18, JIT, 2 CPUs, 145 tasks).
  * Kernels: 5.10 and later.
  * Without: the number of processes, the states of threads, the start of containers that were there before guest-probe,
- *          and by whom the guest system's CPU time was used are not known, nor which requests to virtiofs wait, nor what the
- *          pod's volumes in memory hold.
+ *          and by whom the guest system's CPU time was used are not known, nor which requests to virtiofs wait, what the
+ *          pod's volumes in memory hold, and what TCP and UDP have counted.
  *
  * cgroup.procs goes through lists of tasks that a spinlock guards, which BPF cannot take; a task that moves to another
  * list in the meantime would lead a walk astray. The table of process ids that this iterator goes through is read under
@@ -21,6 +21,7 @@
  * are read by loads, of what they point at, too, where from a number each would be a call (read.bpf.h).
  */
 #include "bpf/guest/mounts.bpf.h"
+#include "bpf/guest/network.bpf.h"
 #include "bpf/guest/records.h"
 #include "bpf/guest/sched.bpf.h"
 #include "bpf/lib/container.bpf.h"
@@ -172,6 +173,7 @@ static __always_inline int end_of_tasks(struct seq_file *out) {
 
   if (write_sums(out)) return 0;
   walk_mounts();
+  count_network();
   bpf_seq_write(out, &end, sizeof(end));
   return 0;
 }

@@ -75,11 +75,30 @@ bool has_tracepoint(const btf& types, const char* name) {
   return find(types, (std::string("btf_trace_") + name).c_str(), BTF_KIND_TYPEDEF) != nullptr;
 }
 
+// Their enumerations have no names, so each that has none is looked at.
+void find_network_counters(const btf& types, KernelFacts& facts) {
+  const auto is_counter = [](std::string_view name) {
+    return name.starts_with("TCP_MIB_") || name.starts_with("LINUX_MIB_") || name.starts_with("UDP_MIB_");
+  };
+  const unsigned count = btf__type_cnt(&types);
+  for (unsigned id = 1; id < count; ++id) {
+    const btf_type* type = btf__type_by_id(&types, id);
+    if (!btf_is_enum(type) || type->name_off != 0 || btf_vlen(type) == 0) continue;
+    const struct btf_enum* values = btf_enum(type);
+    if (!is_counter(btf__name_by_offset(&types, values[0].name_off))) continue;
+    for (int i = 0; i < btf_vlen(type); ++i) {
+      facts.network_counters.emplace(btf__name_by_offset(&types, values[i].name_off),
+                                     static_cast<std::uint32_t>(values[i].val));
+    }
+  }
+}
+
 void read_types(KernelFacts& facts) {
   const KernelTypes types = read_kernel_types();
   if (types == nullptr) return;
   facts.btf = true;
   facts.direct_reads = kernel_reads_directly(*types);
+  find_network_counters(*types, facts);
   facts.cpuacct = find(*types, "cpuacct", BTF_KIND_STRUCT) != nullptr &&
                   has_enum_value(*types, "cgroup_subsys_id", "cpuacct_cgrp_id");
   facts.memory = find(*types, "mem_cgroup", BTF_KIND_STRUCT) != nullptr &&

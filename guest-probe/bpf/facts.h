@@ -1,6 +1,8 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -68,6 +70,9 @@ struct KernelFacts {
   // the kernel does not say (CONFIG_KALLSYMS_ALL, kptr_restrict). Looked for where there may be one.
   std::uint64_t stats_index = 0;
   std::uint64_t events_index = 0;
+  /// Of each counter of TCP, UDP and the network stack, by the name of its enumerator (include/uapi/linux/snmp.h): its
+  /// index in the kernel's array. They move between versions.
+  std::map<std::string, std::uint32_t, std::less<>> network_counters;
   std::uint64_t tick_ns = 0;  ///< length of a tick (CONFIG_HZ)
   int possible_cpus = 1;      ///< 1 more than the highest number that a CPU can have (cpu_possible_mask)
 };

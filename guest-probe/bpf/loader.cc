@@ -191,6 +191,9 @@ Status GuestLoader::choose_task_programs() {
   skeleton_->rodata->tasks_hierarchy = static_cast<std::uint32_t>(plan_.tasks_hierarchy);
   skeleton_->rodata->mkdir_hierarchy = static_cast<std::uint32_t>(plan_.tasks_hierarchy);
   skeleton_->rodata->own_tgid = static_cast<std::uint32_t>(getpid());
+  std::copy(plan_.network_counters.begin(), plan_.network_counters.end(), skeleton_->rodata->network_counters);
+  skeleton_->rodata->network_counter_count = static_cast<std::uint32_t>(plan_.network_counters.size());
+  for (const std::uint16_t counter : plan_.network_counters) programs_.network_figures_ |= 1u << (counter >> 8);
   skeleton_->rodata->sums_sched = plan_.schedstat ? 1 : 0;
   return {};
 }

@@ -44,6 +44,33 @@ std::string block_io_remedy(const KernelFacts& facts) {
   return "mount cgroup v2, or the blkio hierarchy of v1, before guest-probe starts";
 }
 
+// Where the counter is among the copies of the kernel's arrays; nowhere beyond the room there.
+std::vector<std::uint32_t> places_of_counter(const KernelFacts& facts, std::string_view name) {
+  const auto found = facts.network_counters.find(name);
+  std::vector<std::uint32_t> places;
+  if (found == facts.network_counters.end()) return places;
+  const auto add = [&](std::uint32_t begin, std::uint32_t end) {
+    if (found->second < end - begin) places.push_back(begin + found->second);
+  };
+  if (name.starts_with("TCP_")) add(NETWORK_TCP, NETWORK_LINUX);
+  if (name.starts_with("LINUX_")) add(NETWORK_LINUX, NETWORK_UDP);
+  if (name.starts_with("UDP_")) {
+    add(NETWORK_UDP, NETWORK_UDP6);
+    add(NETWORK_UDP6, NETWORK_ROOM);
+  }
+  return places;
+}
+
+std::vector<std::uint16_t> plan_network(const KernelFacts& facts, const Wanted& wanted) {
+  std::vector<std::uint16_t> counters;
+  for (std::size_t figure = 0; figure < std::min<std::size_t>(wanted.network.size(), NETWORK_FIGURES); ++figure) {
+    for (const std::uint32_t place : places_of_counter(facts, wanted.network[figure])) {
+      if (counters.size() < NETWORK_COUNTERS) counters.push_back(static_cast<std::uint16_t>(figure << 8 | place));
+    }
+  }
+  return counters;
+}
+
 }  // namespace
 
 bool GuestPlan::complete() const {
@@ -113,6 +140,7 @@ GuestPlan plan_guest(const KernelFacts& facts, const Wanted& wanted, std::vector
   plan.pressure = cpu_in_v2 && plan.per_cpu && facts.pressure && facts.pressure_on && facts.tick_ns > 0 &&
                   takes({"collect_pressure"}) && (plan.unified || (plan.memory && plan.unified_memory));
   plan.tasks_walk = plan.works() && facts.task_iterator && takes({"walk_tasks"});
+  if (plan.tasks_walk && plan.per_cpu) plan.network_counters = plan_network(facts, wanted);
   plan.schedstat = wanted.schedstat && plan.tasks_walk && facts.sched_free && map_iterators &&
                    takes({"note_task_end", "walk_sched_sums"});
   plan.removals = base && facts.cgroup_rmdir && takes({"note_removal"});

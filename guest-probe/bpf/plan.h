@@ -32,6 +32,8 @@ enum class VirtiofsMode {
 struct Wanted {
   bool schedstat = false;  ///< figures that cost something at the end of each task
   VirtiofsMode virtiofs = VirtiofsMode::automatic;
+  /// Counters of the network by enumerator, as in KernelFacts::network_counters; of UDP that is IPv4 and IPv6 together.
+  std::vector<std::string_view> network{};
 };
 
 /// What will be loaded and which figures there will be. Decided once, at start.
@@ -65,7 +67,9 @@ struct GuestPlan {
   bool schedstat = false;         ///< sched_run_ns ..., as asked for
   bool virtiofs = false;          ///< virtiofs_reads ...: requests and bytes
   bool virtiofs_answers = false;  ///< virtiofs_read_ns ...: times, errors and requests in flight
-  bool mkdir_times = false;       ///< start of containers made from now on
+  /// As network_counters in bpf/guest/network.bpf.h has them; figures in the order of Wanted::network.
+  std::vector<std::uint16_t> network_counters;
+  bool mkdir_times = false;                      ///< start of containers made from now on
   std::uint64_t tasks_hierarchy = WALK_CPUACCT;  ///< the one in which tasks are looked up and mkdir_times is kept
   bool reads_directly = false;                   ///< bpf/read.bpf.h
   bool requests_by_task = false;                 ///< bpf/lib/request.bpf.h

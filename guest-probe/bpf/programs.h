@@ -193,6 +193,18 @@ class GuestPrograms {
     return status().virtiofs[whose].value[figure];
   }
 
+  /// What the network has counted, as the last walk_tasks() found it: a figure by its place in Wanted::network. Nothing
+  /// where this kernel does not have it.
+  std::optional<std::uint64_t> network(std::size_t figure) const {
+    if (status().network_known == 0 || (network_figures_ >> figure & 1) == 0) return std::nullopt;
+    return status().network[figure];
+  }
+  /// The same of sockets: SOCKETS_*.
+  std::optional<std::uint64_t> sockets(std::size_t kind) const {
+    const std::uint64_t count = status().sockets[kind];
+    return status().network_known == 0 || count == NOT_COUNTED ? std::nullopt : std::optional(count);
+  }
+
   /// How far the rings below were read; no system call, like all that changes it.
   const progress& state() const { return state_.get(); }
   /// Counts a snapshot; its sequence.
@@ -256,6 +268,7 @@ class GuestPrograms {
   std::vector<Fd> hooks_;  // links; none where they are pinned
   std::uint64_t kernel_bytes_ = 0;
   std::uint32_t stats_found_ = 0;
+  std::uint32_t network_figures_ = 0;  // a bit for each that there is
   std::optional<StatTables> stat_tables_;
   std::optional<StatIndexMap> stat_indices_;
   bool replayed_ = false;

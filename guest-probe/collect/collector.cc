@@ -70,8 +70,12 @@ Result<wire::Snapshot> Collector::collect(std::uint64_t request) {
   snapshot.guest.containers_lost = programs_.state().removals_lost + removed_.forgotten();
   snapshot.guest.stalls_lost = programs_.stalls_lost();
   programs_.refresh_misses();
+  std::size_t network = 0;
   for (const GuestSource& source : guest_sources) {
-    if (source.skipped_runs) snapshot.guest.*source.figure = programs_.misses(*source.skipped_runs);
+    wire::Figure& figure = snapshot.guest.*source.figure;
+    if (source.skipped_runs) figure = programs_.misses(*source.skipped_runs);
+    if (!source.network.empty()) figure = programs_.network(network++);
+    if (source.sockets) figure = programs_.sockets(static_cast<std::size_t>(*source.sockets));
   }
 
   Rows rows;

@@ -97,6 +97,14 @@ void parse_meminfo(std::string_view text, wire::Guest& guest) {
   }
 }
 
+std::vector<std::string_view> network_counters() {
+  std::vector<std::string_view> counters;
+  for (const GuestSource& source : guest_sources) {
+    if (!source.network.empty()) counters.push_back(source.network);
+  }
+  return counters;
+}
+
 GuestSources GuestSources::open() {
   GuestSources sources;
   const auto take = [&](auto opened, auto& target, const char* impact) {

@@ -20,27 +20,33 @@ struct GuestSource {
   wire::Figure wire::Guest::*figure;
   std::array<std::string_view, 2> meminfo{};  ///< lines of /proc/meminfo; of two it is the sum
   std::optional<Hook> skipped_runs{};         ///< the attached program whose skipped runs it is
+  std::string_view network{};                 ///< the enumerator of a counter of the network, as in Wanted::network
+  std::optional<int> sockets{};               ///< SOCKETS_*
 
   /// Lines of /proc/meminfo that it takes.
   constexpr std::size_t lines() const { return (meminfo[0].empty() ? 0U : 1U) + (meminfo[1].empty() ? 0U : 1U); }
 };
 
 inline constexpr auto guest_sources = [] {
-  struct Read {
-    std::array<std::string_view, 2> meminfo{};
-    std::optional<Hook> skipped_runs{};
+  constexpr auto meminfo = [](std::string_view line, std::string_view other = {}) {
+    return GuestSource{.figure = nullptr, .meminfo = {line, other}};
   };
-  constexpr auto meminfo = [](std::string_view line, std::string_view other = {}) { return Read{{line, other}, {}}; };
-  constexpr auto skipped_runs = [](Hook hook) { return Read{{}, hook}; };
-  constexpr Read by_code;
-  const auto source = [](wire::Figure wire::Guest::*figure, const Read& read) {
-    return GuestSource{figure, read.meminfo, read.skipped_runs};
+  constexpr auto skipped_runs = [](Hook hook) { return GuestSource{.figure = nullptr, .skipped_runs = hook}; };
+  constexpr auto network = [](std::string_view counter) { return GuestSource{.figure = nullptr, .network = counter}; };
+  constexpr auto sockets = [](int kind) { return GuestSource{.figure = nullptr, .sockets = kind}; };
+  constexpr GuestSource by_code{.figure = nullptr};
+  const auto source = [](wire::Figure wire::Guest::*figure, GuestSource read) {
+    read.figure = figure;
+    return read;
   };
   return std::to_array<GuestSource>({
 #define GUEST_FIGURE(name, number, presence, kind, unit, read, ...) source(&wire::Guest::name, read),
 #include "userspace/figures/guest.def"
   });
 }();
+
+/// Wanted::network: the counters in the order of the rows.
+std::vector<std::string_view> network_counters();
 
 /// The memory of the whole guest, from /proc/meminfo (fs/proc/meminfo.c). The kernel sums most of it up from per-CPU
 /// and per-node counters for whoever reads; they have no address that BPF could know in every kernel. Opened once.

@@ -149,7 +149,9 @@ Result<GuestProbe> start_guest_probe(std::size_t containers, const std::string& 
                                      const LoadOptions& options) {
   GuestProbe probe;
   const KernelFacts facts = read_kernel_facts();
-  probe.plan = plan_guest(facts, wanted);
+  Wanted all = wanted;
+  all.network = network_counters();
+  probe.plan = plan_guest(facts, all);
   if (!probe.plan.works()) return nothing_works(probe.plan);
 
   if (Status status = open_pins(probe, pin_directory); !status) return failure_from(status.error());

@@ -21,6 +21,7 @@ struct Shown {
   Label label{};           ///< of each series; without a name: none
   std::string_view other_label{};
   std::array<std::string_view, 2> other_values{};  ///< with other_label there is a series for each
+  bool of_pod = false;                             ///< of a guest: with the labels of the pod, not the sandbox's
 };
 
 /// The metric of one figure of a container. Neighbours with the same descriptor are series of one metric.
@@ -61,6 +62,13 @@ constexpr Shown counted_by_host() {
   return {Shown::Rule::counted_by_host};
 }
 
+// Of a guest as a whole, on the row of its pause container.
+constexpr Shown of_pod(std::string_view label = "", std::string_view of_label = "") {
+  Shown shown = value(label, of_label);
+  shown.of_pod = true;
+  return shown;
+}
+
 constexpr std::string_view unit_name(FigureUnit unit) {
   switch (unit) {
     case FigureUnit::cpu_time:
@@ -87,6 +95,8 @@ constexpr std::string_view unit_name(FigureUnit unit) {
     case FigureUnit::pages: return "pages";
     case FigureUnit::flag: return "0 or 1";
     case FigureUnit::files: return "files";
+    case FigureUnit::datagrams: return "datagrams";
+    case FigureUnit::sockets: return "sockets";
   }
   return "?";
 }
@@ -140,6 +150,7 @@ inline constexpr auto of_container = [] {
 
 /// What is one value of a guest as a whole, in the order of guest.def.
 inline constexpr auto of_guest = [] {
+  using detail::of_pod;
   using detail::value;
   return std::to_array<GuestMetric>({
 #define GUEST_FIGURE(name, number, presence, kind, unit, read, metric, shown, help, source) \

@@ -91,7 +91,8 @@ void add_guests(TextWriter& writer, const LabelledReport& report) {
     for (const LabelledSandbox& sandbox : report.living()) {
       if (!sandbox.report.guest) continue;
       const wire::Figure& value = sandbox.report.guest->guest_wide.*metric.figure;
-      if (value) writer.add(*metric.descriptor, sandbox.id, further, static_cast<double>(*value) / metric.divisor);
+      const Labels& labels = metric.shown.of_pod ? sandbox.pod() : sandbox.id;
+      if (value) writer.add(*metric.descriptor, labels, further, static_cast<double>(*value) / metric.divisor);
     }
   }
 }

@@ -85,7 +85,7 @@ void append_row(std::string& out, const Descriptor& metric) {
 
 // The metrics of container.def or guest.def. Neighbours with one descriptor are one metric, each with its source.
 template <typename Metrics>
-void append_values(std::string& out, const Metrics& metrics, std::string_view between_sources) {
+void append_values(std::string& out, const Metrics& metrics, std::string_view between_sources, bool of_pod = false) {
   for (auto first = metrics.begin(); first != metrics.end();) {
     const auto last =
         std::find_if(first, metrics.end(), [&](const auto& metric) { return metric.descriptor != first->descriptor; });
@@ -99,7 +99,7 @@ void append_values(std::string& out, const Metrics& metrics, std::string_view be
     Descriptor row = *first->descriptor;
     row.labels = labels;
     row.source = source;
-    if (!row.name.empty()) append_row(out, row);
+    if (!row.name.empty() && first->shown.of_pod == of_pod) append_row(out, row);
     first = last;
   }
 }
@@ -128,6 +128,7 @@ std::string catalogue_markdown() {
        {&network_group, &guest_group, &accounting_group, &process_group, &node_group, &own_group, &registry_group}) {
     append_head(out, *group);
     append_rows(out, *group);
+    if (group == &network_group) append_values(out, metric::of_guest, "; ", true);
     if (group == &guest_group) append_values(out, metric::of_guest, "; ");
   }
   return out;

@@ -47,6 +47,8 @@ enum class FigureUnit : std::uint8_t {
   pages,
   flag,
   files,
+  datagrams,
+  sockets,
 };
 
 /// What gives a figure: it is there or missing with the others of its group.

@@ -374,3 +374,17 @@ TEST_CASE("Huge pages are missed only where there can be some") {
   CHECK((plan_guest(facts).hugetlb && plan_guest(facts).hugetlb_v1));
   CHECK_FALSE(plan_guest(facts, {}, {{"find_huge_pages", KernelRefusal::Step::load, EINVAL, {}}}).hugetlb);
 }
+
+TEST_CASE("Counters of the network are read where this kernel has them; UDP's of IPv4 and IPv6") {
+  KernelFacts facts = everything();
+  facts.network_counters = {
+      {"TCP_MIB_RETRANSSEGS", 12}, {"LINUX_MIB_LISTENDROPS", 24}, {"UDP_MIB_NOPORTS", 2}, {"UDP_MIB_LARGE", 16}};
+  Wanted wanted;
+  wanted.network = {"TCP_MIB_RETRANSSEGS", "TCP_MIB_UNKNOWN", "UDP_MIB_NOPORTS", "LINUX_MIB_LISTENDROPS",
+                    "UDP_MIB_LARGE"};
+  CHECK(plan_guest(facts, wanted).network_counters ==
+        std::vector<std::uint16_t>{0 << 8 | (NETWORK_TCP + 12), 2 << 8 | (NETWORK_UDP + 2), 2 << 8 | (NETWORK_UDP6 + 2),
+                                   3 << 8 | (NETWORK_LINUX + 24)});
+  facts.task_iterator = false;
+  CHECK(plan_guest(facts, wanted).network_counters.empty());
+}

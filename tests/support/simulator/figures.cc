@@ -112,6 +112,10 @@ wire::Guest guest_of(const wire::Snapshot& snapshot, std::uint64_t uptime_ns, st
   guest.memory_slab_bytes = 40 * mebibyte;
   guest.memory_kernel_stack_bytes = 2 * mebibyte;
   guest.memory_page_tables_bytes = 4 * mebibyte;
+  guest.tcp_retranssegs = uptime_ns / 10'000'000'000;
+  guest.tcp_outsegs = *guest.tcp_retranssegs * 1000;
+  guest.tcp_currestab = guest.tcp_sockets = 7;
+  guest.udp_sockets = 2;
   guest.swap_total_bytes = 0;
   guest.swap_free_bytes = 0;
   guest.virtiofs_system_requests = uptime_ns / 1'000'000'000;
