@@ -130,7 +130,7 @@ class Guests {
   // Made once: the host must be kept busy, not the guests.
   const std::string crowd_ = [] {
     wire::Snapshot made = good_snapshot(1, 1);
-    for (int i = 0; i < 100'000; ++i) made.containers.emplace_back().id = numbered(i + 100);
+    for (int i = 0; i < 200'000; ++i) made.containers.emplace_back().id = numbered(i + 100);
     return wire::frame(wire::encode(wire::GuestMessage(made)));
   }();
   wire::OomEvent big_event_ = [] {
