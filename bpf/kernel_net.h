@@ -47,7 +47,7 @@ typedef struct {
   atomic_t refs;
 } refcount_t;
 
-/* A reference is the namespace's own. An atomic `tw_count` without it until 5.19 (e9bd0cca09d1). */
+/* A reference is the namespace's own. Older kernels, such as 5.10, have an atomic `tw_count` without it. */
 struct inet_timewait_death_row {
   refcount_t tw_refcount;
 };
@@ -56,7 +56,7 @@ struct inet_timewait_death_row___count {
   atomic_t tw_count;
 };
 
-/* A pointer from 5.18 to 6.0, where it is not read. */
+/* Some kernels between 5.10 and 6.1 have a pointer here, which is not followed. */
 struct netns_ipv4 {
   struct inet_timewait_death_row tcp_death_row;
 };

@@ -13,6 +13,7 @@ namespace {
 
 constexpr std::uint64_t sector_bytes = 512;  // whatever the device's own are
 constexpr int max_reads = 16;
+constexpr std::size_t max_line = 512;  // two names of 32 bytes, and 19 numbers
 
 // The next word of a line of numbers and names, which it is taken from; empty at its end.
 std::string_view take_word(std::string_view& line) {
@@ -81,9 +82,11 @@ Result<Disks> DiskStats::read() const {
   for (int reads = 0; reads < max_reads && begun < text.size(); ++reads) {
     const ssize_t size = pread(file_.get(), text.data() + begun, text.size() - begun, offset);
     if (size < 0) return system_failure("cannot read /proc/diskstats");
-    if (size == 0) return disks;
     offset += size;
-    const std::string_view rest = parse_diskstats({text.data(), begun + static_cast<std::size_t>(size)}, disks);
+    const std::size_t end = begun + static_cast<std::size_t>(size);
+    const std::string_view rest = parse_diskstats({text.data(), end}, disks);
+    // The kernel fills what it is given with as many lines as have room.
+    if (size == 0 || (rest.empty() && text.size() - end > max_line)) return disks;
     begun = rest.size();
     std::copy(rest.begin(), rest.end(), text.begin());
   }

@@ -81,7 +81,7 @@ TEST_CASE("Cost: at most 1.75 MiB stay resident with 10 containers", "[any][life
   CHECK(resident_kb <= 1792);
 }
 
-TEST_CASE("Cost: a Collect of 10 containers takes at most 20 system calls, every eighth one more",
+TEST_CASE("Cost: a Collect of 10 containers takes at most 21 system calls, every eighth one more",
           "[any][life][cost]") {
   const TenContainers containers;
   const std::string trace = "/tmp/katameter-strace-cost";
@@ -99,7 +99,7 @@ TEST_CASE("Cost: a Collect of 10 containers takes at most 20 system calls, every
   CHECK(calls >= rounds);  // or the trace shows nothing
   // An acknowledgement and the request after it are read together: not the last one, and not each on a busy machine.
   constexpr std::size_t apart = 3;
-  CHECK(calls <= 20 * rounds + rounds / 8 + 1 + 2 * apart);
+  CHECK(calls <= 21 * rounds + rounds / 8 + 1 + 2 * apart);
 }
 
 TEST_CASE("Cost: with nobody asking guest-probe does not wake in 30 s", "[cost]") {
