@@ -76,7 +76,8 @@ Result<Fd> connect_unix(const std::string& directory, const std::string& name);
 std::optional<std::uint32_t> guest_cid_in(std::string_view command_line);
 
 /// The CID of the guest whose VMM has left its process id in `directory`/pid, as the Go runtime has it do; without that
-/// file, as with runtime-rs, of the VMM that `find_vmm` knows. ENOENT: neither knows one; ESRCH: no such process.
+/// file, as with runtime-rs, of the VMM that `find_vmm` knows. ENOENT: neither knows one; ESRCH: no such process;
+/// EAGAIN: the file has not been written yet, or the process is starting a program, or has ended.
 Result<std::uint32_t> guest_cid(const std::string& directory, const FindVmm& find_vmm);
 
 /// Begins to connect to that guest's port.

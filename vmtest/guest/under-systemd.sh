@@ -12,7 +12,7 @@ mkdir -p $root/machine
 for dir in proc sys dev run; do mount --rbind /$dir $root/$dir; done
 
 # After= the target, which would otherwise wait for the command to end. Systemd makes all mounts shared, with which
-# nothing that the command starts could change its root, as virtiofsd does: so it has its own.
+# nothing that the command starts could change its root, as virtiofsd does: so it has its own, and they are private.
 cat >/run/systemd/system/vmtest.service <<UNIT
 [Unit]
 Description=The command of vmtest/vm.sh
@@ -21,7 +21,7 @@ After=multi-user.target
 [Service]
 Type=oneshot
 PrivateMounts=yes
-ExecStart=/usr/sbin/chroot /machine $guest/command.sh $JOB
+ExecStart=/bin/sh -c 'mount --make-rprivate / && exec chroot /machine $guest/command.sh $JOB'
 UNIT
 ln -s ../vmtest.service /run/systemd/system/multi-user.target.wants/
 # Nobody logs in; without udev it would wait for the terminals.

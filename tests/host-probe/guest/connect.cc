@@ -93,6 +93,22 @@ TEST_CASE("the VMM is the one whose process id the runtime left") {
   }
 }
 
+TEST_CASE("a VMM that is starting has no command line yet, and an empty file of its process id: it is asked again") {
+  TemporaryDirectory temporary;
+  const std::string pid_file = temporary.path() / "pid";
+  std::ofstream(pid_file) << "";
+  CHECK(guest_cid(temporary.path(), {}).error().code == EAGAIN);
+  // A process that has ended has no command line either.
+  const pid_t ended = fork();
+  REQUIRE(ended >= 0);
+  if (ended == 0) _exit(0);
+  siginfo_t info{};
+  REQUIRE(waitid(P_PID, static_cast<id_t>(ended), &info, WEXITED | WNOWAIT) == 0);
+  std::ofstream(pid_file) << ended;
+  CHECK(guest_cid(temporary.path(), {}).error().code == EAGAIN);
+  CHECK(waitpid(ended, nullptr, 0) == ended);
+}
+
 TEST_CASE("where the runtime leaves no process id, the VMM is the one whose process is known") {
   TemporaryDirectory temporary;
   const Process vmm(",guest-cid=42");
