@@ -26,7 +26,7 @@ class DiskStats {
   static Result<DiskStats> open();
 
   /// The devices that have had a request, without partitions, whose requests are counted for the disk as well. One system
-  /// call and one for each 4 KiB of the file, of which no more than 64 KiB are read. An error if it cannot be read.
+  /// call for each 4 KiB of the file, of which no more than 64 KiB are read. An error if it cannot be read.
   Result<Disks> read() const;
 
  private:
