@@ -35,8 +35,8 @@ class Fd {
   int number_ = -1;
 };
 
-/// In a child: closes all descriptors above 2 but `kept`. What it inherits stays open for as long as it lives: another
-/// process's listening socket, or lock.
+/// In a child: closes all descriptors above 2 but `kept`. A listening socket or a lock that it inherited would stay open, and
+/// taken, until the child ends.
 void close_all_but(std::vector<int> kept);
 
 /// The bytes of a file, `max_bytes` of them at most. The error begins with the path; its code is ENOENT if there is no

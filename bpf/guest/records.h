@@ -323,7 +323,7 @@ struct pressure_record {
   struct pressure_totals totals;
 };
 
-/* What walk_tasks writes: struct task_record and struct container_tasks, which `flags` tells apart. */
+/* What walk_tasks writes: a struct task_record or a struct container_tasks; `flags` says which. */
 
 enum {
   TASK_LEADER = 1 << 0,  /* leader of a thread group; its cpu_ns includes the group's threads that have died */

@@ -69,7 +69,7 @@ Status Meminfo::read(wire::Guest& guest) const {
 
 void parse_meminfo(std::string_view text, wire::Guest& guest) {
   std::array<wire::Figure, wanted.size()> found;
-  // Most lines are wanted by nobody, and those after the last one that is are not looked at.
+  // Few of the lines are wanted. Parsing ends with the last of these.
   for (std::size_t missing = wanted.size(); missing > 0;) {
     const std::size_t end = text.find('\n');
     if (end == std::string_view::npos) break;  // a line that was cut

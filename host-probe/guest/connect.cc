@@ -57,8 +57,8 @@ Result<std::uint32_t> vmm_of(const std::string& directory, const FindVmm& find_v
     if (found) return *found;
     return failure_from(std::move(text.error()), "the guest's CID is not known");
   }
-  const auto pid = number(*text, "\n");
   if (text->empty()) return system_failure(path + " holds no process id", EAGAIN);
+  const auto pid = number(*text, "\n");
   if (!pid || *pid == 0) return failure(path + " holds no process id");
   return *pid;
 }
@@ -130,7 +130,7 @@ Result<std::uint32_t> guest_cid(const std::string& directory, const FindVmm& fin
   if (!command_line && command_line.error().code == ETIMEDOUT)
     return failure_from(command_line.error(), "the guest's CID is not known");
   if (!command_line) return system_failure(process + " is not there, or /proc hides it", ESRCH);
-  // While a process starts another program it has none, and once it has ended.
+  // It is empty during execve(), and of a process that has ended.
   if (command_line->empty()) return system_failure(process + " has no command line", EAGAIN);
   const auto cid = guest_cid_in(*command_line);
   if (!cid) return failure(process + " was given no guest-cid");

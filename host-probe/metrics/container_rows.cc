@@ -13,9 +13,8 @@ namespace {
 
 using prometheus::MetricType;
 
-// The guest's names of its devices are not known.
 Labels device_labels(const wire::BlockDevice& device) {
-  return {{"device", "/dev/block/" + std::to_string(device.major) + ":" + std::to_string(device.minor)}};
+  return {{"device", device_name(device.major, device.minor)}};
 }
 
 template <typename LabelsOf>

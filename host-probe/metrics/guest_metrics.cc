@@ -100,10 +100,6 @@ constexpr Operation operations[] = {
     {"flush", &wire::Disk::flushes, nullptr, nullptr, &wire::Disk::flush_ms},
 };
 
-std::string device_name(const wire::Disk& disk) {
-  return "/dev/block/" + std::to_string(disk.major) + ":" + std::to_string(disk.minor);
-}
-
 template <typename Visit>
 void each_disk(SeriesWriter& out, const Visit& visit) {
   for (const LabelledSandbox& sandbox : out.report().living()) {
@@ -119,7 +115,7 @@ void write_operations(SeriesWriter& out) {
     for (const Operation& operation : operations) {
       if (operation.*member == nullptr || disk.*operation.count == 0) continue;
       const Labels& of_operation = shared.of({disk.major, disk.minor, operation.name}, [&] {
-        return Labels{{"device", device_name(disk)}, {"operation", operation.name}};
+        return Labels{{"device", device_name(disk.major, disk.minor)}, {"operation", operation.name}};
       });
       out.add(sandbox, of_operation, static_cast<double>(disk.*(operation.*member)) / divisor);
     }
@@ -130,7 +126,9 @@ template <std::uint64_t wire::Disk::*member, int divisor = 1>
 void write_disk(SeriesWriter& out) {
   SharedLabels<std::pair<std::uint32_t, std::uint32_t>> shared;
   each_disk(out, [&](const Labels& sandbox, const wire::Disk& disk) {
-    const Labels& of_disk = shared.of({disk.major, disk.minor}, [&] { return Labels{{"device", device_name(disk)}}; });
+    const Labels& of_disk = shared.of({disk.major, disk.minor}, [&] {
+      return Labels{{"device", device_name(disk.major, disk.minor)}};
+    });
     out.add(sandbox, of_disk, static_cast<double>(disk.*member) / divisor);
   });
 }

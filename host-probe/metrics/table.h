@@ -134,6 +134,11 @@ class SeriesWriter {
   const LabelledReport* report_;
 };
 
+/// The `device` label of a block device of a guest, whose own names of its devices are not known.
+inline std::string device_name(std::uint32_t major, std::uint32_t minor) {
+  return "/dev/block/" + std::to_string(major) + ":" + std::to_string(minor);
+}
+
 /// Labels of a metric's series, made once for each value of `Key` and not for each series: most guests of a node have
 /// the same devices and interfaces.
 template <typename Key>

@@ -27,7 +27,8 @@ struct KernelViews {
 /// - cpus: more possible CPUs than are read
 std::vector<Limitation> find_limitations(const KernelViews& views);
 
-/// Whether /proc here lacks processes of the node, by `pid_namespace` or `hidepid`: one that is not in it may run.
+/// Whether /proc here does not show all processes of the node, because of `pid_namespace` or `hidepid`. A process that it
+/// does not show may be running.
 bool proc_lacks_processes(const KernelViews& views);
 
 /// Logs each as a warning, and sets its series.

@@ -135,7 +135,7 @@ void use_tcp(std::vector<Fd>& kept) {
   REQUIRE(connect_to(refused, 1) != 0);
 }
 
-// Datagrams that arrive, for which nobody waits, and for which there is no room.
+// Datagrams that are received, that find no socket, and that find the receive buffer full.
 void use_udp(std::vector<Fd>& kept) {
   std::uint16_t port = 0;
   Fd receiver = bound(SOCK_DGRAM, port);

@@ -60,16 +60,21 @@ TEST_CASE("OOM kills by class begin at 0, rare classes where there are some") {
   CHECK(kills("other_limit") == 5.0);
 }
 
+namespace {
+
+const Series pod{{"id", "/kata/" + sandbox_hex + "/" + sandbox_hex},
+                 {"name", sandbox_hex},
+                 {"image", ""},
+                 {"namespace", ""},
+                 {"pod", ""},
+                 {"container", ""}};
+
+}  // namespace
+
 TEST_CASE("the network is the pod's: cAdvisor's names once per interface, with no container") {
   NodeReport report = with_container(full_container());
   report.sandboxes[0].guest->interfaces = {{"eth0", 1, 2, 3, 4, 5, 6, 7, 8}, {"eth1", 9, 0, 0, 0, 0, 0, 0, 0}};
   const Rendered rendered(report);
-  const Series pod{{"id", "/kata/" + sandbox_hex + "/" + sandbox_hex},
-                   {"name", sandbox_hex},
-                   {"image", ""},
-                   {"namespace", ""},
-                   {"pod", ""},
-                   {"container", ""}};
   const std::vector<std::pair<std::string, double>> expected{{"container_network_receive_bytes_total", 1},
                                                              {"container_network_receive_packets_total", 2},
                                                              {"container_network_receive_packets_dropped_total", 3},
@@ -92,12 +97,6 @@ TEST_CASE("volumes in memory are the pod's, by mount point; what their file syst
   NodeReport report = with_container(full_container());
   report.sandboxes[0].guest->volumes = {{"", 1, 2, 3, 4}, {"cache", 5, 6, 7, 8}, {"endless", 0, 0, 0, 0}};
   const Rendered rendered(report);
-  const Series pod{{"id", "/kata/" + sandbox_hex + "/" + sandbox_hex},
-                   {"name", sandbox_hex},
-                   {"image", ""},
-                   {"namespace", ""},
-                   {"pod", ""},
-                   {"container", ""}};
   const std::string sandbox = "/run/kata-containers/sandbox/";
   const Series cache = with(pod, "device", sandbox + "ephemeral/cache");
   CHECK(rendered.value("container_fs_usage_bytes", cache) == 5.0);

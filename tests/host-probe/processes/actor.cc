@@ -188,8 +188,8 @@ std::size_t share_memory(int pid, int descriptor) {
   return touched;
 }
 
-/// In a child: its end when `parent` ends, also one that has ended by now. Whoever runs the tests waits for all that has
-/// their output open.
+/// In a child: ends it when `parent` ends, and at once if that has ended already. ctest waits until every process has
+/// closed a test's output.
 void die_with_parent(int parent) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (getppid() != parent) _exit(0);

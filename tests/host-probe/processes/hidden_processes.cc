@@ -8,7 +8,7 @@
 #include "tests/support/http_get.h"
 #include "tests/support/program.h"
 
-// host-probe itself, with the capabilities of its service, on a /proc that lacks processes of the node.
+// host-probe itself, with the capabilities of its service, where /proc does not show all processes of the node.
 
 using namespace katameter;
 using namespace katameter::host;
