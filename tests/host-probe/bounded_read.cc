@@ -12,7 +12,7 @@ using namespace katameter::host;
 using namespace std::chrono_literals;
 
 TEST_CASE("a file that answers is read as ever") {
-  const testing::TemporaryDirectory folder;
+  const katameter::testing::TemporaryDirectory folder;
   std::ofstream(folder.path() / "file") << "0123456789";
   CHECK(*read_file_within(10s, folder.path() / "file", 100) == "0123456789");
   CHECK(*read_file_within(10s, folder.path() / "file", 4) == "0123");

@@ -18,8 +18,8 @@ const std::string secret = "Authorization: Basic YWxpY2U6c2VjcmV0\r\n";  // alic
 const std::string other = "Authorization: Basic YWxpY2U6b3RoZXI=\r\n";   // alice:other
 
 // host-probe under a service manager, with a configuration that the test changes.
-struct Fixture {
-  explicit Fixture(bool with_users) : users(with_users) {
+struct ReloadFixture {
+  explicit ReloadFixture(bool with_users) : users(with_users) {
     if (users) write_user("secret");
     write("");
     program.emplace(std::vector<std::string>{"run", "--config", config});
@@ -56,7 +56,7 @@ struct Fixture {
 }  // namespace
 
 TEST_CASE("a reload takes over who may read, and the log level") {
-  Fixture test(true);
+  ReloadFixture test(true);
   CHECK_THAT(http_get(test.address, "/metrics", secret), Catch::Contains(" 200 "));
   test.write_user("other");
   test.write("log.level = \"error\"\n");
@@ -69,7 +69,7 @@ TEST_CASE("a reload takes over who may read, and the log level") {
 }
 
 TEST_CASE("a configuration that is wrong is not taken over, not even half of it") {
-  Fixture test(true);
+  ReloadFixture test(true);
   const auto [text, expected] = GENERATE(table<std::string, std::string>({
       {"log.level = \"loud\"\n", "debug, info, warning or error"},
       {"log.level = \"error\"\nnonsense = 3\n", "nonsense"},
@@ -88,7 +88,7 @@ TEST_CASE("a configuration that is wrong is not taken over, not even half of it"
 }
 
 TEST_CASE("users that cannot be read leave the old ones and the rest as they were") {
-  Fixture test(true);
+  ReloadFixture test(true);
   std::ofstream(test.web) << "basic_auth_users:\n  alice: plain\n";
   test.write("log.level = \"error\"\n");
   CHECK_THAT(test.reload(), Catch::Contains("not a bcrypt hash"));
@@ -101,7 +101,7 @@ TEST_CASE("users that cannot be read leave the old ones and the rest as they wer
 }
 
 TEST_CASE("users that the web configuration gets are asked for without a restart, and without a signal") {
-  Fixture test(true);
+  ReloadFixture test(true);
   test.write_user("other");
   CHECK_THAT(http_get(test.address, "/metrics", secret), Catch::Contains(" 401 "));
   CHECK_THAT(http_get(test.address, "/metrics", other),
@@ -116,7 +116,7 @@ TEST_CASE("users that the web configuration gets are asked for without a restart
 }
 
 TEST_CASE("a web configuration that asks for users from a reload on is taken over") {
-  Fixture test(false);
+  ReloadFixture test(false);
   CHECK_THAT(http_get(test.address, "/metrics"), Catch::Contains(" 200 "));
   test.users = true;
   test.write_user("secret");
@@ -127,7 +127,7 @@ TEST_CASE("a web configuration that asks for users from a reload on is taken ove
 }
 
 TEST_CASE("what takes a restart is logged, and the rest is applied") {
-  Fixture test(false);
+  ReloadFixture test(false);
   std::ofstream(test.config) << "run-root = \"/elsewhere\"\nweb.listen-address = \"127.0.0.1:1\"\n"
                              << "state-file = \"\"\nlog.level = \"warning\"\n";
   CHECK_THAT(test.reload(), !Catch::Contains("not reloaded"));

@@ -37,7 +37,7 @@ double seconds(const Work& work) {
 
 TEST_CASE("a series takes at most half the time of one kept in a prometheus-cpp registry") {
   const NodeReport report = report_of(100);
-  testing::PlainRegistry registry;
+  host::testing::PlainRegistry registry;
   REQUIRE(registry.fill(rendered_text(report)));
   double ours = std::numeric_limits<double>::max();
   double theirs = ours;

@@ -1,4 +1,5 @@
 #include "tests/support/fake_report.h"
+#include "tests/support/units.h"
 
 #include <chrono>
 #include <numeric>
@@ -6,8 +7,6 @@
 
 namespace katameter::host::testing {
 namespace {
-
-constexpr std::uint64_t mebibyte = 1024 * 1024;
 
 ContainerId id_of(char digit) {
   return *ContainerId::from_hex(std::string(64, digit));

@@ -1,11 +1,8 @@
-#define CATCH_CONFIG_RUNNER
-#include <catch2/catch.hpp>
-
+#include "tests/support/run_tests.h"
 #include "userspace/log.h"
 
-// Of all test programs: Catch2's own part takes long to compile.
 int main(int argc, char** argv) {
   // What the code under test logs is not what a test run is about.
   katameter::start_log(katameter::LogLevel::error);
-  return Catch::Session().run(argc, argv);
+  return katameter::testing::run_tests(argc, argv);
 }

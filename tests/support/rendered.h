@@ -38,12 +38,12 @@ struct Rendered {
   std::vector<prometheus::MetricFamily> families;
 };
 
-inline const Series container_labels{{"id", "/kata/" + sandbox_hex + "/" + container_hex},
-                                     {"name", container_hex},
-                                     {"image", ""},
-                                     {"namespace", ""},
-                                     {"pod", ""},
-                                     {"container", ""}};
+inline const Series full_container_labels{{"id", "/kata/" + sandbox_hex + "/" + container_hex},
+                                          {"name", container_hex},
+                                          {"image", ""},
+                                          {"namespace", ""},
+                                          {"pod", ""},
+                                          {"container", ""}};
 
 inline Series with(Series labels, const std::string& name, const std::string& value) {
   labels[name] = value;

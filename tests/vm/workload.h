@@ -7,13 +7,13 @@
 #include <functional>
 #include <string>
 
+#include "tests/support/units.h"
 #include "tests/vm/test_cgroup.h"
 #include "userspace/fd.h"
 
 namespace katameter::guest {
 
 inline constexpr std::size_t page = 4096;
-inline constexpr std::uint64_t mebibyte = 1 << 20;
 
 /// A process in a container that obeys, step by step, and nothing in between.
 class Workload {

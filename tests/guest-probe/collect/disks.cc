@@ -9,7 +9,7 @@ using namespace katameter::guest;
 
 namespace {
 
-const std::string sample =
+const std::string diskstats =
     "   7       0 loop0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0\n"
     " 254       0 vda 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17\n"
     " 254       1 vda1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1\n"
@@ -19,7 +19,7 @@ const std::string sample =
     "   7       1 loop1 1 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0\n"
     "   7      10 loop10 1 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0\n";
 
-Disks parsed(std::string_view text) {
+Disks disks_of(std::string_view text) {
   Disks disks;
   parse_diskstats(text, disks);
   return disks;
@@ -28,7 +28,7 @@ Disks parsed(std::string_view text) {
 }  // namespace
 
 TEST_CASE("A disk has its own line's numbers; partitions and disks without a request are left out") {
-  const Disks disks = parsed(sample);
+  const Disks disks = disks_of(diskstats);
   REQUIRE(disks.disks.size() == 5);
   CHECK(disks.unreported == 0);
   const wire::Disk& first = disks.disks[0];
@@ -47,10 +47,10 @@ TEST_CASE("A disk has its own line's numbers; partitions and disks without a req
 }
 
 TEST_CASE("A text that comes in pieces is read as a whole one, partitions at a border included") {
-  for (std::size_t cut = 0; cut <= sample.size(); ++cut) {
+  for (std::size_t cut = 0; cut <= diskstats.size(); ++cut) {
     Disks disks;
-    const std::string rest(parse_diskstats(sample.substr(0, cut), disks));
-    CHECK(parse_diskstats(rest + sample.substr(cut), disks).empty());
+    const std::string rest(parse_diskstats(diskstats.substr(0, cut), disks));
+    CHECK(parse_diskstats(rest + diskstats.substr(cut), disks).empty());
     REQUIRE(disks.disks.size() == 5);
     CHECK(disks.disks[0].flush_ms == 17);
   }
@@ -61,7 +61,7 @@ TEST_CASE("More disks than a snapshot has are counted") {
   for (std::size_t i = 0; i < wire::max_disks + 3; ++i) {
     text += " 252 " + std::to_string(i) + " dm-" + std::to_string(i) + " 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1\n";
   }
-  const Disks disks = parsed(text);
+  const Disks disks = disks_of(text);
   CHECK(disks.disks.size() == wire::max_disks);
   CHECK(disks.unreported == 3);
 }
@@ -73,16 +73,16 @@ TEST_CASE("Lines of another form are skipped") {
         "x 0 sda 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7", "254 0 sda 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 x",
         "99999999999 0 sda 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7"}) {
     INFO(line);
-    CHECK(parsed(std::string(line) + "\n" + good).disks.size() == 1);
+    CHECK(disks_of(std::string(line) + "\n" + good).disks.size() == 1);
   }
 }
 
 TEST_CASE("Whatever bytes come, parsing them ends") {
   std::mt19937 random(1);
   for (int round = 0; round < 2000; ++round) {
-    std::string text = sample;
+    std::string text = diskstats;
     for (int i = 0; i < 8; ++i) text[random() % text.size()] = static_cast<char>(random());
-    CHECK(parsed(text).disks.size() <= 9);
+    CHECK(disks_of(text).disks.size() <= 9);
   }
 }
 

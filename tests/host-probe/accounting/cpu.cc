@@ -1,4 +1,5 @@
 #include "host-probe/accounting/cpu.h"
+#include "tests/support/units.h"
 
 #include <catch2/catch.hpp>
 #include <random>
@@ -8,17 +9,15 @@ using namespace katameter::host;
 
 namespace {
 
-constexpr std::uint64_t ms = 1'000'000;
-
 /// A sandbox whose counters are moved on by hand.
-struct World {
+struct CpuWorld {
   SandboxProcesses host;
   GuestCpuReading guest{1, 0, 0};
   CpuAccount account;
   std::array<std::uint64_t, cpu_components> last{};
   std::uint64_t host_last = 0;
 
-  World() {
+  CpuWorld() {
     host.cpu = {{Role::vcpu, {}}, {Role::vmm, {}}, {Role::virtiofsd, {}}, {Role::shim, {}}, {Role::vhost, {}}};
   }
 
@@ -70,7 +69,7 @@ std::uint64_t sum(const GuestSystemCpu& cpu) {
 }  // namespace
 
 TEST_CASE("on a host with time to spare the guest's own counters are the host's") {
-  World world;
+  CpuWorld world;
   world.collect();
   world.vcpu().cpu_ns += 1000 * ms;
   world.host.cpu[Role::vmm].cpu_ns += 20 * ms;
@@ -94,7 +93,7 @@ TEST_CASE("on a host with time to spare the guest's own counters are the host's"
 }
 
 TEST_CASE("what a guest counts while its vCPUs wait is steal, not the host's time") {
-  World world;
+  CpuWorld world;
   world.collect();
   // The phase "2 busy loops" of a host whose CPUs others want as well.
   world.vcpu() = {4830 * ms, 4524 * ms};
@@ -107,7 +106,7 @@ TEST_CASE("what a guest counts while its vCPUs wait is steal, not the host's tim
 }
 
 TEST_CASE("a guest is charged with no more than its vCPUs had, and cannot save up for later") {
-  World world;
+  CpuWorld world;
   world.collect();
   world.vcpu() = {10 * ms, 5 * ms};
   world.run_guest(3'600'000 * ms, 0);
@@ -121,7 +120,7 @@ TEST_CASE("a guest is charged with no more than its vCPUs had, and cannot save u
 }
 
 TEST_CASE("host and guest read at different moments do not add up to exits") {
-  World world;
+  CpuWorld world;
   world.collect();
   for (int step = 0; step < 1000; ++step) {
     // The host's counters are read early and late by turns.
@@ -135,7 +134,7 @@ TEST_CASE("host and guest read at different moments do not add up to exits") {
 }
 
 TEST_CASE("what the vCPUs' waiting hides is the residual, and no more than that") {
-  World world;
+  CpuWorld world;
   world.collect();
   // Half of the guest's 60 ms may be waiting, or all of the waiting may have been while it was idle.
   world.vcpu() = {60 * ms, 60 * ms};
@@ -156,7 +155,7 @@ TEST_CASE("what the vCPUs' waiting hides is the residual, and no more than that"
 }
 
 TEST_CASE("with KVM the time in guest mode bounds the residual of a full node") {
-  World world;
+  CpuWorld world;
   world.collect();
   // Busy for 60 of the 100 ms that it ran, all of it in guest mode; nearly all of the wait fell into its idle periods.
   world.vcpu() = {62 * ms, 60 * ms};
@@ -178,7 +177,7 @@ TEST_CASE("with KVM the time in guest mode bounds the residual of a full node") 
 }
 
 TEST_CASE("a guest that takes the steal out itself is not scaled once more") {
-  World world;
+  CpuWorld world;
   world.collect();
   world.vcpu() = {100 * ms, 100 * ms};
   world.host.usage[Role::vmm].guest_ns = 99 * ms;
@@ -191,7 +190,7 @@ TEST_CASE("a guest that takes the steal out itself is not scaled once more") {
 }
 
 TEST_CASE("what a guest used while guest-probe was away for a moment is known when it is back") {
-  World world;
+  CpuWorld world;
   world.collect();
   world.vcpu().cpu_ns += 100 * ms;
   world.run_guest(100 * ms, 0);
@@ -227,7 +226,7 @@ TEST_CASE("what a guest used while guest-probe was away for a moment is known wh
 }
 
 TEST_CASE("while the guest is silent its vCPUs' time is guest_silent, and is not charged later") {
-  World world;
+  CpuWorld world;
   world.collect();
   world.vcpu().cpu_ns += 100 * ms;
   world.run_guest(100 * ms, 0);
@@ -251,7 +250,7 @@ TEST_CASE("while the guest is silent its vCPUs' time is guest_silent, and is not
 }
 
 TEST_CASE("another run of the guest begins anew") {
-  World world;
+  CpuWorld world;
   world.collect();
   world.vcpu().cpu_ns += 100 * ms;
   world.run_guest(100 * ms, 0);
@@ -277,7 +276,7 @@ TEST_CASE("another run of the guest begins anew") {
 }
 
 TEST_CASE("a sandbox that we saw start has all its time in the account, its boot as guest_silent") {
-  World world;
+  CpuWorld world;
   world.vcpu().cpu_ns = 1500 * ms;
   world.run_guest(100 * ms, 400 * ms);
   world.collect();
@@ -288,7 +287,7 @@ TEST_CASE("a sandbox that we saw start has all its time in the account, its boot
 }
 
 TEST_CASE("what ran before us is not counted, whether the guest answers first or not") {
-  World world;
+  CpuWorld world;
   world.vcpu().cpu_ns = 1'000'000 * ms;
   world.host.cpu[Role::vmm].cpu_ns = 500 * ms;
   world.run_guest(900'000 * ms, 1000 * ms);
@@ -301,7 +300,7 @@ TEST_CASE("what ran before us is not counted, whether the guest answers first or
 }
 
 TEST_CASE("vCPUs that cannot be identified are found in the VMM's time") {
-  World world;
+  CpuWorld world;
   world.host.cpu.erase(Role::vcpu);
   world.collect();
   world.host.cpu[Role::vmm].cpu_ns += 100 * ms;
@@ -323,7 +322,7 @@ TEST_CASE("vCPUs that cannot be identified are found in the VMM's time") {
 TEST_CASE("whatever comes, the components are the total and none falls") {
   std::mt19937_64 random(7);
   const auto up_to = [&](std::uint64_t max) { return std::uniform_int_distribution<std::uint64_t>(0, max)(random); };
-  World world;
+  CpuWorld world;
   if (up_to(1) == 1) world.begin();
   for (int step = 0; step < 20'000; ++step) {
     for (auto& [role, cpu] : world.host.cpu) {

@@ -3,6 +3,7 @@
 #include <catch2/catch.hpp>
 
 #include "tests/support/containers.h"
+#include "tests/support/units.h"
 
 using namespace katameter;
 using namespace katameter::host;
@@ -10,14 +11,11 @@ using katameter::host::testing::id_of;
 
 namespace {
 
-constexpr std::uint64_t ms = 1'000'000;
-constexpr std::uint64_t mib = 1 << 20;
-
 wire::Container container(char digit, std::uint64_t cpu_ns) {
   wire::Container made;
   made.id = id_of(digit);
   made.cpu_usage_ns = cpu_ns;
-  made.memory_usage_bytes = 10 * mib;
+  made.memory_usage_bytes = 10 * mebibyte;
   return made;
 }
 
@@ -146,9 +144,9 @@ TEST_CASE("another run of the guest lets no component fall, nor takes its counte
 
 TEST_CASE("a silent guest leaves the host's total alone") {
   Sandbox sandbox;
-  sandbox.host.memory.guest_ram_bytes = 7 * mib;
+  sandbox.host.memory.guest_ram_bytes = 7 * mebibyte;
   sandbox.update_without_guest();
-  CHECK(sandbox.account.memory.host_total() == 7 * mib);
+  CHECK(sandbox.account.memory.host_total() == 7 * mebibyte);
   CHECK_FALSE(sandbox.account.memory.by_use);
   CHECK_FALSE(sandbox.account.memory.overhead);
   CHECK_FALSE(sandbox.account.memory.reclaimable);

@@ -6,6 +6,7 @@
 
 #include "host-probe/accounting/sandbox_accounting.h"
 #include "tests/support/containers.h"
+#include "tests/support/units.h"
 
 using namespace katameter;
 using namespace katameter::host;
@@ -13,12 +14,9 @@ using katameter::host::testing::id_of;
 
 namespace {
 
-constexpr std::uint64_t ms = 1'000'000;
-constexpr std::uint64_t mib = 1 << 20;
-
 /// A sandbox whose host and guest are moved on by hand.
-struct World {
-  World() {
+struct CostsWorld {
+  CostsWorld() {
     for (const Role role : roles) host.cpu[role] = {};
     for (const Role role : {Role::vmm, Role::virtiofsd, Role::shim}) host.usage[role] = {};
     host.io = true;
@@ -75,7 +73,7 @@ struct World {
 }  // namespace
 
 TEST_CASE("virtiofsd's CPU time is divided by requests and their bytes") {
-  World world;
+  CostsWorld world;
   world.collect();
   world.host.cpu[Role::virtiofsd].cpu_ns = 100 * ms;
   world.ask('1', 300);
@@ -96,42 +94,42 @@ TEST_CASE("virtiofsd's CPU time is divided by requests and their bytes") {
 }
 
 TEST_CASE("what virtiofsd reads and writes is divided by bytes, and by requests where nobody moved any") {
-  World world;
+  CostsWorld world;
   world.collect();
-  world.host.usage[Role::virtiofsd].read_bytes = 10 * mib;
-  world.host.usage[Role::virtiofsd].write_bytes = 6 * mib;
-  world.ask('1', 10'000, mib, 0);
-  world.ask('2', 1, 4 * mib, 2 * mib);
+  world.host.usage[Role::virtiofsd].read_bytes = 10 * mebibyte;
+  world.host.usage[Role::virtiofsd].write_bytes = 6 * mebibyte;
+  world.ask('1', 10'000, mebibyte, 0);
+  world.ask('2', 1, 4 * mebibyte, 2 * mebibyte);
   world.collect();
-  CHECK(world.cost('1', SharedCost::virtiofsd_reads) == 2 * mib);
-  CHECK(world.cost('2', SharedCost::virtiofsd_reads) == 8 * mib);
+  CHECK(world.cost('1', SharedCost::virtiofsd_reads) == 2 * mebibyte);
+  CHECK(world.cost('2', SharedCost::virtiofsd_reads) == 8 * mebibyte);
   CHECK(world.cost('1', SharedCost::virtiofsd_writes) == 0);
-  CHECK(world.cost('2', SharedCost::virtiofsd_writes) == 6 * mib);
-  world.host.usage[Role::virtiofsd].read_bytes += 4 * mib;
+  CHECK(world.cost('2', SharedCost::virtiofsd_writes) == 6 * mebibyte);
+  world.host.usage[Role::virtiofsd].read_bytes += 4 * mebibyte;
   world.ask('1', 3);
   world.ask('2', 1);
   world.collect();
-  CHECK(world.cost('1', SharedCost::virtiofsd_reads) == 5 * mib);
-  CHECK(world.cost('2', SharedCost::virtiofsd_reads) == 9 * mib);
+  CHECK(world.cost('1', SharedCost::virtiofsd_reads) == 5 * mebibyte);
+  CHECK(world.cost('2', SharedCost::virtiofsd_reads) == 9 * mebibyte);
   CHECK(world.unattributed(SharedCost::virtiofsd_reads) == 0);
   CHECK(world.account.container_costs.at(id_of('1')) ==
-        SharedCosts{0, world.cost('1', SharedCost::virtiofsd_cpu), 5 * mib, 0, std::nullopt, std::nullopt});
+        SharedCosts{0, world.cost('1', SharedCost::virtiofsd_cpu), 5 * mebibyte, 0, std::nullopt, std::nullopt});
 }
 
 TEST_CASE("what no container asked for is unattributed") {
-  World world;
+  CostsWorld world;
   world.collect();
   world.host.cpu[Role::virtiofsd].cpu_ns = 100 * ms;
-  world.host.usage[Role::virtiofsd].read_bytes = 8 * mib;
-  world.ask('1', 50, mib);
+  world.host.usage[Role::virtiofsd].read_bytes = 8 * mebibyte;
+  world.ask('1', 50, mebibyte);
   SECTION("requests of the guest system and of owners that are not known") {
     world.guest.virtiofs_system_requests = 25;
     world.guest.virtiofs_unknown_requests = 25;
-    world.guest.virtiofs_unknown_read_bytes = mib;
+    world.guest.virtiofs_unknown_read_bytes = mebibyte;
     world.collect();
     CHECK(world.cost('1', SharedCost::virtiofsd_cpu) == 50 * ms);
     CHECK(world.unattributed(SharedCost::virtiofsd_cpu) == 50 * ms);
-    CHECK(world.unattributed(SharedCost::virtiofsd_reads) == 4 * mib);
+    CHECK(world.unattributed(SharedCost::virtiofsd_reads) == 4 * mebibyte);
   }
   SECTION("what virtiofsd used while the guest was away; its requests are not charged twice") {
     world.collect_without_guest();
@@ -158,67 +156,67 @@ TEST_CASE("what no container asked for is unattributed") {
     CHECK(world.unattributed(SharedCost::virtiofsd_cpu) == 100 * ms);
   }
   SECTION("and all of a guest that has never answered, without its workload, which is not known") {
-    World silent;
+    CostsWorld silent;
     silent.host = world.host;
     silent.collect_without_guest();
-    CHECK(silent.account.unattributed_costs == SharedCosts{std::nullopt, 100 * ms, 8 * mib, 0, 0, 0});
+    CHECK(silent.account.unattributed_costs == SharedCosts{std::nullopt, 100 * ms, 8 * mebibyte, 0, 0, 0});
   }
 }
 
 TEST_CASE("what was counted before host-probe came is not divided") {
-  World world;
+  CostsWorld world;
   world.host.cpu[Role::virtiofsd].cpu_ns = 1000 * ms;
-  world.host.usage[Role::virtiofsd].read_bytes = 1000 * mib;
-  world.ask('1', 1'000'000, 1000 * mib);
+  world.host.usage[Role::virtiofsd].read_bytes = 1000 * mebibyte;
+  world.ask('1', 1'000'000, 1000 * mebibyte);
   world.accounting.begin(world.host);
   world.collect();
   CHECK(world.cost('1', SharedCost::virtiofsd_cpu) == 0);
   CHECK(world.unattributed(SharedCost::virtiofsd_cpu) == 0);
   CHECK(world.unattributed(SharedCost::virtiofsd_reads) == 0);
   world.host.cpu[Role::virtiofsd].cpu_ns += 30 * ms;
-  world.host.usage[Role::virtiofsd].read_bytes += 3 * mib;
-  world.ask('1', 10, mib);
-  world.ask('2', 10, mib);
+  world.host.usage[Role::virtiofsd].read_bytes += 3 * mebibyte;
+  world.ask('1', 10, mebibyte);
+  world.ask('2', 10, mebibyte);
   world.collect();
   CHECK(world.cost('1', SharedCost::virtiofsd_cpu) == 15 * ms);
-  CHECK(world.cost('2', SharedCost::virtiofsd_reads) == 3 * mib / 2);
+  CHECK(world.cost('2', SharedCost::virtiofsd_reads) == 3 * mebibyte / 2);
 }
 
 TEST_CASE("what the VMM reads and writes is divided by block I/O, and no container gets more than its own") {
-  World world;
+  CostsWorld world;
   world.collect();
-  world.host.usage[Role::vmm].read_bytes = 10 * mib;
-  world.host.usage[Role::vmm].write_bytes = mib;
-  world.use_block_device('1', mib, 6 * mib);
-  world.use_block_device('2', 2 * mib, 2 * mib);
+  world.host.usage[Role::vmm].read_bytes = 10 * mebibyte;
+  world.host.usage[Role::vmm].write_bytes = mebibyte;
+  world.use_block_device('1', mebibyte, 6 * mebibyte);
+  world.use_block_device('2', 2 * mebibyte, 2 * mebibyte);
   world.collect();
-  CHECK(world.cost('1', SharedCost::vmm_reads) == mib);
-  CHECK(world.cost('2', SharedCost::vmm_reads) == 2 * mib);
-  CHECK(world.unattributed(SharedCost::vmm_reads) == 7 * mib);  // the guest's image
-  CHECK(world.cost('1', SharedCost::vmm_writes) == 3 * mib / 4);
+  CHECK(world.cost('1', SharedCost::vmm_reads) == mebibyte);
+  CHECK(world.cost('2', SharedCost::vmm_reads) == 2 * mebibyte);
+  CHECK(world.unattributed(SharedCost::vmm_reads) == 7 * mebibyte);  // the guest's image
+  CHECK(world.cost('1', SharedCost::vmm_writes) == 3 * mebibyte / 4);
   CHECK(world.unattributed(SharedCost::vmm_writes) == 0);
   CHECK_FALSE(world.cost('1', SharedCost::virtiofsd_reads));
 }
 
 TEST_CASE("without a virtiofsd it is the VMM, a part of the shim maybe, that serves virtiofs") {
-  World world;
+  CostsWorld world;
   const Role vmm = GENERATE(Role::vmm, Role::shim);
   world.host.cpu = {{Role::vcpu, {}}, {vmm, {}}};
   world.host.usage = {{vmm, {}}};
   world.collect();
-  world.host.usage[vmm].read_bytes = 3 * mib;
-  world.ask('1', 10, mib);
-  world.use_block_device('2', 2 * mib, 0);
+  world.host.usage[vmm].read_bytes = 3 * mebibyte;
+  world.ask('1', 10, mebibyte);
+  world.use_block_device('2', 2 * mebibyte, 0);
   world.collect();
-  CHECK(world.cost('1', SharedCost::vmm_reads) == mib);
-  CHECK(world.cost('2', SharedCost::vmm_reads) == 2 * mib);
+  CHECK(world.cost('1', SharedCost::vmm_reads) == mebibyte);
+  CHECK(world.cost('2', SharedCost::vmm_reads) == 2 * mebibyte);
   CHECK_FALSE(at(world.account.unattributed_costs, SharedCost::virtiofsd_cpu));
 }
 
 TEST_CASE("without the host's counters of I/O there are no costs of it") {
-  World world;
+  CostsWorld world;
   world.host.io = false;
-  world.ask('1', 10, mib);
+  world.ask('1', 10, mebibyte);
   world.collect();
   CHECK(world.cost('1', SharedCost::virtiofsd_cpu) == 0);
   CHECK_FALSE(world.cost('1', SharedCost::virtiofsd_reads));
@@ -228,35 +226,35 @@ TEST_CASE("without the host's counters of I/O there are no costs of it") {
 TEST_CASE("whatever comes, containers and what is unattributed are together the host's costs, and none falls") {
   std::mt19937_64 random(19);
   const auto up_to = [&](std::uint64_t max) { return std::uniform_int_distribution<std::uint64_t>(0, max)(random); };
-  World world;
+  CostsWorld world;
   SharedCosts of_ended{};  // with what they had last
   std::map<char, SharedCosts> last;
   SharedCosts last_unattributed{};
   SandboxProcesses begun;
   if (GENERATE(false, true)) {
     world.host.cpu[Role::virtiofsd].cpu_ns = 700 * ms;
-    world.host.usage[Role::virtiofsd] = {1, 2, 3, 400 * mib, 500 * mib};
+    world.host.usage[Role::virtiofsd] = {1, 2, 3, 400 * mebibyte, 500 * mebibyte};
     world.accounting.begin(begun = world.host);
   }
   for (int step = 0; step < 5000; ++step) {
     for (const Role role : roles) world.host.cpu[role].cpu_ns += up_to(200 * ms);
     for (auto& [role, usage] : world.host.usage) {
-      usage.read_bytes += up_to(up_to(2) * mib);
-      usage.write_bytes += up_to(up_to(2) * mib);
+      usage.read_bytes += up_to(up_to(2) * mebibyte);
+      usage.write_bytes += up_to(up_to(2) * mebibyte);
     }
     const char digit = static_cast<char>('1' + up_to(8));
     world.container(digit);
     for (auto& [each, container] : world.containers) {
       *container.cpu_usage_ns += up_to(100 * ms);
       world.cpu.workload_ns += up_to(100 * ms);
-      if (up_to(2) == 0) world.ask(each, up_to(1000), up_to(up_to(1) * mib), up_to(up_to(1) * mib));
-      if (up_to(2) == 0) world.use_block_device(each, up_to(mib), up_to(mib));
+      if (up_to(2) == 0) world.ask(each, up_to(1000), up_to(up_to(1) * mebibyte), up_to(up_to(1) * mebibyte));
+      if (up_to(2) == 0) world.use_block_device(each, up_to(mebibyte), up_to(mebibyte));
       // Made again under its id; or a guest that reports what it likes.
       if (up_to(60) == 0) container.virtiofs_lookups = up_to(up_to(9) == 0 ? UINT64_MAX : 5);
     }
     world.cpu.cpu_ns = world.cpu.workload_ns + up_to(10) * ms;
     *world.guest.virtiofs_system_requests += up_to(300);
-    *world.guest.virtiofs_unknown_written_bytes += up_to(mib);
+    *world.guest.virtiofs_unknown_written_bytes += up_to(mebibyte);
     if (up_to(50) == 0) ++world.cpu.run;
     if (up_to(9) == 0) {
       world.collect_without_guest();

@@ -41,7 +41,7 @@ void make_socket(const fs::path& path) {
   REQUIRE(bound == 0);
 }
 
-struct Fixture {
+struct DiscoveryFixture {
   fs::path run() const { return temporary.path() / "run"; }
   fs::path vm() const { return run() / "vc" / "vm"; }
   void make_sandbox(char digit) {
@@ -81,7 +81,7 @@ bool limited(const std::string& reason) {
 }  // namespace
 
 TEST_CASE("a sandbox that was there before is reported at once, with its place") {
-  Fixture test;
+  DiscoveryFixture test;
   test.make_sandbox('a');
   test.start();
   CHECK(test.present == std::set{id_of('a')});
@@ -91,7 +91,7 @@ TEST_CASE("a sandbox that was there before is reported at once, with its place")
 }
 
 TEST_CASE("a directory without its socket is no sandbox yet") {
-  Fixture test;
+  DiscoveryFixture test;
   fs::create_directories(test.vm() / id_of('a'));
   test.start();
   std::ofstream(test.vm() / id_of('a') / "clh-api.sock") << "not a socket";
@@ -104,7 +104,7 @@ TEST_CASE("a directory without its socket is no sandbox yet") {
 }
 
 TEST_CASE("sandboxes that come later are seen, and their end") {
-  Fixture test;
+  DiscoveryFixture test;
   fs::create_directories(test.vm());
   test.start();
   test.make_sandbox('a');
@@ -117,7 +117,7 @@ TEST_CASE("sandboxes that come later are seen, and their end") {
 }
 
 TEST_CASE("a sandbox whose socket goes is gone although its directory stays") {
-  Fixture test;
+  DiscoveryFixture test;
   test.make_sandbox('a');
   test.start();
   fs::remove(test.vm() / id_of('a') / "clh.sock");
@@ -127,7 +127,7 @@ TEST_CASE("a sandbox whose socket goes is gone although its directory stays") {
 }
 
 TEST_CASE("a root that comes later is seen, wherever its path ends at the start") {
-  Fixture test;
+  DiscoveryFixture test;
   const std::string existing = GENERATE("", "run", "run/vc");
   fs::create_directories(test.temporary.path() / existing);
   test.start();
@@ -136,7 +136,7 @@ TEST_CASE("a root that comes later is seen, wherever its path ends at the start"
 }
 
 TEST_CASE("a root made step by step is seen") {
-  Fixture test;
+  DiscoveryFixture test;
   test.start();
   for (const fs::path& step : {test.run(), test.run() / "vc", test.vm()}) {
     fs::create_directory(step);
@@ -147,7 +147,7 @@ TEST_CASE("a root made step by step is seen") {
 }
 
 TEST_CASE("a root that goes takes its sandboxes along and is awaited again") {
-  Fixture test;
+  DiscoveryFixture test;
   test.make_sandbox('a');
   test.start();
   SECTION("removed") {
@@ -162,7 +162,7 @@ TEST_CASE("a root that goes takes its sandboxes along and is awaited again") {
 }
 
 TEST_CASE("names that are not sandbox ids are passed over") {
-  Fixture test;
+  DiscoveryFixture test;
   const auto make = [&](const std::string& name) {
     fs::create_directories(test.vm() / name);
     make_socket(test.vm() / name / "clh.sock");
@@ -181,7 +181,7 @@ TEST_CASE("names that are not sandbox ids are passed over") {
 }
 
 TEST_CASE("a VM directory may be a symbolic link") {
-  Fixture test;
+  DiscoveryFixture test;
   const fs::path real = test.vm() / "6f4e2ad5-9bb0-4b11-8ae2-3c5ef2b4c2a1";
   fs::create_directories(real);
   make_socket(real / "clh.sock");
@@ -197,7 +197,7 @@ TEST_CASE("a VM directory may be a symbolic link") {
 }
 
 TEST_CASE("when the queue of events overflows, what is there is compared once with what is known") {
-  Fixture test;
+  DiscoveryFixture test;
   std::ifstream limit_file("/proc/sys/fs/inotify/max_queued_events");
   int limit = 0;
   limit_file >> limit;
@@ -216,7 +216,7 @@ TEST_CASE("when the queue of events overflows, what is there is compared once wi
 }
 
 TEST_CASE("a directory that was removed on the node, and is still mounted, is said") {
-  Fixture test;
+  DiscoveryFixture test;
   const fs::path of_node = test.temporary.path() / "node";
   fs::create_directories(of_node / "vc" / "vm" / id_of('a'));
   make_socket(of_node / "vc" / "vm" / id_of('a') / "clh.sock");
@@ -242,7 +242,7 @@ TEST_CASE("a directory that was removed on the node, and is still mounted, is sa
 }
 
 TEST_CASE("a sandbox for which there is no inotify watch left is found once there is") {
-  Fixture test;
+  DiscoveryFixture test;
   test.make_sandbox('a');
   const auto allow = [](int watches) {
     std::ofstream limit("/proc/sys/user/max_inotify_watches");

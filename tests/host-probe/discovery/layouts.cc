@@ -86,7 +86,7 @@ const std::vector<Tree> trees{
      Reach::cid},
 };
 
-struct Fixture {
+struct LayoutsFixture {
   fs::path run() const { return temporary.path() / "run"; }
   void make_socket(const fs::path& path) {
     fs::create_directories(path.parent_path());
@@ -133,7 +133,7 @@ TEST_CASE("every layout is found, whether it was there before or comes later, an
   const Tree tree = GENERATE(from_range(trees));
   const bool before = GENERATE(true, false);
   INFO(tree.hypervisor << " in " << tree.directory);
-  Fixture test;
+  LayoutsFixture test;
   if (before) test.make(tree);
   test.start();
   if (!before) test.make(tree);
@@ -155,7 +155,7 @@ TEST_CASE("every layout is found, whether it was there before or comes later, an
 }
 
 TEST_CASE("a hypervisor's own directory beside the sandboxes is none") {
-  Fixture test;
+  LayoutsFixture test;
   test.make_socket(test.run() / "kata/firecracker/kata.hvsock");
   test.make_socket(test.run() / "kata/firecracker/root/kata.hvsock");
   test.make_socket(test.run() / "vc/vm/-firecracker/clh.sock");
@@ -165,7 +165,7 @@ TEST_CASE("a hypervisor's own directory beside the sandboxes is none") {
 }
 
 TEST_CASE("a nested directory that is made again is watched again") {
-  Fixture test;
+  LayoutsFixture test;
   test.start();
   const fs::path nested = test.run() / "kata" / id / "root";
   for (int round = 0; round < 3; ++round) {
@@ -180,7 +180,7 @@ TEST_CASE("a nested directory that is made again is watched again") {
 }
 
 TEST_CASE("the hybrid vsock counts before what else is there, also when it comes last") {
-  Fixture test;
+  LayoutsFixture test;
   test.start();
   test.make_socket(test.run() / "kata" / id / "root/console.sock");
   REQUIRE(test.becomes({id}));
@@ -192,7 +192,7 @@ TEST_CASE("the hybrid vsock counts before what else is there, also when it comes
 }
 
 TEST_CASE("a VM of the factory that no sandbox has yet is none, and is its sandbox's from the link to it on") {
-  Fixture test;
+  LayoutsFixture test;
   test.make_socket(test.run() / "vc/vm" / uuid / "qmp.sock");
   test.start();
   test.make_socket(test.run() / "vc/vm/template/memory.sock");
@@ -206,7 +206,7 @@ TEST_CASE("a VM of the factory that no sandbox has yet is none, and is its sandb
 }
 
 TEST_CASE("a link takes no other sandbox's processes, nor does a user's") {
-  Fixture test;
+  LayoutsFixture test;
   const std::string other(64, 'b');
   test.make_socket(test.run() / "vc/vm" / other / "qmp.sock");
   fs::create_directory_symlink(test.run() / "vc/vm" / other, test.run() / "vc/vm" / id);
@@ -219,7 +219,7 @@ TEST_CASE("a link takes no other sandbox's processes, nor does a user's") {
 }
 
 TEST_CASE("a cut id is completed by the runtime's list or by a shim, whichever comes, and never guessed") {
-  Fixture test;
+  LayoutsFixture test;
   const fs::path socket = test.run() / "vc/firecracker" / cut_id / "root/kata.hvsock";
   test.start();
   test.make_socket(socket);
@@ -258,7 +258,7 @@ TEST_CASE("a cut id is completed by the runtime's list or by a shim, whichever c
 }
 
 TEST_CASE("a symbolic link to a VM's directory is followed into what is nested in it") {
-  Fixture test;
+  LayoutsFixture test;
   const fs::path real = test.run() / "vc/firecracker" / uuid;
   test.make_socket(real / "root/kata.hvsock");
   fs::create_directory_symlink(real, test.run() / "vc/firecracker" / id);
@@ -269,7 +269,7 @@ TEST_CASE("a symbolic link to a VM's directory is followed into what is nested i
 }
 
 TEST_CASE("a user's directory takes no other sandbox's place, whoever was there first") {
-  Fixture test;
+  LayoutsFixture test;
   const fs::path users = test.run() / "user/4711/run/vc/vm" / id / "clh.sock";
   const fs::path roots = test.run() / "vc/vm" / id / "clh.sock";
   SECTION("root's first") {
@@ -295,7 +295,7 @@ TEST_CASE("a user's directory takes no other sandbox's place, whoever was there 
 }
 
 TEST_CASE("a user has a bounded number of sandboxes, and no socket by a link") {
-  Fixture test;
+  LayoutsFixture test;
   const fs::path users = test.run() / "user/4711/run/vc/vm";
   for (std::size_t i = 0; i < max_user_sandboxes + 4; ++i) {
     std::string many = std::to_string(100 + i);
@@ -311,7 +311,7 @@ TEST_CASE("a user has a bounded number of sandboxes, and no socket by a link") {
 }
 
 TEST_CASE("a rootless VM goes with its user's directory, and what is no user's is passed over") {
-  Fixture test;
+  LayoutsFixture test;
   test.make_socket(test.run() / "user/x1/run/vc/vm" / id / "clh.sock");
   test.start();
   for (int round = 0; round < 3; ++round) {

@@ -49,8 +49,8 @@ struct Received : GuestListener {
 };
 
 // A client of a fake guest, with timeouts and waits short enough for a test.
-struct Fixture {
-  explicit Fixture(const std::string& below = "vm") {
+struct ClientFixture {
+  explicit ClientFixture(const std::string& below = "vm") {
     directory = temporary.path() / below;
     std::filesystem::create_directories(directory);
     guest = std::make_unique<FakeGuest>(loop, directory / "clh.sock");
@@ -92,7 +92,7 @@ std::string many(const wire::GuestMessage& message) {
 }  // namespace
 
 TEST_CASE("a good guest: one write of CONNECT, Hello, Collect, Acknowledge, over one connection") {
-  Fixture test;
+  ClientFixture test;
   test.connect();
   CHECK(test.guest->connect_lines == std::vector<std::string>{"CONNECT 1717\n"});
   REQUIRE(test.guest->received<wire::Hello>().size() == 1);
@@ -110,7 +110,7 @@ TEST_CASE("a good guest: one write of CONNECT, Hello, Collect, Acknowledge, over
 }
 
 TEST_CASE("a guest that sends one byte at a time is understood") {
-  Fixture test;
+  ClientFixture test;
   test.guest->one_byte_at_a_time = true;
   test.connect();
   CHECK(test.client->collect());
@@ -119,7 +119,7 @@ TEST_CASE("a guest that sends one byte at a time is understood") {
 }
 
 TEST_CASE("the VMM closes without an answer: guest-probe is absent, and is looked for again") {
-  Fixture test;
+  ClientFixture test;
   test.guest->closes_at_connect = true;
   test.start();
   CHECK(test.first_drop() == DropReason::absent);
@@ -129,7 +129,7 @@ TEST_CASE("the VMM closes without an answer: guest-probe is absent, and is looke
 }
 
 TEST_CASE("a guest that says no for long is left alone, until something has started in it") {
-  Fixture patient;
+  ClientFixture patient;
   patient.guest->closes_at_connect = true;
   patient.timing.search_time = 0ms;
   patient.timing.refusal_backoff_min = patient.timing.refusal_backoff_max = std::chrono::hours(1);
@@ -156,7 +156,7 @@ TEST_CASE("a guest that says no for long is left alone, until something has star
 }
 
 TEST_CASE("a guest that boots, and one whose guest-probe ended, are searched for as if new") {
-  Fixture test;
+  ClientFixture test;
   test.timing.search_time = std::chrono::hours(1);
   test.timing.refusal_backoff_min = test.timing.refusal_backoff_max = std::chrono::hours(1);
   test.guest->closes_at_connect = true;
@@ -174,7 +174,7 @@ TEST_CASE("a guest that boots, and one whose guest-probe ended, are searched for
 }
 
 TEST_CASE("nothing listens on the socket: absent, and found when it comes") {
-  Fixture test;
+  ClientFixture test;
   test.guest.reset();
   test.start();
   CHECK(test.first_drop() == DropReason::absent);
@@ -183,7 +183,7 @@ TEST_CASE("nothing listens on the socket: absent, and found when it comes") {
 }
 
 TEST_CASE("a socket that cannot be connected to for another reason is unreachable, not absent") {
-  Fixture test;
+  ClientFixture test;
   test.guest.reset();
   // A datagram socket of the same name: EPROTOTYPE, which root meets too.
   const Fd other(::socket(AF_UNIX, SOCK_DGRAM, 0));
@@ -196,7 +196,7 @@ TEST_CASE("a socket that cannot be connected to for another reason is unreachabl
 }
 
 TEST_CASE("a VMM that answers nothing is given up at the timeout, not before") {
-  Fixture test;
+  ClientFixture test;
   test.guest->connect_answer = "";
   test.timing.connect_timeout = 40ms;
   const auto began = TimerQueue::Clock::now();
@@ -206,7 +206,7 @@ TEST_CASE("a VMM that answers nothing is given up at the timeout, not before") {
 }
 
 TEST_CASE("a guest that does not introduce itself is given up at the timeout") {
-  Fixture test;
+  ClientFixture test;
   test.guest->hello.reset();
   test.timing.connect_timeout = 20ms;
   test.start();
@@ -214,14 +214,14 @@ TEST_CASE("a guest that does not introduce itself is given up at the timeout") {
 }
 
 TEST_CASE("what is not an OK line is refused, however long it is") {
-  Fixture test;
+  ClientFixture test;
   test.guest->connect_answer = GENERATE(as<std::string>(), "HTTP/1.1 400 Bad Request\r\n", std::string(5000, 'O'));
   test.start();
   CHECK(test.first_drop() == DropReason::handshake);
 }
 
 TEST_CASE("a VMM that closes in the middle of its answer is a failed handshake, not an absent guest") {
-  Fixture test;
+  ClientFixture test;
   test.guest->connect_answer = "OK 10";
   test.guest->closes_after_answer = true;
   test.start();
@@ -229,7 +229,7 @@ TEST_CASE("a VMM that closes in the middle of its answer is a failed handshake, 
 }
 
 TEST_CASE("bytes that are not a frame end the connection") {
-  Fixture test;
+  ClientFixture test;
   const std::string after_ok = GENERATE(as<std::string>(), std::string("\xff\xff\xff\xff", 4), std::string(4, '\0'),
                                         std::string("\0\0\0\3abc", 7));
   test.guest->connect_answer += after_ok;
@@ -238,7 +238,7 @@ TEST_CASE("bytes that are not a frame end the connection") {
 }
 
 TEST_CASE("closed in mid-frame and closed between frames are two reasons") {
-  Fixture test;
+  ClientFixture test;
   test.connect();
   SECTION("mid-frame") {
     test.guest->send_bytes(std::string("\0\0\1\0half", 8));
@@ -253,7 +253,7 @@ TEST_CASE("closed in mid-frame and closed between frames are two reasons") {
 }
 
 TEST_CASE("another version of the protocol: reported once, then not tried for long") {
-  Fixture test;
+  ClientFixture test;
   test.guest->hello->protocol = 7;
   test.start();
   CHECK(test.first_drop() == DropReason::protocol_version);
@@ -263,7 +263,7 @@ TEST_CASE("another version of the protocol: reported once, then not tried for lo
 }
 
 TEST_CASE("messages out of place end the connection") {
-  Fixture test;
+  ClientFixture test;
   SECTION("a snapshot before the Hello") {
     test.guest->hello.reset();
     test.guest->connect_answer = "OK 1\n";
@@ -290,7 +290,7 @@ TEST_CASE("messages out of place end the connection") {
 }
 
 TEST_CASE("a guest is not asked again before it has answered") {
-  Fixture test;
+  ClientFixture test;
   test.guest->snapshot = nullptr;
   test.connect();
   CHECK(test.client->collect());
@@ -300,7 +300,7 @@ TEST_CASE("a guest is not asked again before it has answered") {
 }
 
 TEST_CASE("a guest that never answers is given up at the timeout") {
-  Fixture test;
+  ClientFixture test;
   test.guest->snapshot = nullptr;
   test.timing.answer_timeout = 20ms;
   test.connect();
@@ -309,7 +309,7 @@ TEST_CASE("a guest that never answers is given up at the timeout") {
 }
 
 TEST_CASE("a guest that refuses is asked again over the same connection") {
-  Fixture test;
+  ClientFixture test;
   test.guest->snapshot = nullptr;
   test.connect();
   CHECK(test.client->collect());
@@ -328,7 +328,7 @@ TEST_CASE("a guest that refuses is asked again over the same connection") {
 }
 
 TEST_CASE("messages of a newer guest-probe are skipped, but not without end") {
-  Fixture test;
+  ClientFixture test;
   test.connect();
   test.guest->send(wire::Unknown{15});
   CHECK(test.client->collect());
@@ -339,21 +339,21 @@ TEST_CASE("messages of a newer guest-probe are skipped, but not without end") {
 }
 
 TEST_CASE("a guest that refuses without end is disconnected") {
-  Fixture test;
+  ClientFixture test;
   test.connect();
   test.guest->send_bytes(many(wire::Refusal{0, "no"}));
   CHECK(test.first_drop() == DropReason::flood);
 }
 
 TEST_CASE("guest-probe's port is what was configured") {
-  Fixture test;
+  ClientFixture test;
   test.port = 1000;
   test.connect();
   CHECK(test.guest->connect_lines == std::vector<std::string>{"CONNECT 1000\n"});
 }
 
 TEST_CASE("a snapshot that is rejected is not acknowledged, and the connection stays") {
-  Fixture test;
+  ClientFixture test;
   test.received.accepts = false;
   test.connect();
   CHECK(test.client->collect());
@@ -366,7 +366,7 @@ TEST_CASE("a snapshot that is rejected is not acknowledged, and the connection s
 }
 
 TEST_CASE("OOM events come unasked and are acknowledged up to the highest") {
-  Fixture test;
+  ClientFixture test;
   test.connect();
   for (std::uint64_t sequence = 1; sequence <= 3; ++sequence) {
     wire::OomEvent event;
@@ -380,7 +380,7 @@ TEST_CASE("OOM events come unasked and are acknowledged up to the highest") {
 }
 
 TEST_CASE("a new connection does not acknowledge what only an earlier one has brought") {
-  Fixture test;
+  ClientFixture test;
   wire::OomEvent event;
   event.sequence = 57;
   test.connect();
@@ -395,18 +395,18 @@ TEST_CASE("a new connection does not acknowledge what only an earlier one has br
 }
 
 TEST_CASE("a socket whose path is longer than an address holds is reached all the same") {
-  Fixture test(std::string(100, 'd') + "/" + std::string(64, 'a'));
+  ClientFixture test(std::string(100, 'd') + "/" + std::string(64, 'a'));
   REQUIRE((test.directory / "clh.sock").string().size() > 107);
   test.connect();
 }
 
 TEST_CASE("a guest whose messages take the host too long is disconnected, one within its limits is not") {
-  Fixture test;
+  ClientFixture test;
   test.timing.limits.cpu_seconds = TokenBucket(0.0, 0.0);
   test.start();
   CHECK(test.first_drop() == DropReason::costly);
 
-  Fixture other;  // with the limits that guests have
+  ClientFixture other;  // with the limits that guests have
   other.connect();
   for (std::uint64_t round = 1; round <= 200; ++round) {
     CHECK(other.client->collect());
@@ -416,7 +416,7 @@ TEST_CASE("a guest whose messages take the host too long is disconnected, one wi
 }
 
 TEST_CASE("a late answer comes with the time at which it was asked for") {
-  Fixture test;
+  ClientFixture test;
   test.guest->snapshot = nullptr;
   test.connect();
   CHECK_FALSE(test.client->waiting());

@@ -1,4 +1,5 @@
 #include "host-probe/guest/cpu_plausibility.h"
+#include "tests/support/units.h"
 
 #include <catch2/catch.hpp>
 
@@ -7,8 +8,6 @@ using namespace katameter::host;
 using namespace std::chrono_literals;
 
 namespace {
-
-constexpr std::uint64_t second = 1'000'000'000;
 
 ContainerId id_of(std::size_t number) {
   ContainerId id;
@@ -21,14 +20,14 @@ ContainerId id_of(std::size_t number) {
 struct Machine {
   wire::Guest guest;
   std::vector<wire::Container> containers;
-  std::uint64_t given_ns = 7 * second;
+  std::uint64_t given_ns = 7 * second_ns;
   ReportedCpuSum sum;
   CpuPlausibility plausibility{2, 500ms};
 
   explicit Machine(std::size_t number) {
-    guest.cpu_usage_ns = 90'000 * second;
-    guest.workload_cpu_usage_ns = 80'000 * second;
-    for (std::size_t i = 0; i < number; ++i) add(i, 80'000 * second / number);
+    guest.cpu_usage_ns = 90'000 * second_ns;
+    guest.workload_cpu_usage_ns = 80'000 * second_ns;
+    for (std::size_t i = 0; i < number; ++i) add(i, 80'000 * second_ns / number);
   }
   wire::Container& add(std::size_t number, std::uint64_t used_ns) {
     wire::Container& container = containers.emplace_back();
@@ -67,9 +66,9 @@ TEST_CASE("an honest guest's containers and system together used what its vCPUs 
   for (int minute = 0; minute < 600; ++minute) {
     CHECK(machine.believed());
     machine.sum.add(machine.guest, machine.containers);
-    machine.run(second, 5 * second);
+    machine.run(second_ns, 5 * second_ns);
   }
-  CHECK(machine.sum.add(machine.guest, machine.containers) == 600 * 45 * second);
+  CHECK(machine.sum.add(machine.guest, machine.containers) == 600 * 45 * second_ns);
 }
 
 TEST_CASE("containers that come and go do not add up to more than there was") {
@@ -77,11 +76,11 @@ TEST_CASE("containers that come and go do not add up to more than there was") {
   CHECK(machine.believed());
   for (std::size_t round = 0; round < 500; ++round) {
     machine.add(100 + round, 0);
-    machine.run(second, second);
+    machine.run(second_ns, second_ns);
     // The one that goes is reported once more, with its last value, as guest-probe does.
     CHECK(machine.believed());
     machine.containers.erase(machine.containers.begin() + static_cast<std::ptrdiff_t>(round % 4));
-    machine.run(second, second);
+    machine.run(second_ns, second_ns);
     CHECK(machine.believed());
   }
 }
@@ -103,12 +102,12 @@ TEST_CASE("what was used before there was a value for it is not taken for used s
     CHECK(machine.believed());
     machine.containers.erase(machine.containers.begin());
     machine.guest.unattributed_containers = 0;
-    machine.add(7, 30'000 * second);
+    machine.add(7, 30'000 * second_ns);
     CHECK(machine.believed());
     // From then on it counts as any other.
-    machine.run(second, second);
+    machine.run(second_ns, second_ns);
     CHECK(machine.believed());
-    *machine.containers.back().cpu_usage_ns += 1000 * second;
+    *machine.containers.back().cpu_usage_ns += 1000 * second_ns;
     CHECK_FALSE(machine.believed());
   }
   SECTION("a guest-probe that reports more takes the place of another") {
@@ -124,8 +123,8 @@ TEST_CASE("what was used before there was a value for it is not taken for used s
     Machine machine(2);
     CHECK(machine.believed());
     machine.reconnect();
-    machine.add(7, 30'000 * second);
-    *machine.guest.cpu_usage_ns += 30'000 * second;
+    machine.add(7, 30'000 * second_ns);
+    *machine.guest.cpu_usage_ns += 30'000 * second_ns;
     CHECK(machine.believed());
   }
 }
@@ -133,15 +132,15 @@ TEST_CASE("what was used before there was a value for it is not taken for used s
 TEST_CASE("CPU time falsely reported of many containers is seen in their sum") {
   Machine machine(40);
   CHECK(machine.believed());
-  machine.run(second, second);
+  machine.run(second_ns, second_ns);
   CHECK(machine.believed());
   // No container has more than the vCPUs had, and the guest as a whole nothing.
-  for (wire::Container& container : machine.containers) *container.cpu_usage_ns += 20 * second;
+  for (wire::Container& container : machine.containers) *container.cpu_usage_ns += 20 * second_ns;
   const auto drop = machine.check();
   REQUIRE(drop);
   CHECK_THAT(drop->text, Catch::Contains("its containers and its system together"));
   // And it stays false.
-  machine.run(second, second);
+  machine.run(second_ns, second_ns);
   CHECK_FALSE(machine.believed());
 }
 
@@ -150,9 +149,9 @@ TEST_CASE("CPU time falsely reported of containers that come and go is seen in t
   CHECK(machine.believed());
   bool believed = true;
   for (std::size_t round = 0; round < 10; ++round) {
-    machine.run(second, 0);
+    machine.run(second_ns, 0);
     machine.containers.pop_back();
-    machine.add(100 + round, 10 * second);
+    machine.add(100 + round, 10 * second_ns);
     believed = believed && machine.believed();
   }
   CHECK_FALSE(believed);
@@ -161,9 +160,9 @@ TEST_CASE("CPU time falsely reported of containers that come and go is seen in t
 TEST_CASE("a guest that calls the same time its system's and its containers' is not believed") {
   Machine machine(4);
   CHECK(machine.believed());
-  for (wire::Container& container : machine.containers) *container.cpu_usage_ns += 25 * second;
-  machine.given_ns += 100 * second;
-  *machine.guest.cpu_usage_ns += 100 * second;  // and no more workload than before
+  for (wire::Container& container : machine.containers) *container.cpu_usage_ns += 25 * second_ns;
+  machine.given_ns += 100 * second_ns;
+  *machine.guest.cpu_usage_ns += 100 * second_ns;  // and no more workload than before
   CHECK_FALSE(machine.believed());
 }
 
@@ -172,40 +171,40 @@ TEST_CASE("a guest may have used what its vCPUs got or waited for, however busy 
   // It has run for long before us, and its first values are half a second older than the host's.
   for (std::uint64_t passed = 0; passed < 3600; passed += 15) {
     INFO(passed);
-    const std::uint64_t lag = passed == 0 ? second : 0;  // two vCPUs, both busy
-    CHECK_FALSE(check(plausibility, (90'000 + 2 * passed) * second - lag, (7 + 2 * passed) * second));
+    const std::uint64_t lag = passed == 0 ? second_ns : 0;  // two vCPUs, both busy
+    CHECK_FALSE(check(plausibility, (90'000 + 2 * passed) * second_ns - lag, (7 + 2 * passed) * second_ns));
   }
   // A clock that is a little fast.
-  CHECK_FALSE(check(plausibility, (90'000 + 7'400) * second, (7 + 7'200) * second));
+  CHECK_FALSE(check(plausibility, (90'000 + 7'400) * second_ns, (7 + 7'200) * second_ns));
 }
 
 TEST_CASE("a guest that reports more CPU time than its vCPUs got or waited for is rejected until they have") {
   CpuPlausibility plausibility(2, 500ms);
-  CHECK_FALSE(check(plausibility, 5 * second, 5 * second));
-  const auto drop = check(plausibility, 20 * second, 10 * second);
+  CHECK_FALSE(check(plausibility, 5 * second_ns, 5 * second_ns));
+  const auto drop = check(plausibility, 20 * second_ns, 10 * second_ns);
   REQUIRE(drop);
   CHECK(drop->reason == DropReason::cpu_claim);
-  CHECK(check(plausibility, 21 * second, 11 * second));
-  CHECK_FALSE(check(plausibility, 21 * second, 21 * second));
+  CHECK(check(plausibility, 21 * second_ns, 11 * second_ns));
+  CHECK_FALSE(check(plausibility, 21 * second_ns, 21 * second_ns));
 }
 
 TEST_CASE("when less is known of the processes than before, the comparison begins again") {
   CpuPlausibility plausibility(1, 500ms);
-  CHECK_FALSE(check(plausibility, 5 * second, 5 * second));
-  CHECK(check(plausibility, 60 * second, 7 * second));
-  CHECK_FALSE(check(plausibility, 60 * second, 1 * second));
+  CHECK_FALSE(check(plausibility, 5 * second_ns, 5 * second_ns));
+  CHECK(check(plausibility, 60 * second_ns, 7 * second_ns));
+  CHECK_FALSE(check(plausibility, 60 * second_ns, 1 * second_ns));
 }
 
 TEST_CASE("an answer that is one collection late is compared with what was given since that collection") {
   CpuPlausibility plausibility(1, 500ms);
-  plausibility.set_given(100 * second);  // asked; the answer comes after the report
+  plausibility.set_given(100 * second_ns);  // asked; the answer comes after the report
   for (std::uint64_t step = 1; step < 20; ++step) {
     // 30 s a step, all of them used; the answer is that of the step before.
-    CHECK_FALSE(check(plausibility, (5 + 30 * (step - 1)) * second, (100 + 30 * step) * second));
+    CHECK_FALSE(check(plausibility, (5 + 30 * (step - 1)) * second_ns, (100 + 30 * step) * second_ns));
   }
   // Then it answers in time.
-  CHECK_FALSE(check(plausibility, (5 + 30 * 20) * second, (100 + 30 * 20) * second));
-  CHECK(check(plausibility, (5 + 40 * 20) * second, (100 + 30 * 20) * second));
+  CHECK_FALSE(check(plausibility, (5 + 30 * 20) * second_ns, (100 + 30 * 20) * second_ns));
+  CHECK(check(plausibility, (5 + 40 * 20) * second_ns, (100 + 30 * 20) * second_ns));
 }
 
 TEST_CASE("a guest that is restored to an earlier state is compared with that state") {
@@ -213,20 +212,20 @@ TEST_CASE("a guest that is restored to an earlier state is compared with that st
   CHECK(machine.believed());
   const auto saved_guest = machine.guest;
   const auto saved_containers = machine.containers;
-  machine.run(100 * second, 10 * second);
+  machine.run(100 * second_ns, 10 * second_ns);
   CHECK(machine.believed());
   machine.guest = saved_guest;
   machine.containers = saved_containers;
   machine.plausibility.rebase(machine.guest, machine.containers);
   for (int step = 0; step < 10; ++step) {
-    machine.run(10 * second, second);
+    machine.run(10 * second_ns, second_ns);
     CHECK(machine.believed());
   }
   SECTION("one container has more than the vCPUs were given since") {
-    *machine.containers[0].cpu_usage_ns += 1000 * second;
+    *machine.containers[0].cpu_usage_ns += 1000 * second_ns;
   }
   SECTION("all together have") {
-    for (wire::Container& container : machine.containers) *container.cpu_usage_ns += 200 * second;
+    for (wire::Container& container : machine.containers) *container.cpu_usage_ns += 200 * second_ns;
   }
   CHECK_FALSE(machine.believed());
 }

@@ -3,6 +3,7 @@
 #include <catch2/catch.hpp>
 
 #include "tests/support/containers.h"
+#include "tests/support/units.h"
 
 using namespace katameter;
 using namespace katameter::host;
@@ -218,7 +219,6 @@ TEST_CASE("a living container listed twice is rejected") {
 }
 
 TEST_CASE("a guest whose clock goes faster than the host's is rejected") {
-  constexpr std::uint64_t second_ns = 1'000'000'000;
   SnapshotRules rules;
   REQUIRE_FALSE(verdict(rules, snapshot({}, 1000, 500 * second_ns)));
   const auto later = start + std::chrono::seconds(10);

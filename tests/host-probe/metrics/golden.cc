@@ -7,26 +7,25 @@
 
 #include "tests/support/fake_report.h"
 #include "tests/support/rendered.h"
+#include "tests/support/units.h"
 
 using namespace katameter;
 using namespace katameter::host;
 
 namespace {
 
-constexpr std::uint64_t billion = 1'000'000'000;
-
 // In the first sandbox every value is another one, so that one metric cannot be served with the value of its neighbour.
 NodeReport report_of_distinct_values() {
-  NodeReport report = testing::fake_report(60, testing::NameStyle::ordinary);
+  NodeReport report = host::testing::fake_report(60, host::testing::NameStyle::ordinary);
   report.unix_seconds = 1'800'000'000;
   SandboxReport& sandbox = report.sandboxes.at(0);
   wire::Guest& guest = sandbox.guest->guest_wide;
   std::uint64_t value = 100;
   for (const wire::ContainerFigure& each : wire::container_figures) {
-    sandbox.guest->containers.at(0).*each.value = ++value * billion;
+    sandbox.guest->containers.at(0).*each.value = ++value * second_ns;
   }
   sandbox.guest->containers[0].block_devices = {{253, 16, 1, 2, 3, 4, 5}};
-  for (const wire::GuestFigure& each : wire::guest_figures) guest.*each.value = ++value * billion;
+  for (const wire::GuestFigure& each : wire::guest_figures) guest.*each.value = ++value * second_ns;
   guest.containers_unreported = 1;
   guest.interfaces_unreported = 2;
   guest.block_devices_unreported = 3;
@@ -43,17 +42,17 @@ NodeReport report_of_distinct_values() {
   sandbox.oom_events = 10;
   sandbox.oom_kills_by_class = {1, 2, 3, 4, 5};
   for (std::size_t i = 0; i < drop_reasons; ++i) sandbox.rejected[i] = i + 1;
-  sandbox.processes->usage[Role::vmm] = {billion, 6, 7, 8, 9};
+  sandbox.processes->usage[Role::vmm] = {second_ns, 6, 7, 8, 9};
   sandbox.processes->role_memory[Role::vmm] = {10, 11, 12, 13};
-  for (std::size_t i = 0; i < cpu_components; ++i) sandbox.account->cpu_ns[i] = (i + 1) * billion;
+  for (std::size_t i = 0; i < cpu_components; ++i) sandbox.account->cpu_ns[i] = (i + 1) * second_ns;
   SharedCosts& costs = sandbox.account->container_costs.begin()->second;
   for (std::size_t i = 0; i < shared_costs; ++i) {
-    costs[i] = (30 + i) * billion;
-    sandbox.account->unattributed_costs[i] = (40 + i) * billion;
+    costs[i] = (30 + i) * second_ns;
+    sandbox.account->unattributed_costs[i] = (40 + i) * second_ns;
   }
-  sandbox.account->cpu_overhead_ns = 20 * billion;
-  sandbox.account->cpu_total_ns = 21 * billion;
-  sandbox.account->steal_ns = 22 * billion;
+  sandbox.account->cpu_overhead_ns = 20 * second_ns;
+  sandbox.account->cpu_total_ns = 21 * second_ns;
+  sandbox.account->steal_ns = 22 * second_ns;
   return report;
 }
 

@@ -15,10 +15,10 @@ TEST_CASE("a container's start and when it was seen are in whole seconds of unix
   CHECK(Rendered(report).family("container_start_time_seconds") == nullptr);
   report.sandboxes[0].guest->start_times[*ContainerId::from_hex(container_hex)] = 1'800'000'000;
   const Rendered rendered(report);
-  CHECK(rendered.value("container_start_time_seconds", container_labels) == 1'800'000'000.0);
-  CHECK(rendered.value("container_last_seen", container_labels) == 1'800'000'100.0);
+  CHECK(rendered.value("container_start_time_seconds", full_container_labels) == 1'800'000'000.0);
+  CHECK(rendered.value("container_last_seen", full_container_labels) == 1'800'000'100.0);
   report.sandboxes[0].guest->age_seconds = 30;  // it answers late
-  CHECK(Rendered(report).value("container_last_seen", container_labels) == 1'800'000'070.0);
+  CHECK(Rendered(report).value("container_last_seen", full_container_labels) == 1'800'000'070.0);
   CHECK(rendered.family("container_start_time_seconds")->type == MetricType::Gauge);
   CHECK(rendered.family("container_last_seen")->type == MetricType::Gauge);
 }
@@ -38,7 +38,7 @@ TEST_CASE("no limit is 0, as in cAdvisor, and CPU has no series before there is 
   container.cpu_usage_ns = 0;
   container.memory_limit_bytes = GENERATE(wire::Figure(), wire::Figure(UINT64_MAX), wire::Figure(0x7ffffffffffff000));
   const Rendered rendered(with_container(container));
-  CHECK(rendered.value("container_spec_memory_limit_bytes", container_labels) == 0.0);
+  CHECK(rendered.value("container_spec_memory_limit_bytes", full_container_labels) == 0.0);
   CHECK(rendered.family("container_cpu_usage_seconds_total") == nullptr);
 }
 
@@ -52,8 +52,8 @@ TEST_CASE("without a quota there are no CFS series, and no limit of threads is 0
     INFO(name);
     CHECK(rendered.family(name) == nullptr);
   }
-  CHECK(rendered.value("container_threads_max", container_labels) == 0.0);
-  CHECK(rendered.value("container_spec_cpu_period", container_labels) == 100'000.0);
+  CHECK(rendered.value("container_threads_max", full_container_labels) == 0.0);
+  CHECK(rendered.value("container_spec_cpu_period", full_container_labels) == 100'000.0);
 }
 
 TEST_CASE("an ended sandbox has only its containers' OOM kills and is not counted") {
@@ -61,7 +61,7 @@ TEST_CASE("an ended sandbox has only its containers' OOM kills and is not counte
   report.sandboxes[0].ended = true;
   report.sandboxes[0].guest->containers.clear();
   const Rendered rendered(report);
-  CHECK(rendered.value("container_oom_events_total", container_labels) == 17.0);
+  CHECK(rendered.value("container_oom_events_total", full_container_labels) == 17.0);
   CHECK(rendered.family("katameter_guest_probe_up") == nullptr);
   CHECK(rendered.value("katameter_sandboxes", {}) == 0.0);
 }
@@ -90,12 +90,13 @@ TEST_CASE("of a container that ended there is what never falls, living or ended 
     if (found != nullptr) CHECK(found->metric.size() == family.metric.size());
   }
   CHECK(gauges > 10);
-  CHECK(ended.value("katameter_container_host_cpu_seconds_total", with(container_labels, "component", "workload")) ==
-        5.0);
-  CHECK(ended.value("katameter_container_host_fs_reads_bytes_total", with(container_labels, "role", "virtiofsd")) ==
-        6.0);
+  CHECK(ended.value("katameter_container_host_cpu_seconds_total",
+                    with(full_container_labels, "component", "workload")) == 5.0);
+  CHECK(ended.value("katameter_container_host_fs_reads_bytes_total",
+                    with(full_container_labels, "role", "virtiofsd")) == 6.0);
   CHECK(ended.family("katameter_container_host_fs_writes_bytes_total") == nullptr);
-  CHECK(ended.value("container_fs_writes_bytes_total", with(container_labels, "device", "/dev/block/254:1")) == 20.0);
+  CHECK(ended.value("container_fs_writes_bytes_total", with(full_container_labels, "device", "/dev/block/254:1")) ==
+        20.0);
 }
 
 TEST_CASE("the node's totals have a series for each runtime handler and component") {

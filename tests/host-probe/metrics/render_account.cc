@@ -2,6 +2,7 @@
 #include <cmath>
 
 #include "tests/support/rendered.h"
+#include "tests/support/units.h"
 
 using namespace katameter;
 using namespace katameter::host;
@@ -9,7 +10,6 @@ using namespace katameter::host;
 namespace {
 
 const Series id{{"sandbox_id", sandbox_hex}};
-constexpr std::uint64_t ms = 1'000'000;
 
 double sum(const Rendered& rendered, const std::string& name) {
   double sum = 0;
@@ -103,7 +103,7 @@ TEST_CASE("in every scrape the components are the host's total, contended or not
       CHECK(sum(rendered, "katameter_sandbox_guest_ram_bytes") == 100);
       CHECK(rendered.value("katameter_sandbox_overhead_memory_bytes", id) == 132.0 - 40);
       const double share = *rendered.value("katameter_container_host_cpu_seconds_total",
-                                           with(container_labels, "component", "workload"));
+                                           with(full_container_labels, "component", "workload"));
       CHECK(share <= component("workload") + 1e-8);
       CHECK(share >= component("workload") * 0.95);
     } else {

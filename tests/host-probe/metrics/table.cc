@@ -4,18 +4,15 @@
 #include <map>
 
 #include "tests/support/exposition_text.h"
+#include "tests/support/rendered.h"
 
 using namespace katameter;
 using namespace katameter::host;
 
 namespace {
 
-const std::string sandbox_hex(64, 'a');
-const std::string container_hex(64, 'c');
 const ContainerId sandbox = *ContainerId::from_hex(sandbox_hex);
 const ContainerId container = *ContainerId::from_hex(container_hex);
-
-using Series = std::map<std::string, std::string>;
 
 Series labels_of(const ContainerId& id, const SandboxNames* names) {
   const auto series = parse_exposition("container_labels{" + container_labels(sandbox, id, names).text() + "} 1\n");

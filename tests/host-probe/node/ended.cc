@@ -4,6 +4,7 @@
 #include "host-probe/own_metrics/own_metrics.h"
 #include "tests/host-probe/node/fixture.h"
 #include "tests/support/exposition_text.h"
+#include "tests/support/units.h"
 
 using namespace katameter;
 using namespace katameter::host;
@@ -134,8 +135,6 @@ TEST_CASE("of a directory behind which no VMM was seen, nothing is kept") {
 }
 
 namespace {
-
-constexpr std::uint64_t second_ns = 1'000'000'000;
 
 std::uint64_t node_cpu_ns(const NodeReport& report, CpuComponent component, const std::string& handler = {}) {
   const auto found = report.cpu_by_handler.find(handler);

@@ -5,6 +5,7 @@
 #include <catch2/catch.hpp>
 
 #include "tests/support/containers.h"
+#include "tests/support/units.h"
 
 using namespace katameter;
 using namespace katameter::host;
@@ -14,7 +15,6 @@ using Time = std::chrono::steady_clock::time_point;
 
 namespace {
 
-constexpr std::uint64_t second = 1'000'000'000;
 constexpr HostTime noon{Time(1h), 1h, std::chrono::system_clock::time_point(1'800'000'000s)};
 
 HostTime after(std::chrono::seconds passed) {
@@ -24,14 +24,14 @@ HostTime after(std::chrono::seconds passed) {
 wire::Container started(std::uint64_t start_s, bool removed = false) {
   wire::Container made;
   made.id = id_of('a');
-  made.start_boottime_ns = start_s * second;
+  made.start_boottime_ns = start_s * second_ns;
   made.removed = removed;
   return made;
 }
 
 wire::Snapshot snapshot(std::vector<wire::Container> containers, std::uint64_t boottime_s = 1000) {
   wire::Snapshot made;
-  made.boottime_ns = boottime_s * second;
+  made.boottime_ns = boottime_s * second_ns;
   made.containers = std::move(containers);
   return made;
 }
@@ -590,7 +590,7 @@ TEST_CASE("a kill whose event came after the last snapshot is counted when the r
   wire::OomEvent event;
   event.container = id_of('a');
   event.sequence = 1;
-  event.boottime_ns = 1001 * second;
+  event.boottime_ns = 1001 * second_ns;
   guest.take(snapshot({container('a', 1, 2)}, 1000));
   REQUIRE(guest.run.take(event, noon.monotonic, guest.history));
   REQUIRE_FALSE(guest.run.take(event, noon.monotonic, guest.history));

@@ -15,6 +15,7 @@
 #include "tests/support/rendered.h"
 #include "tests/support/sanitized.h"
 #include "tests/support/temporary_directory.h"
+#include "tests/support/units.h"
 #include "userspace/wire/codec.h"
 
 using namespace katameter;
@@ -27,7 +28,6 @@ namespace {
 
 constexpr int good_guests = 50;
 constexpr int bad_guests = 50;
-constexpr std::uint64_t second_ns = 1'000'000'000;
 
 ContainerId numbered(int number) {
   std::string hex = std::to_string(number);

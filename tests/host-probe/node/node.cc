@@ -9,6 +9,7 @@
 #include <type_traits>
 
 #include "tests/host-probe/node/fixture.h"
+#include "tests/support/units.h"
 
 using namespace katameter;
 using namespace katameter::host;
@@ -329,19 +330,18 @@ TEST_CASE("a guest that reports more CPU than its vCPUs got is marked, and nothi
   const auto vcpus = [&](std::uint64_t cpu_ns, std::uint64_t run_delay_ns) {
     test.processes.figures[id_of('a')].cpu[Role::vcpu] = {cpu_ns, run_delay_ns};
   };
-  constexpr std::uint64_t second = 1'000'000'000;
-  vcpus(second, second);
+  vcpus(second_ns, second_ns);
   CHECK(test.collect()->sandboxes.at(0).guest);
   // Half of it waiting: a busy host, an honest guest.
-  test.cpu_ns += 200 * second;
-  vcpus(101 * second, 101 * second);
+  test.cpu_ns += 200 * second_ns;
+  vcpus(101 * second_ns, 101 * second_ns);
   const auto honest = test.collect();
   CHECK(honest->sandboxes.at(0).guest);
   CHECK(rejected(honest->sandboxes.at(0), DropReason::cpu_claim) == 0);
   REQUIRE(honest->sandboxes.at(0).guest->containers.size() == 1);
   CHECK(honest->sandboxes.at(0).guest->containers[0].cpu_usage_ns == test.cpu_ns);
 
-  test.cpu_ns += 1000 * second;
+  test.cpu_ns += 1000 * second_ns;
   const auto distrusted = test.collect();
   const SandboxReport& sandbox = distrusted->sandboxes.at(0);
   CHECK_FALSE(sandbox.guest);
@@ -373,10 +373,9 @@ TEST_CASE("a guest that reports more memory than its VMM has mapped is marked, a
 
 TEST_CASE("a guest that spreads CPU time that it did not use over many containers is marked, too") {
   Fixture test;
-  constexpr std::uint64_t second = 1'000'000'000;
   FakeGuest& guest = test.add('a');
   guest.snapshot = [&test](std::uint64_t request) {
-    wire::Snapshot made{request, ++test.sequence, 3600 * second + test.sequence, {}, {}, {}};
+    wire::Snapshot made{request, ++test.sequence, 3600 * second_ns + test.sequence, {}, {}, {}};
     for (const char digit : std::string("0123456789")) {
       wire::Container& container = made.containers.emplace_back();
       container.id = id_of(digit);
@@ -384,15 +383,15 @@ TEST_CASE("a guest that spreads CPU time that it did not use over many container
     }
     return made;
   };
-  test.processes.figures[id_of('a')].cpu[Role::vcpu] = {second, second};
+  test.processes.figures[id_of('a')].cpu[Role::vcpu] = {second_ns, second_ns};
   CHECK(test.collect()->sandboxes.at(0).guest);
-  test.processes.figures[id_of('a')].cpu[Role::vcpu] = {101 * second, second};
-  test.cpu_ns += 10 * second;
+  test.processes.figures[id_of('a')].cpu[Role::vcpu] = {101 * second_ns, second_ns};
+  test.cpu_ns += 10 * second_ns;
   const auto honest = test.collect();
   CHECK(honest->sandboxes.at(0).guest);
   CHECK(rejected(honest->sandboxes.at(0), DropReason::cpu_claim) == 0);
 
-  test.cpu_ns += 50 * second;
+  test.cpu_ns += 50 * second_ns;
   const auto distrusted = test.collect();
   CHECK_FALSE(distrusted->sandboxes.at(0).guest);
   CHECK(rejected(distrusted->sandboxes.at(0), DropReason::cpu_claim) == 1);
@@ -483,7 +482,6 @@ std::set<std::string> comparable_series(const NodeReport& report) {
 
 TEST_CASE("nothing that a guest sent is in the series while it is not believed, whatever fields there are") {
   Fixture test;
-  constexpr std::uint64_t second = 1'000'000'000;
   FakeGuest& guest = test.add('a');
   std::uint64_t cpu_ns = 0;
   std::uint64_t value = 77'777;
@@ -492,13 +490,13 @@ TEST_CASE("nothing that a guest sent is in the series while it is not believed, 
     made.guest.cpu_usage_ns = cpu_ns;
     return made;
   };
-  test.processes.figures[id_of('a')].cpu[Role::vcpu] = {second, second};
+  test.processes.figures[id_of('a')].cpu[Role::vcpu] = {second_ns, second_ns};
   const auto believed = test.collect();
   REQUIRE(believed->sandboxes.at(0).guest);
   CHECK(rendered_text(*believed).find("77777") != std::string::npos);
 
   // The same node twice: once its guest reports what it cannot have used, once it is gone.
-  cpu_ns = 5000 * second;
+  cpu_ns = 5000 * second_ns;
   value = 88'888;
   const auto distrusted = test.collect();
   REQUIRE(rejected(distrusted->sandboxes.at(0), DropReason::cpu_claim) == 1);

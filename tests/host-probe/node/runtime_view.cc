@@ -3,6 +3,7 @@
 #include <catch2/catch.hpp>
 
 #include "tests/host-probe/node/fixture.h"
+#include "tests/support/units.h"
 
 using namespace katameter;
 using namespace katameter::host;
@@ -84,8 +85,6 @@ TEST_CASE("a container that the runtime lists for the first time has started") {
 
 namespace {
 
-constexpr std::uint64_t second = 1'000'000'000;
-
 /// A view with a slack of two seconds, at one report after the other.
 struct Checked {
   // The vCPUs have got `given_ns` by then, and the statistics are `age_seconds` old.
@@ -104,43 +103,43 @@ struct Checked {
 
 TEST_CASE("containers that report more CPU time than the vCPUs got are refused, one or all together") {
   Checked test;
-  const std::uint64_t before = 1000 * second;  // of their lives before host-probe
+  const std::uint64_t before = 1000 * second_ns;  // of their lives before host-probe
   const auto both = [&](std::uint64_t of_each) {
     return std::vector{stats_of('1', before + of_each), stats_of('2', before + of_each)};
   };
-  CHECK_FALSE(test.broken(0s, 5000 * second, both(0)));
-  CHECK_FALSE(test.broken(30s, 5020 * second, both(10 * second)));
-  CHECK_FALSE(test.broken(60s, 5040 * second, both(20 * second)));
+  CHECK_FALSE(test.broken(0s, 5000 * second_ns, both(0)));
+  CHECK_FALSE(test.broken(30s, 5020 * second_ns, both(10 * second_ns)));
+  CHECK_FALSE(test.broken(60s, 5040 * second_ns, both(20 * second_ns)));
   // By a tenth and the slack.
-  CHECK_FALSE(test.broken(90s, 5060 * second, both(44 * second)));
-  CHECK(test.broken(120s, 5061 * second, both(45 * second)) == DropReason::cpu_claim);
+  CHECK_FALSE(test.broken(90s, 5060 * second_ns, both(44 * second_ns)));
+  CHECK(test.broken(120s, 5061 * second_ns, both(45 * second_ns)) == DropReason::cpu_claim);
   // What was refused has left nothing behind.
-  CHECK(test.view.living()[0].cpu_usage_ns == before + 44 * second);
+  CHECK(test.view.living()[0].cpu_usage_ns == before + 44 * second_ns);
   // Where what they got is not known, nothing is compared.
-  CHECK_FALSE(test.broken(150s, std::nullopt, both(45 * second)));
+  CHECK_FALSE(test.broken(150s, std::nullopt, both(45 * second_ns)));
   Checked unknown;
   CHECK_FALSE(unknown.broken(0s, std::nullopt, both(0)));
-  CHECK_FALSE(unknown.broken(30s, std::nullopt, both(500 * second)));
+  CHECK_FALSE(unknown.broken(30s, std::nullopt, both(500 * second_ns)));
 }
 
 TEST_CASE("statistics that are older than what is known of the vCPUs are no beginning") {
   Checked test;
   // The sandbox's first report, with statistics of half a minute ago; it had used 20 s by then, and 50 s by now.
-  CHECK_FALSE(test.broken(0s, 50 * second, {stats_of('1', 20 * second)}, 30));
-  CHECK_FALSE(test.broken(30s, 51 * second, {stats_of('1', 51 * second)}, 1));
-  CHECK_FALSE(test.broken(60s, 81 * second, {stats_of('1', 81 * second)}, 0));
-  CHECK(test.broken(90s, 82 * second, {stats_of('1', 150 * second)}, 0) == DropReason::cpu_claim);
+  CHECK_FALSE(test.broken(0s, 50 * second_ns, {stats_of('1', 20 * second_ns)}, 30));
+  CHECK_FALSE(test.broken(30s, 51 * second_ns, {stats_of('1', 51 * second_ns)}, 1));
+  CHECK_FALSE(test.broken(60s, 81 * second_ns, {stats_of('1', 81 * second_ns)}, 0));
+  CHECK(test.broken(90s, 82 * second_ns, {stats_of('1', 150 * second_ns)}, 0) == DropReason::cpu_claim);
 }
 
 TEST_CASE("a container that the runtime did not list for a while is not a lie") {
   Checked test;
-  CHECK_FALSE(test.broken(0s, 5000 * second, {stats_of('1', 0)}));
-  CHECK_FALSE(test.broken(2s, 5000 * second, {stats_of('1', 0)}));
-  CHECK_FALSE(test.broken(30s, 5001 * second, {stats_of('1', 0), stats_of('2', 3000 * second)}));
+  CHECK_FALSE(test.broken(0s, 5000 * second_ns, {stats_of('1', 0)}));
+  CHECK_FALSE(test.broken(2s, 5000 * second_ns, {stats_of('1', 0)}));
+  CHECK_FALSE(test.broken(30s, 5001 * second_ns, {stats_of('1', 0), stats_of('2', 3000 * second_ns)}));
   for (int i = 1; i < 10; ++i) {
-    CHECK_FALSE(test.broken(i * 60s, (5001 + static_cast<std::uint64_t>(i)) * second, {stats_of('1', 0)}));
+    CHECK_FALSE(test.broken(i * 60s, (5001 + static_cast<std::uint64_t>(i)) * second_ns, {stats_of('1', 0)}));
   }
-  CHECK_FALSE(test.broken(600s, 5011 * second, {stats_of('1', 0), stats_of('2', 3005 * second)}));
+  CHECK_FALSE(test.broken(600s, 5011 * second_ns, {stats_of('1', 0), stats_of('2', 3005 * second_ns)}));
 }
 
 TEST_CASE("containers that report more memory than the VMM has mapped, or what cannot be, are refused") {

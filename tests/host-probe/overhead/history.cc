@@ -12,6 +12,7 @@
 #include "host-probe/overhead/history.h"
 #include "tests/support/program.h"
 #include "tests/support/temporary_directory.h"
+#include "tests/support/units.h"
 #include "userspace/fd.h"
 
 using namespace katameter;
@@ -20,8 +21,6 @@ using namespace katameter::host::testing;
 using namespace katameter::testing;
 
 namespace {
-
-constexpr std::uint64_t mib = 1 << 20;
 
 ContainerId id_of(int number) {
   ContainerId id;
@@ -65,22 +64,22 @@ std::string slurp(const std::string& path) {
 
 TEST_CASE("a sandbox's overhead is its mean CPU, where it is known, and its highest memory") {
   Reports reports;
-  SandboxReport& sandbox = reports.add(1, 100 * mib);
+  SandboxReport& sandbox = reports.add(1, 100 * mebibyte);
   OverheadHistory history;
   history.update(reports.next(), handler_of);
   sandbox.account->cpu_overhead_ns = 1'000'000'000;
-  sandbox.account->memory.overhead = 180 * mib;
-  sandbox.account->memory.by_use->free = 30 * mib;  // was the workload's
+  sandbox.account->memory.overhead = 180 * mebibyte;
+  sandbox.account->memory.by_use->free = 30 * mebibyte;  // was the workload's
   history.update(reports.next(), handler_of);
   sandbox.account->cpu_overhead_ns = 9'000'000'000;
   sandbox.account->divided = false;
-  sandbox.account->memory.overhead = 90 * mib;
+  sandbox.account->memory.overhead = 90 * mebibyte;
   history.update(reports.next(), handler_of);
   const SandboxOverhead& found = history.sandboxes().at(id_of(1).hex());
   CHECK(found.handler == "kata-clh");
   CHECK(found.cpu_seconds == 1.0);
   CHECK(found.seconds == 10.0);
-  CHECK(found.memory_bytes == 150 * mib);
+  CHECK(found.memory_bytes == 150 * mebibyte);
   CHECK(found.last - found.first == 20);
 }
 
@@ -106,8 +105,8 @@ TEST_CASE("quantiles are values that there were") {
 
 TEST_CASE("each handler has its quantiles and a RuntimeClass of p95") {
   Reports reports;
-  for (int i = 1; i <= 20; ++i) reports.add(i, static_cast<std::uint64_t>(100 + i) * mib);
-  reports.add(100, 300 * mib);
+  for (int i = 1; i <= 20; ++i) reports.add(i, static_cast<std::uint64_t>(100 + i) * mebibyte);
+  reports.add(100, 300 * mebibyte);
   OverheadHistory history;
   history.update(reports.next(), handler_of);
   for (SandboxReport& sandbox : reports.report.sandboxes) {
@@ -119,9 +118,9 @@ TEST_CASE("each handler has its quantiles and a RuntimeClass of p95") {
   REQUIRE(handlers.size() == 2);
   CHECK(handlers[0].handler == "kata-clh");
   CHECK(handlers[0].sandboxes == 20);
-  CHECK(handlers[0].memory.p50 == 110.0 * mib);
-  CHECK(handlers[0].memory.p95 == 119.0 * mib);
-  CHECK(handlers[0].memory.max == 120.0 * mib);
+  CHECK(handlers[0].memory.p50 == 110.0 * mebibyte);
+  CHECK(handlers[0].memory.p95 == 119.0 * mebibyte);
+  CHECK(handlers[0].memory.max == 120.0 * mebibyte);
   CHECK(handlers[0].cpu.p95 == Approx(0.019));
   CHECK(runtime_classes({handlers[0]}) ==
         "---\n"
@@ -135,7 +134,7 @@ TEST_CASE("each handler has its quantiles and a RuntimeClass of p95") {
         "  podFixed:\n"
         "    cpu: 19m\n"
         "    memory: 119Mi\n");
-  CHECK(handlers[1].memory.p50 == 300.0 * mib);
+  CHECK(handlers[1].memory.p50 == 300.0 * mebibyte);
 }
 
 TEST_CASE("a handler whose name no RuntimeClass can have is left out") {
@@ -177,7 +176,7 @@ TEST_CASE("a state file with figures that cannot be is refused") {
 
 TEST_CASE("the history survives as text, and other text is refused") {
   Reports reports;
-  reports.add(1, 100 * mib);
+  reports.add(1, 100 * mebibyte);
   OverheadHistory history;
   history.update(reports.next(), handler_of);
   const auto again = OverheadHistory::parse(history.text());
@@ -200,7 +199,7 @@ TEST_CASE("of each handler so many sandboxes are remembered, the latest") {
   const int many = static_cast<int>(OverheadHistory::max_sandboxes) + 30;
   for (int i = 0; i < many; ++i) {
     reports.report.sandboxes.clear();
-    reports.add(i, mib);
+    reports.add(i, mebibyte);
     history.update(reports.next(), [](const SandboxReport&) { return "kata"; });
   }
   CHECK(history.sandboxes().size() == OverheadHistory::max_sandboxes);
@@ -212,15 +211,15 @@ TEST_CASE("quantiles survive a restart, in a file that is always whole") {
   const TemporaryDirectory folder;
   const std::string file = folder.path() / "state" / "overhead.json";
   Reports reports;
-  reports.add(1, 100 * mib);
+  reports.add(1, 100 * mebibyte);
   {
     OverheadKeeper keeper(file, handler_of);
     keeper.update(reports.next());
   }
   CHECK_FALSE(std::filesystem::exists(file + ".new"));
   // The same sandbox still runs and another one comes.
-  reports.report.sandboxes[0].account->memory.overhead = 50 * mib;
-  reports.add(2, 200 * mib);
+  reports.report.sandboxes[0].account->memory.overhead = 50 * mebibyte;
+  reports.add(2, 200 * mebibyte);
   {
     OverheadKeeper keeper(file, handler_of);
     keeper.update(reports.next());
@@ -229,8 +228,8 @@ TEST_CASE("quantiles survive a restart, in a file that is always whole") {
   const auto handlers = summarize(keeper.history());
   REQUIRE(handlers.size() == 1);
   CHECK(handlers[0].sandboxes == 2);
-  CHECK(handlers[0].memory.p50 == 100.0 * mib);
-  CHECK(handlers[0].memory.max == 200.0 * mib);
+  CHECK(handlers[0].memory.p50 == 100.0 * mebibyte);
+  CHECK(handlers[0].memory.max == 200.0 * mebibyte);
   CHECK(handlers[0].last - handlers[0].first == 10);
 }
 
@@ -239,7 +238,7 @@ TEST_CASE("a bad file is put aside, and the service goes on with a new one") {
   const std::string file = folder.path() / "overhead.json";
   std::ofstream(file) << R"({"version": 1, "sandb)";
   Reports reports;
-  reports.add(1, 100 * mib);
+  reports.add(1, 100 * mebibyte);
   {
     OverheadKeeper keeper(file, handler_of);
     CHECK(keeper.history().empty());
@@ -256,7 +255,7 @@ TEST_CASE("a disk that does not answer keeps no scrape waiting") {
   const std::string slow = file + ".new";
   REQUIRE(mkfifo(slow.c_str(), 0600) == 0);
   Reports reports;
-  reports.add(1, 100 * mib);
+  reports.add(1, 100 * mebibyte);
   Fd reader;
   {
     OverheadKeeper keeper(file, handler_of, std::chrono::seconds(0));
@@ -272,7 +271,7 @@ TEST_CASE("a disk that does not answer keeps no scrape waiting") {
 
 TEST_CASE("a clock that is set back costs neither the history nor the file") {
   Reports reports;
-  reports.add(1, 100 * mib);
+  reports.add(1, 100 * mebibyte);
   OverheadHistory history;
   history.update(reports.next(), handler_of);
   reports.report.unix_seconds -= 86'400;
@@ -285,7 +284,7 @@ TEST_CASE("a clock that is set back costs neither the history nor the file") {
 
 TEST_CASE("a file that cannot be written harms nobody, and none at all is wanted by an empty name") {
   Reports reports;
-  reports.add(1, 100 * mib);
+  reports.add(1, 100 * mebibyte);
   for (const char* file : {"/proc/no/such/overhead.json", ""}) {
     OverheadKeeper keeper(file, handler_of);
     keeper.update(reports.next());
@@ -301,7 +300,7 @@ TEST_CASE("host-probe overhead prints what kubectl takes, or says what is missin
     CHECK(program.says("there is no " + file));
   }
   Reports reports;
-  reports.add(1, 100 * mib + 1);
+  reports.add(1, 100 * mebibyte + 1);
   {
     OverheadKeeper keeper(file, [](const SandboxReport&) { return ""; });
     keeper.update(reports.next());

@@ -5,6 +5,7 @@
 #include <catch2/catch.hpp>
 #include <fstream>
 
+#include "tests/host-probe/pods/ids.h"
 #include "tests/support/temporary_directory.h"
 
 using namespace katameter;
@@ -12,11 +13,6 @@ using namespace katameter::host;
 namespace fs = std::filesystem;
 
 namespace {
-
-const std::string pod_hex(64, 'a');
-const std::string app_hex(64, '1');
-const ContainerId pod_id = *ContainerId::from_hex(pod_hex);
-const ContainerId app_id = *ContainerId::from_hex(app_hex);
 
 using Annotations = std::map<std::string, std::string>;
 
@@ -61,7 +57,7 @@ Annotations crio_app() {
           {"io.kubernetes.pod.namespace", "shop"}};
 }
 
-struct Fixture {
+struct BundleFixture {
   fs::path containerd(const std::string& hex) const {
     return temporary.path() / "containerd/io.containerd.runtime.v2.task/k8s.io" / hex;
   }
@@ -126,12 +122,12 @@ TEST_CASE("what is no bundle of a pod is an error that says so") {
 }
 
 TEST_CASE("bundles are found where containerd and CRI-O keep them") {
-  Fixture test;
+  BundleFixture test;
   CHECK_FALSE(test.bundles.find(pod_id));
   CHECK_FALSE(test.bundles.names(pod_id, {}));
   const bool containerd = GENERATE(true, false);
-  Fixture::write(containerd ? test.containerd(pod_hex) : test.crio(pod_hex), config(containerd_pod()));
-  Fixture::write(containerd ? test.containerd(app_hex) : test.crio(app_hex), config(containerd_app()));
+  BundleFixture::write(containerd ? test.containerd(pod_hex) : test.crio(pod_hex), config(containerd_pod()));
+  BundleFixture::write(containerd ? test.containerd(app_hex) : test.crio(app_hex), config(containerd_app()));
   const auto names = test.bundles.names(pod_id, {app_id, *ContainerId::from_hex(std::string(64, '2'))});
   REQUIRE(names);
   CHECK(names->pod == "web-0");
@@ -142,7 +138,7 @@ TEST_CASE("bundles are found where containerd and CRI-O keep them") {
 }
 
 TEST_CASE("bundles of the containerds of k3s, k0s, Docker and MicroK8s are found") {
-  Fixture test;
+  BundleFixture test;
   // The run root is run here, so that what is beside it is of this test alone.
   const fs::path run = test.temporary.path() / "run";
   const Bundles bundles(run.string());
@@ -151,7 +147,7 @@ TEST_CASE("bundles of the containerds of k3s, k0s, Docker and MicroK8s are found
     INFO(state);
     const fs::path tasks = test.temporary.path() / state / "io.containerd.runtime.v2.task";
     CHECK_FALSE(bundles.names(pod_id, {}));
-    Fixture::write(tasks / "k8s.io" / pod_hex, config(containerd_pod()));
+    BundleFixture::write(tasks / "k8s.io" / pod_hex, config(containerd_pod()));
     REQUIRE(bundles.names(pod_id, {}));
     CHECK(bundles.names(pod_id, {})->pod == "web-0");
     fs::remove_all(tasks);
@@ -159,9 +155,9 @@ TEST_CASE("bundles of the containerds of k3s, k0s, Docker and MicroK8s are found
 }
 
 TEST_CASE("a container of nerdctl is a sandbox of its own, with its name") {
-  Fixture test;
-  Fixture::write(test.temporary.path() / "containerd/io.containerd.runtime.v2.task/default" / app_hex,
-                 config({{"nerdctl/name", "web"}, {"nerdctl/namespace", "default"}, {"nerdctl/hostname", "x"}}));
+  BundleFixture test;
+  BundleFixture::write(test.temporary.path() / "containerd/io.containerd.runtime.v2.task/default" / app_hex,
+                       config({{"nerdctl/name", "web"}, {"nerdctl/namespace", "default"}, {"nerdctl/hostname", "x"}}));
   const auto names = test.bundles.names(app_id, {app_id});
   REQUIRE(names);
   CHECK(names->container == "web");
@@ -170,10 +166,10 @@ TEST_CASE("a container of nerdctl is a sandbox of its own, with its name") {
 }
 
 TEST_CASE("Docker's bundles say nothing of names, its own files do") {
-  Fixture test;
+  BundleFixture test;
   const Bundles bundles((test.temporary.path() / "run").string());
-  Fixture::write(test.temporary.path() / "run/containerd/io.containerd.runtime.v2.task/moby" / app_hex,
-                 R"({"ociVersion": "1.2.0", "hostname": "1111"})");
+  BundleFixture::write(test.temporary.path() / "run/containerd/io.containerd.runtime.v2.task/moby" / app_hex,
+                       R"({"ociVersion": "1.2.0", "hostname": "1111"})");
   CHECK_FALSE(bundles.names(app_id, {}));
   const fs::path of_docker = test.temporary.path() / "var/lib/docker/containers" / app_hex;
   fs::create_directories(of_docker);
@@ -194,29 +190,29 @@ TEST_CASE("what Docker has written is looked at as carefully as a bundle") {
 }
 
 TEST_CASE("a container of another pod gets no name, and a container is no sandbox") {
-  Fixture test;
+  BundleFixture test;
   const std::string other_hex(64, 'b');
   Annotations stranger = containerd_app();
   stranger["io.kubernetes.cri.sandbox-id"] = other_hex;
-  Fixture::write(test.containerd(pod_hex), config(containerd_pod()));
-  Fixture::write(test.containerd(app_hex), config(stranger));
+  BundleFixture::write(test.containerd(pod_hex), config(containerd_pod()));
+  BundleFixture::write(test.containerd(app_hex), config(stranger));
   CHECK(test.bundles.names(pod_id, {app_id})->containers.empty());
   CHECK_FALSE(test.bundles.names(app_id, {}));
 }
 
 TEST_CASE("a bundle that cannot be read is an error, soon") {
-  Fixture test;
+  BundleFixture test;
   SECTION("too large") {
     Annotations large = containerd_pod();
     large["padding"] = std::string(Bundles::max_config_bytes, 'x');
-    Fixture::write(test.containerd(pod_hex), config(large));
+    BundleFixture::write(test.containerd(pod_hex), config(large));
     CHECK_THAT(test.error_of(pod_id), Catch::Contains("larger than"));
   }
   SECTION("as large as is allowed") {
     Annotations large = containerd_pod();
     large["padding"] = "";
     large["padding"] = std::string(Bundles::max_config_bytes - config(large).size(), 'x');
-    Fixture::write(test.containerd(pod_hex), config(large));
+    BundleFixture::write(test.containerd(pod_hex), config(large));
     CHECK(test.bundles.names(pod_id, {})->pod == "web-0");
   }
   SECTION("a pipe, which nobody writes to") {
@@ -225,7 +221,7 @@ TEST_CASE("a bundle that cannot be read is an error, soon") {
     CHECK_THAT(test.error_of(pod_id), Catch::Contains("not a regular file"));
   }
   SECTION("bad JSON") {
-    Fixture::write(test.containerd(pod_hex), config(containerd_pod()).substr(0, 100));
+    BundleFixture::write(test.containerd(pod_hex), config(containerd_pod()).substr(0, 100));
     CHECK_THAT(test.error_of(pod_id), Catch::Contains("config.json") && Catch::Contains("not valid JSON"));
     CHECK_FALSE(test.bundles.names(pod_id, {}));
   }

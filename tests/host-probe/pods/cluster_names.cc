@@ -72,8 +72,8 @@ struct Credentials {
   TemporaryDirectory folder;
 };
 
-struct Fixture {
-  Fixture() : server(credentials.file("server.pem"), credentials.file("server.key")) {
+struct ClusterNamesFixture {
+  ClusterNamesFixture() : server(credentials.file("server.pem"), credentials.file("server.key")) {
     server.answers(pods_path, list(pod('1', "web-0", '4') + "," + pod('2', "web-1", '5')));
     server.answers(
         classes_path,
@@ -125,7 +125,7 @@ Result<PodListAddress> parse(const std::string& from, const std::string& node, c
 }  // namespace
 
 TEST_CASE("the API server's list names a sandbox by the pod that its cgroup is of") {
-  Fixture test;
+  ClusterNamesFixture test;
   test.add_sandbox('a', '1');
   test.add_sandbox('b', '2');
   test.add_sandbox('c', '3');  // not on the list
@@ -151,7 +151,7 @@ TEST_CASE("the API server's list names a sandbox by the pod that its cgroup is o
 }
 
 TEST_CASE("the state of runtime-rs and a bundle say which pod it is") {
-  Fixture test;
+  ClusterNamesFixture test;
   const fs::path state = test.run_root() / "kata" / id('a').hex();
   fs::create_directories(state);
   std::ofstream(state / "state.json") << R"({"resource": {"cgroup_state": {"path": "kubepods/pod)" << uid_of('1') << "/"
@@ -186,7 +186,7 @@ TEST_CASE("the state of runtime-rs and a bundle say which pod it is") {
 }
 
 TEST_CASE("nothing is asked while no sandbox is of a pod") {
-  Fixture test;
+  ClusterNamesFixture test;
   ClusterNames names = test.names();
   CHECK_FALSE(names.look_up({}).error);
   CHECK(names.look_up({{id('d'), {id('4')}}}).sandboxes.empty());
@@ -194,9 +194,9 @@ TEST_CASE("nothing is asked while no sandbox is of a pod") {
 }
 
 TEST_CASE("a token that was replaced is used, and errors say what to do") {
-  Fixture test;
+  ClusterNamesFixture test;
   test.add_sandbox('a', '1');
-  PodListTiming timing = Fixture::patient();
+  PodListTiming timing = ClusterNamesFixture::patient();
   timing.retry_min = timing.retry_max = timing.hopeless_min = timing.hopeless_max = 0ms;
   ClusterNames names = test.names(timing);
   const auto error = [&](ClusterNames& of) {
@@ -244,9 +244,9 @@ TEST_CASE("a token that was replaced is used, and errors say what to do") {
 }
 
 TEST_CASE("one that refuses is not asked again soon, one that fails is") {
-  Fixture test;
+  ClusterNamesFixture test;
   test.add_sandbox('a', '1');
-  PodListTiming timing = Fixture::patient();
+  PodListTiming timing = ClusterNamesFixture::patient();
   timing.retry_min = timing.retry_max = 0ms;
   ClusterNames names = test.names(timing);
   const LookupRequest request{{id('a'), {}}};
@@ -261,7 +261,7 @@ TEST_CASE("one that refuses is not asked again soon, one that fails is") {
 }
 
 TEST_CASE("who may not list RuntimeClasses has names without a handler") {
-  Fixture test;
+  ClusterNamesFixture test;
   test.add_sandbox('a', '1');
   test.server.answers(classes_path, "", 403);
   ClusterNames names = test.names();
@@ -275,7 +275,7 @@ TEST_CASE("who may not list RuntimeClasses has names without a handler") {
 }
 
 TEST_CASE("kubelet's list is the same, and no token goes where there is no TLS") {
-  Fixture test;
+  ClusterNamesFixture test;
   test.add_sandbox('a', '1');
   FakeApiServer plain;
   plain.answers("/pods", list(pod('1', "web-0", '4')));
@@ -291,7 +291,7 @@ TEST_CASE("kubelet's list is the same, and no token goes where there is no TLS")
 }
 
 TEST_CASE("a request under way ends when host-probe does") {
-  Fixture test;
+  ClusterNamesFixture test;
   test.add_sandbox('a', '1');
   test.server.hang(true);
   PodListTiming timing;
@@ -331,7 +331,7 @@ TEST_CASE("where the list is, the environment of a pod says") {
 }
 
 TEST_CASE("host-probe without a runtime's socket names pods and containers by the API server") {
-  Fixture test;
+  ClusterNamesFixture test;
   test.add_sandbox('a', '1');
   setenv("KUBERNETES_SERVICE_HOST", "127.0.0.1", 1);
   setenv("KUBERNETES_SERVICE_PORT", test.server.port().c_str(), 1);

@@ -6,6 +6,8 @@
 #include <catch2/catch.hpp>
 #include <random>
 
+#include "tests/host-probe/pods/ids.h"
+
 using namespace katameter;
 using namespace katameter::host;
 
@@ -41,12 +43,8 @@ TEST_CASE("without configured endpoints the usual places below the run root are 
 
 namespace {
 
-const std::string pod_hex(64, 'a');
 const std::string other_hex(64, 'b');
-const std::string app_hex(64, '1');
-const ContainerId pod_id = *ContainerId::from_hex(pod_hex);
 const ContainerId other_id = *ContainerId::from_hex(other_hex);
-const ContainerId app_id = *ContainerId::from_hex(app_hex);
 const std::string image_id = "sha256:" + std::string(64, 'e');
 
 CriListing listing_of(const CriListing::Container& container) {

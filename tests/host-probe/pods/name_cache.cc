@@ -2,6 +2,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "tests/host-probe/pods/ids.h"
 #include "tests/support/containers.h"
 
 using namespace katameter;
@@ -11,9 +12,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-const ContainerId sandbox = id_of('a');
 const ContainerId other = id_of('b');
-const ContainerId app = id_of('1');
 const ContainerId sidecar = id_of('2');
 const ContainerId made_up = id_of('f');
 
@@ -26,7 +25,7 @@ SandboxNames pod(const std::string& name, const std::map<ContainerId, std::strin
   return names;
 }
 
-struct Fixture {
+struct NameCacheFixture {
   /// Asks, and lets the runtime answer with this.
   LookupRequest exchange(const NamesBySandbox& found, bool failed = false) {
     const LookupRequest request = cache.ask();
@@ -34,7 +33,7 @@ struct Fixture {
     return request;
   }
   std::string container(const ContainerId& id) const {
-    const auto names = cache.names(sandbox);
+    const auto names = cache.names(pod_id);
     return names && names->containers.contains(id) ? names->containers.at(id).name : "";
   }
   /// In how long there is something to ask, from now on.
@@ -52,30 +51,30 @@ struct Fixture {
 }  // namespace
 
 TEST_CASE("nothing is asked while nothing is missing") {
-  Fixture test;
+  NameCacheFixture test;
   CHECK_FALSE(test.cache.due());
-  test.cache.sandbox_appeared(sandbox);
+  test.cache.sandbox_appeared(pod_id);
   CHECK(test.wait() == 0ms);
-  test.exchange({{sandbox, pod("web")}});
+  test.exchange({{pod_id, pod("web")}});
   CHECK_FALSE(test.cache.due());
-  test.cache.containers_seen(sandbox, {});
+  test.cache.containers_seen(pod_id, {});
   CHECK_FALSE(test.cache.due());
-  CHECK(test.cache.names(sandbox)->pod == "web");
-  CHECK(test.cache.names(sandbox)->runtime_handler == "kata");
+  CHECK(test.cache.names(pod_id)->pod == "web");
+  CHECK(test.cache.names(pod_id)->runtime_handler == "kata");
 }
 
 TEST_CASE("one request holds all that is missing, and only one is open") {
-  Fixture test;
-  test.cache.sandbox_appeared(sandbox);
+  NameCacheFixture test;
+  test.cache.sandbox_appeared(pod_id);
   test.cache.sandbox_appeared(other);
-  test.cache.containers_seen(sandbox, {app, sidecar});
+  test.cache.containers_seen(pod_id, {app_id, sidecar});
   const LookupRequest request = test.cache.ask();
-  CHECK(request == LookupRequest{{sandbox, {app, sidecar}}, {other, {}}});
+  CHECK(request == LookupRequest{{pod_id, {app_id, sidecar}}, {other, {}}});
   test.cache.containers_seen(other, {made_up});
   CHECK_FALSE(test.cache.due());
-  test.cache.answered({{{sandbox, pod("web", {{app, "app"}, {sidecar, "sidecar"}})}, {other, pod("db")}}, {}, {}},
+  test.cache.answered({{{pod_id, pod("web", {{app_id, "app"}, {sidecar, "sidecar"}})}, {other, pod("db")}}, {}, {}},
                       test.now);
-  CHECK(test.container(app) == "app");
+  CHECK(test.container(app_id) == "app");
   CHECK(test.container(sidecar) == "sidecar");
   // What came while the request was open is the next one.
   CHECK(test.wait() == 1s);
@@ -83,59 +82,59 @@ TEST_CASE("one request holds all that is missing, and only one is open") {
 }
 
 TEST_CASE("a container that the runtime listed before the guest did is not looked up") {
-  Fixture test;
-  test.cache.sandbox_appeared(sandbox);
-  test.exchange({{sandbox, pod("web", {{app, "app"}})}});
-  test.cache.containers_seen(sandbox, {app});
+  NameCacheFixture test;
+  test.cache.sandbox_appeared(pod_id);
+  test.exchange({{pod_id, pod("web", {{app_id, "app"}})}});
+  test.cache.containers_seen(pod_id, {app_id});
   CHECK_FALSE(test.cache.due());
-  CHECK(test.container(app) == "app");
+  CHECK(test.container(app_id) == "app");
 }
 
 TEST_CASE("the pause container is the sandbox and needs no name of its own") {
-  Fixture test;
-  test.cache.sandbox_appeared(sandbox);
-  test.cache.containers_seen(sandbox, {sandbox});
-  CHECK(test.exchange({{sandbox, pod("web", {{sandbox, "pause"}})}}) == LookupRequest{{sandbox, {}}});
+  NameCacheFixture test;
+  test.cache.sandbox_appeared(pod_id);
+  test.cache.containers_seen(pod_id, {pod_id});
+  CHECK(test.exchange({{pod_id, pod("web", {{pod_id, "pause"}})}}) == LookupRequest{{pod_id, {}}});
   CHECK_FALSE(test.cache.due());
-  CHECK(test.cache.names(sandbox)->containers.empty());
+  CHECK(test.cache.names(pod_id)->containers.empty());
 }
 
 TEST_CASE("a container that five listings with its pod did not have is not known to the runtime") {
-  Fixture test;
-  test.cache.sandbox_appeared(sandbox);
-  test.cache.containers_seen(sandbox, {app, made_up});
-  const NamesBySandbox web{{sandbox, pod("web", {{app, "app"}})}};
+  NameCacheFixture test;
+  test.cache.sandbox_appeared(pod_id);
+  test.cache.containers_seen(pod_id, {app_id, made_up});
+  const NamesBySandbox web{{pod_id, pod("web", {{app_id, "app"}})}};
   SandboxNames bundle = pod("web");
   bundle.from_bundle = true;
   // A bundle, an error and a listing without the pod say nothing about it.
-  test.exchange({{sandbox, bundle}});
+  test.exchange({{pod_id, bundle}});
   test.exchange(web, true);
   test.exchange({});
   for (unsigned listing = 0; listing < PodNameCache::listings_without; ++listing) {
-    CHECK(test.cache.unknown(sandbox).empty());
+    CHECK(test.cache.unknown(pod_id).empty());
     test.exchange(web);
   }
-  CHECK(test.cache.unknown(sandbox) == std::set{made_up});
+  CHECK(test.cache.unknown(pod_id) == std::set{made_up});
   CHECK(test.cache.unknown(other).empty());
   SECTION("listed after all") {
-    test.exchange({{sandbox, pod("web", {{app, "app"}, {made_up, "late"}})}});
-    CHECK(test.cache.unknown(sandbox).empty());
+    test.exchange({{pod_id, pod("web", {{app_id, "app"}, {made_up, "late"}})}});
+    CHECK(test.cache.unknown(pod_id).empty());
     CHECK(test.container(made_up) == "late");
   }
   SECTION("not there any more") {
-    test.cache.containers_seen(sandbox, {app});
-    CHECK(test.cache.unknown(sandbox).empty());
+    test.cache.containers_seen(pod_id, {app_id});
+    CHECK(test.cache.unknown(pod_id).empty());
   }
   SECTION("a new one is not counted among them") {
-    test.cache.containers_seen(sandbox, {app, made_up, sidecar});
+    test.cache.containers_seen(pod_id, {app_id, made_up, sidecar});
     test.exchange(web);
-    CHECK(test.cache.unknown(sandbox) == std::set{made_up});
+    CHECK(test.cache.unknown(pod_id) == std::set{made_up});
   }
 }
 
 TEST_CASE("what the runtime does not list is asked for again, more and more seldom, and never given up") {
-  Fixture test;
-  test.cache.sandbox_appeared(sandbox);
+  NameCacheFixture test;
+  test.cache.sandbox_appeared(pod_id);
   std::vector<std::chrono::milliseconds> waits;
   for (int i = 0; i < 9; ++i) {
     REQUIRE(test.wait());
@@ -147,24 +146,24 @@ TEST_CASE("what the runtime does not list is asked for again, more and more seld
   // It is in each request that is made for the sake of another.
   test.cache.sandbox_appeared(other);
   CHECK(test.wait() == 0ms);
-  test.exchange({{sandbox, pod("web")}, {other, pod("db")}});
-  CHECK(test.cache.names(sandbox)->pod == "web");
+  test.exchange({{pod_id, pod("web")}, {other, pod("db")}});
+  CHECK(test.cache.names(pod_id)->pod == "web");
 }
 
 TEST_CASE("a new container does not wait as long as one that was never known") {
-  Fixture test;
-  test.cache.sandbox_appeared(sandbox);
-  test.cache.containers_seen(sandbox, {made_up});
+  NameCacheFixture test;
+  test.cache.sandbox_appeared(pod_id);
+  test.cache.containers_seen(pod_id, {made_up});
   for (int i = 0; i < 9; ++i) {
     test.now += *test.wait();
-    test.exchange({{sandbox, pod("web")}});
+    test.exchange({{pod_id, pod("web")}});
   }
   CHECK(test.wait() == 64s);
-  test.cache.containers_seen(sandbox, {made_up, app});
+  test.cache.containers_seen(pod_id, {made_up, app_id});
   CHECK(test.wait() == 8s);
   test.now += 8s;
-  test.exchange({{sandbox, pod("web", {{app, "app"}})}});
-  CHECK(test.container(app) == "app");
+  test.exchange({{pod_id, pod("web", {{app_id, "app"}})}});
+  CHECK(test.container(app_id) == "app");
   CHECK(test.wait() == 16s);
 }
 
@@ -188,28 +187,28 @@ TEST_CASE("a storm of pods is one request in each interval") {
 }
 
 TEST_CASE("a guest that makes up containers has the runtime asked no oftener than the longest wait") {
-  Fixture test;
-  test.cache.sandbox_appeared(sandbox);
-  test.exchange({{sandbox, pod("web")}});
+  NameCacheFixture test;
+  test.cache.sandbox_appeared(pod_id);
+  test.exchange({{pod_id, pod("web")}});
   int questions = 0;
   for (int scrape = 0; scrape < 1000; ++scrape) {
     std::string hex = std::to_string(scrape);
     hex.insert(0, 64 - hex.size(), '0');
-    test.cache.containers_seen(sandbox, {*ContainerId::from_hex(hex)});
+    test.cache.containers_seen(pod_id, {*ContainerId::from_hex(hex)});
     if (test.wait() == 0ms) {
       ++questions;
-      test.exchange({{sandbox, pod("web")}});
+      test.exchange({{pod_id, pod("web")}});
     }
     test.now += 1s;
   }
   CHECK(questions >= 1000 / 8);
   CHECK(questions <= 1000 / 8 + 5);
-  CHECK(test.cache.names(sandbox)->containers.empty());
+  CHECK(test.cache.names(pod_id)->containers.empty());
 }
 
 TEST_CASE("a runtime that does not answer is asked until it does") {
-  Fixture test;
-  test.cache.sandbox_appeared(sandbox);
+  NameCacheFixture test;
+  test.cache.sandbox_appeared(pod_id);
   for (int attempt = 0; attempt < 20; ++attempt) {
     const auto wait = test.wait();
     REQUIRE(wait);
@@ -218,16 +217,16 @@ TEST_CASE("a runtime that does not answer is asked until it does") {
     test.now += *wait;
     test.exchange({}, true);
   }
-  CHECK(test.cache.names(sandbox) == nullptr);
+  CHECK(test.cache.names(pod_id) == nullptr);
   test.now += 8s;
-  test.exchange({{sandbox, pod("web")}});
-  CHECK(test.cache.names(sandbox)->pod == "web");
+  test.exchange({{pod_id, pod("web")}});
+  CHECK(test.cache.names(pod_id)->pod == "web");
   CHECK_FALSE(test.cache.due());
 }
 
 TEST_CASE("a new sandbox does not have a dead runtime asked before its time") {
-  Fixture test;
-  test.cache.sandbox_appeared(sandbox);
+  NameCacheFixture test;
+  test.cache.sandbox_appeared(pod_id);
   for (int attempt = 0; attempt < 4; ++attempt) {
     test.now += *test.wait();
     test.exchange({}, true);
@@ -237,94 +236,94 @@ TEST_CASE("a new sandbox does not have a dead runtime asked before its time") {
 }
 
 TEST_CASE("a container's name stays while its guest reports it, and no longer than the runtime lists it else") {
-  Fixture test;
-  test.cache.sandbox_appeared(sandbox);
-  test.cache.containers_seen(sandbox, {app});
-  test.exchange({{sandbox, pod("web", {{app, "app"}})}});
-  test.cache.containers_seen(sandbox, {app, sidecar});
-  test.exchange({{sandbox, pod("web", {{sidecar, "sidecar"}})}});
-  CHECK(test.container(app) == "app");
+  NameCacheFixture test;
+  test.cache.sandbox_appeared(pod_id);
+  test.cache.containers_seen(pod_id, {app_id});
+  test.exchange({{pod_id, pod("web", {{app_id, "app"}})}});
+  test.cache.containers_seen(pod_id, {app_id, sidecar});
+  test.exchange({{pod_id, pod("web", {{sidecar, "sidecar"}})}});
+  CHECK(test.container(app_id) == "app");
   CHECK(test.container(sidecar) == "sidecar");
   const ContainerId third = id_of('3');
-  test.cache.containers_seen(sandbox, {sidecar, third});
-  test.exchange({{sandbox, pod("web", {{third, "third"}})}});
-  CHECK(test.container(app).empty());
+  test.cache.containers_seen(pod_id, {sidecar, third});
+  test.exchange({{pod_id, pod("web", {{third, "third"}})}});
+  CHECK(test.container(app_id).empty());
   CHECK(test.container(sidecar) == "sidecar");
 }
 
 TEST_CASE("a container that goes unnamed is not asked for any more") {
-  Fixture test;
-  test.cache.sandbox_appeared(sandbox);
-  test.exchange({{sandbox, pod("web")}});
-  test.cache.containers_seen(sandbox, {made_up});
+  NameCacheFixture test;
+  test.cache.sandbox_appeared(pod_id);
+  test.exchange({{pod_id, pod("web")}});
+  test.cache.containers_seen(pod_id, {made_up});
   CHECK(test.cache.due());
-  test.cache.containers_seen(sandbox, {});
+  test.cache.containers_seen(pod_id, {});
   CHECK_FALSE(test.cache.due());
 }
 
 TEST_CASE("a bundle's names are used, and the runtime's when it answers") {
-  Fixture test;
-  SandboxNames bundled = pod("web", {{app, "app"}});
+  NameCacheFixture test;
+  SandboxNames bundled = pod("web", {{app_id, "app"}});
   bundled.from_bundle = true;
   bundled.runtime_handler = "";
-  test.cache.sandbox_appeared(sandbox);
-  test.cache.containers_seen(sandbox, {app});
-  test.exchange({{sandbox, bundled}}, true);
-  CHECK(test.container(app) == "app");
+  test.cache.sandbox_appeared(pod_id);
+  test.cache.containers_seen(pod_id, {app_id});
+  test.exchange({{pod_id, bundled}}, true);
+  CHECK(test.container(app_id) == "app");
   REQUIRE(test.cache.due());
-  test.exchange({{sandbox, pod("web", {{app, "app"}})}});
-  CHECK(test.cache.names(sandbox)->runtime_handler == "kata");
+  test.exchange({{pod_id, pod("web", {{app_id, "app"}})}});
+  CHECK(test.cache.names(pod_id)->runtime_handler == "kata");
   CHECK_FALSE(test.cache.due());
   // It may fall back on the bundle for a container later; the names from the runtime stay.
-  test.cache.containers_seen(sandbox, {app, sidecar});
+  test.cache.containers_seen(pod_id, {app_id, sidecar});
   bundled.containers[sidecar] = {"sidecar", "image"};
-  test.exchange({{sandbox, bundled}}, true);
+  test.exchange({{pod_id, bundled}}, true);
   CHECK(test.container(sidecar) == "sidecar");
-  CHECK(test.cache.names(sandbox)->runtime_handler == "kata");
+  CHECK(test.cache.names(pod_id)->runtime_handler == "kata");
 }
 
 TEST_CASE("a runtime that does not list the pod yet is asked again, although the bundle has its names") {
-  Fixture test;
+  NameCacheFixture test;
   SandboxNames bundled = pod("web");
   bundled.from_bundle = true;
   bundled.runtime_handler = "";
-  test.cache.sandbox_appeared(sandbox);
-  test.exchange({{sandbox, bundled}});
+  test.cache.sandbox_appeared(pod_id);
+  test.exchange({{pod_id, bundled}});
   test.now += 1min;
   REQUIRE(test.cache.due());
-  test.exchange({{sandbox, pod("web")}});
-  CHECK(test.cache.names(sandbox)->runtime_handler == "kata");
+  test.exchange({{pod_id, pod("web")}});
+  CHECK(test.cache.names(pod_id)->runtime_handler == "kata");
   CHECK_FALSE(test.cache.due());
 }
 
 TEST_CASE("a sandbox that is forgotten is gone, also from a request that is open") {
-  Fixture test;
-  test.cache.sandbox_appeared(sandbox);
+  NameCacheFixture test;
+  test.cache.sandbox_appeared(pod_id);
   static_cast<void>(test.cache.ask());
-  test.cache.forget(sandbox);
-  test.cache.answered({{{sandbox, pod("web")}}, {}, {}}, test.now);
-  CHECK(test.cache.names(sandbox) == nullptr);
+  test.cache.forget(pod_id);
+  test.cache.answered({{{pod_id, pod("web")}}, {}, {}}, test.now);
+  CHECK(test.cache.names(pod_id) == nullptr);
   CHECK_FALSE(test.cache.due());
-  test.cache.containers_seen(sandbox, {app});
+  test.cache.containers_seen(pod_id, {app_id});
   CHECK_FALSE(test.cache.due());
 }
 
 TEST_CASE("names that were given out do not change") {
-  Fixture test;
-  test.cache.sandbox_appeared(sandbox);
-  test.exchange({{sandbox, pod("web")}});
-  const auto before = test.cache.names(sandbox);
-  test.cache.containers_seen(sandbox, {app});
-  test.exchange({{sandbox, pod("web", {{app, "app"}})}});
+  NameCacheFixture test;
+  test.cache.sandbox_appeared(pod_id);
+  test.exchange({{pod_id, pod("web")}});
+  const auto before = test.cache.names(pod_id);
+  test.cache.containers_seen(pod_id, {app_id});
+  test.exchange({{pod_id, pod("web", {{app_id, "app"}})}});
   CHECK(before->containers.empty());
-  CHECK(test.container(app) == "app");
+  CHECK(test.container(app_id) == "app");
 }
 
 TEST_CASE("pods are asked for when somebody wants to see them, and not before they are old") {
-  Fixture test;
-  test.cache.sandbox_appeared(sandbox);
-  const std::vector<RunningPod> running{{sandbox, "kata", true}, {other, "kata", true}, {id_of('c'), "runc", false}};
-  const auto answer = [&] { test.cache.answered({{{sandbox, pod("web")}}, running, {}}, test.now); };
+  NameCacheFixture test;
+  test.cache.sandbox_appeared(pod_id);
+  const std::vector<RunningPod> running{{pod_id, "kata", true}, {other, "kata", true}, {id_of('c'), "runc", false}};
+  const auto answer = [&] { test.cache.answered({{{pod_id, pod("web")}}, running, {}}, test.now); };
   static_cast<void>(test.cache.ask());
   CHECK_FALSE(test.cache.kata_pods());
   answer();
@@ -343,13 +342,13 @@ TEST_CASE("pods are asked for when somebody wants to see them, and not before th
 }
 
 TEST_CASE("a container that is a sandbox of its own is of no pod that could be asked for") {
-  Fixture test;
+  NameCacheFixture test;
   SandboxNames docker;
   docker.from_bundle = true;
   docker.container = "web";
-  test.cache.sandbox_appeared(sandbox);
-  test.cache.containers_seen(sandbox, {sandbox});
-  test.exchange({{sandbox, docker}});
-  CHECK(test.cache.names(sandbox)->container == "web");
+  test.cache.sandbox_appeared(pod_id);
+  test.cache.containers_seen(pod_id, {pod_id});
+  test.exchange({{pod_id, docker}});
+  CHECK(test.cache.names(pod_id)->container == "web");
   CHECK_FALSE(test.cache.due());
 }

@@ -4,6 +4,7 @@
 #include <catch2/catch.hpp>
 #include <future>
 
+#include "tests/host-probe/pods/ids.h"
 #include "tests/support/loop.h"
 
 using namespace katameter;
@@ -11,9 +12,6 @@ using namespace katameter::host;
 using namespace std::chrono_literals;
 
 namespace {
-
-const ContainerId sandbox = *ContainerId::from_hex(std::string(64, 'a'));
-const ContainerId app = *ContainerId::from_hex(std::string(64, '1'));
 
 // A runtime that answers when the test lets it, or never.
 struct FakeSource : NameSource {
@@ -43,14 +41,14 @@ struct FakeSource : NameSource {
   Shared& shared;
 };
 
-struct Fixture {
-  Fixture() {
+struct NamesFixture {
+  NamesFixture() {
     auto made = Names::create(loop.events(), loop.timers(), std::make_unique<FakeSource>(state),
                               NameTiming{5ms, 20ms, 20ms, 1ms});
     REQUIRE(made);
     names = std::move(*made);
   }
-  bool named() { return names->of(sandbox) != nullptr; }
+  bool named() { return names->of(pod_id) != nullptr; }
 
   katameter::host::testing::Loop loop;
   FakeSource::Shared state;
@@ -60,27 +58,27 @@ struct Fixture {
 }  // namespace
 
 TEST_CASE("names are asked for when a sandbox or a container appears, and then no more") {
-  Fixture test;
+  NamesFixture test;
   test.loop.pass(30ms);
   CHECK(test.state.questions == 0);
-  test.names->sandbox_appeared(sandbox);
+  test.names->sandbox_appeared(pod_id);
   CHECK_FALSE(test.named());
   REQUIRE(test.loop.until([&] { return test.named(); }));
-  CHECK(test.names->of(sandbox)->pod == "web-0");
-  test.names->containers_seen(sandbox, {app});
-  REQUIRE(test.loop.until([&] { return test.names->of(sandbox)->containers.contains(app); }));
-  test.names->containers_seen(sandbox, {app});
+  CHECK(test.names->of(pod_id)->pod == "web-0");
+  test.names->containers_seen(pod_id, {app_id});
+  REQUIRE(test.loop.until([&] { return test.names->of(pod_id)->containers.contains(app_id); }));
+  test.names->containers_seen(pod_id, {app_id});
   test.loop.pass(50ms);
   CHECK(test.state.questions == 2);
-  test.names->forget(sandbox);
+  test.names->forget(pod_id);
   CHECK_FALSE(test.named());
 }
 
 TEST_CASE("another runtime is asked at once for what is missing, though the one before has not answered") {
   FakeSource::Shared other;  // outlives the names
-  Fixture test;
+  NamesFixture test;
   test.state.answers = false;
-  test.names->sandbox_appeared(sandbox);
+  test.names->sandbox_appeared(pod_id);
   REQUIRE(test.loop.until([&] { return test.state.questions == 1; }));
   REQUIRE(test.names->set_source(std::make_unique<FakeSource>(other)));
   REQUIRE(test.loop.until([&] { return test.named(); }));
@@ -88,9 +86,9 @@ TEST_CASE("another runtime is asked at once for what is missing, though the one 
 }
 
 TEST_CASE("a runtime that comes late is found") {
-  Fixture test;
+  NamesFixture test;
   test.state.fails = true;
-  test.names->sandbox_appeared(sandbox);
+  test.names->sandbox_appeared(pod_id);
   REQUIRE(test.loop.until([&] { return test.state.questions >= 3; }));
   CHECK_FALSE(test.named());
   test.state.fails = false;
@@ -98,14 +96,14 @@ TEST_CASE("a runtime that comes late is found") {
 }
 
 TEST_CASE("a runtime that hangs holds up neither the loop nor the end") {
-  Fixture test;
+  NamesFixture test;
   test.state.answers = false;
-  test.names->sandbox_appeared(sandbox);
+  test.names->sandbox_appeared(pod_id);
   REQUIRE(test.loop.until([&] { return test.state.questions == 1; }));
   const auto before = std::chrono::steady_clock::now();
-  test.names->containers_seen(sandbox, {app});
-  test.names->forget(sandbox);
-  test.names->sandbox_appeared(sandbox);
+  test.names->containers_seen(pod_id, {app_id});
+  test.names->forget(pod_id);
+  test.names->sandbox_appeared(pod_id);
   CHECK_FALSE(test.named());
   CHECK(std::chrono::steady_clock::now() - before < 1s);
   CHECK(test.state.questions == 1);

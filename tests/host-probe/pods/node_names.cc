@@ -6,6 +6,7 @@
 
 #include "host-probe/node/node.h"
 #include "host-probe/pods/names.h"
+#include "tests/host-probe/pods/ids.h"
 #include "tests/support/fake_guest.h"
 #include "tests/support/loop.h"
 #include "tests/support/temporary_directory.h"
@@ -20,13 +21,10 @@ using namespace std::chrono_literals;
 
 namespace {
 
-const ContainerId sandbox = *ContainerId::from_hex(std::string(64, 'a'));
-const ContainerId app = *ContainerId::from_hex(std::string(64, '1'));
-
 struct NamedByDigit : NameSource {
   LookupResult look_up(const LookupRequest& request) override {
     LookupResult answer;
-    answer.running = {{sandbox, "kata", true}, {app, "kata-remote", true}};
+    answer.running = {{pod_id, "kata", true}, {app_id, "kata-remote", true}};
     for (const auto& [id, containers] : request) {
       answer.sandboxes[id].pod = "pod-" + id.hex().substr(0, 1);
       answer.sandboxes[id].runtime_handler = "kata-" + id.hex().substr(0, 1);
@@ -57,14 +55,14 @@ class Held : public NamedByDigit {
 struct Processes : ProcessSource {
   Result<std::map<SandboxId, SandboxProcesses>> collect() override {
     std::map<SandboxId, SandboxProcesses> values;
-    values[sandbox].cpu[Role::vmm] = {.cpu_ns = 5};
+    values[pod_id].cpu[Role::vmm] = {.cpu_ns = 5};
     return values;
   }
 };
 
-struct Fixture {
-  explicit Fixture(bool kills, std::unique_ptr<NameSource> source = std::make_unique<NamedByDigit>(),
-                   ProcessSource* processes = nullptr, const NameTiming& timing = {5ms, 20ms, 20ms, 1ms}) {
+struct NodeNamesFixture {
+  explicit NodeNamesFixture(bool kills, std::unique_ptr<NameSource> source = std::make_unique<NamedByDigit>(),
+                            ProcessSource* processes = nullptr, const NameTiming& timing = {5ms, 20ms, 20ms, 1ms}) {
     auto made = Names::create(loop.events(), loop.timers(), std::move(source), timing);
     REQUIRE(made);
     names = std::move(*made);
@@ -72,11 +70,11 @@ struct Fixture {
     guest = std::make_unique<FakeGuest>(loop, temporary.path() / "clh.sock");
     guest->snapshot = [this, kills](std::uint64_t request) {
       wire::Snapshot snapshot{request, ++sequence, sequence, {}, {}, {}};
-      snapshot.containers.emplace_back().id = app;
+      snapshot.containers.emplace_back().id = app_id;
       if (kills) snapshot.containers.back().oom_kills = 1;
       return snapshot;
     };
-    node->sandbox_appeared({sandbox, temporary.path().string(), "clh.sock", "cloud-hypervisor"});
+    node->sandbox_appeared({pod_id, temporary.path().string(), "clh.sock", "cloud-hypervisor"});
     REQUIRE(loop.until([&] { return guest->received<wire::Hello>().size() == 1; }));
     loop.pass(5ms);
   }
@@ -91,7 +89,7 @@ struct Fixture {
     REQUIRE(made->sandboxes.size() == 1);
     return made->sandboxes[0];
   }
-  bool container_named() { return names->of(sandbox) && names->of(sandbox)->containers.contains(app); }
+  bool container_named() { return names->of(pod_id) && names->of(pod_id)->containers.contains(app_id); }
 
   TemporaryDirectory temporary;
   Loop loop;
@@ -104,16 +102,16 @@ struct Fixture {
 }  // namespace
 
 TEST_CASE("a sandbox is asked for when it appears, its containers when a report first has them") {
-  Fixture test(false);
-  REQUIRE(test.loop.until([&] { return test.names->of(sandbox) != nullptr; }));
+  NodeNamesFixture test(false);
+  REQUIRE(test.loop.until([&] { return test.names->of(pod_id) != nullptr; }));
   const SandboxReport first = test.collect();
   REQUIRE(first.names);
   CHECK(first.names->pod == "pod-a");
-  CHECK(first.names->containers.at(app).name == "container-1");
+  CHECK(first.names->containers.at(app_id).name == "container-1");
 }
 
 TEST_CASE("a container that ended before anybody saw it has its name in its first row, and in the last") {
-  Fixture test(false);
+  NodeNamesFixture test(false);
   const ContainerId job = *ContainerId::from_hex(std::string(64, '2'));
   bool first = true;
   test.guest->snapshot = [&](std::uint64_t request) {
@@ -134,7 +132,7 @@ TEST_CASE("a container that ended before anybody saw it has its name in its firs
 
 TEST_CASE("a runtime that does not answer in time delays one report, and no other until it does") {
   std::atomic<bool> answers = false;
-  Fixture test(false, std::make_unique<Held>(answers));
+  NodeNamesFixture test(false, std::make_unique<Held>(answers));
   CHECK_FALSE(test.collect().names);
   for (int scrape = 0; scrape < 3; ++scrape) {
     CHECK_FALSE(test.names->answers_within(Node::names_deadline));
@@ -143,20 +141,20 @@ TEST_CASE("a runtime that does not answer in time delays one report, and no othe
   answers = true;
   REQUIRE(test.loop.until([&] { return test.container_named(); }));
   CHECK_FALSE(test.names->answers_within(Node::names_deadline));
-  CHECK(test.collect().names->containers.at(app).name == "container-1");
+  CHECK(test.collect().names->containers.at(app_id).name == "container-1");
 }
 
 TEST_CASE("a container that the runtime does not list although it has its pod has no series, and keeps having none") {
   struct Incomplete : NamedByDigit {
     LookupResult look_up(const LookupRequest& request) override {
       LookupResult answer = NamedByDigit::look_up(request);
-      for (auto& [id, names] : answer.sandboxes) names.containers.erase(app);
+      for (auto& [id, names] : answer.sandboxes) names.containers.erase(app_id);
       return answer;
     }
   };
   NameTiming timing;
   timing.first = timing.max = 1ms;
-  Fixture test(false, std::make_unique<Incomplete>(), nullptr, timing);
+  NodeNamesFixture test(false, std::make_unique<Incomplete>(), nullptr, timing);
   const auto has_series = [&] {
     const SandboxReport report = test.collect();
     REQUIRE(report.guest);
@@ -180,10 +178,10 @@ TEST_CASE("a container that the runtime does not list although it has its pod ha
 TEST_CASE("CPU time of a sandbox counts for its runtime handler once that is known, and once only") {
   std::atomic<bool> answers = false;
   Processes processes;
-  Fixture test(false, std::make_unique<Held>(answers), &processes);
+  NodeNamesFixture test(false, std::make_unique<Held>(answers), &processes);
   CHECK(test.report()->cpu_by_handler.empty());
   answers = true;
-  REQUIRE(test.loop.until([&] { return test.names->of(sandbox) != nullptr; }));
+  REQUIRE(test.loop.until([&] { return test.names->of(pod_id) != nullptr; }));
   constexpr auto vmm = static_cast<std::size_t>(CpuComponent::vmm);
   for (int scrape = 0; scrape < 2; ++scrape) {
     const auto report = test.report();
@@ -193,35 +191,35 @@ TEST_CASE("CPU time of a sandbox counts for its runtime handler once that is kno
 }
 
 TEST_CASE("names stay as long as a sandbox that has ended is still reported") {
-  Fixture test(true);
+  NodeNamesFixture test(true);
   static_cast<void>(test.collect());
   REQUIRE(test.loop.until([&] { return test.container_named(); }));
-  test.node->sandbox_gone(sandbox);
+  test.node->sandbox_gone(pod_id);
   const SandboxReport after = test.collect();
   CHECK(after.ended);
-  CHECK(after.oom_kills.at(app) == 1);
+  CHECK(after.oom_kills.at(app_id) == 1);
   REQUIRE(after.names);
   CHECK(after.names->pod == "pod-a");
-  CHECK(after.names->containers.at(app).name == "container-1");
+  CHECK(after.names->containers.at(app_id).name == "container-1");
 }
 
 TEST_CASE("the names of a sandbox of which nothing is left to report are forgotten") {
-  Fixture test(false);
+  NodeNamesFixture test(false);
   test.guest->snapshot = [&](std::uint64_t request) {
     return wire::Snapshot{request, ++test.sequence, test.sequence, {}, {}, {}};
   };
   static_cast<void>(test.collect());
-  REQUIRE(test.loop.until([&] { return test.names->of(sandbox) != nullptr; }));
-  test.node->sandbox_gone(sandbox);
+  REQUIRE(test.loop.until([&] { return test.names->of(pod_id) != nullptr; }));
+  test.node->sandbox_gone(pod_id);
   std::shared_ptr<const NodeReport> report;
   test.node->collect([&](auto made) { report = std::move(made); });
   REQUIRE(test.loop.until([&] { return report != nullptr; }));
   CHECK(report->sandboxes.empty());
-  CHECK(test.names->of(sandbox) == nullptr);
+  CHECK(test.names->of(pod_id) == nullptr);
 }
 
 TEST_CASE("a report says how many Kata pods the runtime has, and how many were found") {
-  Fixture test(false);
-  REQUIRE(test.loop.until([&] { return test.names->of(sandbox) != nullptr; }));
+  NodeNamesFixture test(false);
+  REQUIRE(test.loop.until([&] { return test.names->of(pod_id) != nullptr; }));
   CHECK(test.report()->kata_pods == KataPods{2, 1});
 }

@@ -4,6 +4,7 @@
 #include <catch2/catch.hpp>
 #include <thread>
 
+#include "tests/host-probe/pods/ids.h"
 #include "tests/support/loop.h"
 
 using namespace katameter;
@@ -12,9 +13,6 @@ using namespace katameter::host::testing;
 using namespace std::chrono_literals;
 
 namespace {
-
-const ContainerId pod = *ContainerId::from_hex(std::string(64, 'a'));
-const ContainerId app = *ContainerId::from_hex(std::string(64, '1'));
 
 struct Shared {
   std::atomic<int> asked = 0;
@@ -30,8 +28,8 @@ class Source : public StatsSource {
     while (shared_.hangs && !cancelled_) std::this_thread::sleep_for(1ms);
     if (shared_.fails) return std::nullopt;
     StatsBySandbox stats;
-    stats[pod].emplace_back().id = app;
-    stats[pod].back().cpu_ns = static_cast<std::uint64_t>(shared_.asked.load());
+    stats[pod_id].emplace_back().id = app_id;
+    stats[pod_id].back().cpu_ns = static_cast<std::uint64_t>(shared_.asked.load());
     return stats;
   }
   void cancel() override { cancelled_ = true; }
@@ -41,14 +39,14 @@ class Source : public StatsSource {
   std::atomic<bool> cancelled_ = false;
 };
 
-struct Fixture {
-  explicit Fixture(const StatsTiming& timing) {
+struct PodStatsFixture {
+  explicit PodStatsFixture(const StatsTiming& timing) {
     auto made = PodStats::create(loop.events(), std::make_unique<Source>(shared), timing);
     REQUIRE(made);
     stats = std::move(*made);
   }
   std::uint64_t cpu() const {
-    const auto* of_pod = stats->of(pod);
+    const auto* of_pod = stats->of(pod_id);
     return of_pod == nullptr ? 0 : of_pod->at(0).cpu_ns.value();
   }
 
@@ -60,16 +58,16 @@ struct Fixture {
 }  // namespace
 
 TEST_CASE("statistics are asked for when somebody looks, and no more often than they may be") {
-  Fixture test({1h, 1h});
+  PodStatsFixture test({1h, 1h});
   test.loop.pass(20ms);
   CHECK(test.shared.asked == 0);
-  CHECK(test.stats->of(pod) == nullptr);
+  CHECK(test.stats->of(pod_id) == nullptr);
   for (int i = 0; i < 3; ++i) {
     test.stats->wanted();
     REQUIRE(test.loop.until([&] { return test.cpu() == 1; }));
   }
   CHECK(test.shared.asked == 1);
-  CHECK(test.stats->of(app) == nullptr);
+  CHECK(test.stats->of(app_id) == nullptr);
   // Another runtime is asked at once.
   REQUIRE(test.stats->set_source(std::make_unique<Source>(test.shared)));
   test.stats->wanted();
@@ -77,7 +75,7 @@ TEST_CASE("statistics are asked for when somebody looks, and no more often than 
 }
 
 TEST_CASE("a runtime that hangs is not asked twice at a time, and its last answer holds for a while") {
-  Fixture test({1ms, 1h});
+  PodStatsFixture test({1ms, 1h});
   test.stats->wanted();
   REQUIRE(test.loop.until([&] { return test.cpu() == 1; }));
   test.shared.hangs = true;
@@ -93,12 +91,12 @@ TEST_CASE("a runtime that hangs is not asked twice at a time, and its last answe
 }
 
 TEST_CASE("an answer that is too old is none") {
-  Fixture test({1ms, 200ms});
+  PodStatsFixture test({1ms, 200ms});
   test.stats->wanted();
   REQUIRE(test.loop.until([&] { return test.shared.asked == 1; }));
   test.shared.fails = true;
   CHECK(test.loop.until([&] {
     test.stats->wanted();
-    return test.shared.asked > 3 && test.stats->of(pod) == nullptr;
+    return test.shared.asked > 3 && test.stats->of(pod_id) == nullptr;
   }));
 }

@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "tests/host-probe/pods/fake_runtime.h"
+#include "tests/host-probe/pods/ids.h"
 #include "tests/support/temporary_directory.h"
 
 using namespace katameter;
@@ -31,7 +32,7 @@ std::string containerd_status() {
   return answer.SerializeAsString();
 }
 
-struct Fixture {
+struct RuntimeFixture {
   std::string socket() const { return temporary.path() / "cri.sock"; }
   void serve(const std::string& version) {
     runtime = std::make_unique<FakeRuntime>(socket());
@@ -45,7 +46,6 @@ struct Fixture {
   std::unique_ptr<FakeRuntime> runtime;
 };
 
-const ContainerId pod = *ContainerId::from_hex(std::string(64, 'a'));
 using Scope = CriClient::Scope;
 
 // For a busy machine.
@@ -58,7 +58,7 @@ RuntimeTiming patient() {
 }  // namespace
 
 TEST_CASE("pods, their runtime's configuration and containers are asked for once each") {
-  Fixture test;
+  RuntimeFixture test;
   test.serve("v1");
   CriClient client(test.socket());
   const auto listing = client.list(20s, Scope::pods_and_containers);
@@ -72,7 +72,7 @@ TEST_CASE("pods, their runtime's configuration and containers are asked for once
 }
 
 TEST_CASE("images are listed once, and again only when a container's is not among them") {
-  Fixture test;
+  RuntimeFixture test;
   test.serve("v1");
   const std::string method = "/runtime.v1.ImageService/ListImages";
   const auto times = [&] {
@@ -80,12 +80,12 @@ TEST_CASE("images are listed once, and again only when a container's is not amon
     return std::count(asked.begin(), asked.end(), method);
   };
   RuntimeNames names({{test.socket(), true}}, test.temporary.path(), patient());
-  for (int i = 0; i < 3; ++i) CHECK(names.look_up({{pod, {}}}).sandboxes.contains(pod));
+  for (int i = 0; i < 3; ++i) CHECK(names.look_up({{pod_id, {}}}).sandboxes.contains(pod_id));
   CHECK(times() == 1);
   cri::ListContainersResponse containers;
   cri::Container& container = *containers.add_containers();
   container.set_id(std::string(64, '1'));
-  container.set_pod_sandbox_id(pod.hex());
+  container.set_pod_sandbox_id(pod_id.hex());
   container.mutable_image()->set_image("sha256:7");
   test.runtime->answers("/runtime.v1.RuntimeService/ListContainers", containers.SerializeAsString());
   cri::ListImagesResponse images;
@@ -93,7 +93,7 @@ TEST_CASE("images are listed once, and again only when a container's is not amon
   images.mutable_images(0)->add_repo_tags("nginx:1.21");
   test.runtime->answers(method, images.SerializeAsString());
   for (int i = 0; i < 3; ++i) {
-    const auto found = names.look_up({{pod, {}}}).sandboxes.at(pod).containers;
+    const auto found = names.look_up({{pod_id, {}}}).sandboxes.at(pod_id).containers;
     REQUIRE(found.size() == 1);
     CHECK(found.begin()->second.image == "nginx:1.21");
   }
@@ -101,7 +101,7 @@ TEST_CASE("images are listed once, and again only when a container's is not amon
 }
 
 TEST_CASE("a runtime that knows v1alpha2 only is understood, and found out again each time") {
-  Fixture test;
+  RuntimeFixture test;
   test.serve("v1alpha2");
   CriClient client(test.socket());
   REQUIRE(client.list(20s, Scope::pods));
@@ -112,29 +112,29 @@ TEST_CASE("a runtime that knows v1alpha2 only is understood, and found out again
 }
 
 TEST_CASE("images that are not listed cost their names only") {
-  Fixture test;
+  RuntimeFixture test;
   test.runtime = std::make_unique<FakeRuntime>(test.socket());
   test.runtime->answers("/runtime.v1.RuntimeService/ListPodSandbox", one_pod("web-0"));
   test.runtime->answers("/runtime.v1.RuntimeService/ListContainers", "");
   CHECK(RuntimeNames({{test.socket(), true}}, test.temporary.path(), patient())
-            .look_up({{pod, {}}})
-            .sandboxes.contains(pod));
+            .look_up({{pod_id, {}}})
+            .sandboxes.contains(pod_id));
 }
 
 TEST_CASE("without anything missing, pods alone are asked for") {
-  Fixture test;
+  RuntimeFixture test;
   test.serve("v1");
   RuntimeNames names({{test.socket(), true}}, test.temporary.path());
   const LookupResult answer = names.look_up({});
   REQUIRE(answer.running);
   REQUIRE(answer.running->size() == 1);
-  CHECK(answer.running->at(0).id == pod);
+  CHECK(answer.running->at(0).id == pod_id);
   CHECK(answer.running->at(0).kata == true);
   CHECK(test.runtime->asked().size() == 2);
 }
 
 TEST_CASE("a runtime that does not say what its handlers are lists its pods all the same") {
-  Fixture test;
+  RuntimeFixture test;
   test.runtime = std::make_unique<FakeRuntime>(test.socket());
   test.runtime->answers("/runtime.v1.RuntimeService/ListPodSandbox", one_pod("web-0"));
   const LookupResult answer = RuntimeNames({{test.socket(), true}}, test.temporary.path()).look_up({});
@@ -143,7 +143,7 @@ TEST_CASE("a runtime that does not say what its handlers are lists its pods all 
 }
 
 TEST_CASE("what is no container runtime is an error of one line") {
-  Fixture test;
+  RuntimeFixture test;
   std::string expected;
   std::chrono::milliseconds timeout = 20s;
   SECTION("there is no socket") {
@@ -187,7 +187,7 @@ TEST_CASE("what is no container runtime is an error of one line") {
 }
 
 TEST_CASE("a runtime that hangs is waited for no longer than it may take, or until it is cancelled") {
-  Fixture test;
+  RuntimeFixture test;
   test.serve("v1");
   test.runtime->hangs = true;
   CriClient client(test.socket());
@@ -208,7 +208,7 @@ TEST_CASE("a runtime that hangs is waited for no longer than it may take, or unt
 }
 
 TEST_CASE("of two runtimes one that fails costs nothing of the other's, and is not asked again at once") {
-  Fixture test;
+  RuntimeFixture test;
   test.serve("v1");
   FakeRuntime other(test.temporary.path() / "other.sock");
   bool pods_known = false;
@@ -229,8 +229,8 @@ TEST_CASE("of two runtimes one that fails costs nothing of the other's, and is n
   RuntimeNames names({{test.temporary.path() / "other.sock", true}, {test.socket(), true}}, test.temporary.path(),
                      timing);
   for (int i = 0; i < 3; ++i) {
-    const LookupResult answer = names.look_up({{pod, {}}});
-    CHECK(answer.sandboxes.at(pod).pod == "web-0");
+    const LookupResult answer = names.look_up({{pod_id, {}}});
+    CHECK(answer.sandboxes.at(pod_id).pod == "web-0");
     CHECK_FALSE(answer.error);
     CHECK(answer.running.has_value() == pods_known);
     CHECK(other.times_asked() == calls);
@@ -238,7 +238,7 @@ TEST_CASE("of two runtimes one that fails costs nothing of the other's, and is n
 }
 
 TEST_CASE("a runtime that failed is asked again after a while, and then its names are there") {
-  Fixture test;
+  RuntimeFixture test;
   test.serve("v1");
   RuntimeTiming timing = patient();
   timing.retry_min = timing.hopeless_min = timing.hopeless_max = 1ms;
@@ -252,7 +252,7 @@ TEST_CASE("a runtime that failed is asked again after a while, and then its name
     expected = "gRPC status 14";
   }
   RuntimeNames names({{test.socket(), true}}, test.temporary.path(), timing);
-  const LookupResult without = names.look_up({{pod, {}}});
+  const LookupResult without = names.look_up({{pod_id, {}}});
   REQUIRE(without.error);
   CHECK_THAT(without.error->text, Catch::Contains(expected));
   CHECK_FALSE(without.running);
@@ -260,35 +260,36 @@ TEST_CASE("a runtime that failed is asked again after a while, and then its name
   test.runtime->is_full = false;
   LookupResult answer;
   const auto end = std::chrono::steady_clock::now() + 20s;
-  while (!answer.sandboxes.contains(pod) && std::chrono::steady_clock::now() < end) answer = names.look_up({{pod, {}}});
-  CHECK(answer.sandboxes.contains(pod));
+  while (!answer.sandboxes.contains(pod_id) && std::chrono::steady_clock::now() < end)
+    answer = names.look_up({{pod_id, {}}});
+  CHECK(answer.sandboxes.contains(pod_id));
   CHECK_FALSE(answer.error);
 }
 
 TEST_CASE("a runtime that was started again is asked at once, however hopeless it was before") {
-  Fixture test;
+  RuntimeFixture test;
   test.runtime = std::make_unique<FakeRuntime>(test.socket());
   RuntimeTiming timing = patient();
   timing.hopeless_min = timing.hopeless_max = 1h;
   RuntimeNames names({{test.socket(), true}}, test.temporary.path(), timing);
-  CHECK(names.look_up({{pod, {}}}).sandboxes.empty());
+  CHECK(names.look_up({{pod_id, {}}}).sandboxes.empty());
   test.runtime.reset();
   test.serve("v1");
-  CHECK(names.look_up({{pod, {}}}).sandboxes.at(pod).pod == "web-0");
+  CHECK(names.look_up({{pod_id, {}}}).sandboxes.at(pod_id).pod == "web-0");
 }
 
 TEST_CASE("without endpoints no runtime is asked, and that is no error") {
-  Fixture test;
+  RuntimeFixture test;
   test.serve("v1");
   RuntimeNames names(runtime_endpoints({"none"}, test.temporary.path()), test.temporary.path());
-  const LookupResult answer = names.look_up({{pod, {}}});
+  const LookupResult answer = names.look_up({{pod_id, {}}});
   CHECK_FALSE(answer.error);
   CHECK_FALSE(answer.running);
   CHECK(answer.sandboxes.empty());
 }
 
 TEST_CASE("a usual place where there is no runtime is passed over, and that there is no runtime at all is logged") {
-  Fixture test;
+  RuntimeFixture test;
   test.serve("v1");
   const std::string away = test.temporary.path() / "away.sock";
   CHECK_FALSE(RuntimeNames({{away, false}, {test.socket(), false}}, test.temporary.path()).look_up({}).error);

@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "tests/host-probe/pods/fake_runtime.h"
+#include "tests/host-probe/pods/ids.h"
 #include "tests/support/temporary_directory.h"
 
 using namespace katameter;
@@ -15,17 +16,14 @@ using namespace std::chrono_literals;
 
 namespace {
 
-const ContainerId pod = *ContainerId::from_hex(std::string(64, 'a'));
-const ContainerId app = *ContainerId::from_hex(std::string(64, '1'));
-
-struct Fixture {
-  Fixture() {
+struct RuntimeStatsFixture {
+  RuntimeStatsFixture() {
     cri::ListContainersResponse containers;
-    containers.add_containers()->set_id(app.hex());
-    containers.mutable_containers(0)->set_pod_sandbox_id(pod.hex());
+    containers.add_containers()->set_id(app_id.hex());
+    containers.mutable_containers(0)->set_pod_sandbox_id(pod_id.hex());
     runtime.answers("/runtime.v1.RuntimeService/ListContainers", containers.SerializeAsString());
     cri::ListContainerStatsResponse stats;
-    stats.add_stats()->mutable_attributes()->set_id(app.hex());
+    stats.add_stats()->mutable_attributes()->set_id(app_id.hex());
     stats.mutable_stats(0)->mutable_cpu()->mutable_usage_core_nano_seconds()->set_value(5);
     runtime.answers("/runtime.v1.RuntimeService/ListContainerStats", stats.SerializeAsString());
     timing.deadline = 20s;
@@ -39,19 +37,19 @@ struct Fixture {
 }  // namespace
 
 TEST_CASE("statistics of all containers are one call, and their pods another") {
-  Fixture test;
+  RuntimeStatsFixture test;
   RuntimeStats stats({{test.temporary.path() / "cri.sock", true}, {test.temporary.path() / "away.sock", false}},
                      test.timing);
   const auto found = stats.look_up({});
   REQUIRE(found);
-  REQUIRE(found->at(pod).size() == 1);
-  CHECK(found->at(pod)[0].id == app);
-  CHECK(found->at(pod)[0].cpu_ns == 5u);
+  REQUIRE(found->at(pod_id).size() == 1);
+  CHECK(found->at(pod_id)[0].id == app_id);
+  CHECK(found->at(pod_id)[0].cpu_ns == 5u);
   CHECK(test.runtime.times_asked() == 2);
 }
 
 TEST_CASE("a runtime that has no statistics, or hangs, costs nobody else theirs and is not asked again at once") {
-  Fixture test;
+  RuntimeStatsFixture test;
   FakeRuntime other(test.temporary.path() / "other.sock");
   std::size_t calls = 2;  // of v1 and v1alpha2
   SECTION("it has none") {}
@@ -65,13 +63,13 @@ TEST_CASE("a runtime that has no statistics, or hangs, costs nobody else theirs 
   for (int i = 0; i < 3; ++i) {
     const auto found = stats.look_up({});
     REQUIRE(found);
-    CHECK(found->contains(pod));
+    CHECK(found->contains(pod_id));
     CHECK(other.times_asked() == calls);
   }
 }
 
 TEST_CASE("no runtime's answer is none, and one that is cancelled returns soon") {
-  Fixture test;
+  RuntimeStatsFixture test;
   CHECK_FALSE(RuntimeStats({}, test.timing).look_up({}));
   test.runtime.hangs = true;
   test.timing.deadline = 60s;

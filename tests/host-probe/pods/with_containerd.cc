@@ -25,7 +25,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-struct Fixture {
+struct ContainerdFixture {
   fs::path run_root() const { return containerd.run_root(); }
 
   /// A guest that reports these containers, behind the socket of its sandbox.
@@ -110,7 +110,7 @@ constexpr const char* sleeper = "katameter.test/sleeper:2";
 }  // namespace
 
 TEST_CASE("pods and containers of a real containerd have their names, as the kubelet's cAdvisor would label them") {
-  Fixture test;
+  ContainerdFixture test;
   test.containerd.start();
   const ContainerId web = test.containerd.run_pod("shop", "web-0");
   const ContainerId app = test.containerd.run_container(web, "app", sleeper);
@@ -123,22 +123,22 @@ TEST_CASE("pods and containers of a real containerd have their names, as the kub
   test.add_guest(db, {db, server, app, made_up});
   test.start_host_probe();
 
-  CHECK(test.becomes(web, app, Fixture::expected(web, app, sleeper, "shop", "web-0", "app")));
-  CHECK(test.becomes(db, server, Fixture::expected(db, server, sleeper, "data", "db-0", "server")));
+  CHECK(test.becomes(web, app, ContainerdFixture::expected(web, app, sleeper, "shop", "web-0", "app")));
+  CHECK(test.becomes(db, server, ContainerdFixture::expected(db, server, sleeper, "data", "db-0", "server")));
   // Both tags are of one image; each container has the one that it was asked for by.
   CHECK(test.series(web, sidecar) ==
-        Fixture::expected(web, sidecar, "katameter.test/sleeper:newest", "shop", "web-0", "sidecar"));
-  CHECK(test.series(web, web) == Fixture::expected(web, web, "", "shop", "web-0", ""));
+        ContainerdFixture::expected(web, sidecar, "katameter.test/sleeper:newest", "shop", "web-0", "sidecar"));
+  CHECK(test.series(web, web) == ContainerdFixture::expected(web, web, "", "shop", "web-0", ""));
   CHECK_THAT(test.scrape(),
              Catch::Contains("katameter_sandbox_info{sandbox_id=\"" + db.hex() +
                              "\",namespace=\"data\",pod=\"db-0\",runtime_handler=\"kata\",uid=\"uid-of-db-0\","
                              "hypervisor=\"cloud-hypervisor\",layout=\"vc/vm\",reach=\"hybrid_vsock\"} 1"));
-  CHECK(test.series(db, app) == Fixture::expected(db, app, "", "data", "db-0", ""));
-  CHECK(test.series(db, made_up) == Fixture::expected(db, made_up, "", "data", "db-0", ""));
+  CHECK(test.series(db, app) == ContainerdFixture::expected(db, app, "", "data", "db-0", ""));
+  CHECK(test.series(db, made_up) == ContainerdFixture::expected(db, made_up, "", "data", "db-0", ""));
 }
 
 TEST_CASE("a containerd that comes late gives its names then, and one that is killed takes none away") {
-  Fixture test;
+  ContainerdFixture test;
   test.containerd.start();
   const ContainerId web = test.containerd.run_pod("shop", "web-0");
   const ContainerId app = test.containerd.run_container(web, "app", sleeper);
@@ -147,13 +147,13 @@ TEST_CASE("a containerd that comes late gives its names then, and one that is ki
   fs::rename(test.run_root() / "containerd/io.containerd.runtime.v2.task", test.run_root() / "containerd/hidden");
   test.add_guest(web, {web, app});
   test.start_host_probe({"--runtime-endpoint", "unix://" + test.containerd.socket().string()});
-  const std::string nameless = Fixture::expected(web, app, "", "", "", "");
+  const std::string nameless = ContainerdFixture::expected(web, app, "", "", "", "");
   CHECK(test.becomes(web, app, nameless));
   test.loop.pass(2s);
   CHECK(test.series(web, app) == nameless);
   fs::rename(test.run_root() / "containerd/hidden", test.run_root() / "containerd/io.containerd.runtime.v2.task");
   test.containerd.start();
-  const std::string named = Fixture::expected(web, app, sleeper, "shop", "web-0", "app");
+  const std::string named = ContainerdFixture::expected(web, app, sleeper, "shop", "web-0", "app");
   REQUIRE(test.becomes(web, app, named));
 
   test.containerd.kill();
@@ -161,11 +161,11 @@ TEST_CASE("a containerd that comes late gives its names then, and one that is ki
   test.guests.clear();
   const ContainerId unknown = *ContainerId::from_hex(std::string(64, 'e'));
   test.add_guest(unknown, {app});
-  CHECK(test.becomes(unknown, app, Fixture::expected(unknown, app, "", "", "", "")));
+  CHECK(test.becomes(unknown, app, ContainerdFixture::expected(unknown, app, "", "", "", "")));
 }
 
 TEST_CASE("a containerd that hangs holds up no scrape") {
-  Fixture test;
+  ContainerdFixture test;
   test.containerd.start();
   const ContainerId web = test.containerd.run_pod("shop", "web-0");
   const ContainerId app = test.containerd.run_container(web, "app", sleeper);
@@ -173,33 +173,33 @@ TEST_CASE("a containerd that hangs holds up no scrape") {
   test.containerd.process().signal(SIGSTOP);
   test.add_guest(web, {web, app});
   test.start_host_probe();
-  CHECK(test.becomes(web, app, Fixture::expected(web, app, "", "", "", "")));
+  CHECK(test.becomes(web, app, ContainerdFixture::expected(web, app, "", "", "", "")));
   std::chrono::steady_clock::duration longest{};
   for (int i = 0; i < 10; ++i) {
     const auto begin = std::chrono::steady_clock::now();
-    CHECK(test.series(web, app) == Fixture::expected(web, app, "", "", "", ""));
+    CHECK(test.series(web, app) == ContainerdFixture::expected(web, app, "", "", "", ""));
     longest = std::max(longest, std::chrono::steady_clock::now() - begin);
   }
   CHECK(longest < 1s);
   fs::rename(test.run_root() / "containerd/hidden", test.run_root() / "containerd/io.containerd.runtime.v2.task");
   test.containerd.process().signal(SIGCONT);
-  CHECK(test.becomes(web, app, Fixture::expected(web, app, sleeper, "shop", "web-0", "app")));
+  CHECK(test.becomes(web, app, ContainerdFixture::expected(web, app, sleeper, "shop", "web-0", "app")));
 }
 
 TEST_CASE("with a runtime that is away the bundles on the disk give the names") {
-  Fixture test;
+  ContainerdFixture test;
   test.containerd.start();
   const ContainerId web = test.containerd.run_pod("shop", "web-0");
   const ContainerId app = test.containerd.run_container(web, "app", sleeper);
   test.containerd.kill();
   test.add_guest(web, {web, app});
   test.start_host_probe();
-  CHECK(test.becomes(web, app, Fixture::expected(web, app, sleeper, "shop", "web-0", "app")));
-  CHECK(test.series(web, web) == Fixture::expected(web, web, "", "shop", "web-0", ""));
+  CHECK(test.becomes(web, app, ContainerdFixture::expected(web, app, sleeper, "shop", "web-0", "app")));
+  CHECK(test.series(web, web) == ContainerdFixture::expected(web, web, "", "shop", "web-0", ""));
 }
 
 TEST_CASE("a pod whose guest has no guest-probe has its runtime handler, and pods that were not found are counted") {
-  Fixture test;
+  ContainerdFixture test;
   test.containerd.start();
   const ContainerId stock = test.containerd.run_pod("shop", "stock-0");
   test.containerd.run_pod("shop", "peer-0");  // as if its VM were elsewhere
@@ -220,14 +220,14 @@ TEST_CASE("a pod whose guest has no guest-probe has its runtime handler, and pod
 }
 
 TEST_CASE("containers of a guest without guest-probe have what a real containerd says of them") {
-  Fixture test;
+  ContainerdFixture test;
   test.containerd.start();
   const ContainerId stock = test.containerd.run_pod("shop", "stock-0");
   const ContainerId app = test.containerd.run_container(stock, "app", sleeper);
   test.add_guest(stock, {});
   test.guests.back()->closes_at_connect = true;
   test.start_host_probe();
-  CHECK(test.becomes(stock, app, Fixture::expected(stock, app, sleeper, "shop", "stock-0", "app")));
+  CHECK(test.becomes(stock, app, ContainerdFixture::expected(stock, app, sleeper, "shop", "stock-0", "app")));
   const std::string metrics = test.scrape();
   const std::string labels = "{id=\"/kata/" + stock.hex() + "/" + app.hex() + "\"";
   for (const char* metric : {"container_cpu_usage_seconds_total", "container_memory_working_set_bytes",
@@ -240,7 +240,7 @@ TEST_CASE("containers of a guest without guest-probe have what a real containerd
 }
 
 TEST_CASE("a socket without CRI beside containerd costs one line of the log") {
-  Fixture test;
+  ContainerdFixture test;
   test.containerd.start();
   const ContainerId web = test.containerd.run_pod("shop", "web-0");
   const ContainerId app = test.containerd.run_container(web, "app", sleeper);
@@ -248,10 +248,10 @@ TEST_CASE("a socket without CRI beside containerd costs one line of the log") {
   FakeRuntime other(test.run_root() / "crio" / "crio.sock");
   test.start_host_probe();
   test.add_guest(web, {web, app});
-  CHECK(test.becomes(web, app, Fixture::expected(web, app, sleeper, "shop", "web-0", "app")));
+  CHECK(test.becomes(web, app, ContainerdFixture::expected(web, app, sleeper, "shop", "web-0", "app")));
   const ContainerId db = test.containerd.run_pod("data", "db-0");
   test.add_guest(db, {db});
-  CHECK(test.becomes(db, db, Fixture::expected(db, db, "", "data", "db-0", "")));
+  CHECK(test.becomes(db, db, ContainerdFixture::expected(db, db, "", "data", "db-0", "")));
   CHECK(other.times_asked() == 4);  // v1 and v1alpha2, for names and for statistics
   const std::string log = contents(test.temporary.path() / "host-probe.log");
   const std::size_t line = log.find("it does not serve CRI");

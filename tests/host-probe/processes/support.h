@@ -9,13 +9,12 @@
 #include <vector>
 
 #include "tests/support/temporary_directory.h"
+#include "tests/support/units.h"
 #include "userspace/fd.h"
 #include "userspace/wire/container_id.h"
 
 // Processes that look like those of sandboxes, and what /proc says of them.
 namespace katameter::host::testing {
-
-inline constexpr std::uint64_t mebibyte = 1 << 20;
 
 /// A sandbox id that no other call gave.
 ContainerId fresh_id();

@@ -4,12 +4,11 @@
 
 #include <string>
 
+#include "tests/support/units.h"
 #include "userspace/wire/container_id.h"
 
 namespace katameter::simulator {
 namespace {
-
-constexpr std::uint64_t mebibyte = std::uint64_t{1} << 20;
 
 // A percentage of one CPU that the container uses: 1 to 20, so that a guest of 4 stays below its one CPU.
 std::uint64_t cpu_percent(std::uint64_t guest, std::uint32_t container) {
