@@ -1,8 +1,10 @@
 #include "host-probe/accounting/memory.h"
-#include "tests/support/units.h"
 
 #include <catch2/catch.hpp>
 
+#include "tests/support/units.h"
+
+using namespace katameter;
 using namespace katameter::host;
 
 namespace {
