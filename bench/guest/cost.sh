@@ -63,7 +63,9 @@ make_containers "$containers"
 start_sleepers "$containers" "$tasks"
 declare -A pids=()
 # Not from memory: the pages of a program there would all count as resident, where those of one on a disk leave the cache.
-start_probe build/bin/guest-probe
+options=()
+((containers <= 500)) || options=(--max-containers "$containers")
+start_probe build/bin/guest-probe "${options[@]}"
 pids[guest-probe]=$probe
 start_poller 'poller, same values' 1000 "${same_figures[@]}"
 start_poller 'poller, all values' 1000 "${same_figures[@]}"

@@ -16,8 +16,8 @@ measured() { # ROW BASELINE SIZE UNIT VALUE
     printf '@m\t%s\t%s\t%s\t%s\t%s\n' "$@"
 }
 
-start_probe() { # PROGRAM; sets probe; its socket is $bin/socket
-    "$1" run --pin-dir "" --listen "unix:$bin/socket" 2>$bin/probe.log &
+start_probe() { # PROGRAM [OPTION...]; sets probe; its socket is $bin/socket
+    "$1" run --pin-dir "" --listen "unix:$bin/socket" "${@:2}" 2>$bin/probe.log &
     probe=$!
     wait_for 'is ready' $bin/probe.log
 }
