@@ -56,8 +56,9 @@ static __always_inline int read_hugetlb(__u64 css, struct hugetlb_counts *counts
 #ifdef KATAMETER_WALKS
 
 /*
- * Read together with memory: of cgroup v2 in the walk of it, of v1 in a walk of its own, whose hierarchy has hardly more
- * cgroups than those of containers.
+ * Read together with memory, in a walk that is asked for them (WALK_HUGETLB): of cgroup v2 in the walk of memory, of v1 in
+ * a walk of its own, whose hierarchy has hardly more cgroups than those of containers. What one walk has found stays until
+ * the next such walk: no two have to agree on it, as they have to on memory.
  */
 
 struct {
@@ -70,6 +71,7 @@ struct {
 
 static struct container_walk hugetlb_containers __attribute__((used));
 static __u32 hugetlb_rows __attribute__((used));
+static __u32 hugetlb_wanted __attribute__((used)); /* in this walk */
 
 static __always_inline void add_hugetlb(__u64 css, __u64 id) {
   const __u32 row = hugetlb_rows;
@@ -89,9 +91,11 @@ static __always_inline void visit_hugetlb(struct walk *walk) {
 DEFINE_WALK(hugetlb, visit_hugetlb)
 
 /* Before the walk of memory. */
-static __always_inline void begin_hugetlb(void) {
+static __always_inline void begin_hugetlb(__u64 request) {
+  hugetlb_wanted = reads_hugetlb && request == WALK_HUGETLB;
+  if (!hugetlb_wanted) return;
   hugetlb_rows = 0;
-  if (!reads_hugetlb || hugetlb_is_unified) return;
+  if (hugetlb_is_unified) return;
   start_rows(&hugetlb_containers);
   hugetlb_walk_below(hierarchy_root(hugetlb_index()));
 }

@@ -216,8 +216,8 @@ static __always_inline void read_memory(__u64 memcg, struct memory_record *recor
  * collect_memory: the memory counters of every container that the memory controller knows, and what containers did on
  * block devices (guest/io.bpf.h) and have of huge pages (guest/hugetlb.bpf.h).
  *
- * Hook:    none. Run when the host asks (lib/request.bpf.h).
- * Rate:    twice per snapshot, until two runs agree (guest-probe/account/memory.h, io.h).
+ * Hook:    none. Run when the host asks (lib/request.bpf.h); huge pages are read if the request is WALK_HUGETLB.
+ * Rate:    twice per snapshot, until two runs agree (guest-probe/account/memory.h, io.h); huge pages once.
  * Costs:   0.61 us a cgroup; with direct reads (read.bpf.h) 0.34, and 0.26 with the figures of v1 alone (the fastest of
  *          test runs; 6.18, JIT, 2 CPUs, 100 cgroups, all figures of memory.stat at known places, no block I/O). With a
  *          third of the figures it was 0.34 and 0.14, measured in the same way.
@@ -284,7 +284,7 @@ static __always_inline void visit_memory(struct walk *walk) {
   record->check = 0;
   read_memory(memcg, record);
   add_stall_sum(record->id, record);
-  if (hugetlb_is_unified) add_hugetlb(hugetlb_css(css_cgroup(walk->css)), record->id);
+  if (hugetlb_is_unified && hugetlb_wanted) add_hugetlb(hugetlb_css(css_cgroup(walk->css)), record->id);
   if (tasks_hierarchy == WALK_MEMORY) read_virtiofs(memory_rows.row, memory_rows.id);
 }
 
@@ -292,7 +292,7 @@ DEFINE_WALK(memory, visit_memory)
 
 ITER_PROGRAM(collect_memory) {
   const __u64 io = walk_io();
-  begin_hugetlb();
+  begin_hugetlb(request);
   start_rows(&memory_rows);
   clear_memory_row(ROW_ROOT);
   clear_memory_row(ROW_REST);

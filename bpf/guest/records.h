@@ -480,7 +480,7 @@ struct guest_status {
   __u64 stalls_lost;    /* stalls that found a map of guest/reclaim.bpf.c full */
   __u64 io_lost;        /* devices of removed cgroups that found a map of guest/io.bpf.h full */
   __u64 virtiofs_lost;  /* requests of which one end was missed (guest/virtiofs.bpf.c) */
-  __u64 hugetlb_rows;   /* records that the last collect_memory has filled in (guest/hugetlb.bpf.h) */
+  __u64 hugetlb_rows;   /* records that collect_memory has filled in last (guest/hugetlb.bpf.h) */
   /* As the last walk_tasks found them: whether the guest has a virtiofs, what it was asked, what waits for an answer. */
   __u64 virtiofs_mounted;
   __u64 virtiofs_requests;

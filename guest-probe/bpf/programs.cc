@@ -84,8 +84,8 @@ Result<Walk<cpu_record>> GuestPrograms::walk_cpu(Hierarchy hierarchy) {
 Result<Walk<unified_record>> GuestPrograms::walk_unified() {
   return walk<unified_record>(unified_, Hierarchy::unified);
 }
-Result<Walk<memory_record>> GuestPrograms::walk_memory() {
-  return walk<memory_record>(memory_, Hierarchy::memory, &io_walked_);
+Result<Walk<memory_record>> GuestPrograms::walk_memory(bool with_hugetlb) {
+  return walk<memory_record>(memory_, with_hugetlb ? Hierarchy::hugetlb : Hierarchy::memory, &io_walked_);
 }
 Result<IoWalk> GuestPrograms::walked_io() {
   const Result<std::span<const io_record>> devices = io_.first<io_record>(io_walked_ & 0xffff);

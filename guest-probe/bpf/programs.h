@@ -136,10 +136,11 @@ class GuestPrograms {
   /// Each of these copies nothing.
   Result<Walk<cpu_record>> walk_cpu(Hierarchy hierarchy = Hierarchy::cpuacct);
   Result<Walk<unified_record>> walk_unified();
-  Result<Walk<memory_record>> walk_memory();
+  /// `with_hugetlb`: for walked_hugetlb(), too.
+  Result<Walk<memory_record>> walk_memory(bool with_hugetlb = false);
   /// Block I/O as the last walk_memory() found it.
   Result<IoWalk> walked_io();
-  /// Containers that have used huge pages, as the last walk_memory() found them. Nothing if the plan has none of it.
+  /// Containers that have used huge pages, as the last walk_memory(true) found them. Nothing if the plan has none of it.
   Result<std::span<const hugetlb_record>> walked_hugetlb();
   Result<Walk<pressure_record>> walk_pressure();
   /// What the containers have asked of virtiofs, by the `rows` of the last walk over the hierarchy of tasks. Nothing if the

@@ -218,8 +218,9 @@ Status Collector::read_memory() {
   memory_rows_.clear();
   io_walk_.clear();
   if (!served_.memory) return {};
+  const bool with_hugetlb = served_.has(FigureGroup::hugetlb);
   for (int i = 0; i < max_walks; ++i) {
-    const Result<Walk<memory_record>> walk = programs_.walk_memory();
+    const Result<Walk<memory_record>> walk = programs_.walk_memory(with_hugetlb && i == 0);
     if (!walk) return failure_from(walk.error());
     note_unreported(*walk);
     bool agreed = i > 0 && walks_agree(containers_of(memory_rows_), walk->containers());
@@ -233,7 +234,7 @@ Status Collector::read_memory() {
     }
     if (agreed) break;
   }
-  if (!served_.has(FigureGroup::hugetlb)) return {};
+  if (!with_hugetlb) return {};
   const Result<std::span<const hugetlb_record>> hugetlb = programs_.walked_hugetlb();
   if (!hugetlb) return failure_from(hugetlb.error());
   hugetlb_.assign(hugetlb->begin(), hugetlb->end());
