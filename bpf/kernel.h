@@ -189,6 +189,24 @@ struct pids_cgroup {
   atomic64_t limit;
 };
 
+enum cgroup_subsys_id___cpuset {
+  cpuset_cgrp_id,
+};
+
+struct cpumask {
+  unsigned long bits[1];
+};
+
+/* kernel/cgroup/cpuset.c (cpuset-internal.h since 6.12), with CONFIG_CPUSETS. A pointer with CONFIG_CPUMASK_OFFSTACK. */
+struct cpuset {
+  struct cgroup_subsys_state css;
+  struct cpumask *effective_cpus;
+};
+
+struct cpuset___in_struct {
+  struct cpumask effective_cpus[1];
+};
+
 /* include/linux/page_counter.h: pages. */
 struct page_counter {
   atomic_long_t usage;

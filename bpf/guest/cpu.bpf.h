@@ -9,7 +9,7 @@
 #include "bpf/lib/request.bpf.h"
 #include "bpf/lib/walk.bpf.h"
 
-/* The same in cgroup v1 and v2: what the cpu and the pids controller keep of a cgroup. 0: the controller is not there.
+/* The same in cgroup v1 and v2: what the cpu, pids and cpuset controllers keep of a cgroup. 0: the controller is not there.
  */
 
 #define BANDWIDTH(group, field) KREAD(struct cfs_bandwidth, FIELD(struct task_group, group, cfs_bandwidth), field)
@@ -63,6 +63,24 @@ static __always_inline int read_tasks(__u64 cgroup, struct tasks_record *record)
   return 1;
 }
 
+/*
+ * cpuset.cpus.effective, in v1 cpuset.effective_cpus (kernel/cgroup/cpuset.c): on how many CPUs the tasks of a cgroup may
+ * run, of those that are online.
+ */
+static __always_inline int read_cpuset(__u64 cgroup, struct cpu_record *record) {
+  __u64 css = cpuset_index() < 0 || !cpu_mask_words ? 0 : cgroup_css(cgroup, cpuset_index());
+  if (!css) return 0;
+  const __u64 cpuset = CONTAINER(struct cpuset, css, css);
+  const __u64 mask = bpf_core_field_exists(struct cpuset, effective_cpus)
+                         ? KREAD(struct cpuset, cpuset, effective_cpus)
+                         : FIELD(struct cpuset___in_struct, cpuset, effective_cpus);
+  __u32 cpus = 0;
+  for (__u32 word = 0; word < MAX_CPUS / 64; word++)
+    if (word < cpu_mask_words) cpus += __builtin_popcountll(read_u64(mask + word * sizeof(__u64)));
+  record->cpuset_cpus = cpus;
+  return 1;
+}
+
 #define TICKS(name) (ticks[bpf_core_enum_value(enum cpu_usage_stat, name) & 7])
 
 /* By TIME_*, of one cgroup while it is read. "used": see lib/walk.bpf.h. */
@@ -105,7 +123,7 @@ static __always_inline void shown_times(__u64 cgroup, struct cpu_record *record)
 }
 
 /*
- * Adds what cpuacct, cpu and pids keep of a cgroup to its record, and to `kinds` which of them there are: controllers of
+ * Adds what cpuacct, cpu, pids and cpuset keep of a cgroup to its record, and to `kinds` which of them there are: controllers of
  * one hierarchy share its cgroups.
  */
 static __always_inline void read_cpu(__u64 cgroup, struct cpu_record *record) {
@@ -118,6 +136,7 @@ static __always_inline void read_cpu(__u64 cgroup, struct cpu_record *record) {
   }
   record->kinds |= read_bandwidth(cgroup, &record->bandwidth);
   if (read_tasks(cgroup, &record->tasks)) record->kinds |= CPU_TASKS;
+  if (read_cpuset(cgroup, record)) record->kinds |= CPU_CPUSET;
 }
 
 /*
@@ -198,7 +217,7 @@ static __always_inline __u64 unified_time(int time, int nested) {
 #ifdef KATAMETER_WALKS
 
 /*
- * collect_cpu: what cpuacct, cpu and pids keep of every container in one hierarchy (cgroup v1), which counts what is
+ * collect_cpu: what cpuacct, cpu, pids and cpuset keep of every container in one hierarchy (cgroup v1), which counts what is
  * below a cgroup with it. Controllers that are mounted together are read in one walk.
  *
  * Hook:    none. Run when the host asks (lib/request.bpf.h), for the requested hierarchy (WALK_*).
@@ -253,7 +272,8 @@ ITER_PROGRAM(collect_cpu) {
 }
 
 /*
- * collect_unified: CPU time of every container in cgroup v2 with all that is below it, and what cpu and pids keep of it.
+ * collect_unified: CPU time of every container in cgroup v2 with all that is below it, and what cpu, pids and cpuset keep of
+ * it.
  *
  * Hook:    none. Run when the host asks (lib/request.bpf.h).
  * Rate:    twice per snapshot, until two runs agree (guest-probe/account/cpu.h).

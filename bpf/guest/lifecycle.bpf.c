@@ -242,6 +242,7 @@ static __always_inline void note_ids(__u64 cgroup, __u64 id, struct removed_reco
   NOTE_ID(WALK_PIDS, pids_index);
   NOTE_ID(WALK_IO, io_index);
   NOTE_ID(WALK_HUGETLB, hugetlb_index);
+  NOTE_ID(WALK_CPUSET, cpuset_index);
 }
 
 static __always_inline void begin_record(struct removed_record *record, const char *path) {

@@ -46,9 +46,10 @@ enum {
   CPU_UNIFIED = 1 << 3,   /* of cgroup v2 */
   CPU_BURST = 1 << 4,     /* bandwidth.burst_periods and burst_ns */
   CPU_IDLE = 1 << 5,      /* bandwidth.idle */
+  CPU_CPUSET = 1 << 6,    /* cpuset_cpus */
 };
 
-/* One row of a hierarchy in which cpuacct, cpu or pids are; `kinds` says which of them are there. */
+/* One row of a hierarchy in which cpuacct, cpu, pids or cpuset are; `kinds` says which of them are there. */
 struct cpu_record {
   __u64 id;            /* kernfs id = inode number of the directory, of the container's cgroup */
   __u64 usage_ns;      /* struct cpuacct.cpuusage, all CPUs; children included */
@@ -58,8 +59,8 @@ struct cpu_record {
   __u64 shown_system_ns;
   struct bandwidth_record bandwidth;
   struct tasks_record tasks;
-  __u32 kinds; /* CPU_* */
-  __u32 reserved;
+  __u32 kinds;       /* CPU_* */
+  __u32 cpuset_cpus; /* how many are in cpuset.effective_cpus */
 };
 
 /* CPU time in the order in which struct cpu_record has it. */

@@ -37,12 +37,18 @@ static __always_inline int hugetlb_index(void) {
   return bpf_core_enum_value(enum cgroup_subsys_id___hugetlb, hugetlb_cgrp_id);
 }
 
+static __always_inline int cpuset_index(void) {
+  if (!bpf_core_enum_value_exists(enum cgroup_subsys_id___cpuset, cpuset_cgrp_id)) return -1;
+  return bpf_core_enum_value(enum cgroup_subsys_id___cpuset, cpuset_cgrp_id);
+}
+
 /* The controller whose hierarchy a program is asked to walk. */
 static __always_inline int hierarchy_index(__u64 walk) {
   if (walk == WALK_CPU) return cpu_index();
   if (walk == WALK_PIDS) return pids_index();
   if (walk == WALK_IO) return io_index();
   if (walk == WALK_HUGETLB) return hugetlb_index();
+  if (walk == WALK_CPUSET) return cpuset_index();
   return walk == WALK_MEMORY ? memory_index() : cpuacct_index();
 }
 

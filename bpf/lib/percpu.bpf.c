@@ -21,6 +21,8 @@ __u64 cpu_offset[MAX_CPUS];
 __u32 cpu_place[MAX_CPUS];
 __u32 learned_cpus;
 
+const volatile __u32 cpu_mask_words = 0;
+
 struct {
   __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
   __uint(max_entries, 1);

@@ -22,6 +22,10 @@
 extern __u64 cpu_offset[MAX_CPUS];
 extern __u32 learned_cpus; /* entries in use */
 
+/* How long a mask of CPUs is, in words of 64: a kernel may not have allocated more. Set before loading; 0: its CPUs have
+ * numbers that are too high. */
+extern const volatile __u32 cpu_mask_words;
+
 enum {
   CPU_ROW = 32, /* MAX_CPUS is a multiple */
 };

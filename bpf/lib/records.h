@@ -20,6 +20,7 @@ enum {
   WALK_UNIFIED = 4, /* cgroup v2: all its cgroups, whatever controllers they have */
   WALK_IO = 5,
   WALK_HUGETLB = 6,
+  WALK_CPUSET = 7,
   HIERARCHIES,
 };
 

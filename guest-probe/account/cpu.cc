@@ -81,6 +81,7 @@ void set_cpu(wire::Container& row, const cpu_record& record, const FigureSet& se
     set_figure<figure::cpu_system_ns>(row, served, record.system_ns);
   }
   if ((record.kinds & CPU_BANDWIDTH) != 0) set_bandwidth(row, record, served);
+  if ((record.kinds & CPU_CPUSET) != 0) set_figure<figure::cpuset_cpus>(row, served, record.cpuset_cpus);
   if ((record.kinds & CPU_TASKS) != 0) {
     set_figure<figure::threads>(row, served, record.tasks.current);
     if (record.tasks.max != NO_TASKS_LIMIT) set_figure<figure::threads_max>(row, served, record.tasks.max);

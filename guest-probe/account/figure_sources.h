@@ -20,6 +20,7 @@ struct FigureFile {
     microseconds,  ///< of a figure in ns
     second,        ///< the second number of the file
     weight,        ///< cpu.weight, of a figure in shares
+    cpu_list,      ///< how many CPUs are in the file, such as "0-3,8"
     total,         ///< "KEY avg10=0.00 ... total=MICROSECONDS", of a figure in ns
   };
   const char* name = nullptr;  ///< without one: no file shows the figure
@@ -46,6 +47,7 @@ inline constexpr auto figure_sources = [] {
   };
   constexpr auto second_in = [](const char* name) { return FigureFile{name, "", FigureFile::Form::second}; };
   constexpr auto in_weight = [](const char* name) { return FigureFile{name, "", FigureFile::Form::weight}; };
+  constexpr auto in_list = [](const char* name) { return FigureFile{name, "", FigureFile::Form::cpu_list}; };
   constexpr auto in_total = [](const char* name, const char* key) {
     return FigureFile{name, key, FigureFile::Form::total};
   };

@@ -108,6 +108,8 @@ void read_types(KernelFacts& facts) {
                     has_enum_value(*types, "cgroup_subsys_id", "cpu_cgrp_id");
   facts.pids = member_type(*types, "pids_cgroup", "counter") != nullptr &&
                has_enum_value(*types, "cgroup_subsys_id", "pids_cgrp_id");
+  facts.cpuset = member_type(*types, "cpuset", "effective_cpus") != nullptr &&
+                 has_enum_value(*types, "cgroup_subsys_id", "cpuset_cgrp_id");
   const btf_type* vmstats = member_type(*types, "mem_cgroup", "vmstats");
   const bool in_struct = vmstats != nullptr && btf_is_array(vmstats);
   const bool flushed = vmstats != nullptr && member_type(*types, "memcg_vmstats", "state_pending") != nullptr &&
@@ -238,6 +240,7 @@ void read_hierarchies(KernelFacts& facts) {
   note("pids", facts.pids_v1, facts.pids_mount);
   note("memory", facts.memory_v1, facts.memory_mount);
   note("blkio", facts.io_v1, facts.io_mount);
+  note("cpuset", facts.cpuset_v1, facts.cpuset_mount);
   note("hugetlb", facts.hugetlb_v1, facts.hugetlb_mount);
 }
 

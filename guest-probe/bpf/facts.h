@@ -35,6 +35,7 @@ struct KernelFacts {
   bool compact_stat = false;  ///< their positions may be in a table of the kernel (6.1)
   bool bandwidth = false;     ///< struct task_group has cfs_bandwidth (CONFIG_CFS_BANDWIDTH)
   bool pids = false;          ///< struct pids_cgroup and pids_cgrp_id (CONFIG_CGROUP_PIDS)
+  bool cpuset = false;        ///< struct cpuset and cpuset_cgrp_id (CONFIG_CPUSETS)
   bool base_stat = false;     ///< struct cgroup has bstat: cgroup v2 counts CPU time without a controller (4.15)
   bool block_io = false;      ///< struct blkcg_gq has iostat_cpu: block I/O is counted by cgroup (CONFIG_BLK_CGROUP)
   bool block_io_v2_only = false;  ///< in cgroup v2 only, as since 6.2 (3b8cc6298724)
@@ -59,8 +60,10 @@ struct KernelFacts {
   bool pids_v1 = false;     ///< the same for pids
   bool io_v1 = false;       ///< the same for blkio
   bool hugetlb_v1 = false;  ///< the same for hugetlb
+  bool cpuset_v1 = false;   ///< the same for cpuset
   std::string cpu_mount;    ///< as cpuacct_mount; the same text where both are one hierarchy
   std::string pids_mount;
+  std::string cpuset_mount;
   std::string unified_mount;  ///< cgroup v2; empty = nowhere
   std::string cpuacct_mount;  ///< where, as in /proc/self/mountinfo; empty = nowhere
   std::string memory_mount;

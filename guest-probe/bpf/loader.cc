@@ -46,9 +46,9 @@ bpf_program* find_task_form(const ::guest& skeleton, const bpf_program* program)
   return bpf_object__find_program_by_name(skeleton.obj, (bpf_program__name(program) + std::string(task_form)).c_str());
 }
 
-// Whether any hierarchy of cgroup v1 is walked for cpuacct, cpu or pids.
+// Whether any hierarchy of cgroup v1 is walked for cpuacct, cpu, pids or cpuset.
 bool walks_cpu(const GuestPlan& plan) {
-  return (plan.cpu && !plan.unified) || plan.walk_cpu || plan.walk_pids;
+  return (plan.cpu && !plan.unified) || plan.walk_cpu || plan.walk_pids || plan.walk_cpuset;
 }
 
 // Both are made of the same sources and differ in how their walks read (bpf/read.bpf.h), so that one skeleton serves both.
@@ -140,6 +140,7 @@ Status GuestLoader::choose_programs() {
   skeleton_->rodata->hugetlb_is_unified = plan_.hugetlb && !plan_.hugetlb_v1 ? 1 : 0;
   skeleton_->rodata->counts_virtiofs = plan_.virtiofs ? 1 : 0;
   skeleton_->rodata->counts_answers = plan_.virtiofs_answers ? 1 : 0;
+  skeleton_->rodata->cpu_mask_words = plan_.cpuset ? (static_cast<std::uint32_t>(plan_.possible_cpus) + 63) / 64 : 0;
   choose_request(progs.collect_names, true);
   choose_request(progs.collect_cpu, walks_cpu(plan_));
   choose_request(progs.collect_unified, plan_.unified);

@@ -117,6 +117,11 @@ GuestPlan plan_guest(const KernelFacts& facts, const Wanted& wanted, std::vector
   plan.tasks = facts.pids && ((walks_v1 && facts.pids_v1) || plan.unified);
   plan.walk_pids = plan.tasks && facts.pids_v1 && !(plan.cpu && facts.pids_mount == facts.cpuacct_mount) &&
                    !(plan.walk_cpu && facts.pids_mount == facts.cpu_mount);
+  const bool cpuset_found = facts.cpuset && (facts.cpuset_v1 || cpu_in_v2);
+  plan.cpuset = facts.cpuset && cpus_fit && ((walks_v1 && facts.cpuset_v1) || plan.unified);
+  plan.walk_cpuset = plan.cpuset && facts.cpuset_v1 && !(plan.cpu && facts.cpuset_mount == facts.cpuacct_mount) &&
+                     !(plan.walk_cpu && facts.cpuset_mount == facts.cpu_mount) &&
+                     !(plan.walk_pids && facts.cpuset_mount == facts.pids_mount);
   plan.tick_ns = facts.tick_ns;
   const bool memory_found = base && facts.memory && !facts.memory_mount.empty();
   plan.memory = memory_found && takes({"collect_memory"});
@@ -174,6 +179,9 @@ GuestPlan plan_guest(const KernelFacts& facts, const Wanted& wanted, std::vector
       {"pids controller", pids_found, "threads, threads_max",
        facts.pids ? "mount the pids controller's hierarchy, of v2 with CPU time in it, before guest-probe starts"
                   : "build the guest kernel with CONFIG_CGROUP_PIDS"},
+      {"cpuset controller", cpuset_found, "cpuset_cpus",
+       facts.cpuset ? "mount the cpuset controller's hierarchy, of v2 with CPU time in it, before guest-probe starts"
+                    : "build the guest kernel with CONFIG_CPUSETS"},
       {"memory controller", facts.memory && !facts.memory_mount.empty(), "all memory figures and OOM events",
        facts.memory ? "mount the memory controller's hierarchy before guest-probe starts"
                     : "build the guest kernel with CONFIG_MEMCG"},
@@ -201,7 +209,7 @@ GuestPlan plan_guest(const KernelFacts& facts, const Wanted& wanted, std::vector
        "build the guest kernel with CONFIG_FTRACE and CONFIG_DEBUG_INFO_BTF"},
       {"BPF ring buffer", facts.ring_buffer, "OOM events; oom_kills is still counted", "use a kernel from 5.8 on"},
       {"CPU numbers below 512", cpus_fit,
-       "cpu_usage_ns, cpu_user_ns, cpu_system_ns, memory_rss_bytes, memory_cache_bytes, block_devices",
+       "cpu_usage_ns, cpu_user_ns, cpu_system_ns, cpuset_cpus, memory_rss_bytes, memory_cache_bytes, block_devices",
        "start the guest with fewer maximum vCPUs"},
   };
   if (wanted.schedstat) {
@@ -246,8 +254,10 @@ constexpr std::array parts{
          "what is counted per CPU: cpu_usage_ns, memory_rss_bytes, memory_cache_bytes, block_devices, pressure; in "
          "cgroup v2 also cfs_* and threads"},
     Part{"learn_new_cpu", "what is counted on CPUs that come online after guest-probe"},
-    Part{"collect_cpu", "cpu_usage_ns, cpu_user_ns, cpu_system_ns, cfs_*, cpu_quota_us, cpu_shares, threads"},
-    Part{"collect_unified", "cpu_usage_ns, cpu_user_ns, cpu_system_ns, cfs_*, cpu_quota_us, cpu_shares, threads"},
+    Part{"collect_cpu",
+         "cpu_usage_ns, cpu_user_ns, cpu_system_ns, cfs_*, cpu_quota_us, cpu_shares, threads, cpuset_cpus"},
+    Part{"collect_unified",
+         "cpu_usage_ns, cpu_user_ns, cpu_system_ns, cfs_*, cpu_quota_us, cpu_shares, threads, cpuset_cpus"},
     Part{"collect_memory", "all memory figures, memory_stalls, oom_kills, block_devices, hugetlb_*"},
     Part{"collect_pressure", "the pressure figures: cpu_waiting_ns ..."},
     Part{"find_stats", "all figures of memory.stat: memory_rss_bytes, page_faults ..."},

@@ -43,8 +43,10 @@ struct GuestPlan {
   bool unified = false;           ///< CPU time is that of cgroup v2
   bool bandwidth = false;         ///< cfs_*, cpu_quota_us, cpu_period_us, cpu_shares
   bool tasks = false;             ///< threads, threads_max
+  bool cpuset = false;            ///< cpuset_cpus
   bool walk_cpu = false;          ///< the cpu controller has a hierarchy without cpuacct: a walk of its own
   bool walk_pids = false;         ///< the same for pids, which shares one with neither
+  bool walk_cpuset = false;       ///< the same for cpuset
   bool pressure = false;          ///< cpu_waiting_ns ... (PSI), in cgroup v2
   std::uint64_t tick_ns = 0;      ///< as in KernelFacts
   bool memory = false;            ///< usage, peak, limit, failcnt, oom_kills

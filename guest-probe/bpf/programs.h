@@ -80,6 +80,7 @@ enum class Hierarchy : std::uint64_t {
   unified = WALK_UNIFIED,
   io = WALK_IO,
   hugetlb = WALK_HUGETLB,
+  cpuset = WALK_CPUSET,
 };
 
 /// The rows of one walk (ROW_* in bpf/guest/records.h). They stay valid until the next walk of the same kind.

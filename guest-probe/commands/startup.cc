@@ -35,6 +35,7 @@ ServedFigures planned_figures(const GuestPlan& plan) {
   add_if(plan.cpu, FigureGroup::cpu);
   add_if(plan.bandwidth, FigureGroup::bandwidth);
   add_if(plan.tasks, FigureGroup::pids);
+  add_if(plan.cpuset, FigureGroup::cpuset);
   add_if(plan.memory, FigureGroup::memory);
   add_if(plan.hugetlb, FigureGroup::hugetlb);
   add_if(plan.memory && plan.stalls, FigureGroup::reclaim);
@@ -49,6 +50,7 @@ ServedFigures planned_figures(const GuestPlan& plan) {
   served.cpu_times_scaled = plan.unified;
   if (plan.walk_cpu) served.cpu_walks.push_back(Hierarchy::cpu);
   if (plan.walk_pids) served.cpu_walks.push_back(Hierarchy::pids);
+  if (plan.walk_cpuset) served.cpu_walks.push_back(Hierarchy::cpuset);
   served.tasks_hierarchy = static_cast<Hierarchy>(plan.tasks_hierarchy);
   served.io = plan.io;
   served.io_among_memory = !plan.io_v1 && plan.unified_memory;

@@ -77,6 +77,7 @@ CgroupDirectories CheckCgroup::directories() const {
   all.cpu = of(cpu);
   all.pids = of(pids);
   all.memory = of(memory);
+  all.cpuset = of(cpuacct);
   return all;
 }
 

@@ -11,6 +11,7 @@
 #include <string_view>
 
 #include "guest-probe/account/cpu.h"
+#include "guest-probe/bpf/facts.h"
 #include "userspace/fd.h"
 
 namespace katameter::guest {
@@ -66,6 +67,7 @@ const std::string& directory_of(const CgroupDirectories& directories, FigureGrou
   switch (group) {
     case FigureGroup::bandwidth: return directories.cpu;
     case FigureGroup::pids: return directories.pids;
+    case FigureGroup::cpuset: return directories.cpuset;
     case FigureGroup::memory: return directories.memory;
     case FigureGroup::hugetlb: return directories.hugetlb;
     default: return directories.cpuacct;
@@ -102,6 +104,10 @@ std::uint64_t grain_of(const FigureFile& file) {
 }
 
 std::optional<std::uint64_t> value_in_text(const std::string& text, const FigureFile& file, FigureKind kind) {
+  if (file.form == FigureFile::Form::cpu_list) {
+    const Result<std::vector<int>> cpus = parse_cpu_list(text);
+    return cpus ? std::optional<std::uint64_t>(cpus->size()) : std::nullopt;
+  }
   const std::optional<std::uint64_t> number = number_in(number_text(text, file));
   if (!number) return std::nullopt;
   if (kind == FigureKind::limit && *number >= max_bytes()) return no_limit;

@@ -24,7 +24,8 @@ struct CgroupDirectories {
   std::string pids;
   std::string memory;
   std::string hugetlb;
-  bool unified = false;         ///< the first three are of cgroup v2
+  std::string cpuset;
+  bool unified = false;         ///< those of cpuacct, cpu, pids and cpuset are of cgroup v2
   bool unified_memory = false;  ///< the others are
 };
 

@@ -21,7 +21,7 @@ namespace katameter::guest {
 namespace {
 
 constexpr int attempts_at_living = 3;
-constexpr FigureSet cpu_groups{FigureGroup::cpu, FigureGroup::bandwidth, FigureGroup::pids};
+constexpr FigureSet cpu_groups{FigureGroup::cpu, FigureGroup::bandwidth, FigureGroup::pids, FigureGroup::cpuset};
 
 std::string show(std::optional<std::uint64_t> value) {
   if (!value) return "nothing";
@@ -107,7 +107,8 @@ const char* controller_of(Hierarchy hierarchy) {
     case Hierarchy::cpu:
     case Hierarchy::io:
     case Hierarchy::hugetlb:
-    case Hierarchy::pids: break;
+    case Hierarchy::pids:
+    case Hierarchy::cpuset: break;
   }
   return "cpuacct";
 }
@@ -157,6 +158,7 @@ void put_values(const cpu_record& record, FigureValues& values) {
   if ((record.kinds & CPU_TIMES) != 0) put_row(row, FigureGroup::cpu, values);
   if ((record.kinds & CPU_BANDWIDTH) != 0) put_row(row, FigureGroup::bandwidth, values);
   if ((record.kinds & CPU_TASKS) != 0) put_row(row, FigureGroup::pids, values);
+  if ((record.kinds & CPU_CPUSET) != 0) put_row(row, FigureGroup::cpuset, values);
 }
 
 void put_values(const memory_record& record, bool unified, FigureValues& values) {
@@ -227,6 +229,7 @@ Result<std::vector<Mismatch>> check_cpu(GuestPrograms& programs, const CheckCgro
   if (!before) return failure_from(before.error());
   std::vector<cpu_record> records;
   for (const Hierarchy hierarchy : served.cpu_walks) {
+    if (hierarchy == Hierarchy::cpuset) continue;
     const Result<std::optional<cpu_record>> record = read_cpu(programs, cgroup, hierarchy);
     if (!record) return failure_from(record.error());
     if (*record) records.push_back(**record);
@@ -247,6 +250,8 @@ Result<std::vector<Mismatch>> check_cpu(GuestPrograms& programs, const CheckCgro
   const std::uint32_t kinds = records.empty() ? 0 : records.front().kinds;
   if (directories.unified && (kinds & CPU_BANDWIDTH) == 0) compared.remove(FigureGroup::bandwidth);
   if (directories.unified && (kinds & CPU_TASKS) == 0) compared.remove(FigureGroup::pids);
+  // In v1 a cgroup has no CPUs until it is given some, and takes no process before.
+  if (!directories.unified || (kinds & CPU_CPUSET) == 0) compared.remove(FigureGroup::cpuset);
   served.cpu_times_scaled = scaled;
   return compare(ours, *before, *after, directories, compared, served.figures);
 }

@@ -19,7 +19,7 @@ struct ServedFigures {
   FigureSet figures;
   bool memory = false;                             ///< memory cgroups are walked
   bool unified_memory = false;                     ///< they are those of cgroup v2
-  std::vector<Hierarchy> cpu_walks;                ///< those that have cpuacct, cpu or pids: each once
+  std::vector<Hierarchy> cpu_walks;                ///< those that have cpuacct, cpu, pids or cpuset: each once
   bool cpu_times_scaled = false;                   ///< ShownTimes
   bool io = false;                                 ///< block I/O
   bool io_among_memory = false;                    ///< its controller is in the hierarchy of the memory controller's

@@ -97,6 +97,7 @@ constexpr std::string_view unit_name(FigureUnit unit) {
     case FigureUnit::files: return "files";
     case FigureUnit::datagrams: return "datagrams";
     case FigureUnit::sockets: return "sockets";
+    case FigureUnit::cpus: return "CPUs";
   }
   return "?";
 }

@@ -126,6 +126,7 @@ CgroupDirectories directories_of(const TestCgroup& cgroup) {
   CgroupDirectories directories{directory("cpuacct"), directory("cpu"), directory("pids"), directory("memory"), {}};
   const auto& there = TestCgroup::controllers();
   if (std::find(there.begin(), there.end(), "hugetlb") != there.end()) directories.hugetlb = directory("hugetlb");
+  if (std::find(there.begin(), there.end(), "cpuset") != there.end()) directories.cpuset = directory("cpuset");
   directories.unified = !cgroup.has("cpuacct", "cpuacct.usage");
   directories.unified_memory = !cgroup.has("memory", "memory.limit_in_bytes");
   return directories;

@@ -142,6 +142,24 @@ TEST_CASE("Shares and the number of threads are the files'", "[both][cfs][thread
   CHECK(row.threads_max == 77);
 }
 
+TEST_CASE("The CPUs that a container may run on are as many as the file of its cpuset lists", "[both][cpu]") {
+  const Daemon& daemon = shared_daemon();
+  const TestCgroup cgroup('1');
+  const Workload workload(cgroup);
+  const auto cpus_of_file = [&] {
+    const auto values = read_kernel_files(directories_of(cgroup), FigureSet{FigureGroup::cpuset});
+    REQUIRE(values);
+    return (*values)[figure::cpuset_cpus];
+  };
+  CHECK(row_of(daemon, cgroup.id()).cpuset_cpus == sysconf(_SC_NPROCESSORS_ONLN));
+  for (const auto& [list, cpus] : {std::pair{"1", 1u}, std::pair{"0-1", 2u}, std::pair{"0", 1u}}) {
+    cgroup.write("cpuset", "cpuset.cpus", list);
+    INFO("cpuset.cpus " << list);
+    CHECK(cpus_of_file() == cpus);
+    CHECK(row_of(daemon, cgroup.id()).cpuset_cpus == cpus);
+  }
+}
+
 TEST_CASE("A removed container is reported with its final CFS counters", "[both][cfs][removed][cpu-apart]") {
   const Daemon& daemon = shared_daemon();
   std::map<std::string, std::uint64_t> last;

@@ -29,7 +29,7 @@ Names names_of(FigureSet figures) {
 }
 
 const Names cpu_times = names_of({FigureGroup::cpu});
-const Names cpu_limits = names_of({FigureGroup::bandwidth, FigureGroup::pids});
+const Names cpu_limits = names_of({FigureGroup::bandwidth, FigureGroup::pids, FigureGroup::cpuset});
 const Names memory = names_of({FigureGroup::memory, FigureGroup::reclaim});
 const Names pressure = names_of({FigureGroup::pressure});
 const Names schedstat = names_of({FigureGroup::schedstat});

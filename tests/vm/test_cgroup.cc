@@ -37,9 +37,10 @@ void pass_on_controllers(const std::filesystem::path& cgroup) {
   std::string available;
   std::ifstream there(cgroup / "cgroup.controllers");
   std::getline(there, available);
-  for (const std::string_view controller : {"+cpu", "+memory", "+pids", "+io", "+hugetlb"}) {
-    // Not every kernel has it.
-    if (controller == "+hugetlb" && available.find("hugetlb") == std::string::npos) continue;
+  for (const std::string_view controller : {"+cpu", "+memory", "+pids", "+io", "+hugetlb", "+cpuset"}) {
+    // Not every kernel has these.
+    const bool optional = controller == "+hugetlb" || controller == "+cpuset";
+    if (optional && available.find(controller.substr(1)) == std::string::npos) continue;
     std::ofstream out(cgroup / "cgroup.subtree_control");
     out << controller << std::flush;
     INFO("passing on " << controller << " from " << cgroup);
@@ -49,6 +50,10 @@ void pass_on_controllers(const std::filesystem::path& cgroup) {
 
 void make_cgroup(const std::string& mount, const std::string& path, std::size_t levels_passing_on) {
   std::filesystem::path cgroup(mount);
+  // v1: without CPUs of its own a cpuset takes no process; this gives it its parent's.
+  if (std::filesystem::exists(cgroup / "cgroup.clone_children")) {
+    std::ofstream(cgroup / "cgroup.clone_children") << "1";
+  }
   for (const auto& component : std::filesystem::path(path).relative_path()) {
     if (levels_passing_on > 0) {
       --levels_passing_on;
@@ -65,7 +70,9 @@ const std::vector<std::string>& TestCgroup::controllers() {
   static const std::vector<std::string> all = [] {
     std::vector<std::string> found{"cpuacct", "cpu", "memory", "pids", "blkio"};
     const CgroupMounts& mounts = cgroup_mounts();
-    if (!mounts.v2.empty() || mounts.v1.contains("hugetlb")) found.emplace_back("hugetlb");
+    for (const char* optional : {"hugetlb", "cpuset"}) {
+      if (!mounts.v2.empty() || mounts.v1.contains(optional)) found.emplace_back(optional);
+    }
     return found;
   }();
   return all;

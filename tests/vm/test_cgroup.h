@@ -7,8 +7,8 @@
 
 namespace katameter::guest {
 
-/// A container's cgroups in the guest, as the Kata agent makes them: <path> in the cpu,cpuacct, memory, pids, blkio and
-/// hugetlb hierarchies of cgroup v1, or in the one of v2. Any failure ends the test.
+/// A container's cgroups in the guest, as the Kata agent makes them: <path> in the cpu,cpuacct, memory, pids, blkio,
+/// hugetlb and cpuset hierarchies of cgroup v1, or in the one of v2. Any failure ends the test.
 class TestCgroup {
  public:
   enum class Inside { without_controllers, with_controllers };
@@ -22,7 +22,7 @@ class TestCgroup {
   TestCgroup& operator=(const TestCgroup&) = delete;
   ~TestCgroup() { remove(); }
 
-  /// The controllers in whose hierarchies it is; hugetlb only where this kernel has it.
+  /// The controllers in whose hierarchies it is; hugetlb and cpuset only where this kernel has them.
   static const std::vector<std::string>& controllers();
 
   const std::string& id() const { return id_; }

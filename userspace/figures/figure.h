@@ -49,6 +49,7 @@ enum class FigureUnit : std::uint8_t {
   files,
   datagrams,
   sockets,
+  cpus,
 };
 
 /// What gives a figure: it is there or missing with the others of its group.
@@ -56,6 +57,7 @@ enum class FigureGroup : std::uint8_t {
   cpu,               ///< CPU time: cpuacct, or cgroup v2
   bandwidth,         ///< the cpu controller
   pids,              ///< the pids controller
+  cpuset,            ///< the cpuset controller
   memory,            ///< the memory controller
   hugetlb,           ///< the hugetlb controller
   reclaim,           ///< the programs at direct reclaim

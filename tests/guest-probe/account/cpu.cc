@@ -89,6 +89,14 @@ TEST_CASE("A pids limit that is none is left out") {
   CHECK(row_of(record).threads == 7);
 }
 
+TEST_CASE("The CPUs of a cpuset are there where the kernel has one of the container") {
+  cpu_record record = full_record();
+  record.cpuset_cpus = 3;
+  CHECK_FALSE(row_of(record).cpuset_cpus);
+  record.kinds |= CPU_CPUSET;
+  CHECK(row_of(record).cpuset_cpus == 3);
+}
+
 TEST_CASE("What a hierarchy does not have leaves the figures that another one gave") {
   wire::Container row = row_of(full_record());
   cpu_record nothing = make_cpu(9, 5);

@@ -13,10 +13,11 @@ KernelFacts everything() {
   KernelFacts facts;
   facts.btf = facts.may_load = facts.ring_buffer = true;
   facts.cpuacct = facts.memory = facts.memory_stat = true;
-  facts.bandwidth = facts.pids = true;
-  facts.cpu_v1 = facts.pids_v1 = true;
+  facts.bandwidth = facts.pids = facts.cpuset = true;
+  facts.cpu_v1 = facts.pids_v1 = facts.cpuset_v1 = true;
   facts.cpu_mount = "/sys/fs/cgroup/cpuacct";
   facts.pids_mount = "/sys/fs/cgroup/pids";
+  facts.cpuset_mount = "/sys/fs/cgroup/cpuset";
   facts.cgroup_rmdir = facts.mark_victim = facts.mark_victim_task = facts.cpuhp_enter = true;
   facts.cgroup_mkdir = facts.task_iterator = facts.sched_free = true;
   facts.oom_control = facts.reclaim = facts.fuse_requests = true;
@@ -124,9 +125,13 @@ TEST_CASE("A controller that is mounted with another needs no walk of its own") 
 
   facts.pids_mount = facts.cpu_mount;
   CHECK_FALSE(plan_guest(facts).walk_pids);
+  CHECK((plan_guest(facts).cpuset && plan_guest(facts).walk_cpuset));
+
+  facts.cpuset_mount = facts.cpu_mount;
+  CHECK((plan_guest(facts).cpuset && !plan_guest(facts).walk_cpuset));
 }
 
-TEST_CASE("A cpu or pids controller that is missing or not of cgroup v1 costs its own figures only") {
+TEST_CASE("A cpu, pids or cpuset controller that is missing or not of cgroup v1 costs its own figures only") {
   for (auto take_away :
        {+[](KernelFacts& facts) { facts.bandwidth = false; }, +[](KernelFacts& facts) { facts.cpu_v1 = false; }}) {
     const GuestPlan plan = without(take_away);
@@ -139,11 +144,17 @@ TEST_CASE("A cpu or pids controller that is missing or not of cgroup v1 costs it
     CHECK((plan.cpu && plan.bandwidth && !plan.tasks && !plan.walk_pids));
     CHECK(plan.missing_features() == std::vector<std::string>{"pids controller"});
   }
+  for (auto take_away :
+       {+[](KernelFacts& facts) { facts.cpuset = false; }, +[](KernelFacts& facts) { facts.cpuset_v1 = false; }}) {
+    const GuestPlan plan = without(take_away);
+    CHECK((plan.cpu && plan.bandwidth && plan.tasks && !plan.cpuset && !plan.walk_cpuset));
+    CHECK(plan.missing_features() == std::vector<std::string>{"cpuset controller"});
+  }
 }
 
 TEST_CASE("Without cgroup v1's cpuacct the CPU figures come from v2") {
   KernelFacts facts = everything();
-  facts.cpuacct_v1 = facts.cpu_v1 = facts.pids_v1 = facts.memory_v1 = false;
+  facts.cpuacct_v1 = facts.cpu_v1 = facts.pids_v1 = facts.cpuset_v1 = facts.memory_v1 = false;
   facts.base_stat = true;
   facts.unified_mount = facts.cpuacct_mount = facts.cpu_mount = facts.pids_mount = "/sys/fs/cgroup";
   const GuestPlan plan = plan_guest(facts);
@@ -164,6 +175,7 @@ TEST_CASE("Without cgroup v1's cpuacct the CPU figures come from v2") {
   CHECK(plan_guest(facts).pressure);
   CHECK(plan_guest(facts).complete());
   CHECK((plan.unified && plan.cpu && plan.bandwidth && plan.tasks && !plan.walk_cpu && !plan.walk_pids));
+  CHECK((plan.cpuset && !plan.walk_cpuset));
 
   facts.unified_mount.clear();
   CHECK_FALSE(plan_guest(facts).cpu);
@@ -297,7 +309,7 @@ GuestPlan refusing(const KernelFacts& facts, const std::string& part) {
 
 KernelFacts everything_v2() {
   KernelFacts facts = everything();
-  facts.cpuacct_v1 = facts.cpu_v1 = facts.pids_v1 = facts.memory_v1 = facts.io_v1 = false;
+  facts.cpuacct_v1 = facts.cpu_v1 = facts.pids_v1 = facts.cpuset_v1 = facts.memory_v1 = facts.io_v1 = false;
   facts.base_stat = facts.pressure = facts.pressure_on = true;
   facts.tick_ns = 4'000'000;
   facts.unified_mount = facts.cpuacct_mount = facts.cpu_mount = facts.pids_mount = "/sys/fs/cgroup";

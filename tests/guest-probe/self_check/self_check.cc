@@ -11,7 +11,7 @@ using namespace katameter::guest;
 namespace {
 
 const auto page = static_cast<std::uint64_t>(getpagesize());
-constexpr FigureSet cpu_groups{FigureGroup::cpu, FigureGroup::bandwidth, FigureGroup::pids};
+constexpr FigureSet cpu_groups{FigureGroup::cpu, FigureGroup::bandwidth, FigureGroup::pids, FigureGroup::cpuset};
 constexpr FigureSet memory_group{FigureGroup::memory};
 
 // Huge pages are not among them: none are charged then.
@@ -32,7 +32,8 @@ struct Sample {
   explicit Sample(bool v2) {
     directories.unified = directories.unified_memory = v2;
     cpu.kinds = CPU_TIMES | CPU_BANDWIDTH | CPU_TASKS;
-    cpu.kinds |= CPU_BURST | CPU_IDLE;
+    cpu.kinds |= CPU_BURST | CPU_IDLE | CPU_CPUSET;
+    cpu.cpuset_cpus = 6;
     if (v2) cpu.kinds |= CPU_UNIFIED;
     cpu.user_ns = 31'000'000;
     cpu.system_ns = v2 ? 20'000'999 : 29'999'999;
@@ -50,6 +51,7 @@ struct Sample {
     files[figure::cpu_quota_us] = 70'009;
     files[figure::cpu_period_us] = 90'011;
     files[figure::cpu_shares] = v2 ? 1994 : 788;
+    files[figure::cpuset_cpus] = 6;
     files[figure::threads] = 14;
     files[figure::threads_max] = 15;
 
@@ -207,7 +209,7 @@ TEST_CASE("Each figure that has a file is refused where it is not the file's, an
         CHECK(served == others);
       }
     }
-    CHECK(compared == (v2 ? 63 : 39));
+    CHECK(compared == (v2 ? 64 : 40));
   }
 }
 
@@ -224,7 +226,7 @@ TEST_CASE("A cgroup that the walk did not find refuses all that is compared") {
   const Sample sample(false);
   FigureSet served = FigureSet::all();
   const auto mismatches = compare(FigureValues{}, sample.files, sample.files, sample.directories, cpu_groups, served);
-  CHECK(mismatches.size() == 14);
+  CHECK(mismatches.size() == 15);
   CHECK_FALSE(served.has(FigureGroup::cpu));
   CHECK(served.has(FigureGroup::memory));
   compare(FigureValues{}, sample.files, sample.files, sample.directories, memory_group, served);
@@ -323,6 +325,10 @@ TEST_CASE("A number is found in each form of the kernel's files") {
   CHECK(value("77\n", {"cpu.weight", "", Form::weight}) == 1994);
   CHECK(value("user 3\nsystem 4\n", {"cpuacct.stat", "system", Form::ticks}) == 4 * file_tick_ns());
   CHECK(value("usage_usec 5\n", {"cpu.stat", "usage_usec", Form::microseconds}) == 5'000);
+  const FigureFile list{"cpuset.cpus.effective", "", Form::cpu_list};
+  CHECK(value("0-2,5\n", list) == 4);
+  CHECK(value("\n", list) == 0);
+  CHECK_FALSE(value("0-\n", list));
   const std::string pressure =
       "some avg10=0.00 avg60=0.00 avg300=0.00 total=12\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=34\n";
   CHECK(value(pressure, {"cpu.pressure", "some", Form::total}) == 12'000);

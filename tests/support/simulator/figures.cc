@@ -31,6 +31,7 @@ wire::Container container_of(std::uint64_t guest, std::uint32_t number, std::uin
   made.cpu_quota_us = 50'000;
   made.cpu_period_us = 100'000;
   made.cpu_shares = 512;
+  made.cpuset_cpus = 1;
   made.threads = 3 + number;
   made.threads_max = 1000;
   made.processes = 1 + number;
