@@ -286,6 +286,37 @@ struct mem_cgroup {
   struct page_counter kmem; /* v1 only; these two are gone without CONFIG_MEMCG_V1 (6.11) */
   unsigned long soft_limit;
   atomic_long_t memory_events[1];
+  struct mem_cgroup_per_node *nodeinfo[1];
+};
+
+/* include/linux/mmzone.h */
+enum lru_list {
+  LRU_INACTIVE_ANON,
+  LRU_ACTIVE_ANON,
+  LRU_INACTIVE_FILE,
+  LRU_ACTIVE_FILE,
+  LRU_UNEVICTABLE,
+  NR_LRU_LISTS,
+};
+
+/* With CONFIG_LRU_GEN (6.1): rows of generations, in each a row of anonymous pages by zone and one of files'. Called
+ * lru_gen_struct before 6.3 (391655fe08d1). */
+struct lru_gen_folio {
+  unsigned long nr_pages[1];
+};
+
+struct lru_gen_struct {
+  unsigned long nr_pages[1];
+};
+
+struct lruvec {
+  struct lru_gen_folio lrugen;
+};
+
+/* A row of lists for each zone of the node. */
+struct mem_cgroup_per_node {
+  struct lruvec lruvec;
+  unsigned long lru_zone_size[NR_LRU_LISTS];
 };
 
 /* 5.8 to 5.12: the counters of the subtree are atomics in the struct, and each CPU keeps what it has not flushed. */

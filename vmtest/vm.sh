@@ -20,6 +20,7 @@
 #                      are not plugged in. Kata gives a guest as many as its
 #                      node has (default: those of --cpus). Without KVM kernels
 #                      of 2026 (6.12.117, 7.3) do not believe in them: 125
+#   --numa N           the memory is that of N NUMA nodes, in equal parts (default 1)
 #   --append TEXT      parameters for the kernel, such as "psi=1 preempt=full";
 #                      may be repeated
 #   --timeout S        for boot and COMMAND together (default 300)
@@ -51,7 +52,7 @@ here=$(cd "${BASH_SOURCE[0]%/*}" && pwd)
 
 options=" $*"
 [[ ! ${options%% -- *} =~ ' '--kernel' '[^' ']*-arm64 ]] || exec "$here/arm64.sh" "$@"
-kernel='' cgroup='' memory=1024 cpus='' possible='' append=() limit=300 icount='' nested='' share='' verbose=''
+kernel='' cgroup='' memory=1024 cpus='' possible='' nodes=1 append=() limit=300 icount='' nested='' share='' verbose=''
 while (($#)); do
     case $1 in
     --kernel) need_value "$@" && kernel=$2 && shift ;;
@@ -59,6 +60,7 @@ while (($#)); do
     --memory) need_value "$@" && memory=$2 && shift ;;
     --cpus) need_value "$@" && cpus=$2 && shift ;;
     --possible-cpus) need_value "$@" && possible=$2 && shift ;;
+    --numa) need_value "$@" && nodes=$2 && shift ;;
     --append)
         need_value "$@"
         read -r -a words <<<"$2"
@@ -79,7 +81,7 @@ while (($#)); do
 done
 [[ $kernel ]] || die "--kernel is missing (see --help)"
 (($#)) || die "no command after -- (see --help)"
-for number in memory limit ${cpus:+cpus} ${possible:+possible}; do
+for number in memory limit nodes ${cpus:+cpus} ${possible:+possible}; do
     [[ ${!number} =~ ^[1-9][0-9]*$ ]] || die "'${!number}' is not a number for $number"
 done
 if [[ ! $cgroup ]]; then
@@ -164,7 +166,7 @@ if [[ $share ]]; then
 fi
 
 SECONDS=0
-virtme_run "$limit" "$memory" "$cpus" "$possible" "$job" "$cgroup" "$icount" "${append[@]}" \
+virtme_run "$limit" "$memory" "$cpus" "$possible" "$job" "$cgroup" "$icount" "$nodes" "${append[@]}" \
     >"$job/stdout" 2>"$job/stderr" </dev/null &
 runner=$!
 status=0

@@ -211,10 +211,11 @@ static __always_inline void read_memory(__u64 memcg, struct memory_record *recor
 }
 
 #ifdef KATAMETER_WALKS
+#include "bpf/guest/numa.bpf.h"
 
 /*
  * collect_memory: the memory counters of every container that the memory controller knows, and what containers did on
- * block devices (guest/io.bpf.h) and have of huge pages (guest/hugetlb.bpf.h).
+ * block devices (guest/io.bpf.h), have of huge pages (guest/hugetlb.bpf.h) and on each NUMA node (guest/numa.bpf.h).
  *
  * Hook:    none. Run when the host asks (lib/request.bpf.h); huge pages are read if the request is WALK_HUGETLB.
  * Rate:    twice per snapshot, until two runs agree (guest-probe/account/memory.h, io.h); huge pages once.
@@ -256,6 +257,7 @@ static __always_inline void add_nested_memory(__u64 memcg, const struct walk *wa
   if (!memory_is_unified) record->oom_kills += oom_kills(memcg);
   if (nested_memory.uncharged) return;
   read_stats(memcg, nested_memory.stat, nested_memory.pending);
+  add_numa(memcg, memory_rows.row, 0);
   __u64 check = record->check;
   for (int stat = 0; stat < STATS; stat++) {
     record->pending[stat] += nested_memory.pending[stat];
@@ -283,6 +285,7 @@ static __always_inline void visit_memory(struct walk *walk) {
   record->id = memory_rows.id;
   record->check = 0;
   read_memory(memcg, record);
+  add_numa(memcg, memory_rows.row, 1);
   add_stall_sum(record->id, record);
   if (hugetlb_is_unified && hugetlb_wanted) add_hugetlb(hugetlb_css(css_cgroup(walk->css)), record->id);
   if (tasks_hierarchy == WALK_MEMORY) read_virtiofs(memory_rows.row, memory_rows.id);

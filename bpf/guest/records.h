@@ -231,6 +231,20 @@ struct hugetlb_record {
   struct hugetlb_counts counts;
 };
 
+/* Memory by NUMA node: pages of each node, by type as memory.numa_stat of cgroup v1 divides them. */
+enum {
+  NUMA_NODES = 4, /* those with the numbers 0 to 3 are read */
+  NUMA_FILE = 0,
+  NUMA_ANON,
+  NUMA_UNEVICTABLE,
+  NUMA_TYPES,
+};
+
+/* Of a container, in the row that the walk of memory gives it; of the subtree. */
+struct numa_record {
+  __u64 pages[NUMA_NODES][NUMA_TYPES];
+};
+
 /* The kinds of requests to virtiofs, by FUSE's opcodes (guest/virtiofs.bpf.c). */
 enum {
   VIRTIOFS_READ,

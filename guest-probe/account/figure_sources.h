@@ -29,7 +29,7 @@ struct FigureFile {
 };
 
 struct FigureSource {
-  int index = -1;  ///< STAT_*, EVENT_*, PRESSURE_*, SCHED_*, HUGETLB_* ...; -1: its record is not an array
+  int index = -1;  ///< STAT_*, EVENT_*, PRESSURE_*, SCHED_*, HUGETLB_*, NUMA_* ...; -1: its record is not an array
   FigureFile v1;
   FigureFile v2;
 };

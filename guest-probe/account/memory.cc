@@ -135,6 +135,11 @@ void set_hugetlb(wire::Container& row, const hugetlb_counts& counts, const Figur
   }
 }
 
+void set_numa(wire::Container& row, const numa_record& record, const FigureSet& served) {
+  set_figures<FigureGroup::numa>(
+      row, served, [&](std::size_t index) { return record.pages[index / NUMA_TYPES][index % NUMA_TYPES]; });
+}
+
 void MemoryCounters::raise(std::uint64_t cgroup_id, wire::Container& row) {
   raise_row(row, [&](auto& counters) { counters_.raise(cgroup_id, counters); });
 }

@@ -19,6 +19,9 @@ void set_memory(wire::Container& row, const memory_record& record, const FigureS
 /// page, or was refused one.
 void set_hugetlb(wire::Container& row, const hugetlb_counts& counts, const FigureSet& served);
 
+/// Puts the pages of a container by NUMA node into its row, as far as they are served.
+void set_numa(wire::Container& row, const numa_record& record, const FigureSet& served);
+
 /// Whether nothing was flushed between two walks: the same containers with the same `stat` and `check`. Only then do
 /// `stat` and `pending` of the second belong together.
 bool walks_agree(std::span<const memory_record> first, std::span<const memory_record> second);

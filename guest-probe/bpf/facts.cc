@@ -14,6 +14,7 @@
 #include <fstream>
 #include <optional>
 
+#include "bpf/guest/records.h"
 #include "guest-probe/bpf/cgroup_mounts.h"
 #include "guest-probe/bpf/refusals.h"
 #include "userspace/bpf/load.h"
@@ -122,6 +123,7 @@ void read_types(KernelFacts& facts) {
   facts.block_io_v2_only = member_type(*types, "blkg_iostat_set", "lnode") != nullptr;
   facts.hugetlb = member_type(*types, "hugetlb_cgroup", "hugepage") != nullptr &&
                   has_enum_value(*types, "cgroup_subsys_id", "hugetlb_cgrp_id");
+  facts.numa = member_type(*types, "mem_cgroup_per_node", "lru_zone_size") != nullptr;
   facts.pressure = member_type(*types, "psi_group", "total") != nullptr &&
                    member_type(*types, "psi_group_cpu", "times_prev") != nullptr &&
                    member_type(*types, "cgroup", "psi") != nullptr;
@@ -244,6 +246,17 @@ void read_hierarchies(KernelFacts& facts) {
   note("hugetlb", facts.hugetlb_v1, facts.hugetlb_mount);
 }
 
+// Without NUMA there is no such file.
+void find_memory_nodes(KernelFacts& facts) {
+  const Result<std::string> text = read_file("/sys/devices/system/node/has_memory");
+  if (!text) return;
+  const Result<std::vector<int>> nodes = parse_cpu_list(*text);
+  if (!nodes) return;
+  for (const int node : *nodes) {
+    if (node < NUMA_NODES) facts.memory_nodes |= 1u << node;
+  }
+}
+
 }  // namespace
 
 Result<std::vector<int>> parse_cpu_list(std::string_view text) {
@@ -282,6 +295,7 @@ KernelFacts read_kernel_facts() {
   read_types(facts);
   if (facts.compact_stat) find_index_tables(facts);
   read_hierarchies(facts);
+  find_memory_nodes(facts);
   facts.huge_pages = access("/sys/kernel/mm/hugepages", F_OK) == 0;  // hugetlb_sysfs_init()
   facts.pressure_on = access("/proc/pressure/cpu", F_OK) == 0;       // psi_proc_init()
   timespec tick{};

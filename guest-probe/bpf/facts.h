@@ -40,6 +40,7 @@ struct KernelFacts {
   bool block_io = false;      ///< struct blkcg_gq has iostat_cpu: block I/O is counted by cgroup (CONFIG_BLK_CGROUP)
   bool block_io_v2_only = false;  ///< in cgroup v2 only, as since 6.2 (3b8cc6298724)
   bool hugetlb = false;           ///< struct hugetlb_cgroup and hugetlb_cgrp_id (CONFIG_CGROUP_HUGETLB)
+  bool numa = false;              ///< struct mem_cgroup_per_node says how long its lists are
   bool huge_pages = false;        ///< the kernel has huge pages that a program can ask for (CONFIG_HUGETLBFS)
   bool pressure = false;          ///< struct psi_group, and one for each cgroup (CONFIG_PSI)
   bool pressure_on = false;       ///< and it counts: not PSI_DEFAULT_DISABLED without psi=1, nor psi=0
@@ -76,8 +77,9 @@ struct KernelFacts {
   /// Of each counter of TCP, UDP and the network stack, by the name of its enumerator (include/uapi/linux/snmp.h): its
   /// index in the kernel's array. They move between versions.
   std::map<std::string, std::uint32_t, std::less<>> network_counters;
-  std::uint64_t tick_ns = 0;  ///< length of a tick (CONFIG_HZ)
-  int possible_cpus = 1;      ///< 1 more than the highest number that a CPU can have (cpu_possible_mask)
+  std::uint32_t memory_nodes = 0;  ///< a bit for each NUMA node that has memory, of those that have records
+  std::uint64_t tick_ns = 0;       ///< length of a tick (CONFIG_HZ)
+  int possible_cpus = 1;           ///< 1 more than the highest number that a CPU can have (cpu_possible_mask)
 };
 
 /// Looks at the running kernel. Loads nothing that stays; some 10 ms, for the kernel's BTF is parsed once.

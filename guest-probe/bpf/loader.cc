@@ -61,6 +61,15 @@ static_assert(offsetof(::guest::guest__rodata, own_tgid) == offsetof(guest_direc
   return open_variant<::guest>(&guest__create_skeleton, &guest_direct::elf_bytes, options);
 }
 
+// What a walk fills in beside its own records.
+template <typename Record>
+Status take_records(const bpf_map* map, RecordWindow& into) {
+  Result<Fd> records = Fd::duplicate(bpf_map__fd(map));
+  if (!records) return failure_from(records.error());
+  into = RecordWindow(*std::move(records), sizeof(Record), bpf_map__max_entries(map));
+  return {};
+}
+
 struct DestroyLink {
   void operator()(bpf_link* link) const { bpf_link__destroy(link); }
 };
@@ -134,6 +143,8 @@ Status GuestLoader::choose_programs() {
   bpf_map__set_max_entries(maps.virtiofs_records, plan_.virtiofs ? entries : 1);
   if (!plan_.virtiofs) bpf_map__set_max_entries(maps.virtiofs_places, 1);
   if (!plan_.virtiofs_answers) bpf_map__set_max_entries(maps.virtiofs_requests, 1);
+  bpf_map__set_max_entries(maps.numa_records, plan_.memory_nodes != 0 ? entries : 1);
+  skeleton_->rodata->memory_nodes = plan_.memory_nodes;
   skeleton_->rodata->reads_io = plan_.io ? 1 : 0;
   skeleton_->rodata->io_is_v1 = plan_.io_v1 ? 1 : 0;
   skeleton_->rodata->reads_hugetlb = plan_.hugetlb ? 1 : 0;
@@ -347,23 +358,10 @@ Status GuestLoader::take_walkers() {
   if (status && plan_.memory) {
     status = take_walker(progs.collect_memory, maps.memory_records, sizeof(memory_record), programs_.memory_);
   }
-  if (status && plan_.io) {
-    Result<Fd> records = Fd::duplicate(bpf_map__fd(maps.io_records));
-    if (!records) return failure_from(records.error());
-    programs_.io_ = RecordWindow(*std::move(records), sizeof(io_record), bpf_map__max_entries(maps.io_records));
-  }
-  if (status && plan_.hugetlb) {
-    Result<Fd> records = Fd::duplicate(bpf_map__fd(maps.hugetlb_records));
-    if (!records) return failure_from(records.error());
-    programs_.hugetlb_ =
-        RecordWindow(*std::move(records), sizeof(hugetlb_record), bpf_map__max_entries(maps.hugetlb_records));
-  }
-  if (status && plan_.virtiofs) {
-    Result<Fd> records = Fd::duplicate(bpf_map__fd(maps.virtiofs_records));
-    if (!records) return failure_from(records.error());
-    programs_.virtiofs_ =
-        RecordWindow(*std::move(records), sizeof(virtiofs_record), bpf_map__max_entries(maps.virtiofs_records));
-  }
+  if (status && plan_.io) status = take_records<io_record>(maps.io_records, programs_.io_);
+  if (status && plan_.hugetlb) status = take_records<hugetlb_record>(maps.hugetlb_records, programs_.hugetlb_);
+  if (status && plan_.memory_nodes != 0) status = take_records<numa_record>(maps.numa_records, programs_.numa_);
+  if (status && plan_.virtiofs) status = take_records<virtiofs_record>(maps.virtiofs_records, programs_.virtiofs_);
   if (status && plan_.pressure) {
     status = take_walker(progs.collect_pressure, maps.pressure_records, sizeof(pressure_record), programs_.pressure_);
   }

@@ -132,6 +132,8 @@ GuestPlan plan_guest(const KernelFacts& facts, const Wanted& wanted, std::vector
   const bool hugetlb_found = facts.hugetlb && !facts.hugetlb_mount.empty();
   plan.hugetlb = plan.memory && hugetlb_found && takes({"find_huge_pages"});  // the same (bpf/guest/hugetlb.bpf.h)
   plan.hugetlb_v1 = facts.hugetlb_v1;
+  const bool several_nodes = (facts.memory_nodes & (facts.memory_nodes - 1)) != 0;
+  plan.memory_nodes = plan.memory && facts.numa && several_nodes ? facts.memory_nodes : 0;
   plan.stats_index = facts.stats_index;
   plan.events_index = facts.events_index;
   plan.resolves_stats = plan.memory_stat && facts.compact_stat && facts.events_index == 0 && takes({"copy_stats"});

@@ -60,11 +60,12 @@ struct GuestPlan {
   bool io_v1 = false;       ///< it is that of cgroup v1
   bool hugetlb = false;     ///< hugetlb_*: huge pages
   bool hugetlb_v1 = false;  ///< they are those of cgroup v1
-  bool removals = false;    ///< last values of removed containers
-  bool new_cpus = false;    ///< CPUs that come online later are noticed
-  bool oom_events = false;  ///< one event per OOM kill
-  bool stalls = false;      ///< memory_stalls, memory_stall_ns
-  bool victim_by_pid = false;     ///< mark_victim hands over a process id, not the task
+  std::uint32_t memory_nodes = 0;  ///< as in KernelFacts, if there is more than one: memory_node0_file_pages ...
+  bool removals = false;           ///< last values of removed containers
+  bool new_cpus = false;           ///< CPUs that come online later are noticed
+  bool oom_events = false;         ///< one event per OOM kill
+  bool stalls = false;             ///< memory_stalls, memory_stall_ns
+  bool victim_by_pid = false;      ///< mark_victim hands over a process id, not the task
   bool tasks_walk = false;        ///< processes, start of containers that were there before, owners of guest-system CPU
   bool schedstat = false;         ///< sched_run_ns ..., as asked for
   bool virtiofs = false;          ///< virtiofs_reads ...: requests and bytes

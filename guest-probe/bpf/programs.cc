@@ -97,6 +97,10 @@ Result<std::span<const hugetlb_record>> GuestPrograms::walked_hugetlb() {
   return hugetlb_.first<hugetlb_record>(status().hugetlb_rows);
 }
 
+Result<std::span<const numa_record>> GuestPrograms::walked_numa(std::size_t rows) {
+  return numa_.first<numa_record>(rows);
+}
+
 Result<Walk<pressure_record>> GuestPrograms::walk_pressure() {
   return walk<pressure_record>(pressure_, Hierarchy::unified);
 }

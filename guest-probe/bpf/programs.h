@@ -143,6 +143,8 @@ class GuestPrograms {
   Result<IoWalk> walked_io();
   /// Containers that have used huge pages, as the last walk_memory(true) found them. Nothing if the plan has none of it.
   Result<std::span<const hugetlb_record>> walked_hugetlb();
+  /// Memory by NUMA node, by the `rows` of the last walk_memory(). Nothing if the plan has none of it.
+  Result<std::span<const numa_record>> walked_numa(std::size_t rows);
   Result<Walk<pressure_record>> walk_pressure();
   /// What the containers have asked of virtiofs, by the `rows` of the last walk over the hierarchy of tasks. Nothing if the
   /// plan has none of it.
@@ -256,6 +258,7 @@ class GuestPrograms {
   Walker pressure_;
   RecordWindow io_;
   RecordWindow hugetlb_;
+  RecordWindow numa_;
   RecordWindow virtiofs_;
   std::uint32_t io_walked_ = 0;  // as walk_io() in bpf/guest/io.bpf.h gives it
   IterProgram tasks_;

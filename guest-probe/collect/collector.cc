@@ -234,6 +234,11 @@ Status Collector::read_memory() {
     }
     if (agreed) break;
   }
+  if (served_.has(FigureGroup::numa)) {
+    const Result<std::span<const numa_record>> numa = programs_.walked_numa(memory_rows_.size());
+    if (!numa) return failure_from(numa.error());
+    numa_.assign(numa->begin(), numa->end());
+  }
   if (!with_hugetlb) return {};
   const Result<std::span<const hugetlb_record>> hugetlb = programs_.walked_hugetlb();
   if (!hugetlb) return failure_from(hugetlb.error());
@@ -385,10 +390,12 @@ void Collector::add_cpu(Rows& rows, wire::Guest& guest) {
 
 void Collector::add_memory(Rows& rows) {
   memory_.begin();
-  for (const memory_record& record : containers_of(memory_rows_)) {
+  for (std::size_t i = FIRST_ROW; i < memory_rows_.size(); ++i) {
+    const memory_record& record = memory_rows_[i];
     wire::Container* row = row_of(rows, Hierarchy::memory, memory_paths_, record.id);
     if (row == nullptr) continue;
     set_memory(*row, record, served_.figures, served_.unified_memory);
+    if (i < numa_.size()) set_numa(*row, numa_[i], served_.figures);
     memory_.raise(record.id, *row);
     if (served_.tasks_hierarchy == Hierarchy::memory) add_tasks(*row, record.id);
   }

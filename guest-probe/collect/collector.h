@@ -114,6 +114,7 @@ class Collector {
   std::vector<pressure_record> pressure_walk_;
   std::vector<io_record> io_walk_;
   std::vector<hugetlb_record> hugetlb_;
+  std::vector<numa_record> numa_;          // as memory_rows_
   std::vector<virtiofs_record> virtiofs_;  // of the containers that have made requests
   bool new_memory_cgroups_ = false;
   std::uint64_t io_beyond_ = 0;

@@ -38,6 +38,12 @@ ServedFigures planned_figures(const GuestPlan& plan) {
   add_if(plan.cpuset, FigureGroup::cpuset);
   add_if(plan.memory, FigureGroup::memory);
   add_if(plan.hugetlb, FigureGroup::hugetlb);
+  if (plan.memory_nodes != 0) served.figures.add(FigureGroup::numa);
+  for (std::size_t i = 0; i < figure::count; ++i) {
+    if (wire::container_figures[i].group != FigureGroup::numa) continue;
+    const int node = figure_sources[i].index / NUMA_TYPES;
+    if ((plan.memory_nodes >> node & 1) == 0) served.figures.remove(i);
+  }
   add_if(plan.memory && plan.stalls, FigureGroup::reclaim);
   add_if(plan.tasks_walk, FigureGroup::processes);
   add_if(plan.mkdir_times || plan.tasks_walk, FigureGroup::start);

@@ -21,6 +21,7 @@ struct Shown {
   Label label{};           ///< of each series; without a name: none
   std::string_view other_label{};
   std::array<std::string_view, 2> other_values{};  ///< with other_label there is a series for each
+  std::array<Label, 2> more_labels{};              ///< as label
   bool of_pod = false;                             ///< of a guest: with the labels of the pod, not the sandbox's
 };
 
@@ -48,6 +49,12 @@ namespace detail {
 constexpr Shown value(std::string_view label = "", std::string_view of_label = "", std::string_view other = "",
                       std::string_view first = "", std::string_view second = "") {
   return {Shown::Rule::value, 0, {label, of_label}, other, {first, second}};
+}
+// Of one NUMA node, with the cgroups inside the container's.
+constexpr Shown of_node(std::string_view type, std::string_view node) {
+  Shown shown = value("type", type);
+  shown.more_labels = {{{"scope", "hierarchy"}, {"node", node}}};
+  return shown;
 }
 // cAdvisor has no series before there is something to count.
 constexpr Shown if_not_0(std::string_view label, std::string_view of_label) {
@@ -141,6 +148,7 @@ inline constexpr auto of_container = [] {
   using detail::counted_by_host;
   using detail::if_not_0;
   using detail::limit_beside;
+  using detail::of_node;
   using detail::value;
   return std::array<ContainerMetric, figure::count>{{
 #define FIGURE(name, number, kind, unit, group, index, v1, v2, metric, shown, help, source) \

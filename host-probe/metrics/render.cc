@@ -42,6 +42,9 @@ void add_value(TextWriter& writer, const LabelledReport& report, const Container
   const Shown& shown = metric.shown;
   Labels further;
   if (!shown.label.name.empty()) further.push_back(shown.label);
+  for (const Label& label : shown.more_labels) {
+    if (!label.name.empty()) further.push_back(label);
+  }
   if (shown.other_label.empty()) {
     add_value(writer, report, metric, further);
     return;

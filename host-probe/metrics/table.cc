@@ -91,6 +91,9 @@ void append_values(std::string& out, const Metrics& metrics, std::string_view be
         std::find_if(first, metrics.end(), [&](const auto& metric) { return metric.descriptor != first->descriptor; });
     std::string labels(first->shown.label.name);
     if (!first->shown.other_label.empty()) labels.append(", ").append(first->shown.other_label);
+    for (const Label& label : first->shown.more_labels) {
+      if (!label.name.empty()) labels.append(", ").append(label.name);
+    }
     std::string source(first->descriptor->source);
     for (auto next = first + 1; next != last; ++next) {
       if (!next->source.empty()) source.append(between_sources).append(next->source);

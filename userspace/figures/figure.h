@@ -60,6 +60,7 @@ enum class FigureGroup : std::uint8_t {
   cpuset,            ///< the cpuset controller
   memory,            ///< the memory controller
   hugetlb,           ///< the hugetlb controller
+  numa,              ///< the memory controller, in a guest with several NUMA nodes
   reclaim,           ///< the programs at direct reclaim
   processes,         ///< the walk over tasks
   start,             ///< the time of the cgroup's mkdir, or that walk

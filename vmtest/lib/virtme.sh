@@ -34,11 +34,12 @@ virtme_prepare() { # KERNEL NESTED
 # modules, takes the first init= there is, so ours comes before its own; --script-sh makes it set up the ports for input, output
 # and exit status. Meant to be run in the background: it becomes the process that
 # holds all others of the VM, and ends them on SIGTERM.
-virtme_run() { # TIMEOUT MEMORY CPUS POSSIBLE_CPUS JOB CGROUP ICOUNT PARAMETER...
-    local limit=$1 memory=$2 cpus=$3 possible=$4 job=$5 cgroup=$6 icount=$7
-    local accel=() cpu=() device=() parameters=() parameter
-    shift 7
+virtme_run() { # TIMEOUT MEMORY CPUS POSSIBLE_CPUS JOB CGROUP ICOUNT NODES PARAMETER...
+    local limit=$1 memory=$2 cpus=$3 possible=$4 job=$5 cgroup=$6 icount=$7 nodes=$8
+    local accel=() cpu=() device=() numa=() parameters=() parameter node
+    shift 8
     for parameter; do parameters+=(--kopt "$parameter"); done
+    for ((node = 0; nodes > 1 && node < nodes; node++)); do numa+=(--numa "$((memory / nodes))M"); done
     if [[ $virtme_accel == tcg ]]; then
         accel=(--disable-kvm)
         # Without KVM, ERMS makes the kernel use rep movsb, which is emulated
@@ -62,7 +63,7 @@ virtme_run() { # TIMEOUT MEMORY CPUS POSSIBLE_CPUS JOB CGROUP ICOUNT PARAMETER..
         "$virtme_program" \
         --kimg "$virtme_kernel"/boot/vmlinuz-* --mods auto \
         --disable-microvm --force-initramfs "${accel[@]}" \
-        --memory "${memory}M" --cpus "$cpus" --overlay-rwdir /tmp \
+        --memory "$((memory / nodes * nodes))M" "${numa[@]}" --cpus "$cpus" --overlay-rwdir /tmp \
         --kopt "init=$here/guest/vm-init.sh" \
         --kopt "JOB=$job" --kopt "KATAMETER_CGROUP=$cgroup" \
         --kopt loglevel=4 --kopt softlockup_panic=1 "${parameters[@]}" --script-sh true \

@@ -38,6 +38,22 @@ oom_record make_record() {
 
 }  // namespace
 
+TEST_CASE("Pages by NUMA node are the record's, of each node its own") {
+  numa_record record{};
+  record.pages[0][NUMA_ANON] = 1;
+  record.pages[1][NUMA_FILE] = 2;
+  record.pages[3][NUMA_UNEVICTABLE] = 3;
+  wire::Container row;
+  set_numa(row, record, FigureSet::all());
+  CHECK(row.memory_node0_anon_pages == 1);
+  CHECK(row.memory_node1_file_pages == 2);
+  CHECK(row.memory_node3_unevictable_pages == 3);
+  CHECK(row.memory_node2_file_pages == 0);
+  wire::Container none;
+  set_numa(none, record, FigureSet{FigureGroup::memory});
+  CHECK_FALSE(none.memory_node0_anon_pages);
+}
+
 TEST_CASE("What the CPUs have not flushed is added to what they have") {
   const wire::Container row = row_of(make_memory(3, 50, 12));
   CHECK(row.memory_rss_bytes == (50 + 12) * page);

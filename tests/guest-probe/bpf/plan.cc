@@ -319,6 +319,24 @@ KernelFacts everything_v2() {
 
 }  // namespace
 
+TEST_CASE("Memory by NUMA node is read where there is more than one") {
+  KernelFacts facts = everything();
+  facts.numa = true;
+  CHECK(plan_guest(facts).memory_nodes == 0);
+  facts.memory_nodes = 0b10;
+  CHECK(plan_guest(facts).memory_nodes == 0);
+  facts.memory_nodes = 0b101;
+  CHECK(plan_guest(facts).memory_nodes == 0b101);
+  facts.numa = false;
+  CHECK(plan_guest(facts).memory_nodes == 0);
+  CHECK(plan_guest(facts).complete());
+}
+
+TEST_CASE("Open files are counted on request") {
+  CHECK_FALSE(plan_guest(everything()).open_files);
+  CHECK(plan_guest(everything(), {.open_files = true}).open_files);
+}
+
 TEST_CASE("What the kernel refuses costs what depends on it, and is reported with the kernel's words") {
   const GuestPlan plan = refusing(everything(), "note_mkdir");
   CHECK((!plan.mkdir_times && plan.removals && plan.cpu && plan.memory && plan.tasks_walk && plan.schedstat));
