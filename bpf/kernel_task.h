@@ -51,6 +51,7 @@ struct address_space {
 };
 
 struct inode {
+  unsigned short i_mode;
   struct super_block *i_sb;
   struct address_space *i_mapping;
   unsigned int i_nlink;
@@ -59,6 +60,7 @@ struct inode {
 
 struct file {
   struct inode *f_inode;
+  unsigned int f_mode;
   void *private_data;
 };
 

@@ -59,6 +59,8 @@ int act(int argc, char** argv, bool in_background) {
       "--schedstat", wanted.schedstat,
       "Also sum up run-queue wait and context switches of the containers' tasks; costs something at the end of "
       "each task");
+  app.add_flag("--open-files", wanted.open_files,
+               "Also count the open files and sockets of the containers' processes; costs something for each of them");
   std::string virtiofs = "auto";
   app.add_option("--virtiofs", virtiofs,
                  "What to count of the containers' requests to virtiofs: counts (requests and bytes), all (also times, "

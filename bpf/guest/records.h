@@ -368,8 +368,10 @@ struct task_record {
   __u32 pid;
   __u32 tgid;
   __u32 flags; /* TASK_* */
-  __u32 reserved;
+  __u32 reserved[3];
 };
+
+#define DESCRIPTORS_UNKNOWN (~0u)
 
 /* Tasks of one container. There may be several of a container, whose counts are to be added. */
 struct container_tasks {
@@ -379,6 +381,8 @@ struct container_tasks {
   __u32 processes;      /* as TASK_PROCESS */
   __u32 flags;          /* TASK_CONTAINER; at its place in struct task_record */
   __u32 max_open_files; /* RLIMIT_NOFILE of the oldest process, the soft limit */
+  __u32 descriptors;    /* that its processes have open, with --open-files; DESCRIPTORS_UNKNOWN: too many to read */
+  __u32 sockets;        /* how many of them are sockets */
 };
 
 enum {

@@ -20,6 +20,7 @@
  * RCU by the kernel itself, which holds a reference to the task for us. And the verifier knows what it hands over: fields
  * are read by loads, of what they point at, too, where from a number each would be a call (read.bpf.h).
  */
+#include "bpf/guest/files.bpf.h"
 #include "bpf/guest/mounts.bpf.h"
 #include "bpf/guest/network.bpf.h"
 #include "bpf/guest/records.h"
@@ -33,6 +34,9 @@ const volatile __u32 own_tgid = 0;
 
 /* Whether --schedstat was given. */
 const volatile __u32 sums_sched = 0;
+
+/* Whether --open-files was given. */
+const volatile __u32 counts_files = 0;
 
 #define RLIMIT_NOFILE 7 /* include/uapi/asm-generic/resource.h; on all machines that Kata runs on */
 
@@ -134,6 +138,7 @@ static __always_inline void sum_task(struct seq_file *out, __u64 session, struct
       sums->max_open_files = ((struct signal_struct___limits *)task->signal)->rlim[RLIMIT_NOFILE].rlim_cur;
     }
     sums->processes++;
+    if (counts_files) add_files((__u64)task, sums);
   }
   if (((struct task_struct___life *)task)->exit_state) return;
   const __u32 state = thread_state(task);

@@ -36,6 +36,11 @@ void TaskAccount::add_container(const container_tasks& sums) {
   OfContainer& container = containers_[sums.container_id];
   container.processes += sums.processes;
   for (std::size_t state = 0; state < THREAD_STATES; ++state) container.threads[state] += sums.threads[state];
+  if (sums.descriptors == DESCRIPTORS_UNKNOWN) container.descriptors = DESCRIPTORS_UNKNOWN;
+  if (container.descriptors != DESCRIPTORS_UNKNOWN) {
+    container.descriptors += sums.descriptors;
+    container.sockets += sums.sockets;
+  }
   if (sums.processes == 0) return;
   if (container.first_start_ns && *container.first_start_ns <= sums.first_start_ns) return;
   container.first_start_ns = sums.first_start_ns;
@@ -92,6 +97,10 @@ std::uint64_t TaskAccount::cpu_ns(Owner owner) const {
 
 void set_tasks(wire::Container& row, const TaskAccount::OfContainer& tasks, const FigureSet& served) {
   set_figure<figure::processes>(row, served, tasks.processes);
+  if (tasks.descriptors != DESCRIPTORS_UNKNOWN) {
+    set_figure<figure::file_descriptors>(row, served, tasks.descriptors);
+    set_figure<figure::sockets>(row, served, tasks.sockets);
+  }
   for (const std::size_t figure : figures_where<&is_thread_state>) {
     if (!served.has(figure)) continue;
     row.*wire::container_figures[figure].value = tasks.threads[static_cast<std::size_t>(figure_sources[figure].index)];

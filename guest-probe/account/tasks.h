@@ -26,6 +26,9 @@ class TaskAccount {
     std::uint64_t processes = 0;                    ///< as cgroup.procs lists them, nested cgroups included
     std::optional<std::uint64_t> first_start_ns{};  ///< CLOCK_BOOTTIME at which the oldest of its tasks began
     std::uint32_t max_open_files = 0;               ///< of that one, its soft limit
+    /// Open files of its processes, and those of them that are sockets; DESCRIPTORS_UNKNOWN: too many to read.
+    std::uint64_t descriptors = 0;
+    std::uint64_t sockets = 0;
     /// By THREAD_*: its threads that have not ended, nested cgroups included.
     std::array<std::uint64_t, THREAD_STATES> threads{};
   };

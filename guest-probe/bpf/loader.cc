@@ -206,6 +206,7 @@ Status GuestLoader::choose_task_programs() {
   std::copy(plan_.network_counters.begin(), plan_.network_counters.end(), skeleton_->rodata->network_counters);
   skeleton_->rodata->network_counter_count = static_cast<std::uint32_t>(plan_.network_counters.size());
   for (const std::uint16_t counter : plan_.network_counters) programs_.network_figures_ |= 1u << (counter >> 8);
+  skeleton_->rodata->counts_files = plan_.open_files ? 1 : 0;
   skeleton_->rodata->sums_sched = plan_.schedstat ? 1 : 0;
   return {};
 }

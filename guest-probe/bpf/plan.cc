@@ -148,6 +148,7 @@ GuestPlan plan_guest(const KernelFacts& facts, const Wanted& wanted, std::vector
                   takes({"collect_pressure"}) && (plan.unified || (plan.memory && plan.unified_memory));
   plan.tasks_walk = plan.works() && facts.task_iterator && takes({"walk_tasks"});
   if (plan.tasks_walk && plan.per_cpu) plan.network_counters = plan_network(facts, wanted);
+  plan.open_files = wanted.open_files && plan.tasks_walk;
   plan.schedstat = wanted.schedstat && plan.tasks_walk && facts.sched_free && map_iterators &&
                    takes({"note_task_end", "walk_sched_sums"});
   plan.removals = base && facts.cgroup_rmdir && takes({"note_removal"});
@@ -270,8 +271,8 @@ constexpr std::array parts{
     Part{
         "walk_tasks",
         "processes, what their threads do (threads_running ...), max_open_files, start_boottime_ns of containers older "
-        "than guest-probe, the guest system's CPU time by owner, the pod's volumes in memory, what --schedstat asks "
-        "for"},
+        "than guest-probe, the guest system's CPU time by owner, the pod's volumes in memory, what --schedstat "
+        "and --open-files ask for"},
     Part{"note_task_end", "what --schedstat asks for: sched_run_ns ..."},
     Part{"walk_sched_sums", "what --schedstat asks for: sched_run_ns ..."},
     Part{"note_request", "all figures of virtiofs: virtiofs_reads ..."},

@@ -30,7 +30,8 @@ enum class VirtiofsMode {
 
 /// What costs something beside the collects, and is chosen on the command line.
 struct Wanted {
-  bool schedstat = false;  ///< figures that cost something at the end of each task
+  bool schedstat = false;   ///< figures that cost something at the end of each task
+  bool open_files = false;  ///< figures that cost something for each open file at each collect
   VirtiofsMode virtiofs = VirtiofsMode::automatic;
   /// Counters of the network by enumerator, as in KernelFacts::network_counters; of UDP that is IPv4 and IPv6 together.
   std::vector<std::string_view> network{};
@@ -67,6 +68,7 @@ struct GuestPlan {
   bool stalls = false;             ///< memory_stalls, memory_stall_ns
   bool victim_by_pid = false;      ///< mark_victim hands over a process id, not the task
   bool tasks_walk = false;        ///< processes, start of containers that were there before, owners of guest-system CPU
+  bool open_files = false;        ///< file_descriptors, sockets, as asked for
   bool schedstat = false;         ///< sched_run_ns ..., as asked for
   bool virtiofs = false;          ///< virtiofs_reads ...: requests and bytes
   bool virtiofs_answers = false;  ///< virtiofs_read_ns ...: times, errors and requests in flight

@@ -47,6 +47,7 @@ ServedFigures planned_figures(const GuestPlan& plan) {
   add_if(plan.memory && plan.stalls, FigureGroup::reclaim);
   add_if(plan.tasks_walk, FigureGroup::processes);
   add_if(plan.mkdir_times || plan.tasks_walk, FigureGroup::start);
+  add_if(plan.open_files, FigureGroup::open_files);
   add_if(plan.schedstat, FigureGroup::schedstat);
   add_if(plan.virtiofs, FigureGroup::virtiofs);
   add_if(plan.virtiofs_answers, FigureGroup::virtiofs_answers);
@@ -178,8 +179,12 @@ Result<GuestProbe> start_guest_probe(std::size_t containers, const std::string& 
     if (mismatches) probe.mismatches.insert(probe.mismatches.end(), mismatches->begin(), mismatches->end());
     if (!mismatches) probe.check_failure = mismatches.error().text;
   }
-  // One walk gives both.
-  if (!probe.served.has(figure::processes)) probe.served.figures.remove(FigureGroup::schedstat);
+  // One walk gives them all.
+  if (!probe.served.has(figure::processes)) {
+    for (const FigureGroup group : {FigureGroup::schedstat, FigureGroup::open_files}) {
+      probe.served.figures.remove(group);
+    }
+  }
   probe.collector = std::make_unique<Collector>(*probe.programs, probe.served, containers);
   GuestSources sources = GuestSources::open();
   probe.missing_sources = sources.missing();

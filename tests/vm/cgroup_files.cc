@@ -123,7 +123,7 @@ CgroupDirectories directories_of(const TestCgroup& cgroup) {
   const auto directory = [&](const char* controller) {
     return std::filesystem::path(cgroup.file_path(controller, "cgroup.procs")).parent_path().string();
   };
-  CgroupDirectories directories{directory("cpuacct"), directory("cpu"), directory("pids"), directory("memory"), {}};
+  CgroupDirectories directories{directory("cpuacct"), directory("cpu"), directory("pids"), directory("memory"), {}, {}};
   const auto& there = TestCgroup::controllers();
   if (std::find(there.begin(), there.end(), "hugetlb") != there.end()) directories.hugetlb = directory("hugetlb");
   if (std::find(there.begin(), there.end(), "cpuset") != there.end()) directories.cpuset = directory("cpuset");

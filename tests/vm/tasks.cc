@@ -1,8 +1,11 @@
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -129,6 +132,26 @@ CpuFile cpu_of_task(const std::string& pid) {
   return {(stat[14] + stat[15]) * tick_ns, 2 * tick_ns};
 }
 
+struct OpenFiles {
+  std::uint64_t descriptors = 0;
+  std::uint64_t sockets = 0;
+};
+
+// As cAdvisor counts: what /proc/PID/fd has of the processes that cgroup.procs lists.
+OpenFiles open_files(std::initializer_list<const TestCgroup*> cgroups) {
+  OpenFiles files;
+  for (const TestCgroup* cgroup : cgroups) {
+    std::ifstream processes(cgroup->file_path("cpuacct", "cgroup.procs"));
+    for (std::string pid; processes >> pid;) {
+      for (const auto& entry : std::filesystem::directory_iterator("/proc/" + pid + "/fd")) {
+        ++files.descriptors;
+        if (std::filesystem::read_symlink(entry).string().starts_with("socket:")) ++files.sockets;
+      }
+    }
+  }
+  return files;
+}
+
 using TaskTimes = std::map<std::string, CpuFile>;
 
 TaskTimes kernel_threads() {
@@ -242,6 +265,51 @@ TEST_CASE("The limit of open files is that of the container's oldest process", "
   const Child younger(&cgroup, [] { pause(); });
   younger.wait_for_state('S');
   CHECK(row_of(daemon, cgroup.id()).max_open_files == 77);
+}
+
+TEST_CASE("The open files and sockets of a container are those that /proc lists, with --open-files only", "[any]") {
+  const TestCgroup cgroup('1');
+  const TestCgroup nested('1', "/nested");
+  const Child many(&cgroup, [] {
+    start_sleeping_thread();  // has the same table
+    for (int number = 100; number < 1000; number += 3) dup2(0, number);
+    for (int i = 0; i < 40; ++i) (void)socket(AF_UNIX, SOCK_STREAM, 0);
+    // Opened by its name without being one.
+    sockaddr_un address{AF_UNIX, "/tmp/katameter-open-files"};
+    const int named = socket(AF_UNIX, SOCK_STREAM, 0);
+    unlink(address.sun_path);
+    (void)bind(named, reinterpret_cast<const sockaddr*>(&address), sizeof(address));
+    (void)open(address.sun_path, O_PATH);
+    pause();
+  });
+  const Child few(&nested, [] { pause(); });
+  const Child zombie(&cgroup, [] {});
+  const Child leaderless(&cgroup, leave_a_thread_behind);
+  many.wait_for_state('S');
+  few.wait_for_state('S');
+  zombie.wait_for_state('Z');
+  leaderless.wait_for_state('Z');
+  {
+    const wire::Container row = row_of(shared_daemon(), cgroup.id());
+    CHECK((row.processes && !row.file_descriptors && !row.sockets));
+  }
+  const Daemon daemon({}, {"--open-files"});
+  const wire::Container row = row_of(daemon, cgroup.id());
+  const OpenFiles files = open_files({&cgroup, &nested});
+  CHECK(files.descriptors >= 341);
+  CHECK(files.sockets >= 41);
+  CHECK(row.file_descriptors == files.descriptors);
+  CHECK(row.sockets == files.sockets);
+
+  // A table with room for more than is read.
+  const Child huge(&cgroup, [] {
+    const rlimit limit{200'000, 200'000};
+    if (setrlimit(RLIMIT_NOFILE, &limit) != 0 || dup2(0, 150'000) < 0) _exit(1);
+    pause();
+  });
+  huge.wait_for_state('S');
+  const wire::Container beyond = row_of(daemon, cgroup.id());
+  CHECK((beyond.processes && !beyond.file_descriptors && !beyond.sockets));
 }
 
 // The walk sums up in 256 places: some of these containers share one, and take turns in it.

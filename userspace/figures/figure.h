@@ -63,6 +63,7 @@ enum class FigureGroup : std::uint8_t {
   numa,              ///< the memory controller, in a guest with several NUMA nodes
   reclaim,           ///< the programs at direct reclaim
   processes,         ///< the walk over tasks
+  open_files,        ///< the same walk with --open-files
   start,             ///< the time of the cgroup's mkdir, or that walk
   pressure,          ///< PSI
   schedstat,         ///< the programs of --schedstat

@@ -22,18 +22,20 @@ task_record task(std::uint32_t pid, std::uint64_t container, std::uint64_t cpu_n
           .pid = pid,
           .tgid = pid,
           .flags = flags,
-          .reserved = 0};
+          .reserved = {}};
 }
 
 // As the walk writes it.
 task_record tasks_of(std::uint64_t container, std::uint32_t processes, std::uint64_t first_start_ns,
-                     std::uint32_t max_open_files = 1024) {
+                     std::uint32_t max_open_files = 1024, std::uint32_t descriptors = 10) {
   const container_tasks sums{.first_start_ns = first_start_ns,
                              .container_id = container,
                              .threads = {1, 2, 3, 4, 5},
                              .processes = processes,
                              .flags = TASK_CONTAINER,
-                             .max_open_files = max_open_files};
+                             .max_open_files = max_open_files,
+                             .descriptors = descriptors,
+                             .sockets = processes};
   task_record record;
   std::memcpy(&record, &sums, sizeof(record));
   return record;
@@ -84,11 +86,23 @@ TEST_CASE("A container's processes and threads are the sums of its records, and 
   set_tasks(row, account.of_container(inside), FigureSet::all());
   CHECK(row.processes == 6);
   CHECK(row.max_open_files == 77);
+  CHECK(row.file_descriptors == 40);
+  CHECK(row.sockets == 6);
   CHECK(row.threads_running == 4);
   CHECK(row.threads_sleeping == 8);
   CHECK(row.threads_stopped == 12);
   CHECK(row.threads_uninterruptible == 16);
   CHECK(row.threads_io_waiting == 20);
+}
+
+TEST_CASE("A container one of whose processes has too many descriptors to read has no number of them") {
+  TaskAccount account(own);
+  walk(account,
+       {tasks_of(inside, 2, 3000), tasks_of(inside, 1, 4000, 1024, DESCRIPTORS_UNKNOWN), tasks_of(inside, 2, 3000)});
+  wire::Container row;
+  set_tasks(row, account.of_container(inside), FigureSet::all());
+  CHECK(row.processes == 5);
+  CHECK_FALSE((row.file_descriptors || row.sockets));
 }
 
 TEST_CASE("A container without processes has neither a start nor a limit") {

@@ -149,7 +149,7 @@ task_record right() {
           .pid = 1,
           .tgid = 1,
           .flags = TASK_LEADER | TASK_PROCESS,
-          .reserved = 0};
+          .reserved = {}};
 }
 
 bool accepted(const std::optional<task_record>& record, const OwnTask& truth = own) {
