@@ -123,8 +123,8 @@ static __always_inline void shown_times(__u64 cgroup, struct cpu_record *record)
 }
 
 /*
- * Adds what cpuacct, cpu, pids and cpuset keep of a cgroup to its record, and to `kinds` which of them there are: controllers of
- * one hierarchy share its cgroups.
+ * Adds what cpuacct, cpu, pids and cpuset keep of a cgroup to its record, and to `kinds` which of them there are:
+ * controllers of one hierarchy share its cgroups.
  */
 static __always_inline void read_cpu(__u64 cgroup, struct cpu_record *record) {
   __u64 cpuacct = cpuacct_index() < 0 ? 0 : cgroup_css(cgroup, cpuacct_index());
@@ -217,8 +217,8 @@ static __always_inline __u64 unified_time(int time, int nested) {
 #ifdef KATAMETER_WALKS
 
 /*
- * collect_cpu: what cpuacct, cpu, pids and cpuset keep of every container in one hierarchy (cgroup v1), which counts what is
- * below a cgroup with it. Controllers that are mounted together are read in one walk.
+ * collect_cpu: what cpuacct, cpu, pids and cpuset keep of every container in one hierarchy (cgroup v1), which counts what
+ * is below a cgroup with it. Controllers that are mounted together are read in one walk.
  *
  * Hook:    none. Run when the host asks (lib/request.bpf.h), for the requested hierarchy (WALK_*).
  * Rate:    once per snapshot and hierarchy.
@@ -272,8 +272,8 @@ ITER_PROGRAM(collect_cpu) {
 }
 
 /*
- * collect_unified: CPU time of every container in cgroup v2 with all that is below it, and what cpu, pids and cpuset keep of
- * it.
+ * collect_unified: CPU time of every container in cgroup v2 with all that is below it, and what cpu, pids and cpuset keep
+ * of it.
  *
  * Hook:    none. Run when the host asks (lib/request.bpf.h).
  * Rate:    twice per snapshot, until two runs agree (guest-probe/account/cpu.h).

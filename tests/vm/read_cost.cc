@@ -1,3 +1,5 @@
+#include <sys/mount.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -8,14 +10,19 @@
 #include <catch2/catch.hpp>
 #include <cstdint>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <functional>
 #include <iostream>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "guest-probe/bpf/facts.h"
 #include "guest-probe/bpf/programs.h"
+#include "guest-probe/collect/guest_wide.h"
+#include "tests/vm/workload.h"
+#include "userspace/fd.h"
 
 using namespace katameter;
 using namespace katameter::guest;
@@ -126,4 +133,84 @@ TEST_CASE("Read cost: memory, one cgroup more", "[.][read-cost]") {
   Result<GuestPrograms> programs = GuestPrograms::load(plan, 2 * max_cgroups);
   REQUIRE(programs);
   measure("memory", facts.memory_mount, [&] { return programs->walk_memory()->rows.size(); });
+}
+
+// Beside each other in one guest; with vmtest/vm.sh --icount the numbers are instructions.
+TEST_CASE("Read cost: huge pages of containers", "[.][read-cost]") {
+  const KernelFacts facts = read_kernel_facts();
+  const GuestPlan plan = walks_only(facts);
+  REQUIRE(plan.hugetlb);
+  Result<GuestPrograms> programs = GuestPrograms::load(plan, 2 * max_cgroups);
+  REQUIRE(programs);
+  ManyCgroups memory(facts.memory_mount);
+  std::optional<ManyCgroups> huge;
+  if (plan.hugetlb_v1) huge.emplace(facts.hugetlb_mount);
+  for (const std::size_t count : {std::size_t{1}, std::size_t{10}, std::size_t{100}}) {
+    memory.grow_to(count);
+    if (huge) huge->grow_to(count);
+    const Timed without = fastest([&] { return programs->walk_memory()->rows.size(); });
+    const Timed with = fastest([&] { return programs->walk_memory(true)->rows.size(); });
+    std::cout << "memory of " << with.visited << " rows: " << without.ns << " ns, with huge pages " << with.ns
+              << " ns\n";
+    CHECK(with.visited == without.visited);
+  }
+}
+
+TEST_CASE("Read cost: the network's counters, mounts and volumes in memory", "[.][read-cost]") {
+  const auto walk_with = [](const std::vector<std::string_view>& network) {
+    GuestPlan plan = plan_guest(read_kernel_facts(), {.network = network});
+    plan.removals = plan.mkdir_times = plan.stalls = plan.oom_events = plan.new_cpus = false;
+    REQUIRE(plan.tasks_walk);
+    Result<GuestPrograms> programs = GuestPrograms::load(plan, 100);
+    REQUIRE(programs);
+    return fastest([&] {
+      std::size_t records = 0;
+      REQUIRE(programs->walk_tasks([&](const task_record&) { ++records; }));
+      return records;
+    });
+  };
+  const Timed without = walk_with({});
+  const Timed with = walk_with(network_counters());
+  std::cout << "tasks, " << with.visited << " records: " << without.ns << " ns, with the network " << with.ns
+            << " ns\n";
+  for (const std::string folder : {"/run/elsewhere/", "/run/kata-containers/sandbox/ephemeral/"}) {
+    std::vector<std::string> mounted;
+    for (int i = 0; i < VOLUMES; ++i) {
+      mounted.push_back(folder + std::to_string(i));
+      std::filesystem::create_directories(mounted.back());
+      REQUIRE(mount("tmpfs", mounted.back().c_str(), "tmpfs", 0, "size=1m") == 0);
+    }
+    const Timed more = walk_with({});
+    std::cout << "with " << mounted.size() << " mounts more in " << folder << ": " << more.ns << " ns\n";
+    for (const std::string& path : mounted) umount(path.c_str());
+  }
+}
+
+// By the process that has them open.
+TEST_CASE("Read cost: open files and sockets", "[.][read-cost]") {
+  GuestPlan plan = plan_guest(read_kernel_facts(), {.open_files = true});
+  plan.removals = plan.mkdir_times = plan.stalls = plan.oom_events = plan.new_cpus = false;
+  const TestCgroup cgroup('5');
+  const auto walk = [&](bool counted) {
+    plan.open_files = counted;
+    Result<GuestPrograms> programs = GuestPrograms::load(plan, 100);
+    REQUIRE(programs);
+    return fastest([&] {
+      std::size_t records = 0;
+      REQUIRE(programs->walk_tasks([&](const task_record&) { ++records; }));
+      return records;
+    });
+  };
+  const Workload small(cgroup);
+  std::cout << "one process more: " << walk(false).ns << " ns, with open files " << walk(true).ns << " ns\n";
+  std::vector<Fd> opened;
+  opened.reserve(400);
+  for (int i = 0; i < 400; ++i) opened.emplace_back(dup(0));
+  const Workload large(cgroup);
+  std::cout << "and one with 400 open files more: " << walk(false).ns << " ns, with open files " << walk(true).ns
+            << " ns\n";
+  for (Fd& fd : opened) fd = Fd(socket(AF_UNIX, SOCK_STREAM, 0));
+  const Workload sockets(cgroup);
+  std::cout << "and one with 400 sockets more: " << walk(false).ns << " ns, with open files " << walk(true).ns
+            << " ns\n";
 }
