@@ -42,6 +42,9 @@ virtme_run() { # TIMEOUT MEMORY CPUS POSSIBLE_CPUS JOB CGROUP ICOUNT NODES PARAM
     for ((node = 0; nodes > 1 && node < nodes; node++)); do numa+=(--numa "$((memory / nodes))M"); done
     if [[ $virtme_accel == tcg ]]; then
         accel=(--disable-kvm)
+        # At boot the kernel panics if its timer does not tick while the processor's clock runs, and an emulator that waits
+        # for a CPU of this machine does not tick. Under KVM the kernel does not look.
+        parameters+=(--kopt no_timer_check)
         # Without KVM, ERMS makes the kernel use rep movsb, which is emulated
         # byte by byte; everything else of the newest CPU model is welcome.
         cpu=(-cpu 'max,erms=off')
