@@ -18,6 +18,8 @@
 #   --cid N             of AF_VSOCK, another one for each sandbox (default 3)
 #   --shim FILE         what runs as Kata's shim above it: build/bin/kata_shim
 #                       (default: no shim)
+#   --preload FILE      a library that is loaded into the VMM: build/bin/kvm_run.so
+#                       in an emulated node of 6.18, elsewhere it has no effect
 #   --cgroups           as the runtime of the layout has them on a node of
 #                       cgroup v2: of Go, the VMM in the pod's and the others in
 #                       /kata_overhead, of Rust all in the pod's
@@ -63,7 +65,7 @@ set -- "${arguments[@]}"
 
 id='' dir='' init=$here/sandbox/workload.sh probe=$here/../build/bin/guest-probe
 start=boot kernel=5.10.262 cgroup=v1 memory=256 cpus=2 console='' limit=60 add=()
-layout=clh cid=3 shim='' cgroups='' make='' initrd=''
+layout=clh cid=3 shim='' preload='' cgroups='' make='' initrd=''
 while (($#)); do
     case $1 in
     --id) need_value "$@" && id=$2 && shift ;;
@@ -79,6 +81,7 @@ while (($#)); do
     --layout) need_value "$@" && layout=$2 && shift ;;
     --cid) need_value "$@" && cid=$2 && shift ;;
     --shim) need_value "$@" && shim=$2 && shift ;;
+    --preload) need_value "$@" && preload=$2 && shift ;;
     --cgroups) cgroups=yes ;;
     --cpus) need_value "$@" && cpus=$2 && shift ;;
     --memory) need_value "$@" && memory=$2 && shift ;;
@@ -99,6 +102,7 @@ for number in memory cpus cid limit; do
     [[ ${!number} =~ ^[1-9][0-9]*$ ]] || die "'${!number}' is not a number for $number"
 done
 [[ ! $shim || -x $shim ]] || die "no shim at $shim: build it"
+[[ ! $preload || -r $preload ]] || die "no library at $preload: build it"
 [[ $layout != qemu* || -e /dev/vhost-vsock ]] || die "no /dev/vhost-vsock for --layout $layout: run it in vmtest/node.sh"
 [[ ! $cgroups || -e /sys/fs/cgroup/cgroup.controllers ]] || die "--cgroups is of cgroup v2, which is not here"
 [[ -r $init ]] || die "cannot read the init script $init"

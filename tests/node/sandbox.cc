@@ -63,6 +63,7 @@ Sandbox::Sandbox(SandboxOptions options) : options_(std::move(options)) {
   give("--layout", options_.layout);
   give("--cid", std::to_string(next_cid()));
   if (options_.shim) give("--shim", KATA_SHIM);
+  give("--preload", KVM_RUN_LIBRARY);
   give("--kernel", options_.kernel);
   give("--initrd", initrd(options_));
   give("--start", options_.start);

@@ -87,8 +87,8 @@ start_virtiofsd() { # SOCKET ARGUMENT...
         die "virtiofsd did not start: $(tail -n 3 "$work/virtiofsd.log")"
 }
 
-# What all VMMs are given: processors, the guest's kernel and virtiofs. Guest RAM
-# is RAM, shared because virtiofsd maps it too.
+# What all VMMs are given: environment, processors, the guest's kernel and
+# virtiofs. Guest RAM is RAM, shared because virtiofsd maps it too.
 vmm_arguments() { # RAM
     local accel=(-accel 'tcg,thread=multi' -cpu 'max,erms=off') parameters='console=ttyS0 loglevel=5 panic=-1'
     if [[ $accelerator == kvm ]]; then
@@ -108,6 +108,8 @@ vmm_arguments() { # RAM
         -append "$parameters"
         -chardev "socket,id=fs,path=$fs_socket"
         -device vhost-user-fs-pci,chardev=fs,tag=kataShared,queue-size=1024)
+    vmm_environment=()
+    [[ ! $preload ]] || vmm_environment=(env "LD_PRELOAD=$preload")
 }
 
 # In cloud-hypervisor's place: by its name below the shim, with its vsock, and its VMM goes on when the guest reboots.
@@ -118,7 +120,7 @@ start_cloud_hypervisor() { # PIDFILE
         ln -s "$(command -v qemu-system-x86_64)" "$program"
     fi
     vmm_arguments memory-backend-memfd
-    sandbox_spawn "$work/qemu.log" "$program" -name "sandbox-$id,debug-threads=on" \
+    sandbox_spawn "$work/qemu.log" "${vmm_environment[@]}" "$program" -name "sandbox-$id,debug-threads=on" \
         "${arguments_of_vmm[@]}" -pidfile "$1" \
         -chardev "file,id=console,path=$console" -serial chardev:console \
         -chardev "socket,id=vsock,path=$work/vsock.sock,reconnect=0" \
@@ -128,7 +130,8 @@ start_cloud_hypervisor() { # PIDFILE
 
 start_qemu() { # DIRECTORY ARGUMENT...
     vmm_arguments memory-backend-file,mem-path=/dev/shm
-    sandbox_spawn "$work/qemu.log" "$here/sandbox/listen.py" "$1/qmp.sock" qemu-system-x86_64 -name "sandbox-$id" -no-reboot \
+    sandbox_spawn "$work/qemu.log" "$here/sandbox/listen.py" "$1/qmp.sock" "${vmm_environment[@]}" \
+        qemu-system-x86_64 -name "sandbox-$id" -no-reboot \
         "${arguments_of_vmm[@]}" "${@:2}" \
         -chardev "file,id=log,path=$console" -serial chardev:log \
         -chardev "socket,id=console,path=$1/console.sock,server=on,wait=off" -device "vhost-vsock-pci,guest-cid=$cid"
