@@ -24,7 +24,7 @@ namespace katameter::host {
 
 /// What one guest may make the host work on. It outlives connections: a new one brings no new tokens.
 ///
-/// guest-probe itself stays far below: the largest frame is 4 MiB, when 2,200 containers have every value at its
+/// guest-probe itself stays far below: the largest frame is 5 MiB, when 2,200 containers have every value at its
 /// largest, and comes once for each scrape; it keeps 256 events (OOM_SLOTS), and a kernel needs milliseconds for each
 /// OOM kill.
 struct GuestRateLimits {

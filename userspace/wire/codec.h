@@ -14,7 +14,7 @@
 namespace katameter::wire {
 
 /// Containers in one snapshot, those that have ended included.
-inline constexpr std::size_t max_snapshot_rows = 1950;
+inline constexpr std::size_t max_snapshot_rows = 2200;
 
 /// Largest frame in which containers have their cgroups' paths, bytes: all that older hosts take.
 inline constexpr std::size_t max_frame_bytes_with_paths = std::size_t{1} << 20;

@@ -11,7 +11,7 @@
 namespace katameter::wire {
 
 /// Largest payload that either side sends or takes, bytes. userspace/wire/codec.h says what fits.
-constexpr std::size_t max_frame_bytes = std::size_t{4} << 20;
+constexpr std::size_t max_frame_bytes = std::size_t{5} << 20;
 /// Largest payload that the guest takes of a host, whose messages have some ten numbers and texts.
 constexpr std::size_t max_request_bytes = std::size_t{64} << 10;
 
