@@ -141,7 +141,14 @@ Result<Fd> connect_by_cid(const std::string& directory, const FindVmm& find_vmm,
   const auto cid = guest_cid(directory, find_vmm);
   if (!cid) return failure_from(cid.error());
   Fd socket(::socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  if (!socket) return system_failure("cannot make a vsock socket");
+  if (!socket) {
+    auto refused = system_failure("cannot make a vsock socket");
+    if (refused.value().code == EPERM || refused.value().code == ENOSYS) {
+      refused.value().text +=
+          "; the container's seccomp profile has to allow AF_VSOCK, as the chart's own profile does";
+    }
+    return refused;
+  }
   sockaddr_vm address{};
   address.svm_family = AF_VSOCK;
   address.svm_cid = *cid;
