@@ -10,7 +10,7 @@
 #   arm64   compiles them for arm64 on another machine
 #   vm-arm64 boots kernels of arm64
 #   package makes the Debian packages and checks them
-#   image   makes the container image
+#   image   makes the container image, and runs it in containerd
 #   schemas fetches those of the Prometheus Operator
 #   browser looks at the page that host-probe serves
 #   demo    what scripts/demo.sh needs besides
@@ -45,7 +45,7 @@ declare -A packages=(
     [arm64]='binutils-aarch64-linux-gnu debian-archive-keyring'
     [vm-arm64]='qemu-system-arm binutils-aarch64-linux-gnu kmod cpio xz-utils debian-archive-keyring'
     [package]='dpkg-dev lintian debootstrap python3'
-    [image]='buildah debootstrap'
+    [image]='buildah debootstrap containernetworking-plugins'
     [schemas]='npm'
     [browser]='chromium fonts-dejavu-core libnss3-tools'
     [demo]='curl'

@@ -24,10 +24,10 @@ class Scrape {
   std::vector<TextSeries> series_;
 };
 
-/// Scrapes until the sum of these series is `value` (NAN: until there is none), for a minute at most.
+/// Scrapes until the sum of these series is `value` (NAN: until there is none), for four minutes at most.
 bool becomes(const std::string& address, const std::string& name, const Scrape::Labels& labels, double value);
 
-/// The lines of host-probe's log that say that something is wrong, but for answers that come late: the machine may be slow.
+/// The lines of host-probe's log, logfmt or JSON, that say that something is wrong, but for answers that come late: the machine may be slow.
 std::string alarms_in(const std::string& log);
 
 /// host-probe with its default options, but at a port of its own.

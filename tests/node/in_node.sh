@@ -1,9 +1,11 @@
 #!/bin/bash
-# usage: in_node.sh [--packages BUILD] OPTION... -- GUEST_PROBE NODE_TESTS TESTS...
+# usage: in_node.sh [--packages BUILD | --image ARCHIVE] OPTION... -- GUEST_PROBE NODE_TESTS TESTS...
 #
 # Makes what the guests of the node boot with and runs the tests in a node;
 # OPTIONs are those of vmtest/node.sh. --packages: the node has systemd, in whose
-# root the Debian packages of BUILD are in /packages, not installed.
+# root the Debian packages of BUILD are in /packages, not installed. --image: the
+# container image of host-probe, for which the chart's pod is rendered, once as
+# it is and once with a seccomp profile that the node has, no-vsock.json.
 
 set -euo pipefail
 here=$(cd "${BASH_SOURCE[0]%/*}" && pwd)
@@ -11,8 +13,11 @@ top=$here/../..
 vmtest=$top/vmtest
 . "$top/scripts/lib/say.sh"
 . "$top/tests/packaging/debs.sh"
-options=() build=''
-[[ $1 != --packages ]] || { build=$2 && shift 2; }
+options=() build='' image=''
+case $1 in
+--packages) build=$2 && shift 2 ;;
+--image) image=$2 && shift 2 ;;
+esac
 while [[ $1 != -- ]]; do
     options+=("$1")
     shift
@@ -34,4 +39,12 @@ if [[ $build ]]; then
     pack "$build" "$work/root/packages"
     options+=(--systemd "$work/root")
 fi
-"$vmtest/node.sh" --timeout 1200 "${options[@]}" -- env INITRDS="$work" "$@"
+if [[ $image ]]; then
+    [[ -r $image ]] || die "there is no image $image: the test 'image' makes it"
+    [[ -x /usr/lib/cni/ptp ]] || die "containernetworking-plugins is missing: run scripts/packages.sh image"
+    helm=$("$top/tests/packaging/fetch_helm.sh")
+    mkdir "$work/pods"
+    "$here/chart_pod.py" "$helm" >"$work/pods/default.json"
+    "$here/chart_pod.py" "$helm" --set seccompProfile.localhostProfile=no-vsock.json >"$work/pods/no-vsock.json"
+fi
+"$vmtest/node.sh" --timeout 1200 "${options[@]}" -- env INITRDS="$work" IMAGE="$image" CHART_PODS="$work/pods" "$@"

@@ -1,10 +1,8 @@
-#include <sys/mount.h>
-
 #include <catch2/catch.hpp>
-#include <filesystem>
 
 #include "tests/host-probe/pods/containerd.h"
 #include "tests/node/host_probe.h"
+#include "tests/node/run_containerd.h"
 #include "tests/node/sandbox.h"
 #include "tests/support/temporary_directory.h"
 
@@ -12,31 +10,12 @@ using namespace katameter;
 using namespace katameter::host::testing;
 using katameter::testing::TemporaryDirectory;
 
-namespace {
-
-/// What containerd has in its directory, at the node's own place for it.
-class AtRunContainerd {
- public:
-  explicit AtRunContainerd(const std::filesystem::path& directory) {
-    std::filesystem::create_directories(place);
-    REQUIRE(mount(directory.c_str(), place, nullptr, MS_BIND, nullptr) == 0);
-  }
-  ~AtRunContainerd() { umount2(place, MNT_DETACH); }
-  AtRunContainerd(const AtRunContainerd&) = delete;
-  AtRunContainerd& operator=(const AtRunContainerd&) = delete;
-
- private:
-  static constexpr const char* place = "/run/containerd";
-};
-
-}  // namespace
-
 // The pod and its container are runc's, under the name of Kata's shim; the VM with the pod's id is beside them.
 TEST_CASE("A VM and its containers have the names that containerd gave them", "[all]") {
   const TemporaryDirectory directory;
+  const AtRunContainerd mounted(directory.path() / "run" / "containerd");
   Containerd containerd(directory.path());
   containerd.start();
-  const AtRunContainerd mounted(containerd.run_root() / "containerd");
   const ContainerId pod = containerd.run_pod("shop", "web-0");
   const ContainerId app = containerd.run_container(pod, "app", "katameter.test/sleeper:2");
 

@@ -1,10 +1,11 @@
 #!/bin/bash
-# usage: tests/packaging/check_image.sh
+# usage: tests/packaging/check_image.sh ARCHIVE
 #
 # Builds packaging/container/Containerfile with buildah, from the source, as a
 # user does; but what it is FROM is made by debootstrap, for a registry may be
 # out of reach. The image's command must run, and what is in the image must
-# serve a scrape with the rights that the DaemonSet gives it.
+# serve a scrape with the rights that the DaemonSet gives it. Writes it to
+# ARCHIVE, as Docker saves images, under the name that the chart has for it.
 #
 # Needs root, 4 GiB in TMPDIR (default /var/tmp), and compiles all that is
 # shipped: some ten minutes of two CPUs.
@@ -16,12 +17,13 @@ top=$here/../..
 . "$here/../../vmtest/lib/cache.sh"
 . "$here/../../vmtest/lib/archive.sh"
 
-case ${1:-} in
+case ${1:---help} in
 -h | --help)
     help_from_header
     exit 0
     ;;
 esac
+archive=$1
 ((EUID == 0)) || die "needs root, for root file systems of its own"
 command -v buildah >/dev/null || die "buildah is missing: run scripts/packages.sh image"
 work=$(mktemp -d "${TMPDIR:-/var/tmp}/katameter-image.XXXXXX")
@@ -77,5 +79,7 @@ settings=$("${image_tool[@]}" inspect --format '{{.OCIv1.Config.Entrypoint}} {{.
     die "it starts '$settings'"
 root=$("${image_tool[@]}" mount "$container")
 unshare --mount --net --pid --fork --mount-proc --propagation private "$here/as_container.sh" "$root"
+rm -f "$archive"
+"${image_tool[@]}" push --quiet katameter-host:test "docker-archive:$archive:katameter-host:${said#* }" >/dev/null
 [[ ! -e $root/src && ! -e $root/usr/bin/g++ ]] || die "what it was built with is in the image"
 say "$said, in an image of $(du -sm "$root" | cut -f 1) MiB"

@@ -18,45 +18,8 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// One call of CRI, waited for.
-template <typename Answer, typename Question>
-Answer call(const std::filesystem::path& socket, const std::string& method, const Question& question) {
-  const auto channel = grpc::CreateChannel("unix:" + socket.string(), grpc::InsecureChannelCredentials());
-  grpc::ClientContext context;
-  context.set_deadline(std::chrono::system_clock::now() + 60s);
-  context.set_wait_for_ready(true);
-  grpc::CompletionQueue queue;
-  grpc::GenericStub stub(channel);
-  const grpc::Slice request(question.SerializeAsString());
-  const auto reader =
-      stub.PrepareUnaryCall(&context, "/runtime.v1.RuntimeService/" + method, grpc::ByteBuffer(&request, 1), &queue);
-  grpc::ByteBuffer response;
-  grpc::Status status;
-  reader->StartCall();
-  reader->Finish(&response, &status, nullptr);
-  void* tag = nullptr;
-  bool ok = false;
-  queue.Next(&tag, &ok);
-  if (!status.ok()) throw std::runtime_error(method + ": " + status.error_message());
-  grpc::Slice bytes;
-  Answer answer;
-  if (!response.DumpToSingleSlice(&bytes).ok() ||
-      !answer.ParseFromArray(bytes.begin(), static_cast<int>(bytes.size()))) {
-    throw std::runtime_error(method + ": no answer that can be read");
-  }
-  return answer;
-}
-
-bool serves_cri(const std::filesystem::path& socket) {
-  try {
-    // What it answers does not matter, and is skipped as unknown fields.
-    static_cast<void>(
-        call<cri_pods::StartContainerResponse>(socket, "ListPodSandbox", cri_pods::StartContainerResponse()));
-    return true;
-  } catch (const std::runtime_error&) {
-    return false;
-  }
-}
+// Of a machine that has no time, as an emulated node has little.
+constexpr auto patience = 240s;
 
 // Of this run: pods put it into every hierarchy.
 std::string cgroup_parent() {
@@ -91,14 +54,15 @@ cri_pods::PodSandboxConfig config_of(const std::string& name_space, const std::s
   config.mutable_metadata()->set_namespace_(name_space);
   config.mutable_metadata()->set_uid("uid-of-" + name);
   config.mutable_linux()->set_cgroup_parent("/" + cgroup_parent());
-  config.mutable_linux()->mutable_security_context()->mutable_namespace_options()->set_network(2);
+  config.mutable_linux()->mutable_security_context()->mutable_namespace_options()->set_network(cri_pods::NODE);
   return config;
 }
 
 }  // namespace
 
-Containerd::Containerd(const std::filesystem::path& directory) : directory_(directory) {
-  if (Child({CONTAINERD_SCRIPT, directory.string()}, directory / "log").wait() != 0) {
+Containerd::Containerd(const std::filesystem::path& directory, const std::string& snapshotter)
+    : directory_(directory), snapshotter_(snapshotter) {
+  if (Child({CONTAINERD_SCRIPT, directory.string(), snapshotter}, directory / "log").wait() != 0) {
     throw std::runtime_error("containerd.sh failed: " + log());
   }
 }
@@ -119,39 +83,76 @@ std::string Containerd::log() const {
   return contents(directory_ / "log");
 }
 
+bool Containerd::serves_cri() const {
+  try {
+    static_cast<void>(call_by_bytes("ListPodSandbox", ""));
+    return true;
+  } catch (const std::runtime_error&) {
+    return false;
+  }
+}
+
+bool Containerd::ctr(const std::vector<std::string>& arguments) const {
+  std::vector<std::string> command{"ctr", "-a", socket().string(), "-n", "k8s.io"};
+  command.insert(command.end(), arguments.begin(), arguments.end());
+  return Child(command, directory_ / "log").wait() == 0;
+}
+
+std::string Containerd::call_by_bytes(const std::string& method, const std::string& question) const {
+  const auto channel = grpc::CreateChannel("unix:" + socket().string(), grpc::InsecureChannelCredentials());
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + patience);
+  context.set_wait_for_ready(true);
+  grpc::CompletionQueue queue;
+  grpc::GenericStub stub(channel);
+  const grpc::Slice request(question);
+  const auto reader =
+      stub.PrepareUnaryCall(&context, "/runtime.v1.RuntimeService/" + method, grpc::ByteBuffer(&request, 1), &queue);
+  grpc::ByteBuffer response;
+  grpc::Status status;
+  reader->StartCall();
+  reader->Finish(&response, &status, nullptr);
+  void* tag = nullptr;
+  bool ok = false;
+  queue.Next(&tag, &ok);
+  if (!status.ok()) throw std::runtime_error(method + ": " + status.error_message());
+  grpc::Slice bytes;
+  if (!response.DumpToSingleSlice(&bytes).ok()) throw std::runtime_error(method + ": no answer that can be read");
+  return {reinterpret_cast<const char*>(bytes.begin()), bytes.size()};
+}
+
 void Containerd::start() {
   const char* path = std::getenv("PATH");
   process_ =
       Child({"env", "PATH=" + (directory_ / "bin").string() + ":" + (path != nullptr ? path : "/usr/sbin:/usr/bin"),
              "containerd", "-c", (directory_ / "config.toml").string()},
             directory_ / "log");
-  const auto ctr = [&](const std::vector<std::string>& arguments) {
-    std::vector<std::string> command{"ctr", "-a", socket().string(), "-n", "k8s.io"};
-    command.insert(command.end(), arguments.begin(), arguments.end());
-    return Child(command, directory_ / "log").wait() == 0;
-  };
-  const auto end = std::chrono::steady_clock::now() + 60s;
+  const auto end = std::chrono::steady_clock::now() + patience;
   while (!ctr({"version"})) {
     if (std::chrono::steady_clock::now() > end) throw std::runtime_error("containerd does not answer: " + log());
     std::this_thread::sleep_for(100ms);
   }
   // Its CRI comes later than the rest, on a busy machine seconds later.
-  while (!serves_cri(socket())) {
+  while (!serves_cri()) {
     if (std::chrono::steady_clock::now() > end) throw std::runtime_error("containerd does not serve CRI: " + log());
     std::this_thread::sleep_for(100ms);
   }
   if (images_there_) return;
-  if (!ctr({"images", "import", "--snapshotter", "native", (directory_ / "images.tar").string()})) {
-    throw std::runtime_error("no images: " + log());
-  }
+  add_images(directory_ / "images.tar");
   images_there_ = true;
+}
+
+void Containerd::add_images(const std::filesystem::path& archive) const {
+  if (!ctr({"images", "import", "--snapshotter", snapshotter_, archive.string()})) {
+    throw std::runtime_error("no images of " + archive.string() + ": " + log());
+  }
 }
 
 ContainerId Containerd::run_pod(const std::string& name_space, const std::string& name) {
   cri_pods::RunPodSandboxRequest request;
   *request.mutable_config() = config_of(name_space, name);
   request.set_runtime_handler("kata");
-  const auto answer = call<cri_pods::RunPodSandboxResponse>(socket(), "RunPodSandbox", request);
+  const auto answer = call<cri_pods::RunPodSandboxResponse>("RunPodSandbox", request);
   pods_.push_back(ContainerId::from_hex(answer.pod_sandbox_id()).value());
   return pods_.back();
 }
@@ -162,18 +163,18 @@ ContainerId Containerd::run_container(const ContainerId& pod, const std::string&
   request.mutable_config()->mutable_metadata()->set_name(name);
   request.mutable_config()->mutable_image()->set_image(image);
   *request.mutable_sandbox_config() = config_of("", "");
-  const auto made = call<cri_pods::CreateContainerResponse>(socket(), "CreateContainer", request);
+  const auto made = call<cri_pods::CreateContainerResponse>("CreateContainer", request);
   cri_pods::StartContainerRequest start;
   start.set_container_id(made.container_id());
-  static_cast<void>(call<cri_pods::StartContainerResponse>(socket(), "StartContainer", start));
+  static_cast<void>(call<cri_pods::StartContainerResponse>("StartContainer", start));
   return ContainerId::from_hex(made.container_id()).value();
 }
 
-void Containerd::remove_pod(const ContainerId& pod) {
+void Containerd::remove_pod(const ContainerId& pod) const {
   cri_pods::RemovePodSandboxRequest request;
   request.set_pod_sandbox_id(pod.hex());
-  static_cast<void>(call<cri_pods::RemovePodSandboxResponse>(socket(), "StopPodSandbox", request));
-  static_cast<void>(call<cri_pods::RemovePodSandboxResponse>(socket(), "RemovePodSandbox", request));
+  static_cast<void>(call<cri_pods::RemovePodSandboxResponse>("StopPodSandbox", request));
+  static_cast<void>(call<cri_pods::RemovePodSandboxResponse>("RemovePodSandbox", request));
 }
 
 }  // namespace katameter::host::testing

@@ -1,5 +1,5 @@
 #!/bin/bash
-# usage: containerd.sh DIRECTORY
+# usage: containerd.sh DIRECTORY SNAPSHOTTER
 #
 # Writes what a containerd of its own needs into DIRECTORY: config.toml, with
 # all state below DIRECTORY and the socket at DIRECTORY/run/containerd/
@@ -9,7 +9,7 @@
 # Kata's, which is in DIRECTORY/bin: containerd looks for it in PATH.
 
 set -euo pipefail
-directory=$1
+directory=$1 snapshotter=$2
 run=$directory/run/containerd
 mkdir -p "$run" "$directory/images" "$directory/bin"
 ln -s "$(command -v containerd-shim-runc-v2)" "$directory/bin/containerd-shim-kata-v2"
@@ -30,7 +30,7 @@ disabled_plugins = ["io.containerd.internal.v1.opt"]
     conf_dir = "$directory/cni"
     bin_dir = "$directory/cni"
   [plugins."io.containerd.grpc.v1.cri".containerd]
-    snapshotter = "native"
+    snapshotter = "$snapshotter"
     default_runtime_name = "runc"
     [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
       runtime_type = "io.containerd.runc.v2"
