@@ -114,14 +114,27 @@ void Screen::show(const std::string& text) {
 
 Key Screen::key(std::chrono::milliseconds wait) {
   pollfd input{.fd = STDIN_FILENO, .events = POLLIN, .revents = 0};
-  std::array<char, 16> bytes{};
   if (poll(&input, 1, static_cast<int>(wait.count())) != 1) return {};
-  const ssize_t got = read(STDIN_FILENO, bytes.data(), 1);
-  if (got < 1) return {.pressed = {}, .end_of_input = true};
+  char pressed = 0;
+  if (read(STDIN_FILENO, &pressed, 1) < 1) return {.pressed = {}, .end_of_input = true};
   constexpr char escape = 27;
-  if (bytes[0] != escape || poll(&input, 1, 0) != 1) return {.pressed = bytes[0], .end_of_input = false};
-  // The rest of an escape sequence comes with it at once.
-  [[maybe_unused]] const ssize_t rest = read(STDIN_FILENO, bytes.data(), bytes.size());
+  if (pressed != escape) return {.pressed = pressed, .end_of_input = false};
+  // An arrow and the like are an escape, '[' and what ends with a letter or '~', or 'O' and a letter (ECMA-48). They come
+  // at once; what was typed behind them stays.
+  const auto next = [&input]() -> std::optional<char> {
+    char byte = 0;
+    if (poll(&input, 1, 0) != 1 || read(STDIN_FILENO, &byte, 1) != 1) return std::nullopt;
+    return byte;
+  };
+  std::optional<char> byte = next();
+  if (!byte) return {.pressed = escape, .end_of_input = false};
+  if (byte == 'O') {
+    next();
+  } else if (byte == '[') {
+    do {
+      byte = next();
+    } while (byte && (*byte < '@' || *byte > '~'));
+  }
   return {};
 }
 
