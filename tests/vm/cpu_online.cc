@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
+#include <filesystem>
 #include <fstream>
 
 #include "tests/vm/cgroup_files.h"
@@ -33,6 +34,15 @@ void pin_to_cpu1(pid_t pid) {
   REQUIRE(sched_setaffinity(pid, sizeof(set), &set) == 0);
 }
 
+// In cgroup v1 a cpuset loses a CPU that goes, for good: the container's and the one above it.
+void give_back_cpus(const TestCgroup& cgroup) {
+  if (!is_v1(cgroup) || !cgroup.has("cpuset", "cpuset.cpus")) return;
+  const std::filesystem::path own = cgroup.file_path("cpuset", "cpuset.cpus");
+  for (const auto& file : {own.parent_path().parent_path() / "cpuset.cpus", own}) {
+    REQUIRE((std::ofstream(file) << "0-1" << std::flush));
+  }
+}
+
 }  // namespace
 
 TEST_CASE("What runs on a CPU that came after guest-probe had started is counted", "[any][late CPU]") {
@@ -46,6 +56,7 @@ TEST_CASE("What runs on a CPU that came after guest-probe had started is counted
   host.collect();
 
   REQUIRE(set_online(true));
+  give_back_cpus(cgroup);
   pin_to_cpu1(workload.pid());
   const auto base = find_container(host.collect(), cgroup.id());
   REQUIRE(base);
