@@ -21,7 +21,7 @@ inline constexpr std::size_t max_containers = wire::max_snapshot_rows - 100;
 
 struct RunOptions {
   std::vector<std::string> listen;                    ///< empty = vsock:1717 and, if it can be made, default_socket
-  std::size_t containers = 500;                      ///< that get a row of their own in a snapshot
+  std::size_t containers = 500;                       ///< that get a row of their own in a snapshot
   std::string pin_directory = default_pin_directory;  ///< where what has to survive is kept; empty = nothing does
   Wanted wanted;
 };
