@@ -246,7 +246,7 @@ void read_hierarchies(KernelFacts& facts) {
   note("hugetlb", facts.hugetlb_v1, facts.hugetlb_mount);
 }
 
-// Without NUMA there is no such file.
+// A kernel without CONFIG_NUMA has no such file.
 void find_memory_nodes(KernelFacts& facts) {
   const Result<std::string> text = read_file("/sys/devices/system/node/has_memory");
   if (!text) return;

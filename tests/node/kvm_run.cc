@@ -17,7 +17,7 @@ namespace {
 
 using Ioctl = int (*)(int, unsigned long, ...);
 
-/// What KVM tells of the vCPU that this thread runs: a second mapping of what the VMM has mapped.
+/// struct kvm_run of the vCPU that this thread runs. The VMM has mapped it, too.
 const kvm_run* run_of(int fd) {
   thread_local int mapped_fd = -1;
   thread_local void* mapped = MAP_FAILED;

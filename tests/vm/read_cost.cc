@@ -84,10 +84,21 @@ Timed fastest(const std::function<std::size_t()>& walk) {
 }
 
 // Nothing but the walks; what is attached would be another one's cost.
-GuestPlan walks_only(const KernelFacts& facts) {
-  GuestPlan plan = plan_guest(facts);
+GuestPlan walks_only(const KernelFacts& facts, const Wanted& wanted = {}) {
+  GuestPlan plan = plan_guest(facts, wanted);
   plan.removals = plan.mkdir_times = plan.stalls = plan.oom_events = plan.new_cpus = false;
   return plan;
+}
+
+Timed time_task_walk(const GuestPlan& plan) {
+  REQUIRE(plan.tasks_walk);
+  Result<GuestPrograms> programs = GuestPrograms::load(plan, 100);
+  REQUIRE(programs);
+  return fastest([&] {
+    std::size_t records = 0;
+    REQUIRE(programs->walk_tasks([&](const task_record&) { ++records; }));
+    return records;
+  });
 }
 
 // Prints the cost of each cgroup more at several sizes, and checks it where KATAMETER_READ_BOUND_NS is set: what a guest
@@ -158,16 +169,7 @@ TEST_CASE("Read cost: huge pages of containers", "[.][read-cost]") {
 
 TEST_CASE("Read cost: the network's counters, mounts and volumes in memory", "[.][read-cost]") {
   const auto walk_with = [](const std::vector<std::string_view>& network) {
-    GuestPlan plan = plan_guest(read_kernel_facts(), {.network = network});
-    plan.removals = plan.mkdir_times = plan.stalls = plan.oom_events = plan.new_cpus = false;
-    REQUIRE(plan.tasks_walk);
-    Result<GuestPrograms> programs = GuestPrograms::load(plan, 100);
-    REQUIRE(programs);
-    return fastest([&] {
-      std::size_t records = 0;
-      REQUIRE(programs->walk_tasks([&](const task_record&) { ++records; }));
-      return records;
-    });
+    return time_task_walk(walks_only(read_kernel_facts(), {.network = network}));
   };
   const Timed without = walk_with({});
   const Timed with = walk_with(network_counters());
@@ -188,18 +190,11 @@ TEST_CASE("Read cost: the network's counters, mounts and volumes in memory", "[.
 
 // By the process that has them open.
 TEST_CASE("Read cost: open files and sockets", "[.][read-cost]") {
-  GuestPlan plan = plan_guest(read_kernel_facts(), {.open_files = true});
-  plan.removals = plan.mkdir_times = plan.stalls = plan.oom_events = plan.new_cpus = false;
+  GuestPlan plan = walks_only(read_kernel_facts(), {.open_files = true});
   const TestCgroup cgroup('5');
   const auto walk = [&](bool counted) {
     plan.open_files = counted;
-    Result<GuestPrograms> programs = GuestPrograms::load(plan, 100);
-    REQUIRE(programs);
-    return fastest([&] {
-      std::size_t records = 0;
-      REQUIRE(programs->walk_tasks([&](const task_record&) { ++records; }));
-      return records;
-    });
+    return time_task_walk(plan);
   };
   const Workload small(cgroup);
   std::cout << "one process more: " << walk(false).ns << " ns, with open files " << walk(true).ns << " ns\n";
