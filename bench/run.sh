@@ -12,7 +12,8 @@
 #   --lock FILE     hold a lock on FILE while something is measured
 #
 # Sections: cost (CPU, memory, wake-ups, bytes by containers), tasks (CPU by
-# tasks), hot-path, start, possible-cpus, oom, scrape (the host; as root).
+# tasks), v2 (CPU by both, cgroup v2), hot-path, start, possible-cpus, oom, scrape
+# (the host; as root).
 
 set -euo pipefail
 here=$(cd "${BASH_SOURCE[0]%/*}" && pwd)
@@ -30,7 +31,7 @@ while (($#)); do
     esac
     shift
 done
-sections=(cost tasks hot-path start possible-cpus oom scrape)
+sections=(cost tasks v2 hot-path start possible-cpus oom scrape)
 for section in "${only[@]}"; do
     [[ " ${sections[*]} " == *" $section "* ]] || die "no section '$section'; there are: ${sections[*]}"
 done
@@ -39,7 +40,7 @@ done
 scripts/packages.sh build test vm bench
 scripts/build.sh dev bench
 cadvisor=$(vmtest/tools/fetch.sh cadvisor)/bin/cadvisor
-vmtest/kernels/fetch.sh 5.10.262 >/dev/null
+for kernel in 5.10.262 6.18; do vmtest/kernels/fetch.sh $kernel >/dev/null; done
 acceleration=$(vmtest/accel.sh)
 clock=()
 [[ $acceleration == kvm ]] || clock=(--icount)
@@ -56,9 +57,10 @@ measure() { # COMMAND...
 
 # A guest that QEMU loses under emulation (125: did not come up, 255: died) is
 # booted once more.
+guest_kernel=(--kernel 5.10.262 --cgroup v1)
 guest_options=()
 in_guest() { # COMMAND...
-    local vm=(vmtest/vm.sh --kernel 5.10.262 --cgroup v1 --memory 2048 --timeout 1800 "${clock[@]}"
+    local vm=(vmtest/vm.sh "${guest_kernel[@]}" --memory 2048 --timeout 1800 "${clock[@]}"
         "${guest_options[@]}" --) status=0
     say "in a guest: $*"
     measure "${vm[@]}" "$@" || status=$?
@@ -86,6 +88,17 @@ measure_tasks() {
     for size in "${sizes[@]}"; do
         in_guest bench/guest/cost.sh 10 "$size" 2 10 ''
     done
+}
+
+# The kernel and the cgroups of Kata 4.
+measure_v2() {
+    local size sizes=(1 10 100 1000) many=10000
+    [[ ! $quick ]] || sizes=(10) many=1000
+    local guest_kernel=(--kernel 6.18 --cgroup v2)
+    for size in "${sizes[@]}"; do
+        in_guest bench/guest/cost.sh "$size" "$size" 2 10 ''
+    done
+    in_guest bench/guest/cost.sh 10 $many 2 10 ''
 }
 
 # A repetition is a boot: what lies where in memory is another in each.

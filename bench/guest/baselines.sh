@@ -1,13 +1,20 @@
 # shellcheck shell=bash
 # Those that poll: started for bench/guest/cost.sh, which has pids and containers.
 
-# The sources of a container's values in cgroup v1, each as the cheapest
-# reader would.
+# The sources of a container's values, each as the cheapest reader would.
 same_figures=("cpu,cpuacct"/{cpuacct.usage,cpuacct.stat,cpu.stat,cpu.cfs_quota_us,cpu.cfs_period_us,cpu.shares}
     memory/memory.{usage_in_bytes,max_usage_in_bytes,limit_in_bytes,failcnt,stat,oom_control}
     memory/memory.{memsw.usage_in_bytes,memsw.limit_in_bytes,kmem.usage_in_bytes,soft_limit_in_bytes}
     pids/{pids.current,pids.max,cgroup.procs} blkio/blkio.throttle.{io_service_bytes,io_serviced})
 three_files=("cpu,cpuacct/cpuacct.usage" memory/memory.{usage_in_bytes,stat})
+task_list=pids/%s/tasks
+if [[ ${hierarchies[0]} == . ]]; then
+    same_figures=(./cpu.{stat,max,max.burst,weight,idle,pressure} ./io.{stat,pressure} ./pids.{current,max}
+        ./memory.{current,peak,max,low,high,stat,events,pressure} ./memory.swap.{current,peak,max}
+        ./cpuset.cpus.effective ./cgroup.procs)
+    three_files=(./cpu.stat ./memory.{current,stat})
+    task_list=%s/cgroup.threads
+fi
 
 # What guest-probe gives beside those: the guest's memory and interfaces, the
 # CPU time of each kernel thread, and what each thread of a container does.
@@ -19,7 +26,8 @@ other_sources() {
         [[ ! -e $process/schedstat ]] || read -r -d '' _ <"$process/cmdline" || echo "$process/schedstat"
     done
     for ((i = 1; i <= containers; ++i)); do
-        sed 's|.*|/proc/&/stat|' "/sys/fs/cgroup/pids/$(container_path "$i")/tasks"
+        # shellcheck disable=SC2059 # the format is where the list is
+        sed 's|.*|/proc/&/stat|' "/sys/fs/cgroup/$(printf "$task_list" "$(container_path "$i")")"
     done
 }
 

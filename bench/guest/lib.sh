@@ -35,7 +35,9 @@ end() { # PID
     sleep 0.5
 }
 
+# Below /sys/fs/cgroup; of cgroup v2 there is one.
 hierarchies=("cpu,cpuacct" memory pids blkio cpuset)
+[[ ! -e /sys/fs/cgroup/cgroup.controllers ]] || hierarchies=(.)
 
 container_path() { # NUMBER
     printf 'cri-containerd/%064x' "$1"
@@ -47,14 +49,20 @@ make_containers() { # COUNT
     for hierarchy in "${hierarchies[@]}"; do
         mkdir -p "/sys/fs/cgroup/$hierarchy/cri-containerd"
     done
-    fill_cpuset cri-containerd
+    prepare_cgroup cri-containerd
     for ((i = 1; i <= $1; ++i)); do
         (cd /sys/fs/cgroup && mkdir "${hierarchies[@]/%//$(container_path "$i")}")
-        fill_cpuset "$(container_path "$i")"
+        prepare_cgroup "$(container_path "$i")"
     done
 }
 
-fill_cpuset() { # PATH
+# A cgroup without CPUs takes no process in v1; one of v2 has the controllers
+# that the one above it gives.
+prepare_cgroup() { # PATH
+    if [[ ${hierarchies[0]} == . ]]; then
+        [[ $1 == */* ]] || echo "+cpu +memory +pids +io +cpuset" | tee /sys/fs/cgroup/{,"$1/"}cgroup.subtree_control >/dev/null
+        return
+    fi
     echo 0 >"/sys/fs/cgroup/cpuset/$1/cpuset.cpus"
     echo 0 >"/sys/fs/cgroup/cpuset/$1/cpuset.mems"
 }

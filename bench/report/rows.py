@@ -28,8 +28,13 @@ ROWS = [
     Row("cpu", "CPU per minute, one request every 10 s", "guest-probe", "poller, same values", 1 / 2, "1/2"),
     Row("cpu", "CPU per minute, one request every 10 s", "guest-probe", "poller, all values", None, ""),
     Row("cpu", "CPU per minute, one request every 10 s", "guest-probe", "poller, 3 files", None, ""),
-    Row("tasks-cpu", "the same, by tasks in 10 containers", "guest-probe", "poller, same values", None, ""),
+    Row("tasks-cpu", "the same, by tasks in 10 containers", "guest-probe", "poller, same values", 1 / 2, "1/2"),
     Row("tasks-cpu", "the same, by tasks in 10 containers", "guest-probe", "poller, all values", None, ""),
+    *[
+        Row(row, f"the same, {of}6.18 with cgroup v2", "guest-probe", baseline, aim, text)
+        for row, of in [("cpu-v2", ""), ("tasks-cpu-v2", "by tasks in 10 containers, ")]
+        for baseline, aim, text in [("poller, same values", 1 / 2, "1/2"), ("poller, all values", None, "")]
+    ],
     Row("memory", "RSS and maps", "guest-probe", "cAdvisor", 1 / 10, "1/10"),
     Row("wakeups", "wake-ups per minute, without requests", "guest-probe", "cAdvisor", 0, "0", divide=False),
     Row("wakeups", "wake-ups per minute, without requests", "guest-probe", "poller, same values", 0, "0", divide=False),
