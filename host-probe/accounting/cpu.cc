@@ -15,6 +15,10 @@ std::uint64_t whole(double nanoseconds) {
   return nanoseconds > 0 ? static_cast<std::uint64_t>(nanoseconds) : 0;
 }
 
+constexpr double sure_share = 0.98;
+// After so much the older half of what is known of exits counts half: a guest's work changes.
+constexpr std::uint64_t remembered_ns = 60'000'000'000;
+
 using Part = std::uint64_t GuestSystemCpu::*;
 constexpr std::array<Part, 3> reported{&GuestSystemCpu::kernel_ns, &GuestSystemCpu::agent_ns,
                                        &GuestSystemCpu::probe_ns};
@@ -82,13 +86,28 @@ RoleCpu CpuAccount::step_of(const SandboxProcesses& host, Role role) {
   return step;
 }
 
+// The guest's work ran for what the guest counts less what its vCPUs waited meanwhile: at least, if all of the wait fell
+// into it, and at most, if none did.
+void CpuAccount::learn_exits(const VcpuStep& vcpus, double guest_cpu_ns) {
+  const double most = std::min(static_cast<double>(vcpus.cpu_ns), guest_cpu_ns);
+  const double least = guest_cpu_ns - static_cast<double>(vcpus.run_delay_ns);
+  if (vcpus.guest_mode_ns == 0 || least < sure_share * most) return;
+  known_ran_ns_ += most;
+  known_guest_mode_ns_ += static_cast<double>(vcpus.guest_mode_ns);
+  if (known_ran_ns_ < static_cast<double>(remembered_ns)) return;
+  known_ran_ns_ /= 2;
+  known_guest_mode_ns_ /= 2;
+}
+
 std::uint64_t CpuAccount::charge_guest(const VcpuStep& vcpus, const GuestCpuReading& guest) {
   const auto cpu = static_cast<double>(guest.cpu_ns - last_guest_->cpu_ns);
   const double workload = std::min(static_cast<double>(guest.workload_ns - last_guest_->workload_ns), cpu);
   const auto occupied = static_cast<double>(vcpus.cpu_ns) + static_cast<double>(vcpus.run_delay_ns);
   const double even = occupied > 0 ? static_cast<double>(vcpus.cpu_ns) / occupied : 1;
-  const double in_guest_mode = cpu > 0 ? std::min(static_cast<double>(vcpus.guest_mode_ns) / cpu, 1.0) : 0;
-  const double ran = std::max(even, in_guest_mode);
+  learn_exits(vcpus, cpu);
+  const double with_exits = known_guest_mode_ns_ > 0 ? std::max(known_ran_ns_ / known_guest_mode_ns_, 1.0) : 1;
+  const double surely = cpu > 0 ? std::min(static_cast<double>(vcpus.guest_mode_ns) * with_exits / cpu, 1.0) : 0;
+  const double ran = std::max(even, surely);
   workload_due_ns_ += workload * ran;
   system_due_ns_ += (cpu - workload) * ran;
   // Whatever the guest reports, it waited no longer than its vCPUs did.
@@ -116,7 +135,8 @@ void CpuAccount::divide(const VcpuStep& vcpus, const GuestCpuReading& guest, boo
     // The guest booted until its first answer, and did not count.
     at(CpuComponent::guest_silent) += rest;
   } else {
-    const std::uint64_t exits = std::min(rest, surely_exits);
+    // With KVM it was neither in guest mode nor among the exits of what ran.
+    const std::uint64_t exits = vcpus.guest_mode_ns > 0 ? rest : std::min(rest, surely_exits);
     at(CpuComponent::vcpu_exits) += exits;
     at(CpuComponent::residual) += rest - exits;
   }

@@ -22,7 +22,7 @@ enum class CpuComponent : std::size_t {
   virtiofsd,
   shim,
   vhost,
-  residual,  // vCPU time of the guest or of exits: the vCPUs' wait for a CPU leaves open which
+  residual,  // without KVM: vCPU time of the guest or of exits; the vCPUs' wait for a CPU leaves open which
 };
 constexpr std::size_t cpu_components = 9;
 /// CPU time in ns, by CpuComponent.
@@ -66,11 +66,14 @@ struct GuestCpuReading {
 /// A guest counts the time that its vCPUs waited for a host CPU as its own, and exits that happen while something runs in
 /// it: what it reports is scaled by vCPU time / (vCPU time + wait), the rest is steal. This assumes the wait is spread
 /// evenly over busy and idle periods. With KVM the host also counts the time in guest mode (gtime), in which an idle
-/// guest hardly is: what the guest reports is not scaled below that. So the wait of an idle guest is not taken for its
-/// steal, and neither is a guest scaled that takes the steal out itself (CONFIG_PARAVIRT_TIME_ACCOUNTING). `residual`
-/// bounds the error that is left. On a host with idle CPUs there is no wait, hence no residual. Guest and host are read a moment apart, up to a collection's deadline; what the guest
-/// reports beyond the vCPU time of a step is carried over to the next ones, a second's worth at most. So a guest cannot
-/// be charged with more than the vCPUs had.
+/// guest hardly is: what the guest reports is not scaled below that, nor below the exits that belong to it. How many they
+/// are, for the time in guest mode, is taken from the steps in which the wait leaves nothing open: there was none, or the
+/// guest was always busy. So the wait of an idle guest is not taken for its steal, and neither is a guest scaled that takes
+/// the steal out itself (CONFIG_PARAVIRT_TIME_ACCOUNTING). The rest is of exits, and the error no more than the vCPU time
+/// that is not in guest mode. Without KVM `residual` is what the wait leaves open, and on a host with idle CPUs there is no
+/// wait. Guest and host are read a moment apart, up to a collection's deadline; what the guest reports beyond the vCPU time
+/// of a step is carried over to the next ones, a second's worth at most. So a guest cannot be charged with more than the
+/// vCPUs had.
 ///
 /// Only a step at whose both ends the guest answered is divided; all others are guest_silent. A guest that has answered
 /// and then does not, for max_held_steps collections at most, has its vCPU time held back: if it is back, what it used
@@ -113,6 +116,7 @@ class CpuAccount {
   };
   std::uint64_t& at(CpuComponent component) { return components_[static_cast<std::size_t>(component)]; }
   RoleCpu step_of(const SandboxProcesses& host, Role role);
+  void learn_exits(const VcpuStep& vcpus, double guest_cpu_ns);
   std::uint64_t charge_guest(const VcpuStep& vcpus, const GuestCpuReading& guest);
   void divide(const VcpuStep& vcpus, const GuestCpuReading& guest, bool vcpus_known, bool at_start);
 
@@ -123,6 +127,9 @@ class CpuAccount {
   double workload_due_ns_ = 0;                                    // reported and not yet charged, the wait taken out
   double system_due_ns_ = 0;
   std::uint64_t last_guest_mode_ns_ = 0;
+  // Of the steps in which it is known: how long the guest's work ran, exits included, and how long in guest mode.
+  double known_ran_ns_ = 0;
+  double known_guest_mode_ns_ = 0;
   VcpuStep held_;
   int held_steps_ = 0;
   std::uint64_t steal_ns_ = 0;

@@ -90,11 +90,14 @@ TEST_CASE("CPU time and memory of sandboxes are the kernel's, idle, busy, and wh
     REQUIRE(std::system(("taskset -a -p -c 0 " + std::to_string(each->vmm()) + " >/dev/null").c_str()) == 0);
   }
   const auto shared = read();
-  const int of_go = go.begin("burn_in " + container + " 10");
-  const int of_rust = rust.begin("burn_in " + container + " 10");
-  go.finish(of_go);
-  rust.finish(of_rust);
-  const auto end = read();
+  const auto run_in_both = [&](const std::string& script) {
+    const int of_go = go.begin(script);
+    const int of_rust = rust.begin(script);
+    go.finish(of_go);
+    rust.finish(of_rust);
+    return read();
+  };
+  const auto end = run_in_both("burn_in " + container + " 10");
   check("two want one CPU", shared, end);
   for (std::size_t i = 0; i < both.size(); ++i) {
     const double waited = end[i].after.vcpus.wait_s - shared[i].before.vcpus.wait_s;
@@ -107,6 +110,8 @@ TEST_CASE("CPU time and memory of sandboxes are the kernel's, idle, busy, and wh
     CHECK(steal > 0.9 * waited);
     CHECK(steal < 1.05 * waited);
   }
+
+  check("busy and asleep by turns", end, run_in_both("mix_in " + container + " 30"));
 
   // Two pods were born and lived: nothing of it is an alarm.
   const Scrape last = probe.scrape();

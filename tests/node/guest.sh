@@ -17,6 +17,20 @@ burn_in() { # ID SECONDS
     run_in "$1" "$burn"
 }
 
+# Wants a CPU and sleeps by turns, so many times; some of it in new processes.
+mix='
+    n=0
+    while [ $n -lt "$TURNS" ]; do
+        i=0; while [ $i -lt 3000 ]; do i=$((i + 1)); done
+        dd if=/dev/zero of=/dev/null bs=512 count=500 2>/dev/null
+        read -r -t 0.05 _ <>/tmp/never
+        n=$((n + 1))
+    done'
+mix_in() { # ID TURNS
+    export TURNS="$2"
+    run_in "$1" "$mix"
+}
+
 # In nanoseconds, as finely as its kernel counts it.
 cpu_of() { # ID
     if [ "$CGROUP" = v2 ]; then
