@@ -269,7 +269,13 @@ enum {
   VIRTIOFS_READ_ERRORS,
   VIRTIOFS_WRITE_ERRORS,
   VIRTIOFS_SYNC_ERRORS,
-  VIRTIOFS_IN_FLIGHT, /* may be below 0 for a moment: two CPUs count the two ends of a request */
+  VIRTIOFS_IN_FLIGHT,   /* may be below 0 for a moment: two CPUs count the two ends of a request */
+  VIRTIOFS_UP_TO_100US, /* requests of all kinds by their time; each is in one of these */
+  VIRTIOFS_UP_TO_1MS,
+  VIRTIOFS_UP_TO_10MS,
+  VIRTIOFS_UP_TO_100MS,
+  VIRTIOFS_UP_TO_1S,
+  VIRTIOFS_OVER_1S,
   VIRTIOFS_FIGURES,
 };
 

@@ -276,7 +276,7 @@ constexpr std::array parts{
     Part{"note_task_end", "what --schedstat asks for: sched_run_ns ..."},
     Part{"walk_sched_sums", "what --schedstat asks for: sched_run_ns ..."},
     Part{"note_request", "all figures of virtiofs: virtiofs_reads ..."},
-    Part{"note_answer", "virtiofs_read_ns, virtiofs_write_ns, virtiofs_*_errors, virtiofs_in_flight"},
+    Part{"note_answer", "virtiofs_*_ns, virtiofs_*_errors, virtiofs_in_flight, virtiofs_up_to_*, virtiofs_over_1s"},
     Part{"note_victim", "OOM events; oom_kills is still counted"},
     Part{"note_victim_pid", "OOM events; oom_kills is still counted"},
     Part{"oom_wakeup", "OOM events; oom_kills is still counted"},

@@ -7,7 +7,7 @@
 #include "userspace/wire/messages.h"
 
 // Of a container and its pod what is more than one value of the container's snapshot: block I/O by device, network by
-// interface, volumes in memory, and the CPU time of the host.
+// interface, volumes in memory, how long requests to virtiofs took, and the CPU time of the host.
 namespace katameter::host {
 namespace {
 
@@ -17,23 +17,28 @@ Labels device_labels(const wire::BlockDevice& device) {
   return {{"device", device_name(device.major, device.minor)}};
 }
 
+// Those that have ended, too.
+template <typename Visit>
+void each_container(SeriesWriter& out, const Visit& visit) {
+  for (const LabelledSandbox& sandbox : out.report().living()) {
+    for (std::size_t i = 0; i < sandbox.containers.size(); ++i) {
+      visit(sandbox.report.guest->containers[i], *sandbox.containers[i]);
+    }
+  }
+  for (const LabelledEnded& ended : out.report().ended_containers()) visit(*ended.container.last, ended.labels);
+}
+
 template <typename LabelsOf>
 void each_device(SeriesWriter& out, std::uint64_t wire::BlockDevice::*member, const LabelsOf& labels_of,
                  bool with_zeros = true) {
   SharedLabels<std::pair<std::uint32_t, std::uint32_t>> shared;
-  const auto add = [&](const wire::Container& container, const Labels& labels) {
+  each_container(out, [&](const wire::Container& container, const Labels& labels) {
     for (const wire::BlockDevice& device : container.block_devices) {
       if (!with_zeros && device.*member == 0) continue;
       const Labels& of_device = shared.of({device.major, device.minor}, [&] { return labels_of(device); });
       out.add(labels, of_device, static_cast<double>(device.*member));
     }
-  };
-  for (const LabelledSandbox& sandbox : out.report().living()) {
-    for (std::size_t i = 0; i < sandbox.containers.size(); ++i) {
-      add(sandbox.report.guest->containers[i], *sandbox.containers[i]);
-    }
-  }
-  for (const LabelledEnded& ended : out.report().ended_containers()) add(*ended.container.last, ended.labels);
+  });
 }
 
 template <std::uint64_t wire::BlockDevice::*member>
@@ -69,6 +74,32 @@ void write_interface(SeriesWriter& out) {
       out.add(sandbox.pod(), of_interface, static_cast<double>(link.*member));
     }
   }
+}
+
+// The series of a container stand beside each other, as a histogram's do. The kinds' times are its sum.
+void write_virtiofs_durations(SeriesWriter& out) {
+  using Bucket = std::pair<wire::Figure wire::Container::*, Labels>;
+  const Bucket buckets[] = {{&wire::Container::virtiofs_up_to_100us, {{"le", "0.0001"}}},
+                            {&wire::Container::virtiofs_up_to_1ms, {{"le", "0.001"}}},
+                            {&wire::Container::virtiofs_up_to_10ms, {{"le", "0.01"}}},
+                            {&wire::Container::virtiofs_up_to_100ms, {{"le", "0.1"}}},
+                            {&wire::Container::virtiofs_up_to_1s, {{"le", "1"}}},
+                            {&wire::Container::virtiofs_over_1s, {{"le", "+Inf"}}}};
+  each_container(out, [&](const wire::Container& container, const Labels& labels) {
+    if (!container.virtiofs_over_1s) return;
+    std::uint64_t count = 0;
+    for (const auto& [requests, le] : buckets) {
+      count += (container.*requests).value_or(0);
+      out.add(labels, le, static_cast<double>(count), "_bucket");
+    }
+    std::uint64_t ns = 0;
+    for (const auto of_kind : {&wire::Container::virtiofs_read_ns, &wire::Container::virtiofs_write_ns,
+                               &wire::Container::virtiofs_sync_ns, &wire::Container::virtiofs_metadata_ns}) {
+      ns += (container.*of_kind).value_or(0);
+    }
+    out.add(labels, {}, seconds(ns), "_sum");
+    out.add(labels, {}, static_cast<double>(count), "_count");
+  });
 }
 
 template <SharedCost... costs>
@@ -189,6 +220,12 @@ constexpr MetricRow container_rows[] = {
       "virtiofsd and the VMM wrote.",
       MetricType::Counter, "bytes", "role", "the same"},
      &write_costs<SharedCost::virtiofsd_writes, SharedCost::vmm_writes>},
+    {{"katameter_container_virtiofs_request_duration_seconds",
+      "Time from sending to the end of a request that the container has made to virtiofs, in seconds, of all kinds.",
+      MetricType::Histogram, "seconds", "le",
+      "`fuse_request_send` to `fuse_request_end`, as katameter_container_virtiofs_seconds_total, which has the sum by "
+      "kind"},
+     &write_virtiofs_durations},
 };
 
 constexpr MetricRow network_rows[] = {

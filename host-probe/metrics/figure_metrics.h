@@ -25,7 +25,8 @@ struct Shown {
   bool of_pod = false;                             ///< of a guest: with the labels of the pod, not the sandbox's
 };
 
-/// The metric of one figure of a container. Neighbours with the same descriptor are series of one metric.
+/// The metric of one figure of a container. Neighbours with the same descriptor are series of one metric. Without a name in
+/// its descriptor it has no metric of its own.
 struct ContainerMetric {
   const Descriptor* descriptor;
   std::string_view source;
@@ -33,7 +34,7 @@ struct ContainerMetric {
   Shown shown;
 };
 
-/// The same of a figure of the guest as a whole. Without a name in its descriptor it has no metric of its own.
+/// The same of a figure of the guest as a whole.
 struct GuestMetric {
   const Descriptor* descriptor;
   std::string_view source;

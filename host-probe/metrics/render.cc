@@ -79,7 +79,8 @@ void add_oom_kills(TextWriter& writer, const LabelledReport& report) {
 // The metrics that are one value of a container's snapshot.
 void add_containers(TextWriter& writer, const LabelledReport& report) {
   for (const ContainerMetric& metric : metric::of_container) {
-    if (metric.shown.rule != Shown::Rule::counted_by_host) add_value(writer, report, metric);
+    if (metric.descriptor->name.empty() || metric.shown.rule == Shown::Rule::counted_by_host) continue;
+    add_value(writer, report, metric);
   }
   add_starts(writer, report);
   add_oom_kills(writer, report);

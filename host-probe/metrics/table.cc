@@ -75,8 +75,7 @@ LabelledReport::LabelledReport(const NodeReport& report) : node_(report) {
 namespace {
 
 void append_row(std::string& out, const Descriptor& metric) {
-  const bool counts = metric.type == prometheus::MetricType::Counter;
-  out.append("| `").append(metric.name).append("` | ").append(counts ? "counter" : "gauge");
+  out.append("| `").append(metric.name).append("` | ").append(type_name(metric.type));
   for (const std::string_view cell : {metric.unit, metric.labels, metric.help, metric.source}) {
     out.append(" | ").append(cell);
   }

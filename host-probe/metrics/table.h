@@ -104,7 +104,9 @@ class SeriesWriter {
   const LabelledReport& report() const { return *report_; }
 
   void add(const Labels& labels, double value) { writer_.add(metric_, labels, value); }
-  void add(const Labels& labels, const Labels& further, double value) { writer_.add(metric_, labels, further, value); }
+  void add(const Labels& labels, const Labels& further, double value, std::string_view suffix = {}) {
+    writer_.add(metric_, labels, further, value, suffix);
+  }
 
   /// One series for each living sandbox, with the label `sandbox_id` and the further ones. `value` takes a
   /// SandboxReport and returns a Value.

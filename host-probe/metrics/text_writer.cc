@@ -106,17 +106,20 @@ void TextWriter::begin(const Descriptor& metric) {
                                       std::string_view("\n# TYPE "), metric.name}) {
     to = append(to, text);
   }
-  to = append(to, metric.type == prometheus::MetricType::Counter ? " counter\n" : " gauge\n");
+  *to++ = ' ';
+  to = append(to, type_name(metric.type));
+  *to++ = '\n';
   used_ = static_cast<std::size_t>(to - buffer_.data());
 }
 
-void TextWriter::add(const Descriptor& metric, const Labels& labels, const Labels& further, double value) {
+void TextWriter::add(const Descriptor& metric, const Labels& labels, const Labels& further, double value,
+                     std::string_view suffix) {
   if (&metric != metric_) begin(metric);
   const std::string& first = labels.text();
   const std::string& second = further.text();
   constexpr std::size_t besides = 5;  // braces, comma, blank, end of line
-  make_room(metric.name.size() + first.size() + second.size() + max_number_bytes + besides);
-  char* to = append(buffer_.data() + used_, metric.name);
+  make_room(metric.name.size() + suffix.size() + first.size() + second.size() + max_number_bytes + besides);
+  char* to = append(append(buffer_.data() + used_, metric.name), suffix);
   if (!first.empty() || !second.empty()) {
     *to++ = '{';
     to = append(to, first);

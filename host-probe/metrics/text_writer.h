@@ -11,6 +11,12 @@
 
 namespace katameter::host {
 
+/// As the text format has it.
+constexpr std::string_view type_name(prometheus::MetricType type) {
+  if (type == prometheus::MetricType::Histogram) return "histogram";
+  return type == prometheus::MetricType::Counter ? "counter" : "gauge";
+}
+
 /// What is the same for all series of a metric. Descriptors live for the whole run of the program (table.h).
 struct Descriptor {
   std::string_view name;
@@ -53,8 +59,10 @@ class TextWriter {
 
   /// One series. All of a metric are added one after the other; no two of them have the same labels.
   void add(const Descriptor& metric, const Labels& labels, double value) { add(metric, labels, {}, value); }
-  /// The same with its labels in two parts, each of which is made for more than this series.
-  void add(const Descriptor& metric, const Labels& labels, const Labels& further, double value);
+  /// The same with its labels in two parts, each of which is made for more than this series. `suffix`: what follows the
+  /// metric's name, as the series of a histogram have it.
+  void add(const Descriptor& metric, const Labels& labels, const Labels& further, double value,
+           std::string_view suffix = {});
 
   /// Sends what is left. Nothing is added after it.
   void finish();

@@ -9,6 +9,14 @@ SAMPLE = re.compile(r"([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(.*)\})? \S+")
 LABEL = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)="(?:[^"\\]|\\.)*"(?:,|$)')
 
 
+def series_of(name, kind, labels):
+    """A metric as it is queried: a histogram is three counters, one of which has its buckets."""
+    if kind != "histogram":
+        return {name: (kind, labels)}
+    return {name + "_bucket": ("counter", labels | {"le"}), name + "_sum": ("counter", labels - {"le"}),
+            name + "_count": ("counter", labels - {"le"})}
+
+
 def read_document(text):
     """Type and set of labels by metric."""
     found, common = {}, ""
@@ -21,7 +29,7 @@ def read_document(text):
         name = name.strip("` ")
         assert name not in found, f"{name} twice"
         assert unit and what and source, f"{name}: a cell is empty"
-        found[name] = (kind, common | set(filter(None, labels.split(", "))))
+        found.update(series_of(name, kind, common | set(filter(None, labels.split(", ")))))
     return found
 
 
@@ -31,7 +39,8 @@ def read_exposition(text):
     for line in text.splitlines():
         if line.startswith("# TYPE "):
             _, _, name, kind = line.split()
-            found[name] = (kind, set())
+            for series, (of_kind, _) in series_of(name, kind, set()).items():
+                found[series] = (of_kind, set())
         elif line and not line.startswith("#"):
             name, labels = SAMPLE.fullmatch(line).groups()
             if name in found:

@@ -26,6 +26,32 @@ std::string container_series(const wire::Snapshot& snapshot) {
   return series;
 }
 
+namespace {
+
+// The series of one histogram come one after the other, its count last.
+void add_to_histogram(prometheus::MetricFamily& family, const TextSeries& series) {
+  std::vector<prometheus::ClientMetric::Label> labels;
+  for (const auto& [name, value] : series.labels) {
+    if (name != "le") labels.push_back({name, value});
+  }
+  const bool is_first = family.metric.empty() || family.metric.back().histogram.sample_count != 0;
+  prometheus::ClientMetric& metric = is_first ? family.metric.emplace_back() : family.metric.back();
+  if (is_first) metric.label = labels;
+  if (metric.label != labels) throw std::runtime_error(family.name + ": series of two histograms are mixed");
+  auto& histogram = metric.histogram;
+  if (series.name == family.name + "_bucket") {
+    histogram.bucket.push_back({static_cast<std::uint64_t>(series.value), std::stod(series.label("le"))});
+  } else if (series.name == family.name + "_sum") {
+    histogram.sample_sum = series.value;
+  } else if (series.name == family.name + "_count") {
+    histogram.sample_count = static_cast<std::uint64_t>(series.value);
+  } else {
+    throw std::runtime_error(series.name + " is below " + family.name);
+  }
+}
+
+}  // namespace
+
 std::vector<prometheus::MetricFamily> read_families(const std::string& text) {
   std::vector<prometheus::MetricFamily> families;
   for (std::size_t begin = 0, end = 0; begin < text.size(); begin = end) {
@@ -36,15 +62,22 @@ std::vector<prometheus::MetricFamily> read_families(const std::string& text) {
     const std::size_t type = piece.find("\n# TYPE ");
     family.name = piece.substr(7, help - 7);
     family.help = piece.substr(help + 1, type - help - 1);
-    const bool counts = piece.find(" counter\n", type) == type + 8 + family.name.size();
-    family.type = counts ? prometheus::MetricType::Counter : prometheus::MetricType::Gauge;
+    const std::string type_text =
+        piece.substr(type + 9 + family.name.size(), piece.find('\n', type + 1) - type - 9 - family.name.size());
+    family.type = type_text == "counter"     ? prometheus::MetricType::Counter
+                  : type_text == "histogram" ? prometheus::MetricType::Histogram
+                                             : prometheus::MetricType::Gauge;
     const auto series = parse_exposition(piece);
     if (!series) throw std::runtime_error(series.error().text);
     for (const TextSeries& of_family : *series) {
+      if (family.type == prometheus::MetricType::Histogram) {
+        add_to_histogram(family, of_family);
+        continue;
+      }
       if (of_family.name != family.name) throw std::runtime_error(of_family.name + " is below " + family.name);
       prometheus::ClientMetric& metric = family.metric.emplace_back();
       for (const auto& [name, value] : of_family.labels) metric.label.push_back({name, value});
-      (counts ? metric.counter.value : metric.gauge.value) = of_family.value;
+      (family.type == prometheus::MetricType::Counter ? metric.counter.value : metric.gauge.value) = of_family.value;
     }
   }
   return families;
@@ -134,6 +167,12 @@ wire::Container full_container() {
   made.virtiofs_write_errors = 1;
   made.virtiofs_sync_errors = 2;
   made.virtiofs_in_flight = 3;
+  made.virtiofs_up_to_100us = 200;
+  made.virtiofs_up_to_1ms = 50;
+  made.virtiofs_up_to_10ms = 0;
+  made.virtiofs_up_to_100ms = 7;
+  made.virtiofs_up_to_1s = 2;
+  made.virtiofs_over_1s = 1;
   return made;
 }
 

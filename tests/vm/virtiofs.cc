@@ -171,6 +171,38 @@ RequestCounts requests_of(const wire::Container& row) {
           row.virtiofs_syncs.value_or(0),  row.virtiofs_others.value_or(0)};
 }
 
+// All requests of a row whose time is known. Their times must be together what the row says.
+std::uint64_t timed_requests(const wire::Container& row) {
+  struct Bucket {
+    wire::Figure requests;
+    std::uint64_t over_ns;
+    std::uint64_t up_to_ns;
+  };
+  constexpr std::uint64_t us = 1'000;
+  constexpr std::uint64_t ms = 1'000'000;
+  constexpr std::uint64_t hour = 3'600'000 * ms;
+  std::uint64_t requests = 0;
+  std::uint64_t min_ns = 0;
+  std::uint64_t max_ns = 0;
+  for (const Bucket& bucket :
+       {Bucket{row.virtiofs_up_to_100us, 0, 100 * us}, Bucket{row.virtiofs_up_to_1ms, 100 * us, ms},
+        Bucket{row.virtiofs_up_to_10ms, ms, 10 * ms}, Bucket{row.virtiofs_up_to_100ms, 10 * ms, 100 * ms},
+        Bucket{row.virtiofs_up_to_1s, 100 * ms, 1000 * ms}, Bucket{row.virtiofs_over_1s, 1000 * ms, hour}}) {
+    requests += bucket.requests.value();
+    min_ns += *bucket.requests * bucket.over_ns;
+    max_ns += *bucket.requests * bucket.up_to_ns;
+  }
+  const std::uint64_t ns =
+      *row.virtiofs_read_ns + *row.virtiofs_write_ns + *row.virtiofs_sync_ns + *row.virtiofs_metadata_ns;
+  CHECK(ns >= min_ns);
+  CHECK(ns <= max_ns);
+  return requests;
+}
+
+std::uint64_t all_requests(const RequestCounts& requests) {
+  return std::accumulate(requests.begin(), requests.end(), std::uint64_t{0});
+}
+
 // The row when all of its requests have been answered: a RELEASE is, after its close().
 wire::Container settled(const Daemon& daemon, const std::string& id) {
   wire::Container row = row_of(daemon, id);
@@ -319,6 +351,7 @@ TEST_CASE("Requests to virtiofs are by container and kind those of the kernel's 
   // It has one request at a time, but for the RELEASE at its end.
   CHECK(*one.virtiofs_read_ns + *one.virtiofs_write_ns <= worked.ns);
   CHECK(one.virtiofs_in_flight == 0);
+  CHECK(timed_requests(one) == all_requests(worked.direct));
 
   const wire::Container other = settled(daemon, buffered.id());
   CHECK(requests_of(other) == worked.buffered);
@@ -331,6 +364,7 @@ TEST_CASE("Requests to virtiofs are by container and kind those of the kernel's 
   CHECK(other.virtiofs_others >= created_files);
   CHECK((other.virtiofs_read_errors == 0 && other.virtiofs_write_errors == 0 && other.virtiofs_sync_errors == 0));
   CHECK(*other.virtiofs_sync_ns > 0);
+  CHECK(timed_requests(other) == all_requests(worked.buffered));
 
   CHECK_FALSE(row_of(daemon, idle.id()).virtiofs_reads);
   const wire::Guest after = daemon.dump().snapshot.guest;
@@ -352,7 +386,7 @@ TEST_CASE("Without answers, requests and what was asked for are counted when the
   CHECK(one.virtiofs_read_bytes == direct_reads * page);
   // The one that the host refused is among them.
   CHECK(one.virtiofs_written_bytes == (direct_writes + 1) * page);
-  CHECK((!one.virtiofs_read_ns && !one.virtiofs_write_errors && !one.virtiofs_in_flight));
+  CHECK((!one.virtiofs_read_ns && !one.virtiofs_write_errors && !one.virtiofs_in_flight && !one.virtiofs_over_1s));
   const wire::Container other = row_of(daemon, buffered.id());
   CHECK(requests_of(other) == worked.buffered);
   check_buffered(other);
@@ -404,10 +438,14 @@ TEST_CASE("A removed container is reported with what it asked of virtiofs, acros
   CHECK(requests_of(gone) == first.direct + second.direct);
   check_direct(gone, 2);
   CHECK(gone.virtiofs_write_errors == 2);
+  // What follows the last close() may have been under way when it was removed.
+  CHECK(timed_requests(gone) <= all_requests(requests_of(gone)));
+  CHECK(timed_requests(gone) >= 2 * (direct_reads + direct_writes));
   const wire::Container living = settled(daemon, buffered.id());
   CHECK(requests_of(living) == first.buffered + second.buffered);
   check_buffered(living, 2);
   CHECK(living.virtiofs_in_flight == 0);
+  CHECK(timed_requests(living) == all_requests(requests_of(living)));
 }
 
 TEST_CASE("The kernel's own counts of virtiofs have every request, and those that wait", "[virtiofs]") {
@@ -419,9 +457,7 @@ TEST_CASE("The kernel's own counts of virtiofs have every request, and those tha
   REQUIRE((before.virtiofs_requests && before.virtiofs_waiting));
   const Worked worked = work_in(direct, buffered);
   std::uint64_t made = 0;
-  for (const RequestCounts& requests : {worked.direct, worked.buffered}) {
-    made += std::accumulate(requests.begin(), requests.end(), std::uint64_t{0});
-  }
+  for (const RequestCounts& requests : {worked.direct, worked.buffered}) made += all_requests(requests);
   const wire::Guest after = daemon.dump().snapshot.guest;
   // Others use the virtiofs that the guest has for its root.
   CHECK(*after.virtiofs_requests - *before.virtiofs_requests >= made);

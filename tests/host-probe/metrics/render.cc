@@ -1,6 +1,9 @@
 #include <algorithm>
 #include <catch2/catch.hpp>
+#include <cmath>
 #include <set>
+#include <utility>
+#include <vector>
 
 #include "host-probe/metrics/render.h"
 #include "tests/support/rendered.h"
@@ -84,7 +87,7 @@ TEST_CASE("of a container that ended there is what never falls, living or ended 
     if (!family.name.starts_with("container_") || family.name.starts_with("container_network")) continue;
     INFO(family.name);
     const prometheus::MetricFamily* found = ended.family(family.name);
-    const bool outlives = family.type == prometheus::MetricType::Counter;
+    const bool outlives = family.type != prometheus::MetricType::Gauge;
     gauges += outlives ? 0 : 1;
     REQUIRE((found != nullptr) == outlives);
     if (found != nullptr) CHECK(found->metric.size() == family.metric.size());
@@ -122,6 +125,27 @@ TEST_CASE("the node's own metrics are always there") {
   CHECK(rendered.value("katameter_scrape_collect_success", {}) == 1.0);
   CHECK(rendered.value("katameter_collector_success", {{"collector", "processes"}}) == 1.0);
   CHECK(rendered.value("katameter_host_figures_up", {}) == 1.0);
+}
+
+TEST_CASE("the times of requests to virtiofs are a histogram, whose buckets contain those before them") {
+  wire::Container container = full_container();
+  const std::string name = "katameter_container_virtiofs_request_duration_seconds";
+  const Rendered rendered(with_container(container));
+  const prometheus::MetricFamily* found = rendered.family(name);
+  REQUIRE(found != nullptr);
+  CHECK(found->type == MetricType::Histogram);
+  REQUIRE(found->metric.size() == 1);
+  const prometheus::ClientMetric::Histogram& histogram = found->metric.front().histogram;
+  std::vector<std::pair<double, std::uint64_t>> buckets;
+  for (const auto& bucket : histogram.bucket) buckets.emplace_back(bucket.upper_bound, bucket.cumulative_count);
+  CHECK(buckets == std::vector<std::pair<double, std::uint64_t>>{
+                       {1e-4, 200}, {1e-3, 250}, {1e-2, 250}, {0.1, 257}, {1, 259}, {INFINITY, 260}});
+  CHECK(histogram.sample_count == 260);
+  CHECK(histogram.sample_sum == 1.25 + 2.25 + 3.25 + 4.25);
+
+  // Without answers there are no times.
+  container.virtiofs_over_1s.reset();
+  CHECK(Rendered(with_container(container)).family(name) == nullptr);
 }
 
 TEST_CASE("every family is complete and every series is there once") {

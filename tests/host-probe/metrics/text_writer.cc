@@ -21,6 +21,7 @@ namespace {
 
 constexpr Descriptor one{"one_total", "The first.", prometheus::MetricType::Counter};
 constexpr Descriptor other{"other", "The second.", prometheus::MetricType::Gauge};
+constexpr Descriptor histogram{"times", "The third.", prometheus::MetricType::Histogram};
 
 template <typename Add>
 std::string text_of(const Add& add) {
@@ -44,6 +45,16 @@ TEST_CASE("a metric is introduced once, before its series") {
         "# HELP one_total The first.\n# TYPE one_total counter\n"
         "one_total{a=\"x\"} 1\none_total{a=\"x\",b=\"y\"} 2\none_total{b=\"z\"} 3\n"
         "# HELP other The second.\n# TYPE other gauge\nother 0.5\n");
+}
+
+TEST_CASE("the series of a histogram have names of their own") {
+  const std::string text = text_of([](TextWriter& writer) {
+    writer.add(histogram, {{"a", "x"}}, {{"le", "+Inf"}}, 2, "_bucket");
+    writer.add(histogram, {{"a", "x"}}, {}, 0.5, "_sum");
+  });
+  CHECK(text ==
+        "# HELP times The third.\n# TYPE times histogram\n"
+        "times_bucket{a=\"x\",le=\"+Inf\"} 2\ntimes_sum{a=\"x\"} 0.5\n");
 }
 
 TEST_CASE("a value of a label may be anything") {

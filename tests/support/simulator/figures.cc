@@ -91,6 +91,9 @@ wire::Container container_of(std::uint64_t guest, std::uint32_t number, std::uin
   made.virtiofs_metadata_ns = seconds * 200'000;
   made.virtiofs_read_errors = made.virtiofs_write_errors = made.virtiofs_sync_errors = 0;
   made.virtiofs_in_flight = 0;
+  made.virtiofs_up_to_100us = seconds * 6;
+  made.virtiofs_up_to_1ms = seconds * 2;
+  made.virtiofs_up_to_10ms = made.virtiofs_up_to_100ms = made.virtiofs_up_to_1s = made.virtiofs_over_1s = 0;
   made.block_devices = {{254, 0, seconds * 4096, seconds * 8192, seconds, seconds * 2}};
   return made;
 }
