@@ -218,8 +218,12 @@ struct signal_struct___limits {
   struct rlimit rlim[16];
 };
 
-/* include/linux/task_io_accounting.h; there with CONFIG_TASK_IO_ACCOUNTING. */
+/* include/linux/task_io_accounting.h; the first four with CONFIG_TASK_XACCT, the others with CONFIG_TASK_IO_ACCOUNTING. */
 struct task_io_accounting {
+  __u64 rchar; /* bytes that read(2) and its kind returned */
+  __u64 wchar;
+  __u64 syscr; /* such calls */
+  __u64 syscw;
   __u64 read_bytes;
   __u64 write_bytes;
 };

@@ -57,8 +57,8 @@ int act(int argc, char** argv, bool in_background) {
   Wanted wanted;
   app.add_flag(
       "--schedstat", wanted.schedstat,
-      "Also sum up run-queue wait and context switches of the containers' tasks; costs something at the end of "
-      "each task");
+      "Also sum up run-queue wait, context switches, and calls of read(2) and write(2) of the containers' tasks; costs "
+      "something at the end of each task");
   app.add_flag("--open-files", wanted.open_files,
                "Also count the open files and sockets of the containers' processes; costs something for each of them");
   std::string virtiofs = "auto";

@@ -392,11 +392,15 @@ struct container_tasks {
 };
 
 enum {
-  SCHED_RUN,         /* task_struct.se.sum_exec_runtime, ns */
-  SCHED_WAIT,        /* task_struct.sched_info.run_delay, ns */
-  SCHED_PERIODS,     /* task_struct.sched_info.pcount */
-  SCHED_VOLUNTARY,   /* task_struct.nvcsw */
-  SCHED_INVOLUNTARY, /* task_struct.nivcsw */
+  SCHED_RUN,                 /* task_struct.se.sum_exec_runtime, ns */
+  SCHED_WAIT,                /* task_struct.sched_info.run_delay, ns; as the next with CONFIG_SCHED_INFO only, else 0 */
+  SCHED_PERIODS,             /* task_struct.sched_info.pcount */
+  SCHED_VOLUNTARY,           /* task_struct.nvcsw */
+  SCHED_INVOLUNTARY,         /* task_struct.nivcsw */
+  SCHED_READ_CALLS,          /* task_struct.ioac.syscr; as the next with CONFIG_TASK_XACCT only, else 0 */
+  SCHED_WRITE_CALLS,         /* task_struct.ioac.syscw */
+  SCHED_CALLS_READ_BYTES,    /* task_struct.ioac.rchar */
+  SCHED_CALLS_WRITTEN_BYTES, /* task_struct.ioac.wchar */
   SCHED_FIGURES,
 };
 

@@ -5,9 +5,9 @@
  * Hook:    tp_btf/sched_process_free: the last values are there only now, for a task goes on for a moment after
  *          sched_process_exit. Its css_set is still there.
  * Rate:    once per task that ends. Only with --schedstat.
- * Costs:   2.5 us a task (bpf_stats, 6.18, JIT, 2 CPUs).
- * Kernels: 5.10 and later with CONFIG_SCHED_INFO, BTF of the running kernel.
- * Without: no schedstat figures.
+ * Costs:   2.5 us a task (bpf_stats, 6.18, JIT, 2 CPUs), before it read the four values of task I/O accounting.
+ * Kernels: 5.10 and later with CONFIG_SCHED_INFO or CONFIG_TASK_XACCT, BTF of the running kernel.
+ * Without: no schedstat figures, and no calls of read(2) and write(2).
  *
  * walk_sched_sums: the sums of every container.
  *

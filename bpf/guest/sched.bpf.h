@@ -39,11 +39,19 @@ struct {
 } sched_cgroups SEC(".maps") __weak;
 
 static __always_inline void read_sched(__u64 task, __u64 *value) {
-  __u64 info = FIELD(struct task_struct, task, sched_info);
-
   value[SCHED_RUN] = KREAD(struct sched_entity, FIELD(struct task_struct, task, se), sum_exec_runtime);
-  value[SCHED_WAIT] = KREAD(struct sched_info, info, run_delay);
-  value[SCHED_PERIODS] = KREAD(struct sched_info___count, info, pcount);
+  if (bpf_core_field_exists(struct sched_info, run_delay)) {
+    const __u64 info = FIELD(struct task_struct, task, sched_info);
+    value[SCHED_WAIT] = KREAD(struct sched_info, info, run_delay);
+    value[SCHED_PERIODS] = KREAD(struct sched_info___count, info, pcount);
+  }
+  if (bpf_core_field_exists(struct task_io_accounting, rchar)) {
+    const __u64 io = FIELD(struct task_struct___usage, task, ioac);
+    value[SCHED_READ_CALLS] = KREAD(struct task_io_accounting, io, syscr);
+    value[SCHED_WRITE_CALLS] = KREAD(struct task_io_accounting, io, syscw);
+    value[SCHED_CALLS_READ_BYTES] = KREAD(struct task_io_accounting, io, rchar);
+    value[SCHED_CALLS_WRITTEN_BYTES] = KREAD(struct task_io_accounting, io, wchar);
+  }
   value[SCHED_VOLUNTARY] = KREAD(struct task_struct___switches, task, nvcsw);
   value[SCHED_INVOLUNTARY] = KREAD(struct task_struct___switches, task, nivcsw);
 }

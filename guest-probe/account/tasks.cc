@@ -130,7 +130,7 @@ void SchedAccount::end(const CgroupPaths& paths) {
   for (auto& [id, now] : containers) containers_.raise(id, now);
 }
 
-void SchedAccount::complete(wire::Container& row) {
+void SchedAccount::complete(wire::Container& row, const FigureSet& served) {
   const Sums* found = containers_.find(row.id);
   Sums sums = found == nullptr ? Sums{} : *found;
   if (row.removed) {
@@ -138,7 +138,9 @@ void SchedAccount::complete(wire::Container& row) {
     if (reported != last_finals_.end()) sums = reported->second;
     finals_.emplace(row.id, sums);
   }
-  set_figures<FigureGroup::schedstat>(row, {FigureGroup::schedstat}, [&](std::size_t index) { return sums[index]; });
+  const auto value_of = [&](std::size_t index) { return sums[index]; };
+  set_figures<FigureGroup::schedstat>(row, served, value_of);
+  set_figures<FigureGroup::io_calls>(row, served, value_of);
 }
 
 }  // namespace katameter::guest

@@ -69,8 +69,8 @@ class TaskAccount {
 /// Puts into a container's row what was counted of its tasks, as far as it is served.
 void set_tasks(wire::Container& row, const TaskAccount::OfContainer& tasks, const FigureSet& served);
 
-/// Run time, run-queue wait and switches per container: the kernel programs' sums, those included of containers that are
-/// gone, for a task's last figures come when RCU is done with it. No figure falls.
+/// Run time, run-queue wait, switches, and calls of read(2) and write(2) per container: the kernel programs' sums, those
+/// included of containers that are gone, for a task's last figures come when RCU is done with it. No figure falls.
 class SchedAccount {
  public:
   /// One reading: begin(), add() each record, then end().
@@ -82,8 +82,9 @@ class SchedAccount {
   /// The sums of a removed cgroup are still those of its container.
   void removed(std::uint64_t cgroup_id, const ContainerId& container) { owners_.emplace(cgroup_id, container); }
 
-  /// Puts what is known of the row's container into it. A removed one gets the same values in each snapshot that has it.
-  void complete(wire::Container& row);
+  /// Puts what is known of the row's container into it, as far as it is served. A removed one gets the same values in each
+  /// snapshot that has it.
+  void complete(wire::Container& row, const FigureSet& served);
 
  private:
   using Counters = MonotonicByCgroup<SCHED_FIGURES, ContainerId>;

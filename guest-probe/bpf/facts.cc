@@ -130,8 +130,9 @@ void read_types(KernelFacts& facts) {
   facts.cgroup_rmdir = first_tracepoint_argument(*types, "btf_trace_cgroup_rmdir") != nullptr;
   facts.cpuhp_enter = first_tracepoint_argument(*types, "btf_trace_cpuhp_enter") != nullptr;
   facts.cgroup_mkdir = first_tracepoint_argument(*types, "btf_trace_cgroup_mkdir") != nullptr;
-  facts.sched_free = first_tracepoint_argument(*types, "btf_trace_sched_process_free") != nullptr &&
-                     member_type(*types, "sched_info", "run_delay") != nullptr;
+  facts.sched_free = first_tracepoint_argument(*types, "btf_trace_sched_process_free") != nullptr;
+  facts.sched_info = member_type(*types, "sched_info", "run_delay") != nullptr;
+  facts.io_calls = member_type(*types, "task_io_accounting", "rchar") != nullptr;
   facts.task_iterator = find(*types, "bpf_iter_task", BTF_KIND_FUNC) != nullptr;
   const btf_type* victim = first_tracepoint_argument(*types, "btf_trace_mark_victim");
   facts.mark_victim = victim != nullptr;

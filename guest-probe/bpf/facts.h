@@ -47,7 +47,9 @@ struct KernelFacts {
   bool cgroup_rmdir = false;      ///< tracepoint cgroup:cgroup_rmdir is in BTF
   bool cpuhp_enter = false;       ///< tracepoint cpuhp:cpuhp_enter is in BTF
   bool cgroup_mkdir = false;      ///< tracepoint cgroup:cgroup_mkdir is in BTF
-  bool sched_free = false;        ///< tracepoint sched:sched_process_free is in BTF, and tasks have sched_info
+  bool sched_free = false;        ///< tracepoint sched:sched_process_free is in BTF
+  bool sched_info = false;        ///< tasks have sched_info.run_delay (CONFIG_SCHED_INFO)
+  bool io_calls = false;          ///< tasks have ioac.rchar (CONFIG_TASK_XACCT)
   bool task_iterator = false;     ///< iter/task is in BTF
   bool mark_victim = false;       ///< tracepoint oom:mark_victim is in BTF
   bool mark_victim_task = false;  ///< its argument is the task, not a pid

@@ -24,7 +24,7 @@
 namespace katameter::guest {
 namespace {
 
-// Tasks whose figures can be followed at once (--schedstat); some 110 bytes each.
+// Tasks whose figures can be followed at once (--schedstat); some 140 bytes each.
 constexpr std::uint32_t max_sched_tasks = 16384;
 
 // What a walk can count (bpf/guest/io.bpf.h).
@@ -190,14 +190,14 @@ Status GuestLoader::choose_task_programs() {
   auto& progs = skeleton_->progs;
   bpf_map__set_max_entries(maps.pressure_records, plan_.pressure ? entries : 1);
   bpf_map__set_max_entries(maps.mkdir_times, entries);
-  bpf_map__set_max_entries(maps.sched_tasks, plan_.schedstat ? max_sched_tasks : 1);
+  bpf_map__set_max_entries(maps.sched_tasks, plan_.task_sums ? max_sched_tasks : 1);
   // An LRU map begins to let go somewhat before it is full.
-  bpf_map__set_max_entries(maps.sched_cgroups, plan_.schedstat ? 4 * entries : 1);
+  bpf_map__set_max_entries(maps.sched_cgroups, plan_.task_sums ? 4 * entries : 1);
   choose_request(progs.collect_pressure, plan_.pressure);
   bpf_program__set_autoload(progs.note_mkdir, plan_.mkdir_times);
   bpf_program__set_autoload(progs.walk_tasks, plan_.tasks_walk);
-  bpf_program__set_autoload(progs.note_task_end, plan_.schedstat);
-  bpf_program__set_autoload(progs.walk_sched_sums, plan_.schedstat);
+  bpf_program__set_autoload(progs.note_task_end, plan_.task_sums);
+  bpf_program__set_autoload(progs.walk_sched_sums, plan_.task_sums);
   skeleton_->rodata->reads_pressure = plan_.pressure ? 1 : 0;
   skeleton_->rodata->tick_ns = plan_.tick_ns;
   skeleton_->rodata->tasks_hierarchy = static_cast<std::uint32_t>(plan_.tasks_hierarchy);
@@ -207,7 +207,7 @@ Status GuestLoader::choose_task_programs() {
   skeleton_->rodata->network_counter_count = static_cast<std::uint32_t>(plan_.network_counters.size());
   for (const std::uint16_t counter : plan_.network_counters) programs_.network_figures_ |= 1u << (counter >> 8);
   skeleton_->rodata->counts_files = plan_.open_files ? 1 : 0;
-  skeleton_->rodata->sums_sched = plan_.schedstat ? 1 : 0;
+  skeleton_->rodata->sums_sched = plan_.task_sums ? 1 : 0;
   return {};
 }
 
@@ -367,7 +367,7 @@ Status GuestLoader::take_walkers() {
     status = take_walker(progs.collect_pressure, maps.pressure_records, sizeof(pressure_record), programs_.pressure_);
   }
   if (status && plan_.tasks_walk) status = take_iterator(progs.walk_tasks, nullptr, programs_.tasks_);
-  if (status && plan_.schedstat) {
+  if (status && plan_.task_sums) {
     status = take_iterator(progs.walk_sched_sums, maps.sched_cgroups, programs_.sched_sums_.emplace());
   }
   return status;
@@ -463,7 +463,7 @@ Status GuestLoader::attach_hooks() {
   if (plan_.mkdir_times) {
     if (Status status = attach_hook(progs.note_mkdir, Hook::cgroup_mkdir); !status) return status;
   }
-  if (plan_.schedstat) {
+  if (plan_.task_sums) {
     if (Status status = attach_hook(progs.note_task_end, Hook::sched_process_free); !status) return status;
   }
   if (!plan_.oom_events) return {};

@@ -149,8 +149,10 @@ GuestPlan plan_guest(const KernelFacts& facts, const Wanted& wanted, std::vector
   plan.tasks_walk = plan.works() && facts.task_iterator && takes({"walk_tasks"});
   if (plan.tasks_walk && plan.per_cpu) plan.network_counters = plan_network(facts, wanted);
   plan.open_files = wanted.open_files && plan.tasks_walk;
-  plan.schedstat = wanted.schedstat && plan.tasks_walk && facts.sched_free && map_iterators &&
-                   takes({"note_task_end", "walk_sched_sums"});
+  plan.task_sums = wanted.schedstat && plan.tasks_walk && facts.sched_free && (facts.sched_info || facts.io_calls) &&
+                   map_iterators && takes({"note_task_end", "walk_sched_sums"});
+  plan.schedstat = plan.task_sums && facts.sched_info;
+  plan.io_calls = plan.task_sums && facts.io_calls;
   plan.removals = base && facts.cgroup_rmdir && takes({"note_removal"});
   // Without removals entries of cgroups that are gone would fill the maps.
   plan.mkdir_times = plan.works() && facts.cgroup_mkdir && plan.removals && takes({"note_mkdir"});
@@ -216,10 +218,15 @@ GuestPlan plan_guest(const KernelFacts& facts, const Wanted& wanted, std::vector
        "start the guest with fewer maximum vCPUs"},
   };
   if (wanted.schedstat) {
+    const char* const refuses = "this kernel refuses BPF iterators over maps, which they take: report the kernel to us";
     plan.requirements.push_back(
-        {"scheduler statistics", facts.sched_free && map_iterators, "what --schedstat asks for: sched_run_ns ...",
+        {"scheduler statistics", facts.sched_free && facts.sched_info && map_iterators,
+         "what --schedstat asks for: sched_run_ns ...",
          map_iterators ? "build the guest kernel with CONFIG_SCHED_INFO (CONFIG_TASK_DELAY_ACCT or CONFIG_SCHEDSTATS)"
-                       : "this kernel refuses BPF iterators over maps, which they take: report the kernel to us"});
+                       : refuses});
+    plan.requirements.push_back({"task I/O accounting", facts.sched_free && facts.io_calls && map_iterators,
+                                 "what --schedstat asks for: read_calls ...",
+                                 map_iterators ? "build the guest kernel with CONFIG_TASK_XACCT" : refuses});
   }
   // Without huge pages there is nothing to count.
   if (facts.huge_pages) {
@@ -273,8 +280,8 @@ constexpr std::array parts{
         "processes, what their threads do (threads_running ...), max_open_files, start_boottime_ns of containers older "
         "than guest-probe, the guest system's CPU time by owner, the pod's volumes in memory, what --schedstat "
         "and --open-files ask for"},
-    Part{"note_task_end", "what --schedstat asks for: sched_run_ns ..."},
-    Part{"walk_sched_sums", "what --schedstat asks for: sched_run_ns ..."},
+    Part{"note_task_end", "what --schedstat asks for: sched_run_ns ..., read_calls ..."},
+    Part{"walk_sched_sums", "what --schedstat asks for: sched_run_ns ..., read_calls ..."},
     Part{"note_request", "all figures of virtiofs: virtiofs_reads ..."},
     Part{"note_answer", "virtiofs_*_ns, virtiofs_*_errors, virtiofs_in_flight, virtiofs_up_to_*, virtiofs_over_1s"},
     Part{"note_victim", "OOM events; oom_kills is still counted"},

@@ -69,7 +69,9 @@ struct GuestPlan {
   bool victim_by_pid = false;      ///< mark_victim hands over a process id, not the task
   bool tasks_walk = false;        ///< processes, start of containers that were there before, owners of guest-system CPU
   bool open_files = false;        ///< file_descriptors, sockets, as asked for
-  bool schedstat = false;         ///< sched_run_ns ..., as asked for
+  bool task_sums = false;         ///< one of the next two at least, as asked for
+  bool schedstat = false;         ///< sched_run_ns ...
+  bool io_calls = false;          ///< read_calls ...
   bool virtiofs = false;          ///< virtiofs_reads ...: requests and bytes
   bool virtiofs_answers = false;  ///< virtiofs_read_ns ...: times, errors and requests in flight
   /// As network_counters in bpf/guest/network.bpf.h has them; figures in the order of Wanted::network.

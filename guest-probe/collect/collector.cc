@@ -92,8 +92,8 @@ Result<wire::Snapshot> Collector::collect(std::uint64_t request) {
   living_ = rows;
   const std::size_t living = std::min(rows.size(), max_rows_);
   removed_.report(rows, snapshot.sequence, wire::max_snapshot_rows - std::min(wire::max_snapshot_rows, living));
-  if (served_.has(FigureGroup::schedstat)) {
-    for (auto& [id, row] : rows) sched_.complete(row);
+  if (sums_tasks()) {
+    for (auto& [id, row] : rows) sched_.complete(row, served_.figures);
   }
   limit_rows(rows, snapshot.guest);
   snapshot.guest.containers_unreported = unreported_;
@@ -163,7 +163,7 @@ Status Collector::read_kernel() {
   tasks_.end();
   // Last: what is removed after its walk is then known from both, and counted once; before it, nothing is missed.
   if (Status status = take_removed(); !status) return status;
-  if (served_.has(FigureGroup::schedstat)) sched_.end(tasks_paths());
+  if (sums_tasks()) sched_.end(tasks_paths());
   return {};
 }
 
@@ -172,7 +172,7 @@ Status Collector::read_tasks() {
   sched_.begin();
   if (!served_.has(figure::processes)) return {};
   Status status = programs_.walk_tasks([this](const task_record& record) { tasks_.add(record); });
-  if (!status || !served_.has(FigureGroup::schedstat)) return status;
+  if (!status || !sums_tasks()) return status;
   return programs_.walk_sched_sums([this](const sched_record& record) { sched_.add(record); });
 }
 

@@ -52,6 +52,7 @@ class Collector {
     std::vector<cpu_record> rows;  // of the collect that is under way
   };
 
+  bool sums_tasks() const { return served_.has(FigureGroup::schedstat) || served_.has(FigureGroup::io_calls); }
   Status read_kernel();
   Status read_tasks();
   Status read_cpu();

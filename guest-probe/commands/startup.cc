@@ -49,6 +49,7 @@ ServedFigures planned_figures(const GuestPlan& plan) {
   add_if(plan.mkdir_times || plan.tasks_walk, FigureGroup::start);
   add_if(plan.open_files, FigureGroup::open_files);
   add_if(plan.schedstat, FigureGroup::schedstat);
+  add_if(plan.io_calls, FigureGroup::io_calls);
   add_if(plan.virtiofs, FigureGroup::virtiofs);
   add_if(plan.virtiofs_answers, FigureGroup::virtiofs_answers);
   served.memory = plan.memory;
@@ -179,9 +180,10 @@ Result<GuestProbe> start_guest_probe(std::size_t containers, const std::string& 
     if (mismatches) probe.mismatches.insert(probe.mismatches.end(), mismatches->begin(), mismatches->end());
     if (!mismatches) probe.check_failure = mismatches.error().text;
   }
-  // The walk of tasks gives all three.
+  // The walk of tasks gives all of them.
   if (!probe.served.has(figure::processes)) {
     probe.served.figures.remove(FigureGroup::schedstat);
+    probe.served.figures.remove(FigureGroup::io_calls);
     probe.served.figures.remove(FigureGroup::open_files);
   }
   probe.collector = std::make_unique<Collector>(*probe.programs, probe.served, containers);

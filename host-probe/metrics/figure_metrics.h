@@ -106,6 +106,7 @@ constexpr std::string_view unit_name(FigureUnit unit) {
     case FigureUnit::datagrams: return "datagrams";
     case FigureUnit::sockets: return "sockets";
     case FigureUnit::cpus: return "CPUs";
+    case FigureUnit::calls: return "calls";
   }
   return "?";
 }

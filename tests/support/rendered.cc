@@ -131,6 +131,10 @@ wire::Container full_container() {
   made.sched_periods = 9;
   made.voluntary_switches = 7;
   made.involuntary_switches = 2;
+  made.read_calls = 10;
+  made.write_calls = 11;
+  made.read_call_bytes = 12;
+  made.write_call_bytes = 13;
   made.cpu_waiting_ns = 1'500'000'000;
   made.cpu_stalled_ns = 2'500'000'000;
   made.memory_waiting_ns = 3'500'000'000;

@@ -50,6 +50,7 @@ enum class FigureUnit : std::uint8_t {
   datagrams,
   sockets,
   cpus,
+  calls,
 };
 
 /// What gives a figure: it is there or missing with the others of its group.
@@ -66,7 +67,8 @@ enum class FigureGroup : std::uint8_t {
   open_files,        ///< the same walk with --open-files
   start,             ///< the time of the cgroup's mkdir, or that walk
   pressure,          ///< PSI
-  schedstat,         ///< the programs of --schedstat
+  schedstat,         ///< the programs of --schedstat, run-queue wait
+  io_calls,          ///< the same programs, task I/O accounting
   virtiofs,          ///< the program at the sending of requests to virtiofs
   virtiofs_answers,  ///< the one at their end
 };

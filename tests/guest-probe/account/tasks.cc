@@ -56,7 +56,8 @@ using Owner = TaskAccount::Owner;
 const std::string name(64, 'a');
 
 sched_record sums(std::uint64_t container_id, std::uint64_t first) {
-  return {.container_id = container_id, .sum = {first, first + 1, first + 2, first + 3, first + 4}};
+  return {.container_id = container_id,
+          .sum = {first, first + 1, first + 2, first + 3, first + 4, first + 5, first + 6, first + 7, first + 8}};
 }
 
 void read(SchedAccount& account, const std::vector<sched_record>& records) {
@@ -71,7 +72,7 @@ wire::Container row_of(SchedAccount& account, bool removed = false) {
   wire::Container row;
   row.id = *ContainerId::from_hex(name);
   row.removed = removed;
-  account.complete(row);
+  account.complete(row, FigureSet::all());
   return row;
 }
 
@@ -175,6 +176,19 @@ TEST_CASE("A container's scheduler figures are the kernel program's sums") {
   CHECK(row.sched_periods == 122);
   CHECK(row.voluntary_switches == 123);
   CHECK(row.involuntary_switches == 124);
+  CHECK(row.read_calls == 125);
+  CHECK(row.write_calls == 126);
+  CHECK(row.read_call_bytes == 127);
+  CHECK(row.write_call_bytes == 128);
+}
+
+TEST_CASE("Of the sums only those are in a row that are served") {
+  SchedAccount account;
+  read(account, {sums(inside, 120)});
+  wire::Container row;
+  row.id = *ContainerId::from_hex(name);
+  account.complete(row, {FigureGroup::io_calls});
+  CHECK((row.read_calls == 125 && !row.sched_run_ns && !row.involuntary_switches));
 }
 
 TEST_CASE("A container in which no task was ever seen has used nothing") {

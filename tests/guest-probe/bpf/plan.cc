@@ -19,7 +19,7 @@ KernelFacts everything() {
   facts.pids_mount = "/sys/fs/cgroup/pids";
   facts.cpuset_mount = "/sys/fs/cgroup/cpuset";
   facts.cgroup_rmdir = facts.mark_victim = facts.mark_victim_task = facts.cpuhp_enter = true;
-  facts.cgroup_mkdir = facts.task_iterator = facts.sched_free = true;
+  facts.cgroup_mkdir = facts.task_iterator = facts.sched_free = facts.sched_info = facts.io_calls = true;
   facts.oom_control = facts.reclaim = facts.fuse_requests = true;
   facts.cpuacct_v1 = facts.memory_v1 = true;
   facts.cpuacct_mount = "/sys/fs/cgroup/cpuacct";
@@ -335,6 +335,23 @@ TEST_CASE("Memory by NUMA node is read where there is more than one") {
 TEST_CASE("Open files are counted on request") {
   CHECK_FALSE(plan_guest(everything()).open_files);
   CHECK(plan_guest(everything(), {.open_files = true}).open_files);
+}
+
+TEST_CASE("Of what tasks count, that is summed up which the kernel counts") {
+  KernelFacts facts = everything();
+  const GuestPlan both = plan_guest(facts, {.schedstat = true});
+  CHECK((both.task_sums && both.schedstat && both.io_calls && both.complete()));
+  CHECK_FALSE(plan_guest(facts).task_sums);
+  facts.sched_info = false;
+  const GuestPlan io = plan_guest(facts, {.schedstat = true});
+  CHECK((io.task_sums && !io.schedstat && io.io_calls));
+  CHECK(io.missing_features() == std::vector<std::string>{"scheduler statistics"});
+  facts.io_calls = false;
+  CHECK_FALSE(plan_guest(facts, {.schedstat = true}).task_sums);
+  facts.sched_info = true;
+  const GuestPlan sched = plan_guest(facts, {.schedstat = true});
+  CHECK((sched.task_sums && sched.schedstat && !sched.io_calls));
+  CHECK(sched.missing_features() == std::vector<std::string>{"task I/O accounting"});
 }
 
 TEST_CASE("What the kernel refuses costs what depends on it, and is reported with the kernel's words") {
