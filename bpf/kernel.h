@@ -3,8 +3,8 @@
 #define KATAMETER_KERNEL_H
 
 /*
- * Every kernel type and field that our programs read, and nothing else: this header, with kernel_task.h, kernel_fuse.h and
- * kernel_net.h, is the list of what we depend on.
+ * Every kernel type and field that our programs read, and nothing else: this header, with kernel_task.h, kernel_fs.h,
+ * kernel_fuse.h and kernel_net.h, is the list of what we depend on.
  * CO-RE finds the fields in the running kernel's BTF, so order and size here do not matter, only names and kinds.
  * What moved between kernels stands as a flavour (name___what), with the commit that moved it.
  */

@@ -2,7 +2,7 @@
 #ifndef KATAMETER_KERNEL_FUSE_H
 #define KATAMETER_KERNEL_FUSE_H
 
-/* What is read of the kernel's mounts, tmpfs and FUSE; the rules are those of kernel.h. */
+/* What is read of the kernel's FUSE; the rules are those of kernel.h. */
 
 #include "bpf/kernel_task.h"
 
@@ -87,46 +87,6 @@ struct folio {
 /* include/linux/memcontrol.h: what memcg_data of a page cache page points at in 7.x. */
 struct obj_cgroup {
   struct mem_cgroup *memcg;
-};
-
-/* The mounts of a task's namespace, as a tree: include/linux/nsproxy.h, mount.h, fs/mount.h. */
-struct nsproxy {
-  struct mnt_namespace *mnt_ns;
-};
-
-struct mnt_namespace {
-  struct mount *root;
-};
-
-struct vfsmount {
-  struct super_block *mnt_sb;
-};
-
-struct mount {
-  struct mount *mnt_parent;
-  struct dentry___parent *mnt_mountpoint;
-  struct vfsmount mnt;
-  struct list_head mnt_mounts;
-  struct list_head mnt_child;
-};
-
-/* include/linux/dcache.h */
-struct dentry___parent {
-  struct dentry___parent *d_parent;
-  struct qstr d_name;
-};
-
-/* include/linux/shmem_fs.h: pages and inodes. A tmpfs without a limit does not count; max_blocks is 0 then. */
-struct shmem_sb_info {
-  unsigned long max_blocks;
-  struct percpu_counter used_blocks;
-  unsigned long max_inodes;
-  unsigned long free_inodes;
-};
-
-/* Room for inodes in bytes, of which each takes BOGO_INODE_SIZE, is what is counted since 6.6. */
-struct shmem_sb_info___space {
-  unsigned long free_ispace;
 };
 
 #pragma clang attribute pop

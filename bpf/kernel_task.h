@@ -41,6 +41,9 @@ struct mm_struct___percpu {
 
 /* include/linux/fs.h, fdtable.h: from a task to the inodes it has open. */
 struct super_block {
+  __u32 s_dev;
+  unsigned long s_blocksize;
+  unsigned long s_flags;
   unsigned long s_magic;
   void *s_fs_info;
 };

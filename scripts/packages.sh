@@ -39,7 +39,7 @@ declare -A packages=(
         golang-github-masterminds-sprig-dev golang-github-ghodss-yaml-dev
         python3-kubernetes python3-jsonschema python3-seccomp xz-utils zstd'
     [vm]='qemu-system-x86 qemu-system-common busybox-static kmod cpio
-        xz-utils file debootstrap e2fsprogs python3 python3-argcomplete python3-pkg-resources
+        xz-utils file debootstrap e2fsprogs xfsprogs python3 python3-argcomplete python3-pkg-resources
         iproute2 debian-archive-keyring'
     [kernel]='gcc make flex bison bc pahole libelf-dev xz-utils perl debian-archive-keyring'
     [arm64]='binutils-aarch64-linux-gnu debian-archive-keyring'

@@ -485,15 +485,19 @@ struct oom_record {
 };
 
 enum {
-  VOLUMES = 16,           /* volumes of a pod that are read; a power of 2 */
-  VOLUME_NAME_BYTES = 64, /* a name of Kubernetes has 63 characters at most */
+  VOLUMES = 16,         /* volumes of a pod that are read; a power of 2 */
+  PATH_PARTS = 6,       /* components of a mount point's path: as many as the agent's longest has */
+  PATH_PART_BYTES = 68, /* a container's id has 64 characters, a name of Kubernetes 63 */
 };
 
-/* A tmpfs that the containers of the pod share, from its superblock (struct shmem_sb_info). */
+/* A file system that the pod writes to, from its superblock: a tmpfs, ext4 or xfs. */
 struct volume_record {
-  char name[VOLUME_NAME_BYTES]; /* an emptyDir's; "": /dev/shm */
-  __u64 used_pages;
-  __u64 max_pages; /* 0: without a limit the kernel does not count pages */
+  char path[PATH_PARTS][PATH_PART_BYTES]; /* of its mount point, the last component first; "" ends it */
+  __u32 path_is_whole;                    /* 0: it has more components */
+  __u32 device;                           /* dev_t of the block device; 0: a tmpfs has none */
+  __u64 block_bytes;
+  __u64 used_blocks;
+  __u64 max_blocks; /* 0: a tmpfs without a limit does not count blocks */
   __u64 free_inodes;
   __u64 max_inodes; /* 0: the same of inodes */
 };

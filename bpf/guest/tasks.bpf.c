@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * walk_tasks: how many processes each container has and what its threads do, summed up; the threads of the guest system's
- * owners one by one; at the end what each virtiofs was asked, and has not answered, what the pod's volumes in memory hold
- * (guest/mounts.bpf.h), and what the guest's network has counted (guest/network.bpf.h).
+ * owners one by one; at the end what each virtiofs was asked, and has not answered (guest/mounts.bpf.h), what the pod's
+ * volumes hold (guest/volumes.bpf.h), and what the guest's network has counted (guest/network.bpf.h).
  *
  * Hook:    iter/task. Run by reading the iterator, when the host asks; the records are what is read.
  * Rate:    once per snapshot.
@@ -16,7 +16,7 @@
  * Kernels: 5.10 and later.
  * Without: the number of processes, the states of threads, the start of containers that were there before guest-probe,
  *          and by whom the guest system's CPU time was used are not known, nor which requests to virtiofs wait, what the
- *          pod's volumes in memory hold, and what TCP and UDP have counted.
+ *          pod's volumes hold, and what TCP and UDP have counted.
  *
  * cgroup.procs goes through lists of tasks that a spinlock guards, which BPF cannot take; a task that moves to another
  * list in the meantime would lead a walk astray. The table of process ids that this iterator goes through is read under

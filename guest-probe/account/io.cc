@@ -1,7 +1,5 @@
 #include "guest-probe/account/io.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <cstring>
 #include <string>
@@ -13,6 +11,18 @@ namespace {
 
 // MAJOR() and MINOR() of the kernel (include/linux/kdev_t.h), not those of user space.
 constexpr std::uint32_t minor_bits = 20;
+constexpr std::uint32_t max_minor = (1u << minor_bits) - 1;
+
+// Without the "/" before it if it has more components than a record.
+std::string path_of(const volume_record& record) {
+  std::string path;
+  for (const char(&part)[PATH_PART_BYTES] : record.path) {
+    if (part[0] == 0) break;
+    const std::string name(part, strnlen(part, sizeof(part)));
+    path = path.empty() ? name : name + "/" + path;
+  }
+  return record.path_is_whole != 0 ? "/" + path : path;
+}
 
 }  // namespace
 
@@ -42,7 +52,7 @@ std::size_t set_io(wire::Container& row, const DeviceCounts& devices) {
       continue;
     }
     row.block_devices.push_back({.major = number >> minor_bits,
-                                 .minor = number & ((1u << minor_bits) - 1),
+                                 .minor = number & max_minor,
                                  .read_bytes = counts[IO_READ_BYTES],
                                  .write_bytes = counts[IO_WRITE_BYTES],
                                  .reads = counts[IO_READS],
@@ -75,16 +85,18 @@ DeviceCounts removed_io(const removed_record& removed) {
 }
 
 std::vector<wire::Volume> account_volumes(std::span<const volume_record> records) {
-  const auto page = static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
   std::vector<wire::Volume> volumes;
   for (const volume_record& record : records) {
-    const std::string name(record.name, strnlen(record.name, sizeof(record.name)));
-    const auto has_name = [&](const wire::Volume& volume) { return volume.name == name; };
-    if (!wire::is_volume_name(name) || std::any_of(volumes.begin(), volumes.end(), has_name)) continue;
-    // What the CPUs have not added up yet may be more than what was freed.
-    const auto used = std::max<std::int64_t>(static_cast<std::int64_t>(record.used_pages), 0);
-    volumes.push_back({name, static_cast<std::uint64_t>(used) * page, record.max_pages * page, record.free_inodes,
-                       record.max_inodes});
+    wire::Volume volume{.name = path_of(record),
+                        .used_bytes = record.used_blocks * record.block_bytes,
+                        .limit_bytes = record.max_blocks * record.block_bytes,
+                        .free_inodes = record.free_inodes,
+                        .inodes = record.max_inodes,
+                        .major = record.device >> minor_bits,
+                        .minor = record.device & max_minor};
+    const auto is_same = [&](const wire::Volume& other) { return wire::is_same_volume(volume, other); };
+    if (!wire::is_mount_point(volume.name) || std::any_of(volumes.begin(), volumes.end(), is_same)) continue;
+    volumes.push_back(std::move(volume));
   }
   return volumes;
 }

@@ -55,7 +55,8 @@ class IoCounters {
   MonotonicByCgroup<IO_COUNTS, Key, Hash> counters_;
 };
 
-/// The volumes of the pod, each name once; those whose names the host would not take are left out.
+/// The volumes of the pod, each device and each mount point of a tmpfs once; those whose mount points the host would not
+/// take are left out.
 std::vector<wire::Volume> account_volumes(std::span<const volume_record> records);
 
 /// Puts into a row what its container has asked of virtiofs: those of the figures that are served.

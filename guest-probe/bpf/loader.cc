@@ -34,9 +34,6 @@ constexpr std::uint32_t max_io_records = 0xffff;
 constexpr std::array pinned_structures{"removed_record", "oom_record", "guest_status",  "state_record",
                                        "stall_sum",      "io_counts",  "virtiofs_sums", "virtiofs_request"};
 
-// It is mapped as one page.
-static_assert(sizeof(guest_status) <= 4096);
-
 std::array<bpf_program*, 4> stall_programs(const ::guest& skeleton) {
   const auto& progs = skeleton.progs;
   return {progs.memcg_reclaim_begin, progs.memcg_reclaim_end, progs.direct_reclaim_begin, progs.direct_reclaim_end};
@@ -290,7 +287,7 @@ Status GuestLoader::take_maps() {
   Result<Requests> mapped_requests = Requests::map(requests);
   if (!mapped_requests) return failure_from(mapped_requests.error());
   programs_.requests_ = std::make_unique<Requests>(*std::move(mapped_requests));
-  Result<Mapping> mapped_status = Mapping::writable(status, static_cast<std::size_t>(getpagesize()));
+  Result<Mapping> mapped_status = Mapping::writable(status, sizeof(guest_status));
   if (!mapped_status) return failure_from(mapped_status.error());
   programs_.status_ = *std::move(mapped_status);
   Result<PersistentState> mapped_state = PersistentState::map(state, boottime_ns());

@@ -204,7 +204,7 @@ GuestPlan plan_guest(const KernelFacts& facts, const Wanted& wanted, std::vector
        "build the guest kernel with CONFIG_FTRACE and CONFIG_DEBUG_INFO_BTF"},
       {"task iterator", facts.task_iterator,
        "processes, what their threads do (threads_running ...), max_open_files, start_boottime_ns of containers older "
-       "than guest-probe, the guest system's CPU time by owner, the pod's volumes in memory",
+       "than guest-probe, the guest system's CPU time by owner, the pod's volumes",
        "use a kernel from 5.8 on"},
       {"mark_victim tracepoint", facts.mark_victim, "OOM events; oom_kills is still counted",
        "build the guest kernel with CONFIG_FTRACE and CONFIG_DEBUG_INFO_BTF"},
@@ -278,7 +278,7 @@ constexpr std::array parts{
     Part{
         "walk_tasks",
         "processes, what their threads do (threads_running ...), max_open_files, start_boottime_ns of containers older "
-        "than guest-probe, the guest system's CPU time by owner, the pod's volumes in memory, what --schedstat "
+        "than guest-probe, the guest system's CPU time by owner, the pod's volumes, what --schedstat "
         "and --open-files ask for"},
     Part{"note_task_end", "what --schedstat asks for: sched_run_ns ..., read_calls ..."},
     Part{"walk_sched_sums", "what --schedstat asks for: sched_run_ns ..., read_calls ..."},

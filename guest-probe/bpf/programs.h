@@ -188,7 +188,7 @@ class GuestPrograms {
   /// What the kernel counts of the guest's virtiofs, as the last walk_tasks() found it; nothing where there is none.
   std::optional<std::uint64_t> virtiofs_requests() const { return of_virtiofs(status().virtiofs_requests); }
   std::optional<std::uint64_t> virtiofs_waiting() const { return of_virtiofs(status().virtiofs_waiting); }
-  /// The pod's volumes in memory, as the last walk_tasks() found them; copies nothing, until the next walk.
+  /// The pod's volumes, as the last walk_tasks() found them; copies nothing, until the next walk.
   std::span<const volume_record> volumes() const;
   /// Requests to virtiofs of which the programs missed one end.
   std::uint64_t virtiofs_lost() const { return status().virtiofs_lost; }

@@ -59,6 +59,10 @@ Json disk_json(const wire::Disk& disk) {
 Json volume_json(const wire::Volume& volume) {
   Json json{{"name", volume.name}};
   for (const wire::VolumeFigure& figure : wire::volume_figures) json[std::string(figure.name)] = volume.*figure.value;
+  if (volume.is_on_device()) {
+    json["major"] = volume.major;
+    json["minor"] = volume.minor;
+  }
   return json;
 }
 

@@ -88,18 +88,21 @@ std::optional<Drop> check_block_devices(const wire::Snapshot& snapshot) {
   return check_numbers(snapshot.disks, [] { return std::string("the guest"); });
 }
 
-// As those of interfaces.
+// The mount points and numbers become values of labels, too.
 std::optional<Drop> check_volumes(const wire::Snapshot& snapshot) {
+  std::vector<wire::Volume> on_devices;
   std::set<std::string_view> names;
   for (const wire::Volume& volume : snapshot.volumes) {
-    if (!wire::is_volume_name(volume.name)) {
-      return Drop{DropReason::bad_volume, fmt::format("'{}' cannot be a volume", volume.name)};
+    if (!wire::is_mount_point(volume.name)) {
+      return Drop{DropReason::bad_volume, fmt::format("'{}' cannot be where a volume is mounted", volume.name)};
     }
-    if (!names.insert(volume.name).second) {
+    if (volume.is_on_device()) {
+      on_devices.push_back(volume);
+    } else if (!names.insert(volume.name).second) {
       return Drop{DropReason::bad_volume, fmt::format("volume '{}' is listed twice", volume.name)};
     }
   }
-  return std::nullopt;
+  return check_numbers(on_devices, [] { return std::string("the list of volumes"); });
 }
 
 std::optional<Drop> check_duplicates(const wire::Snapshot& snapshot) {

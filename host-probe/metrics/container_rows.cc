@@ -7,7 +7,7 @@
 #include "userspace/wire/messages.h"
 
 // Of a container and its pod what is more than one value of the container's snapshot: block I/O by device, network by
-// interface, volumes in memory, how long requests to virtiofs took, and the CPU time of the host.
+// interface, volumes, how long requests to virtiofs took, and the CPU time of the host.
 namespace katameter::host {
 namespace {
 
@@ -128,22 +128,33 @@ void write_layer(SeriesWriter& out) {
   }
 }
 
-// A tmpfs by its mount point, as cAdvisor calls it; the agent mounts the pod's there. They are on the pod's row.
+// As cAdvisor has it: a block device, or the mount point of a tmpfs.
 Labels volume_labels(const wire::Volume& volume) {
-  const std::string sandbox = "/run/kata-containers/sandbox/";
-  return {{"device", sandbox + (volume.name.empty() ? "shm" : "ephemeral/" + volume.name)}};
+  return {{"device", volume.is_on_device() ? device_name(volume.major, volume.minor) : volume.name}};
+}
+
+// A container's root file system is mounted at .../ID/rootfs; what else there is belongs to the pod.
+const Labels& owner_of(const wire::Volume& volume, const LabelledSandbox& sandbox) {
+  std::string_view path = volume.name;
+  constexpr std::string_view last = "/rootfs";
+  if (!path.ends_with(last)) return sandbox.pod();
+  path.remove_suffix(last.size());
+  const auto id = ContainerId::from_hex(path.substr(path.rfind('/') + 1));
+  const auto container = id ? sandbox.by_container.find(*id) : sandbox.by_container.end();
+  return container == sandbox.by_container.end() ? sandbox.pod() : container->second;
 }
 
 // Without a limit the kernel does not count.
 template <std::uint64_t wire::Volume::*member, std::uint64_t wire::Volume::*limit>
 void write_volumes(SeriesWriter& out) {
-  SharedLabels<std::string_view> shared;
+  SharedLabels<std::tuple<std::string_view, std::uint32_t, std::uint32_t>> shared;
   for (const LabelledSandbox& sandbox : out.report().living()) {
     if (!sandbox.report.guest) continue;
     for (const wire::Volume& volume : sandbox.report.guest->volumes) {
       if (volume.*limit == 0) continue;
-      const Labels& of_volume = shared.of(volume.name, [&] { return volume_labels(volume); });
-      out.add(sandbox.pod(), of_volume, static_cast<double>(volume.*member));
+      const Labels& of_volume =
+          shared.of({volume.name, volume.major, volume.minor}, [&] { return volume_labels(volume); });
+      out.add(owner_of(volume, sandbox), of_volume, static_cast<double>(volume.*member));
     }
   }
 }
@@ -184,17 +195,19 @@ constexpr MetricRow container_rows[] = {
     {{"container_fs_usage_bytes", "Number of bytes that are consumed by the container on this filesystem.",
       MetricType::Gauge, "bytes", "device",
       "without `device`, the container's root file system: the container runtime, CRI, `writable_layer.used_bytes`, on "
-      "the host; on the pod's row, its /dev/shm and each emptyDir in memory: `shmem_sb_info.used_blocks`"},
+      "the host; on the pod's row, its /dev/shm and each emptyDir in memory: `shmem_sb_info.used_blocks`; what is on a "
+      "block device of the guest, on the pod's row, or on the container's whose root file system it is: statfs(2) from "
+      "`ext4_sb_info` or `xfs_mount`"},
      &write_usage},
     {{"container_fs_limit_bytes", "Number of bytes that can be consumed by the container on this filesystem.",
-      MetricType::Gauge, "bytes", "device", "on the pod's row, the same: `shmem_sb_info.max_blocks`"},
+      MetricType::Gauge, "bytes", "device",
+      "the same, without the container runtime's: of a tmpfs `shmem_sb_info.max_blocks`"},
      &write_volumes<&wire::Volume::limit_bytes, &wire::Volume::limit_bytes>},
     {{"container_fs_inodes_total", "Number of Inodes", MetricType::Gauge, "inodes", "device",
-      "on the pod's row, the same: `shmem_sb_info.max_inodes`"},
+      "the same: of a tmpfs `shmem_sb_info.max_inodes`"},
      &write_volumes<&wire::Volume::inodes, &wire::Volume::inodes>},
     {{"container_fs_inodes_free", "Number of available Inodes", MetricType::Gauge, "inodes", "device",
-      "on the pod's row, the same: `shmem_sb_info.free_inodes`; from 6.6 on `free_ispace`, of which an inode takes "
-      "1024"},
+      "the same: of a tmpfs `shmem_sb_info.free_inodes`; from 6.6 on `free_ispace`, of which an inode takes 1024"},
      &write_volumes<&wire::Volume::free_inodes, &wire::Volume::inodes>},
     {{"katameter_container_fs_inodes_used",
       "Files and directories in what the container has written to its root file system.", MetricType::Gauge, "inodes",

@@ -122,6 +122,16 @@ void write_operations(SeriesWriter& out) {
   });
 }
 
+void write_mount_points(SeriesWriter& out) {
+  for (const LabelledSandbox& sandbox : out.report().living()) {
+    if (!sandbox.report.guest) continue;
+    for (const wire::Volume& volume : sandbox.report.guest->volumes) {
+      if (!volume.is_on_device()) continue;
+      out.add(sandbox.id, {{"device", device_name(volume.major, volume.minor)}, {"mountpoint", volume.name}}, 1);
+    }
+  }
+}
+
 template <std::uint64_t wire::Disk::*member, int divisor = 1>
 void write_disk(SeriesWriter& out) {
   SharedLabels<std::pair<std::uint32_t, std::uint32_t>> shared;
@@ -212,6 +222,12 @@ constexpr MetricRow guest_rows[] = {
     {{"katameter_guest_block_in_flight", "Requests to a block device of the guest that have not been completed.",
       MetricType::Gauge, "requests", "device", "the same: I/Os in progress"},
      &write_disk<&wire::Disk::in_flight>},
+    {{"katameter_guest_block_device_info",
+      "1 for each block device of the guest with a file system that can be written to, by the point where it is "
+      "mounted "
+      "in the guest.",
+      MetricType::Gauge, "", "device, mountpoint", "guest: `super_block.s_dev` and its mount; ext4 and xfs"},
+     &write_mount_points},
     {{"katameter_oom_events_received_total", "OOM events received from the guest.", MetricType::Counter, "events", "",
       "counted by host-probe"},
      [](SeriesWriter& out) { out.each_sandbox([](const SandboxReport& of) { return number(of.oom_events); }); }},

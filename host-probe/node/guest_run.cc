@@ -149,8 +149,9 @@ std::optional<Drop> GuestRun::take(const wire::Snapshot& snapshot, std::chrono::
     return history.block_device_numbers.admit({disk.major, disk.minor});
   });
   history.leave_out(GuestEntry::block_device, snapshot.disks.size() - next.disks.size());
-  std::ranges::copy_if(snapshot.volumes, std::back_inserter(next.volumes),
-                       [&](const wire::Volume& volume) { return history.volume_names.admit(volume.name); });
+  std::ranges::copy_if(snapshot.volumes, std::back_inserter(next.volumes), [&](const wire::Volume& volume) {
+    return history.volumes.admit({volume.name, volume.major, volume.minor});
+  });
   history.leave_out(GuestEntry::volume, snapshot.volumes.size() - next.volumes.size());
   const auto last = std::exchange(accepted_, std::move(next));
   const std::span<const wire::Container> living_before =

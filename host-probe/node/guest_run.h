@@ -79,7 +79,7 @@ struct SandboxHistory {
   std::array<std::uint64_t, wire::oom_classes> oom_kills_by_class{};
   BoundedSet<std::string, 64> interface_names;
   BoundedSet<std::pair<std::uint32_t, std::uint32_t>, 64> block_device_numbers;
-  BoundedSet<std::string, 32> volume_names;
+  BoundedSet<std::tuple<std::string, std::uint32_t, std::uint32_t>, 32> volumes;  // mount point, device
   BoundedSet<GuestInfo, 16> guest_infos;
   std::shared_ptr<const SandboxPlace> place;
   ContainerIds container_ids;

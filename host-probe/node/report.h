@@ -36,7 +36,7 @@ struct GuestView {
   wire::Guest guest_wide;                           // values of the guest as a whole
   std::vector<wire::Interface> interfaces;          // each name once
   std::vector<wire::Disk> disks;                    // each number once
-  std::vector<wire::Volume> volumes;                // each name once
+  std::vector<wire::Volume> volumes;                // each device, or mount point, once
   std::optional<GuestCpu> cpu;                      // absent if the guest does not report it
   std::optional<GuestSystemCpu> system_cpu;         // absent with cpu, or if the guest does not report it
   std::uint64_t run = 0;                            // cpu is to be compared with that of the same number only

@@ -68,7 +68,8 @@ void add_guest(SandboxReport& sandbox, double seconds, double workload_cpus) {
   link.receive_bytes = grown(seconds, 5000);
   link.transmit_bytes = grown(seconds, 2500);
   view.interfaces = {link};
-  view.volumes = {{"cache", 3 * mebibyte, 64 * mebibyte, 1000, 1024}};
+  view.volumes = {{"/run/kata-containers/sandbox/ephemeral/cache", 3 * mebibyte, 64 * mebibyte, 1000, 1024},
+                  {"/run/kata-containers/sandbox/storage/MDIvMDA=", mebibyte, 64 * mebibyte, 1000, 1024, 254, 16}};
   wire::Disk& root = view.disks.emplace_back();
   root.major = 254;
   for (const wire::DiskFigure& figure : wire::disk_figures) root.*figure.value = grown(seconds, 3);

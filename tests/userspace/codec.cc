@@ -62,8 +62,9 @@ Snapshot largest(std::size_t rows) {
   set_to_largest(disk, disk_figures);
   snapshot.disks.assign(max_disks, disk);
   Volume volume;
-  volume.name = std::string(63, 'x');
+  volume.name = std::string(max_mount_point_bytes, 'x');
   set_to_largest(volume, volume_figures);
+  volume.major = volume.minor = UINT32_MAX;
   snapshot.volumes.assign(max_volumes, volume);
   return snapshot;
 }
@@ -110,9 +111,12 @@ TEST_CASE("A snapshot comes back as it was sent, absent figures absent and zeros
   CHECK(snapshot.disks[1].reads == 0);
   CHECK(snapshot.disks[1].flush_ms == UINT64_MAX);
   REQUIRE(snapshot.volumes.size() == 2);
-  CHECK(snapshot.volumes[0].name == "cache");
+  CHECK(snapshot.volumes[0].name == "/cache");
+  CHECK_FALSE(snapshot.volumes[0].is_on_device());
   CHECK(snapshot.volumes[0].inodes == UINT64_MAX);
-  CHECK(snapshot.volumes[1].name.empty());
+  CHECK(snapshot.volumes[1].name == "/data");
+  CHECK(snapshot.volumes[1].major == 254);
+  CHECK(snapshot.volumes[1].minor == 16);
   CHECK(snapshot.volumes[1].used_bytes == 4);
   CHECK(bytes_of(GuestMessage(snapshot)) == bytes_of(GuestMessage(sent)));
 }

@@ -35,7 +35,7 @@ inline Snapshot sample_snapshot() {
   snapshot.interfaces = {{"eth0", 1, 2, 3, 4, 5, 6, 7, UINT64_MAX}, {"eth1", 0, 0, 0, 0, 0, 0, 0, 0}};
   Disk disk{.major = 254, .minor = 16};
   for (const DiskFigure& figure : disk_figures) disk.*figure.value = value += 3;
-  snapshot.volumes = {{"cache", 1, 2, 3, UINT64_MAX}, {"", 4, 5, 6, 7}};
+  snapshot.volumes = {{"/cache", 1, 2, 3, UINT64_MAX}, {"/data", 4, 5, 6, 7, 254, 16}};
   snapshot.disks = {disk, {.major = 7, .minor = 1, .flush_ms = UINT64_MAX}};
   return snapshot;
 }

@@ -13,13 +13,11 @@
 namespace katameter::guest {
 namespace {
 
-constexpr off_t device_bytes = 16 << 20;
-constexpr std::uint32_t loop_major = 7;
 constexpr std::uint64_t sector = 512;
 
 }  // namespace
 
-LoopDevice::LoopDevice() {
+LoopDevice::LoopDevice(std::uint64_t bytes) {
   // Built in, or a module.
   if (access("/dev/loop-control", F_OK) != 0) REQUIRE(std::system("modprobe loop") == 0);
   const Fd control(open("/dev/loop-control", O_RDWR | O_CLOEXEC));
@@ -27,10 +25,10 @@ LoopDevice::LoopDevice() {
   const int number = ioctl(control.get(), LOOP_CTL_GET_FREE);
   REQUIRE(number >= 0);
   minor_ = static_cast<std::uint32_t>(number);
-  device_ = Fd(open(("/dev/loop" + std::to_string(number)).c_str(), O_RDWR | O_DIRECT | O_CLOEXEC));
+  device_ = Fd(open(path().c_str(), O_RDWR | O_DIRECT | O_CLOEXEC));
   REQUIRE(device_);
   const Fd memory(memfd_create("block-device", MFD_CLOEXEC));
-  REQUIRE(ftruncate(memory.get(), device_bytes) == 0);
+  REQUIRE(ftruncate(memory.get(), static_cast<off_t>(bytes)) == 0);
   REQUIRE(ioctl(device_.get(), LOOP_SET_FD, memory.get()) == 0);
   before_ = read_stat().counted;
 }
@@ -75,7 +73,7 @@ wire::BlockDevice LoopDevice::completed() const {
 
 wire::BlockDevice LoopDevice::of(const wire::Container& container) const {
   for (const wire::BlockDevice& device : container.block_devices) {
-    if (device.major == loop_major && device.minor == minor_) return device;
+    if (device.major == major() && device.minor == minor_) return device;
   }
   return {};
 }

@@ -17,14 +17,16 @@ class LoopDevice {
     std::uint64_t under_way = 0;
   };
 
-  LoopDevice();
+  explicit LoopDevice(std::uint64_t bytes = 16 << 20);
   LoopDevice(const LoopDevice&) = delete;
   LoopDevice& operator=(const LoopDevice&) = delete;
   ~LoopDevice();
 
   /// Opened with O_DIRECT, so that each request is one of the device.
   int fd() const { return device_.get(); }
+  std::uint32_t major() const { return 7; }
   std::uint32_t minor() const { return minor_; }
+  std::string path() const { return "/dev/loop" + std::to_string(minor_); }
   Stat stat() const;
   /// What it counted, when no request is under way any more: it counts one after the waiting process got its answer.
   wire::BlockDevice completed() const;

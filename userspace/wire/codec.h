@@ -52,7 +52,8 @@ inline constexpr std::size_t max_guest = nested(5, figures(guest_figures));
 inline constexpr std::size_t max_interface = nested(8, nested(1, 15) + figures(interface_figures));
 inline constexpr std::size_t max_disk =
     nested(10, number(1, UINT32_MAX) + number(2, UINT32_MAX) + figures(disk_figures));
-inline constexpr std::size_t max_volume = nested(11, nested(1, 63) + figures(volume_figures));
+inline constexpr std::size_t max_volume = nested(
+    11, nested(1, max_mount_point_bytes) + number(6, UINT32_MAX) + number(7, UINT32_MAX) + figures(volume_figures));
 /// Request, sequence, time, and the frame's own tag and length.
 inline constexpr std::size_t max_snapshot = nested(2, max_frame_bytes) - max_frame_bytes + number(1) + number(2) +
                                             number(3) + max_snapshot_rows * max_container + max_guest +

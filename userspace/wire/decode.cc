@@ -188,6 +188,8 @@ Volume read_volume(Reader in, const Limits& limits) {
   while (in.next()) {
     switch (in.tag()) {
       case 1: volume.name = text(in, "Volume.name", limits); break;
+      case 6: volume.major = small_number(in, "Volume.major"); break;
+      case 7: volume.minor = small_number(in, "Volume.minor"); break;
       default: read_figure<volume_figures>(in, volume);
     }
   }

@@ -99,6 +99,9 @@ void write(Writer out, const Disk& disk) {
 void write(Writer out, const Volume& volume) {
   put(out, 1, volume.name);
   for (const VolumeFigure& figure : volume_figures) put(out, figure.field, volume.*figure.value);
+  if (!volume.is_on_device()) return;
+  put(out, 6, std::uint64_t{volume.major});
+  put(out, 7, std::uint64_t{volume.minor});
 }
 
 void write(Writer out, const Snapshot& snapshot, bool with_paths = true) {

@@ -232,25 +232,36 @@ inline constexpr auto disk_figures = std::to_array<DiskFigure>({
     {"flush_ms", 19, &Disk::flush_ms},
 });
 
-/// Volumes in memory that are reported of a guest.
+/// Volumes that are reported of a guest.
 inline constexpr std::size_t max_volumes = 16;
 
-/// Whether a name can be one of a volume: up to 63 lower-case letters, digits and '-', as in Kubernetes. "": /dev/shm.
-inline bool is_volume_name(std::string_view name) {
-  constexpr std::size_t max_bytes = 63;
-  return name.size() <= max_bytes && std::all_of(name.begin(), name.end(), [](char c) {
-           return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
-         });
+/// The longest path of a mount point that is reported.
+inline constexpr std::size_t max_mount_point_bytes = 408;
+
+/// Whether a text can be the path of a volume's mount point: printable ASCII.
+inline bool is_mount_point(std::string_view path) {
+  return !path.empty() && path.size() <= max_mount_point_bytes &&
+         std::all_of(path.begin(), path.end(), [](char c) { return c > ' ' && c <= '~' && c != '"' && c != '\\'; });
 }
 
-/// A tmpfs that the containers of a pod share.
+/// A file system that a pod writes to: a tmpfs that its containers share, or one on a block device.
 struct Volume {
-  std::string name;
+  std::string name;  // its mount point in the guest
   std::uint64_t used_bytes = 0;
   std::uint64_t limit_bytes = 0;  // 0: without a limit the kernel does not count used_bytes
   std::uint64_t free_inodes = 0;
   std::uint64_t inodes = 0;  // 0: the same of free_inodes
+  std::uint32_t major = 0;   // of the block device; a tmpfs has neither number
+  std::uint32_t minor = 0;
+
+  bool is_on_device() const { return major != 0 || minor != 0; }
 };
+
+/// A volume on a device is known by the device, another one by its mount point.
+inline bool is_same_volume(const Volume& a, const Volume& b) {
+  if (a.is_on_device() || b.is_on_device()) return a.major == b.major && a.minor == b.minor;
+  return a.name == b.name;
+}
 
 /// One value of a volume; as ContainerFigure.
 struct VolumeFigure {

@@ -1,7 +1,6 @@
 #include "guest-probe/account/io.h"
 
-#include <unistd.h>
-
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <cstring>
 #include <string>
@@ -92,26 +91,40 @@ TEST_CASE("Block I/O does not fall, a device that was away begins anew") {
   CHECK(removed_io(removed).at(vdb) == DeviceCounts::mapped_type{1, 2, 3, 4});
 }
 
-TEST_CASE("A volume has bytes for pages, a name that the host takes, and is there once") {
-  const auto record = [](const char* name, std::int64_t used) {
+TEST_CASE("A volume has bytes for blocks, a path that the host takes, and is there once") {
+  const auto record = [](std::vector<std::string> path, std::uint32_t device = 0) {
     volume_record made{};
-    std::strncpy(made.name, name, sizeof(made.name));
-    made.used_pages = static_cast<std::uint64_t>(used);
-    made.max_pages = 10;
+    std::reverse(path.begin(), path.end());
+    for (std::size_t i = 0; i < path.size(); ++i) std::strncpy(made.path[i], path[i].c_str(), PATH_PART_BYTES);
+    made.path_is_whole = path.size() < PATH_PARTS;
+    made.device = device;
+    made.block_bytes = 1024;
+    made.used_blocks = 2;
+    made.max_blocks = 10;
     made.free_inodes = 3;
     made.max_inodes = 4;
     return made;
   };
-  const std::uint64_t page = static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
-  const std::vector<volume_record> records{record("", 2), record("cache", -1), record("cache", 5), record("a/b", 1),
-                                           record(std::string(64, 'a').c_str(), 1)};
+  const std::uint32_t on_device = (254u << 20) + 16;
+  const std::vector<volume_record> records{record({"run", "shm"}),
+                                           record({"run", "shm"}),
+                                           record({"data"}, on_device),
+                                           record({"elsewhere"}, on_device),
+                                           record({"a b"}),
+                                           record({}, on_device + 1),
+                                           record(std::vector<std::string>(PATH_PARTS, "deep"))};
   const std::vector<wire::Volume> volumes = account_volumes(records);
-  REQUIRE(volumes.size() == 2);
-  CHECK(volumes[0].name.empty());
-  CHECK(volumes[0].used_bytes == 2 * page);
-  CHECK(volumes[0].limit_bytes == 10 * page);
+  REQUIRE(volumes.size() == 4);
+  CHECK(volumes[0].name == "/run/shm");
+  CHECK(volumes[0].used_bytes == 2048);
+  CHECK(volumes[0].limit_bytes == 10240);
   CHECK(volumes[0].free_inodes == 3);
   CHECK(volumes[0].inodes == 4);
-  CHECK(volumes[1].name == "cache");
-  CHECK(volumes[1].used_bytes == 0);
+  CHECK_FALSE(volumes[0].is_on_device());
+  CHECK(volumes[1].name == "/data");
+  CHECK(volumes[1].major == 254);
+  CHECK(volumes[1].minor == 16);
+  CHECK(volumes[2].name == "/");
+  CHECK(volumes[2].minor == 17);
+  CHECK(volumes[3].name == "deep/deep/deep/deep/deep/deep");
 }

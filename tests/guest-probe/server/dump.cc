@@ -68,7 +68,9 @@ TEST_CASE("JSON has the figures under their names and leaves out what is not kno
   CHECK(json["interfaces"][0]["receive_bytes"] == 1);
   REQUIRE(json["disks"].size() == 2);
   CHECK(json["disks"][0]["minor"] == 16);
-  CHECK(json["volumes"][0]["name"] == "cache");
+  CHECK(json["volumes"][0]["name"] == "/cache");
+  CHECK_FALSE(json["volumes"][0].contains("major"));
+  CHECK(json["volumes"][1]["minor"] == 16);
   CHECK(json["volumes"][0]["limit_bytes"] == 2);
   CHECK(json["disks"][0]["io_ms"] == sample_dump().snapshot.disks[0].io_ms);
   CHECK(json["oom_events"][0]["oom_class"] == "pod_limit");

@@ -154,17 +154,27 @@ TEST_CASE("a guest's disks have numbers that the kernel can give, each once") {
   CHECK(verdict(rules, next) == DropReason::bad_block_device);
 }
 
-TEST_CASE("volumes have names of Kubernetes, or none, each once") {
+TEST_CASE("volumes have mount points that can be labels, each once, or numbers of devices") {
   SnapshotRules rules;
   wire::Snapshot next = snapshot({});
-  next.volumes = {{"", 1, 2, 3, 4}, {"cache-0", 1, UINT64_MAX, 3, UINT64_MAX}, {std::string(63, 'a'), 1, 2, 3, 4}};
+  const std::string longest(wire::max_mount_point_bytes, 'a');
+  next.volumes = {{"/shm", 1, UINT64_MAX, 3, UINT64_MAX}, {longest, 1, 2, 3, 4}, {"/shm", 1, 2, 3, 4, 254, 16}};
   CHECK_FALSE(verdict(rules, next));
-  const std::string name = GENERATE(std::string(64, 'a'), std::string("a/b"), std::string("a\"b"), std::string("Cache"),
-                                    std::string("a b"), std::string("a.b"), std::string("cache-0"), std::string(""));
+  const std::string name = GENERATE_COPY(longest + "a", std::string("/a\"b"), std::string("/a\\b"), std::string("/a b"),
+                                         std::string("/\xc3\xa4"), std::string("/shm"), std::string(""));
   INFO(name);
   next.volumes.push_back({name, 1, 2, 3, 4});
   CHECK(verdict(rules, next) == DropReason::bad_volume);
   CHECK(is_suspect(DropReason::bad_volume));
+}
+
+TEST_CASE("a volume on a device has a number that a device can have, once") {
+  SnapshotRules rules;
+  wire::Snapshot next = snapshot({});
+  next.volumes = {{"/a", 1, 2, 3, 4, 254, 16}};
+  const std::uint32_t major = GENERATE(254u, 1u << 12);
+  next.volumes.push_back({"/b", 1, 2, 3, 4, major, 16});
+  CHECK(verdict(rules, next) == DropReason::bad_block_device);
 }
 
 TEST_CASE("what may fall may fall") {
@@ -304,7 +314,7 @@ TEST_CASE("the guest's own values, its interfaces and block devices have bounds 
     snapshot.containers[0].block_devices[0].reads = UINT64_MAX;
   }
   SECTION("a volume") {
-    snapshot.volumes = {{"cache", UINT64_MAX, 1, 1, 1}};
+    snapshot.volumes = {{"/cache", UINT64_MAX, 1, 1, 1}};
   }
   SECTION("a disk") {
     snapshot.disks = {{.major = 7, .flushes = UINT64_MAX}};

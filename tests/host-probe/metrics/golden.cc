@@ -38,7 +38,8 @@ NodeReport report_of_distinct_values() {
   disk.minor = 16;
   std::uint64_t of_disk = 50;
   for (const wire::DiskFigure& each : wire::disk_figures) disk.*each.value = ++of_disk * 1000;
-  sandbox.guest->volumes = {{"", 61, 62, 63, 64}, {"cache", 65, 66, 67, 68}};
+  sandbox.guest->volumes = {{"/run/kata-containers/sandbox/shm", 61, 62, 63, 64},
+                            {"/run/kata-containers/sandbox/storage/MDIvMDA=", 65, 66, 67, 68, 254, 16}};
   sandbox.oom_events = 10;
   sandbox.oom_kills_by_class = {1, 2, 3, 4, 5};
   for (std::size_t i = 0; i < drop_reasons; ++i) sandbox.rejected[i] = i + 1;

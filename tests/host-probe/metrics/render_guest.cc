@@ -93,21 +93,38 @@ TEST_CASE("the network is the pod's: cAdvisor's names once per interface, with n
   CHECK(rendered.value("container_network_receive_bytes_total", with(pod, "interface", "eth1")) == 9.0);
 }
 
-TEST_CASE("volumes in memory are the pod's, by mount point; what their file system does not limit has no series") {
+TEST_CASE("volumes are the pod's, by device or mount point; what their file system does not limit has no series") {
   NodeReport report = with_container(full_container());
-  report.sandboxes[0].guest->volumes = {{"", 1, 2, 3, 4}, {"cache", 5, 6, 7, 8}, {"endless", 0, 0, 0, 0}};
+  const std::string cache = "/run/kata-containers/sandbox/ephemeral/cache";
+  const std::string data = "/run/kata-containers/sandbox/storage/MDIvMDA=";
+  report.sandboxes[0].guest->volumes = {{cache, 5, 6, 7, 8}, {"/endless", 0, 0, 0, 0}, {data, 9, 10, 11, 12, 254, 16}};
   const Rendered rendered(report);
-  const std::string sandbox = "/run/kata-containers/sandbox/";
-  const Series cache = with(pod, "device", sandbox + "ephemeral/cache");
-  CHECK(rendered.value("container_fs_usage_bytes", cache) == 5.0);
-  CHECK(rendered.value("container_fs_limit_bytes", cache) == 6.0);
-  CHECK(rendered.value("container_fs_inodes_free", cache) == 7.0);
-  CHECK(rendered.value("container_fs_inodes_total", cache) == 8.0);
-  CHECK(rendered.value("container_fs_usage_bytes", with(pod, "device", sandbox + "shm")) == 1.0);
+  const Series in_memory = with(pod, "device", cache);
+  CHECK(rendered.value("container_fs_usage_bytes", in_memory) == 5.0);
+  CHECK(rendered.value("container_fs_limit_bytes", in_memory) == 6.0);
+  CHECK(rendered.value("container_fs_inodes_free", in_memory) == 7.0);
+  CHECK(rendered.value("container_fs_inodes_total", in_memory) == 8.0);
+  CHECK(rendered.value("container_fs_usage_bytes", with(pod, "device", "/dev/block/254:16")) == 9.0);
   for (const char* name : {"container_fs_usage_bytes", "container_fs_limit_bytes", "container_fs_inodes_free",
                            "container_fs_inodes_total"}) {
-    CHECK_FALSE(rendered.value(name, with(pod, "device", sandbox + "ephemeral/endless")));
+    CHECK_FALSE(rendered.value(name, with(pod, "device", "/endless")));
   }
+  const auto* infos = rendered.family("katameter_guest_block_device_info");
+  REQUIRE(infos != nullptr);
+  CHECK(infos->metric.size() == 1);
+  CHECK(rendered.value("katameter_guest_block_device_info",
+                       {{"sandbox_id", sandbox_hex}, {"device", "/dev/block/254:16"}, {"mountpoint", data}}) == 1.0);
+}
+
+TEST_CASE("a root file system on a block device is its container's; of an unknown container it is the pod's") {
+  NodeReport report = with_container(full_container());
+  const std::string known = report.sandboxes[0].guest->containers.at(0).id.hex();
+  report.sandboxes[0].guest->volumes = {
+      {"/run/kata-containers/" + known + "/rootfs", 1, 2, 3, 4, 254, 16},
+      {"/run/kata-containers/" + std::string(64, 'f') + "/rootfs", 5, 6, 7, 8, 254, 32}};
+  const Rendered rendered(report);
+  CHECK(rendered.value("container_fs_usage_bytes", with(full_container_labels, "device", "/dev/block/254:16")) == 1.0);
+  CHECK(rendered.value("container_fs_usage_bytes", with(pod, "device", "/dev/block/254:32")) == 5.0);
 }
 
 TEST_CASE("a block device has what was done on it by operation, from the first request on") {

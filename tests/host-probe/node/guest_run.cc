@@ -299,10 +299,10 @@ TEST_CASE("the numbers of a guest's disks are bounded with those of its containe
 
 TEST_CASE("a guest that names its volumes ever anew makes no more series") {
   Guest guest;
-  const std::size_t max = decltype(SandboxHistory::volume_names)::max_values;
+  const std::size_t max = decltype(SandboxHistory::volumes)::max_values;
   for (std::size_t i = 0; i < max + 10; ++i) {
     wire::Snapshot next = snapshot({});
-    next.volumes = {{"", 1, 1, 1, 1}, {"x" + std::to_string(i), 1, 1, 1, 1}};
+    next.volumes = {{"/shm", 1, 1, 1, 1}, {"/x" + std::to_string(i), 1, 1, 1, 1, 254, 0}};
     guest.begin(hello("boot " + std::to_string(i)));
     guest.take(next);
     CHECK(guest.view()->volumes.size() == (i + 1 < max ? 2 : 1));

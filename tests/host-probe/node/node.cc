@@ -457,7 +457,7 @@ wire::Snapshot full_snapshot(std::uint64_t request, std::uint64_t sequence, std:
   container.block_devices = {{7, 0, value, value, value, value}};
   for (const wire::GuestFigure& figure : wire::guest_figures) made.guest.*figure.value = value;
   made.interfaces = {{"eth0", value, value, value, value, value, value, value, value}};
-  made.volumes = {{"cache", value, value, value, value}};
+  made.volumes = {{"/cache", value, value, value, value}};
   wire::Disk& disk = made.disks.emplace_back();
   disk.major = 7;
   for (const wire::DiskFigure& figure : wire::disk_figures) disk.*figure.value = value;

@@ -152,7 +152,7 @@ wire::Snapshot figures_of(std::uint64_t guest, std::uint32_t containers, std::ch
   made.containers.reserve(containers);
   for (std::uint32_t i = 0; i < containers; ++i) made.containers.push_back(container_of(guest, i, uptime_ns, busy_ns));
   made.guest = guest_of(made, uptime_ns, busy_ns);
-  made.volumes = {{"", 0, 64 * mebibyte, 127'000, 127'001}};
+  made.volumes = {{"/run/kata-containers/sandbox/shm", 0, 64 * mebibyte, 127'000, 127'001}};
   made.disks = {{.major = 254,
                  .minor = 0,
                  .reads = seconds * 2,
