@@ -14,6 +14,8 @@ struct Kata {
   std::string layout;  // of vmtest/sandbox.sh
   std::string directory;
   std::string reach;
+  std::string kernel;  // of its guest
+  std::string cgroup;
 };
 
 const std::string container(64, 'e');
@@ -21,11 +23,13 @@ const std::string container(64, 'e');
 }  // namespace
 
 TEST_CASE("Each layout is found, and its CPU time is the kernel's", "[all]") {
-  const auto kata = GENERATE(Kata{"clh", "vc/vm", "hybrid_vsock"}, Kata{"clh-rs", "kata", "hybrid_vsock"},
-                             Kata{"qemu", "vc/vm", "af_vsock"}, Kata{"qemu-rs", "kata", "af_vsock"});
+  const auto kata = GENERATE(Kata{"clh", "vc/vm", "hybrid_vsock", "5.10.262", "v1"},
+                             Kata{"clh-rs", "kata", "hybrid_vsock", "kata-like-6.18", "v2"},
+                             Kata{"qemu", "vc/vm", "af_vsock", "5.10.262", "v1"},
+                             Kata{"qemu-rs", "kata", "af_vsock", "kata-like-6.18", "v2"});
   INFO(kata.layout);
   HostProbe probe;
-  Sandbox sandbox({.layout = kata.layout});
+  Sandbox sandbox({.layout = kata.layout, .kernel = kata.kernel, .cgroup = kata.cgroup});
   const Scrape::Labels of_it{{"sandbox_id", sandbox.id().hex()}};
   sandbox.wait_ready();
   CHECK(probe.becomes("katameter_sandbox_info",
