@@ -56,14 +56,15 @@ static __always_inline void read_sched(__u64 task, __u64 *value) {
   value[SCHED_INVOLUNTARY] = KREAD(struct task_struct___switches, task, nivcsw);
 }
 
+static const struct sched_sums no_sums; /* the stack has no room for it */
+
 /* 0 for a task of the guest system's. */
 static __always_inline struct sched_sums *sums_of(__u64 task) {
   __u64 id = task_container(task);
   struct sched_sums *sums = id ? bpf_map_lookup_elem(&sched_cgroups, &id) : 0;
-  struct sched_sums none = {};
 
   if (sums || !id) return sums;
-  bpf_map_update_elem(&sched_cgroups, &id, &none, BPF_NOEXIST);
+  bpf_map_update_elem(&sched_cgroups, &id, &no_sums, BPF_NOEXIST);
   return bpf_map_lookup_elem(&sched_cgroups, &id);
 }
 

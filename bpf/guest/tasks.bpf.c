@@ -236,10 +236,16 @@ static __always_inline void begin_pass(__u64 pass) {
   summed_count = 0;
 }
 
+/* A function of its own: its stack is not needed any more when others are called. */
+__noinline int account_visited(void) {
+  account_living(visited.task);
+  return 0;
+}
+
 /* If the buffer is full, the kernel runs the program for this task again: nothing is counted before all is written. */
 static __always_inline void visit_task(struct seq_file *out, __u64 pass, struct task_struct *task) {
   read_task(task, &visited);
-  if (sums_sched) account_living(visited.task);
+  if (sums_sched) account_visited();
   const __u64 container = find_place(&visited);
   if (describe_task(&visited, container, &visited_record) &&
       bpf_seq_write(out, &visited_record, sizeof(visited_record)))
@@ -286,7 +292,7 @@ static __always_inline int lists_tasks(void) {
  * follow each way through it, for each way before.
  */
 __noinline int visit_listed(void) {
-  if (sums_sched) account_living(visited.task);
+  if (sums_sched) account_visited();
   const __u64 container = find_place(&visited);
   const int described = describe_task(&visited, container, &visited_record);
   if (!container) return described;

@@ -224,9 +224,8 @@ constexpr MetricRow guest_rows[] = {
      &write_disk<&wire::Disk::in_flight>},
     {{"katameter_guest_block_device_info",
       "1 for each block device of the guest with a file system that can be written to, by the point where it is "
-      "mounted "
-      "in the guest.",
-      MetricType::Gauge, "", "device, mountpoint", "guest: `super_block.s_dev` and its mount; ext4 and xfs"},
+      "mounted in the guest.",
+      MetricType::Gauge, "1", "device, mountpoint", "guest: `super_block.s_dev` and its mount; ext4 and xfs"},
      &write_mount_points},
     {{"katameter_oom_events_received_total", "OOM events received from the guest.", MetricType::Counter, "events", "",
       "counted by host-probe"},

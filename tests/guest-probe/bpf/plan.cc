@@ -345,7 +345,7 @@ TEST_CASE("Of what tasks count, that is summed up which the kernel counts") {
   facts.sched_info = false;
   const GuestPlan io = plan_guest(facts, {.schedstat = true});
   CHECK((io.task_sums && !io.schedstat && io.io_calls));
-  CHECK(io.missing_features() == std::vector<std::string>{"scheduler statistics"});
+  CHECK(io.missing_features() == (std::vector<std::string>{"scheduler statistics", "task I/O accounting"}));
   facts.io_calls = false;
   CHECK_FALSE(plan_guest(facts, {.schedstat = true}).task_sums);
   facts.sched_info = true;
@@ -403,7 +403,7 @@ TEST_CASE("Another form of the same programs loses nothing, but for what has no 
 
   const GuestPlan by_task = refusing(facts, std::string(map_iterators_part));
   CHECK((by_task.requests_by_task && by_task.reads_directly && by_task.cpu && by_task.memory && !by_task.schedstat));
-  CHECK(by_task.missing_features() == std::vector<std::string>{"scheduler statistics"});
+  CHECK(by_task.missing_features() == (std::vector<std::string>{"scheduler statistics", "task I/O accounting"}));
   // One by one from then on.
   const GuestPlan less = plan_without(by_task, {"collect_pressure_by_task", KernelRefusal::Step::load, EINVAL, {}});
   CHECK((less.requests_by_task && less.missing_features().back() == "program collect_pressure"));
