@@ -18,8 +18,8 @@ std::string path_of(const volume_record& record) {
   std::string path;
   for (const char(&part)[PATH_PART_BYTES] : record.path) {
     if (part[0] == 0) break;
-    const std::string name(part, strnlen(part, sizeof(part)));
-    path = path.empty() ? name : name + "/" + path;
+    if (!path.empty()) path.insert(0, 1, '/');
+    path.insert(0, part, strnlen(part, sizeof(part)));
   }
   return record.path_is_whole != 0 ? "/" + path : path;
 }
