@@ -348,7 +348,7 @@ TEST_CASE("a day of new containers at each scrape fills neither host-probe's mem
        << with_series.size() << " container ids with series in a day, up to " << max_series << " series in one scrape, "
        << max_kb - before_kb << " KiB more memory after the first minutes");
   CHECK(with_series.size() <= ContainerIds::max_new + 24 * ContainerIds::max_new_per_hour + 1);
-  CHECK(max_series < 60'000);
+  CHECK(max_series < 64'000);
   CHECK(max_kb - before_kb < 8 * 1024 + quarantine_kb);
   CHECK(history.ended_containers.all().size() <= EndedContainers::max);
   CHECK(history.left_out[static_cast<std::size_t>(GuestEntry::container)] > 1'000'000);
