@@ -90,6 +90,9 @@ fi
 [[ $cgroup =~ ^(v1|v2|v2-bare)$ ]] || die "--cgroup is v1, v2 or v2-bare, not '$cgroup'"
 
 virtme_prepare "$kernel" "$nested"
+# Now and then QEMU's SVM loses an interrupt of the timer. One that is set anew each time is never set again then, and the
+# node sleeps for good; one that goes on by itself does.
+[[ ! $nested || $virtme_accel != tcg ]] || append+=(nohz=off highres=off)
 [[ $cpus && ! $icount ]] || cpus=$([[ $icount || ($nested && $virtme_accel == tcg) ]] && echo 1 || echo 2)
 possible=${possible:-$cpus}
 ((possible >= cpus && possible <= 255)) || die "--possible-cpus is from --cpus, which is $cpus, to 255, not $possible"

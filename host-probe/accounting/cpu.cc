@@ -106,8 +106,10 @@ std::uint64_t CpuAccount::charge_guest(const VcpuStep& vcpus, const GuestCpuRead
   const double even = occupied > 0 ? static_cast<double>(vcpus.cpu_ns) / occupied : 1;
   learn_exits(vcpus, cpu);
   const double with_exits = known_guest_mode_ns_ > 0 ? std::max(known_ran_ns_ / known_guest_mode_ns_, 1.0) : 1;
-  const double surely = cpu > 0 ? std::min(static_cast<double>(vcpus.guest_mode_ns) * with_exits / cpu, 1.0) : 0;
-  const double ran = std::max(even, surely);
+  // By ticks the time in guest mode may be longer than the time that it is part of.
+  const double surely =
+      std::min(static_cast<double>(vcpus.guest_mode_ns) * with_exits, static_cast<double>(vcpus.cpu_ns));
+  const double ran = cpu > 0 ? std::max(even, std::min(surely / cpu, 1.0)) : even;
   workload_due_ns_ += workload * ran;
   system_due_ns_ += (cpu - workload) * ran;
   // Whatever the guest reports, it waited no longer than its vCPUs did.
