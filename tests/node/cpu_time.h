@@ -16,7 +16,7 @@ struct Reading {
 };
 
 /// What host-probe says of the sandbox's CPU time between two readings is the kernel's: all of it, vCPUs, their wait, guest
-/// mode, vhost; and the components are the total, with no residual, and exits no longer than the time outside guest mode.
+/// mode, vhost; and the components are the total, with a residual of 1 % at most.
 void check_cpu_time(const ContainerId& id, const Reading& earlier, const Reading& later);
 
 }  // namespace katameter::host::testing
