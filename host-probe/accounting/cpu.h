@@ -69,9 +69,8 @@ struct GuestCpuReading {
 /// guest hardly is: what the guest reports is not scaled below that, nor below the exits that belong to it. How many they
 /// are, for the time in guest mode, is taken from the steps in which the wait leaves nothing open: there was none, or the
 /// guest was always busy. So the wait of an idle guest is not taken for its steal, and neither is a guest scaled that takes
-/// the steal out itself (CONFIG_PARAVIRT_TIME_ACCOUNTING). The rest is of exits, and the error no more than the vCPU time
-/// that is not in guest mode. Without KVM `residual` is what the wait leaves open, and on a host with idle CPUs there is no
-/// wait. Guest and host are read a moment apart, up to a collection's deadline; what the guest reports beyond the vCPU time
+/// the steal out itself (CONFIG_PARAVIRT_TIME_ACCOUNTING). The rest is `vcpu_exits`. The error is at most the vCPU time
+/// outside guest mode. Without KVM `residual` is what the wait leaves open; a host with idle CPUs has no wait. Guest and host are read a moment apart, up to a collection's deadline; what the guest reports beyond the vCPU time
 /// of a step is carried over to the next ones, a second's worth at most. So a guest cannot be charged with more than the
 /// vCPUs had.
 ///

@@ -6,9 +6,9 @@
 // the type alone (svm_check_emulate_instruction()): it does not emulate the guest's access to a device then, and KVM_RUN
 // ends with KVM_INTERNAL_ERROR_DELIVERY_EV. The guest's state is unchanged, and the next exit reports 0.
 //
-// How often is not limited. A busy guest's other exits are dealt with in the kernel, so that one such error after the other
-// is all that a VMM sees of it; and KVM does not report the valid bit, by which a delivery that has failed could be told
-// from these. A guest of which that is true would run into the time limit of its test, as it does when the VMM stops it.
+// How often is not limited. KVM handles a busy guest's other exits itself, so that the VMM may see several such errors in a row.
+// KVM does not report the valid bit, so a delivery that has really failed looks the same. Such a guest runs into the time limit
+// of its test, as it does when the VMM stops it.
 #include <dlfcn.h>
 #include <linux/kvm.h>
 #include <sys/mman.h>

@@ -84,7 +84,7 @@ void use_file(std::size_t bytes, int calls) {
   must(unlink(path.c_str()) == 0);
 }
 
-// A process in a container that works each time it is asked to, and ends when nobody can ask any more.
+// A process in a container that works each time it is asked to, and ends when the test closes its pipe.
 class IoWorker {
  public:
   explicit IoWorker(const TestCgroup& cgroup) {

@@ -143,7 +143,7 @@ TEST_CASE("the times of requests to virtiofs are a histogram, whose buckets cont
   CHECK(histogram.sample_count == 260);
   CHECK(histogram.sample_sum == 1.25 + 2.25 + 3.25 + 4.25);
 
-  // Without answers there are no times.
+  // A guest that does not count answers has no times.
   container.virtiofs_over_1s.reset();
   CHECK(Rendered(with_container(container)).family(name) == nullptr);
 }
