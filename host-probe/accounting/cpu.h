@@ -61,7 +61,8 @@ struct GuestCpuReading {
 };
 
 /// The CPU account of one sandbox: every nanosecond that the host gave it is in one component, so that their sum is the
-/// host's total, less held_ns(), whatever the guest reports. No component ever falls: each step adds what came since the last one.
+/// host's total, less held_ns(), whatever the guest reports. No component ever falls: each step adds what came since the
+/// last one.
 ///
 /// A guest counts the time that its vCPUs waited for a host CPU as its own, and exits that happen while something runs in
 /// it: what it reports is scaled by vCPU time / (vCPU time + wait), the rest is steal. This assumes the wait is spread
@@ -70,9 +71,9 @@ struct GuestCpuReading {
 /// are, for the time in guest mode, is taken from the steps in which the wait leaves nothing open: there was none, or the
 /// guest was always busy. So the wait of an idle guest is not taken for its steal, and neither is a guest scaled that takes
 /// the steal out itself (CONFIG_PARAVIRT_TIME_ACCOUNTING). The rest is `vcpu_exits`. The error is at most the vCPU time
-/// outside guest mode. Without KVM `residual` is what the wait leaves open; a host with idle CPUs has no wait. Guest and host are read a moment apart, up to a collection's deadline; what the guest reports beyond the vCPU time
-/// of a step is carried over to the next ones, a second's worth at most. So a guest cannot be charged with more than the
-/// vCPUs had.
+/// outside guest mode. Without KVM `residual` is what the wait leaves open; a host with idle CPUs has no wait. Guest and
+/// host are read a moment apart, up to a collection's deadline; what the guest reports beyond the vCPU time of a step is
+/// carried over to the next ones, a second's worth at most. So a guest cannot be charged with more than the vCPUs had.
 ///
 /// Only a step at whose both ends the guest answered is divided; all others are guest_silent. A guest that has answered
 /// and then does not, for max_held_steps collections at most, has its vCPU time held back: if it is back, what it used
